@@ -1,0 +1,77 @@
+# `make` alone lists the targets.
+#
+# Needs Python 3.11 or newer with venv and pip. Everything is installed into $(VENV); a stamp file
+# there remembers it, so that pip runs again only after pyproject.toml has changed.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+BENCH_ARGS ?=
+PYTEST_ARGS ?=
+
+RUN_STAMP := $(VENV)/.installed-run
+DEV_STAMP := $(VENV)/.installed-dev
+
+SAMPLES := sample_data
+
+# Shows a command as one would type it in the activated environment, then runs it there.
+define typed
+@printf '%s\n' '$$ $(strip $(1))'
+@PATH="$(abspath $(BIN)):$$PATH" $(strip $(1))
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bless bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make demo    install, run the main job on sample_data/ and check what it wrote to demo/'
+	@echo 'make test    install, check style and types, run all tests'
+	@echo 'make lint    only the checks of style and types'
+	@echo 'make bless   write the expected output of the golden cases anew (then read git diff)'
+	@echo 'make bench   time it against other programs; BENCH_ARGS="--jobs small" for a quick look'
+	@echo 'make clean   remove the environment, caches, demo output and benchmark data'
+
+demo: $(RUN_STAMP)
+	@rm -rf demo && mkdir demo
+	$(call typed, onebyone apply $(SAMPLES)/digits/digit2_map1.npy $(SAMPLES)/digits/digit2_map2.npy --kernel "1 1" -o demo/digit2.npy)
+	$(call typed, onebyone apply $(SAMPLES)/digits/digit3_map1.npy $(SAMPLES)/digits/digit3_map2.npy -w $(SAMPLES)/digits/sum.txt -o demo/digit3.npy)
+	$(call typed, onebyone apply $(SAMPLES)/math/maps.npy -w $(SAMPLES)/math/kernel.csv -o demo/math.npy)
+	$(call typed, onebyone apply $(SAMPLES)/math/maps_png -w $(SAMPLES)/math/kernel.csv -o demo/math_from_images.h5)
+	$(call typed, onebyone apply $(SAMPLES)/inception/maps.npy -w $(SAMPLES)/inception/weights.npy --bias $(SAMPLES)/inception/bias.csv -o demo/inception.npy)
+	$(call typed, onebyone apply $(SAMPLES)/flower/flower.h5 -w $(SAMPLES)/flower/grey_rec709.csv --dtype uint8 -o demo/flower_grey.png)
+	$(call typed, onebyone apply $(SAMPLES)/handwritten/digits.npy -w $(SAMPLES)/handwritten/mean_of_each_digit.csv -o demo/mean_digits.npy)
+	$(call typed, python $(SAMPLES)/check_demo.py demo)
+
+# pytest comes last, so that its count of tests is the last line.
+test: lint
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bless: $(DEV_STAMP)
+	$(BIN)/python tests/golden/bless.py
+
+bench: $(RUN_STAMP)
+	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+
+clean:
+	rm -rf $(VENV) demo benchmarks/data build dist
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): pyproject.toml | $(BIN)/python
+	$(PIP) install -e .
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml | $(BIN)/python
+	$(PIP) install -e '.[dev]'
+	@touch $(RUN_STAMP) $@

@@ -1,0 +1,332 @@
+"""What a format owes the rest of the program, in prose and types.
+
+Header before pixels: opening a reader reads metadata only and yields a `StackSpec`; making a
+writer checks everything and creates nothing. So all that can be refused is refused before the
+first pixel is read and before any output exists.
+
+There are two kinds on each side, and a format picks the one that is true of the file at hand:
+
+==============  ==================================================================================
+`Reader`        any slab at any time, from several threads at once
+`StreamReader`  all bytes once, in the file's own order; the pipeline lays them in a spool first
+`Writer`        any slab at any time, from several threads at once (fixed offsets)
+`StreamWriter`  wants the finished result channel by channel (pipes, images, compressed chunks);
+                the pipeline lays the result in a spool first
+==============  ==================================================================================
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.formats.array_file import ArrayLayout
+    from onebyone_cli.spec import Slab, StackSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the user named as an input, and how to read it.
+
+    Attributes
+    ----------
+    path : str
+        The file or folder; ``-`` is standard input.
+    inner : str
+        Name of a dataset inside the file; empty where none was given.
+    layout : str
+        Order of the last three axes as stored: one of `spec.LAYOUTS`.
+    memory : int
+        Bytes that chunk caches and decoders of this input may take.
+    """
+
+    path: str
+    inner: str = ""
+    layout: str = "CHW"
+    memory: int = 1 << 26
+
+    @property
+    def name(self) -> str:
+        """The input as the user wrote it."""
+        return f"{self.path}:{self.inner}" if self.inner else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How a chunked container lays out its numbers; ignored by no format, refused by most.
+
+    Attributes
+    ----------
+    compression : str
+        ``"gzip"``, ``"lzf"`` or empty for none.
+    level : int
+        Effort of gzip, 0 to 9.
+    shuffle, fletcher32 : bool
+        Byte shuffling before compression; a checksum for every chunk.
+    chunks : tuple of int
+        ``(C, H, W)`` of a chunk; empty to let the format choose.
+    """
+
+    compression: str = ""
+    level: int = 4
+    shuffle: bool = False
+    fletcher32: bool = False
+    chunks: tuple[int, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing was asked for."""
+        return not (self.compression or self.shuffle or self.fletcher32 or self.chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the user named as the output, and how to write it.
+
+    Attributes
+    ----------
+    path : str
+        The file or folder; ``-`` is standard output.
+    spec : StackSpec
+        Shape and type of what will be written.
+    inner : str
+        Name of the dataset inside the file; empty for the format's choice.
+    kind : str
+        Type of the images of a folder, such as ``"png"``; empty for the format's choice.
+    force : bool
+        Replace an existing output.
+    fsync : bool
+        Have the output on the disk before it is published.
+    attributes : mapping
+        Names and values to carry over from the input, where the format can hold them.
+    storage : Storage
+        Compression and chunks.
+    """
+
+    path: str
+    spec: StackSpec
+    inner: str = ""
+    kind: str = ""
+    force: bool = False
+    fsync: bool = False
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    storage: Storage = field(default_factory=Storage)
+
+
+class _Input(ABC):
+    """What both kinds of reader have.
+
+    Attributes
+    ----------
+    path : str
+        The input as the user wrote it, for messages.
+    spec : StackSpec
+        Shape and type, known from the header.
+    files : tuple of str
+        Every file that holds part of the input: none of them may become the output.
+    attributes : mapping
+        Named values to carry to an output that can hold them.
+    inner : str
+        Name of the dataset inside the file, or empty.
+    """
+
+    path: str
+    spec: StackSpec
+    files: tuple[str, ...] = ()
+    attributes: Mapping[str, Any] = {}
+    inner: str = ""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file. May be called twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Reader(_Input):
+    """Random access: any slab, from several threads at once.
+
+    Attributes
+    ----------
+    scratch_bytes : int
+        Size of the scratch buffer that `read` wants from each thread; 0 for none.
+    cache_bytes : int
+        Memory the reader holds by itself while open, such as a chunk cache.
+    chunk_shape : tuple of int or None
+        ``(C, H, W)`` of a storage chunk, where the file has chunks.
+    """
+
+    scratch_bytes: int = 0
+    cache_bytes: int = 0
+    chunk_shape: tuple[int, ...] | None = None
+
+    @abstractmethod
+    def read(self, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
+        """Read a slab as CHW.
+
+        Parameters
+        ----------
+        slab : Slab
+            Which items and pixels.
+        out : ndarray of shape (slab.items, C, slab.pixels)
+            Filled with the numbers, converted to its dtype. Its last axis is contiguous, the
+            others need not be.
+        scratch : ndarray of uint8, shape (n,) with n >= scratch_bytes
+            Space to work in, not shared with another thread.
+
+        Raises
+        ------
+        ReadWriteError
+            If the system fails or the file has become shorter.
+        """
+
+    def check_unchanged(self) -> None:
+        """Raise `ReadWriteError` if the file was changed since it was opened."""
+
+
+class StreamReader(_Input):
+    """All bytes once, in the order in which the source has them.
+
+    Attributes
+    ----------
+    stored : ArrayLayout
+        How the drained bytes are to be understood, once they are in one piece.
+    buffer_bytes : int
+        Memory that `drain` takes, such as one decoded image.
+    """
+
+    stored: ArrayLayout
+    buffer_bytes: int = 0
+
+    @abstractmethod
+    def drain(self, write: Callable[[memoryview], None]) -> None:
+        """Hand over all bytes, piece by piece.
+
+        Raises
+        ------
+        DataError
+            If the source ends too early or holds something else than its header said.
+        """
+
+
+class _Output(ABC):
+    """What both kinds of writer have: made, opened, then committed or discarded.
+
+    The constructor checks and creates nothing. `open` creates a temporary beside the target.
+    `commit` publishes it; leaving the ``with`` block without it leaves no trace.
+
+    Attributes
+    ----------
+    path : str
+        The output as the user wrote it, for messages.
+    spec : StackSpec
+        Shape and type of what is written.
+    buffer_bytes : int
+        Memory the writer takes by itself, such as one image.
+    """
+
+    path: str
+    spec: StackSpec
+    buffer_bytes: int = 0
+
+    @abstractmethod
+    def open(self) -> None:
+        """Create the temporary."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Publish the output: afterwards it is there, whole, under its own name."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Remove what was created, unless it was published. May be called twice."""
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.discard()
+
+
+class Writer(_Output):
+    """Fixed offsets: any slab, from several threads at once, in any order."""
+
+    @abstractmethod
+    def write(self, slab: Slab, block: NDArray[Any]) -> None:
+        """Write a slab.
+
+        Parameters
+        ----------
+        slab : Slab
+            Which items and pixels.
+        block : ndarray of shape (slab.items, K, slab.pixels)
+            Of the output's dtype; its last axis is contiguous.
+        """
+
+
+class Planes(Protocol):
+    """The finished result, as a `StreamWriter` sees it."""
+
+    spec: StackSpec
+
+    def rows(self, item: int, channel: int, start: int, stop: int) -> NDArray[Any]:
+        """Rows [start, stop) of one channel: ndarray of shape (stop - start, W)."""
+
+
+class StreamWriter(_Output):
+    """Wants the result channel by channel, in its own order."""
+
+    @abstractmethod
+    def fill(self, result: Planes, on_bytes: Callable[[int], None]) -> None:
+        """Take the whole result; call `on_bytes` with the number of result bytes done so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One file format; each module of this package defines one as ``FORMAT``.
+
+    Attributes
+    ----------
+    name : str
+        What ``--format`` takes.
+    title : str
+        For people.
+    suffixes : tuple of str
+        Endings of file names, lower case, with the dot.
+    kinds : tuple of str
+        Further names that ``--format`` takes and hands on as `Target.kind`.
+    read : callable
+        Open an input.
+    write : callable
+        Make a writer for an output.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    read: Callable[[Source], Reader | StreamReader]
+    write: Callable[[Target], Writer | StreamWriter]
+    kinds: tuple[str, ...] = ()

@@ -1,0 +1,293 @@
+r"""The header of ``.npy`` files, versions 1.0, 2.0 and 3.0, read with exact integers.
+
+Layout, after NumPy Enhancement Proposal 1: the bytes ``\x93NUMPY``, two bytes of version, the
+length of the header (2 bytes little-endian in version 1, 4 bytes in 2 and 3), then the header: a
+Python dict literal with the keys ``descr``, ``fortran_order`` and ``shape``, padded with spaces
+and ended by a newline. Text is Latin-1 in versions 1 and 2 and UTF-8 in 3.
+
+The literal is matched token by token, never evaluated, so a header can't cost more than its length.
+numpy's own reader multiplies the shape in int64 and lets ``True`` and ``-1`` pass as sizes; here
+sizes are Python integers, so a claim of 2**32 × 2**32 is seen for what it is.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+from onebyone_cli.errors import DataError, PolicyError
+from onebyone_cli.spec import ITEM_BYTES
+
+MAGIC = b"\x93NUMPY"
+
+#: Longest header believed. numpy writes about 100 bytes for any plain array.
+_MAX_HEADER = 65536
+
+#: numpy allows 64 axes.
+_MAX_AXES = 64
+
+#: Digits of 2**63.
+_MAX_DIGITS = 19
+
+#: Room that numpy leaves for the first axis to grow in place (a 64-bit number has 20 digits, and
+#: one for luck); kept so that our files are the bytes ``numpy.save`` would have written.
+_GROWTH_DIGITS = 21
+
+_NAMES = {
+    "b1": "bool", "i1": "int8", "u1": "uint8", "i2": "int16", "u2": "uint16", "i4": "int32",
+    "u4": "uint32", "i8": "int64", "u8": "uint64", "f2": "float16", "f4": "float32",
+    "f8": "float64",
+}  # fmt: skip
+_CODES = {name: code for code, name in _NAMES.items()}
+
+_OTHER_KINDS = {
+    "c": "complex numbers",
+    "S": "byte strings",
+    "U": "text",
+    "M": "dates",
+    "m": "time spans",
+    "V": "structured or raw bytes",
+    "T": "text",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NpyHeader:
+    """What the header of one array says.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Sizes of the axes as stored.
+    fortran_order : bool
+        Whether the first axis varies fastest in the file.
+    dtype : str
+        A key of `spec.ITEM_BYTES`.
+    big_endian : bool
+        Byte order of the numbers.
+    data_offset : int
+        Bytes from the start of the file to the first number.
+    """
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: str
+    big_endian: bool
+    data_offset: int
+
+    @property
+    def data_bytes(self) -> int:
+        """Bytes of all numbers together, exact."""
+        return prod(self.shape) * ITEM_BYTES[self.dtype]
+
+
+def read_header(read: Callable[[int], bytes], path: str) -> NpyHeader:
+    """Read and check a header.
+
+    Parameters
+    ----------
+    read : callable
+        ``read(n)`` returns the next n bytes, or fewer at the end of the file. It is asked for a
+        few bytes at first and for the header only when its length has been believed.
+    path : str
+        Name for messages.
+
+    Raises
+    ------
+    DataError
+        If these are not the bytes of an ``.npy`` file, or the type is not a number.
+    PolicyError
+        If the array holds Python objects, which only pickle can load.
+    """
+    start = read(10)
+    if start[:6] != MAGIC:
+        raise DataError(_not_npy(start), path)
+    if len(start) < 10:
+        raise DataError(f"ends inside the .npy header, after {len(start)} bytes", path)
+    version = (start[6], start[7])
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise DataError(
+            f".npy version {version[0]}.{version[1]} is unknown; expected 1.0, 2.0 or 3.0", path
+        )
+    more = read(2) if version[0] > 1 else b""
+    length = int.from_bytes(start[8:] + more, "little")
+    offset = 10 + len(more) + length
+    if length > _MAX_HEADER:
+        raise DataError(
+            f"the .npy header claims {length} bytes; no array needs more than {_MAX_HEADER}", path
+        )
+    raw = read(length)
+    if len(raw) < length or len(more) < (2 if version[0] > 1 else 0):
+        raise DataError(f"ends inside the .npy header; expected {offset} bytes of it", path)
+    return _parse(raw, version[0], offset, path)
+
+
+def format_header(shape: tuple[int, ...], dtype: str) -> bytes:
+    """Make the header of a C-order, little-endian array: the bytes ``numpy.save`` writes.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Sizes of the axes.
+    dtype : str
+        A key of `spec.ITEM_BYTES`.
+    """
+    code = _CODES[dtype]
+    order = "|" if ITEM_BYTES[dtype] == 1 else "<"
+    sizes = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+    text = f"{{'descr': '{order}{code}', 'fortran_order': False, 'shape': ({sizes}), }}"
+    if shape:
+        text += " " * (_GROWTH_DIGITS - len(str(shape[0])))
+    length = len(text) + 1
+    padding = -(10 + length) % 64
+    return (
+        MAGIC
+        + b"\x01\x00"
+        + (length + padding).to_bytes(2, "little")
+        + (text + " " * padding + "\n").encode("ascii")
+    )
+
+
+_TOKEN = re.compile(r"\s*('[^'\\]*'|\"[^\"\\]*\"|[0-9]+L?|[A-Za-z_]+|[-{}()\[\]:,.]|\Z)")
+
+
+def _parse(raw: bytes, version: int, offset: int, path: str) -> NpyHeader:
+    try:
+        text = raw.decode("utf-8" if version == 3 else "latin-1")
+    except UnicodeDecodeError as error:
+        raise DataError("the .npy header is not UTF-8 text", path) from error
+    if re.search(r"'descr'\s*:\s*\[", text):
+        raise DataError("holds a structured type; expected plain numbers", path)
+    fields = _Fields(text, path).read()
+    dtype, big_endian = _number_type(fields.descr, path)
+    return NpyHeader(fields.shape, fields.fortran_order, dtype, big_endian, offset)
+
+
+class _Fields:
+    """The three fields of a header, taken from its text by recursive descent."""
+
+    def __init__(self, text: str, path: str) -> None:
+        self._text = text
+        self._path = path
+        self._at = 0
+        self.descr = ""
+        self.fortran_order = False
+        self.shape: tuple[int, ...] = ()
+
+    def read(self) -> "_Fields":
+        seen = set()
+        self._expect("{")
+        while (token := self._next()) != "}":
+            key = token[1:-1] if token[:1] in ("'", '"') else token
+            if key in seen:
+                raise self._error(f"says '{key}' twice")
+            seen.add(key)
+            self._expect(":")
+            self._read_value(key)
+            if not self._ended_by_comma():
+                break
+        if self._next() != "":
+            raise self._error("goes on after its dict")
+        missing = {"descr", "fortran_order", "shape"} - seen
+        if missing:
+            raise self._error(f"lacks '{min(missing)}'")
+        return self
+
+    def _read_value(self, key: str) -> None:
+        if key == "descr":
+            self.descr = self._text_value()
+        elif key == "fortran_order":
+            word = self._next()
+            if word not in ("True", "False"):
+                raise self._error(f"has fortran_order {word!r}; expected True or False")
+            self.fortran_order = word == "True"
+        elif key == "shape":
+            self.shape = self._sizes()
+        else:
+            raise self._error(f"has an unknown key '{key}'")
+
+    def _text_value(self) -> str:
+        token = self._next()
+        if token[:1] not in ("'", '"'):
+            raise self._error("has a type that is not text")
+        return token[1:-1]
+
+    def _sizes(self) -> tuple[int, ...]:
+        self._expect("(")
+        sizes: list[int] = []
+        while (token := self._next()) != ")":
+            if not token[:1].isdigit():
+                raise self._error(f"has '{token}' in its shape; expected sizes of 0 or more")
+            digits = token.rstrip("L")
+            if len(digits) > _MAX_DIGITS or len(sizes) == _MAX_AXES:
+                raise self._error("claims a shape that no array can have")
+            sizes.append(int(digits))
+            if (token := self._next()) == ")":
+                if len(sizes) == 1:
+                    raise self._error("has a shape that is not a tuple")
+                break
+            if token != ",":
+                raise self._error(f"has '{token}' in its shape; expected a comma")
+        return tuple(sizes)
+
+    def _ended_by_comma(self) -> bool:
+        token = self._next()
+        if token not in (",", "}"):
+            raise self._error(f"has '{token[:20]}' where a comma or a closing brace was expected")
+        return token == ","
+
+    def _expect(self, wanted: str) -> None:
+        token = self._next()
+        if token != wanted:
+            raise self._error(f"has '{token[:20]}' where '{wanted}' was expected")
+
+    def _next(self) -> str:
+        match = _TOKEN.match(self._text, self._at)
+        if match is None:
+            raise self._error(f"can't be read at byte {self._at}")
+        self._at = match.end()
+        return match[1]
+
+    def _error(self, what: str) -> DataError:
+        return DataError(f"the .npy header {what}", self._path)
+
+
+def _number_type(descr: str, path: str) -> tuple[str, bool]:
+    order, code = (descr[:1], descr[1:]) if descr[:1] in ("<", ">", "|", "=") else ("=", descr)
+    if code[:1] == "O":
+        raise PolicyError(
+            "holds Python objects, which only pickle can load and which could run code; "
+            "save plain numbers instead",
+            path,
+        )
+    name = _NAMES.get(code)
+    if name is None:
+        kind = _OTHER_KINDS.get(code[:1], "a type that is not portable")
+        raise DataError(
+            f"holds {kind} ({descr!r}); expected bool, integers of up to 64 bits or "
+            "float16, float32 or float64",
+            path,
+        )
+    return name, order == ">" and ITEM_BYTES[name] > 1
+
+
+_LOOKS_LIKE = (
+    (b"\x89PNG", "a PNG image"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"II*\x00", "a TIFF image"),
+    (b"MM\x00*", "a TIFF image"),
+    (b"PK\x03\x04", "a zip archive (.npz?)"),
+    (b"\x80", "a Python pickle"),
+    (b"version ht", "a Git LFS pointer; fetch the real file with git lfs pull"),
+    (b"<", "a web page or XML"),
+)
+
+
+def _not_npy(start: bytes) -> str:
+    if not start:
+        return "is empty; expected a .npy array"
+    for magic, what in _LOOKS_LIKE:
+        if start.startswith(magic):
+            return f"is not a .npy array; it looks like {what}"
+    return "is not a .npy array: it does not begin with \\x93NUMPY"

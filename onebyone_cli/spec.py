@@ -1,0 +1,99 @@
+"""What a stack is and which part of it is meant, as plain data."""
+
+from dataclasses import dataclass
+from math import prod
+
+#: Bytes of one number, by the name the program uses for the type everywhere.
+ITEM_BYTES = {
+    "bool": 1,
+    "int8": 1,
+    "uint8": 1,
+    "int16": 2,
+    "uint16": 2,
+    "int32": 4,
+    "uint32": 4,
+    "int64": 8,
+    "uint64": 8,
+    "float16": 2,
+    "float32": 4,
+    "float64": 8,
+}
+
+LAYOUTS = ("CHW", "HWC", "HCW")
+
+
+@dataclass(frozen=True, slots=True)
+class StackSpec:
+    """The shape and type of a stack, whatever file it is in.
+
+    Attributes
+    ----------
+    channels, height, width : int
+        C, H and W.
+    dtype : str
+        A key of `ITEM_BYTES`. The byte order of a file is the file's affair.
+    batch : tuple of int
+        Leading axes; ``()`` for a single stack.
+    """
+
+    channels: int
+    height: int
+    width: int
+    dtype: str
+    batch: tuple[int, ...] = ()
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of one channel, H·W."""
+        return self.height * self.width
+
+    @property
+    def items(self) -> int:
+        """Number of stacks in the batch; 1 without batch axes."""
+        return prod(self.batch)
+
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of one number."""
+        return ITEM_BYTES[self.dtype]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The whole shape, ``(*batch, C, H, W)``."""
+        return (*self.batch, self.channels, self.height, self.width)
+
+    @property
+    def data_bytes(self) -> int:
+        """Bytes of all numbers together."""
+        return prod(self.shape) * self.item_bytes
+
+    @property
+    def size(self) -> str:
+        """The shape for people, as in ``50×600×600``."""
+        return "×".join(map(str, self.shape))
+
+
+@dataclass(frozen=True, slots=True)
+class Slab:
+    """The part of a stack that one worker holds at a time.
+
+    Either a range of pixels of one item of the batch, or all pixels of several items (small
+    planes travel together).
+
+    Attributes
+    ----------
+    item, items : int
+        First item of the batch, and how many.
+    start, stop : int
+        Range of pixels in row-major order, the same in every item and channel.
+    """
+
+    item: int
+    items: int
+    start: int
+    stop: int
+
+    @property
+    def pixels(self) -> int:
+        """Pixels per item."""
+        return self.stop - self.start
