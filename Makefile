@@ -18,7 +18,7 @@ SAMPLES := sample_data
 # Shows a command as one would type it in the activated environment, then runs it there.
 define typed
 @printf '%s\n' '$$ $(strip $(1))'
-@PATH="$(abspath $(BIN)):$$PATH" $(strip $(1))
+@PATH="$$(cd $(BIN) && pwd):$$PATH"; $(strip $(1))
 endef
 
 .DEFAULT_GOAL := help

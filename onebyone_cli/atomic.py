@@ -49,10 +49,15 @@ def check_target(path: str, *, force: bool, inputs: tuple[str, ...] = ()) -> Non
     if not os.path.isdir(parent):
         found = "is not a folder" if os.path.exists(parent) else "does not exist"
         raise OutputRefusedError(f"can't be created: the folder {parent} {found}", path)
-    if os.path.isdir(target) and not path.endswith("/"):
-        raise OutputRefusedError(
-            "is a folder; end the name with / for a folder of images, or name a file", path
-        )
+    if os.path.isdir(target):
+        if not path.endswith("/"):
+            raise OutputRefusedError(
+                "is a folder; end the name with / for a folder of images, or name a file", path
+            )
+        if not os.listdir(target):
+            return
+    elif path.endswith("/") and os.path.lexists(target):
+        raise OutputRefusedError("is a file, and the name asks for a folder", path)
     if os.path.lexists(target) and not force:
         raise OutputRefusedError("exists already; use --force to replace it", path)
     if not os.access(parent, os.W_OK | os.X_OK):
@@ -316,18 +321,27 @@ def sync_folder(path: str) -> None:
 
 
 def _check_not_input(path: str, inputs: tuple[str, ...]) -> None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return
+    target, parent = _file_identity(path), _file_identity(os.path.dirname(os.path.realpath(path)))
     for name in inputs:
-        try:
-            status = os.stat(name)
-        except OSError:
+        found = _file_identity(name)
+        if found is None:
             continue
-        if (status.st_dev, status.st_ino) == (found.st_dev, found.st_ino):
+        if found == target:
             same = "is" if name == path else f"is the same file as {name}, which is"
             raise OutputRefusedError(f"{same} an input; an input is never written to", path)
+        if found == parent:
+            raise OutputRefusedError(f"lies in the folder {name}, which is an input", path)
+
+
+def _file_identity(path: str) -> tuple[int, int] | None:
+    """Device and inode: the same for all names of one file or folder; None for anything else."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _remove(path: str) -> None:

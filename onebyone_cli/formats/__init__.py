@@ -9,9 +9,25 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from onebyone_cli.errors import InputMissingError, UsageError, open_error
-from onebyone_cli.formats.base import Format, Reader, Source, StreamReader, StreamWriter, Writer
+from onebyone_cli import atomic
+from onebyone_cli.errors import DataError, UsageError, open_error
+from onebyone_cli.formats.base import (
+    Format,
+    Reader,
+    Source,
+    Storage,
+    StreamReader,
+    StreamWriter,
+    Target,
+    Writer,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onebyone_cli.spec import StackSpec
 
 #: In the order in which help lists them.
 NAMES = ("npy", "hdf5", "images")
@@ -57,7 +73,7 @@ def of_input(path: str) -> Format:
     ------
     InputMissingError
         If nothing of that name is there.
-    UsageError
+    DataError
         If no format has its suffix.
     """
     if path == "-":
@@ -73,8 +89,80 @@ def of_input(path: str) -> Format:
         # A named pipe such as /dev/fd/63 has no suffix to go by.
         return load("npy")
     if found is None:
-        raise InputMissingError(f"has no suffix that is known here ({suffix_list()})", path)
+        raise DataError(f"has no suffix that is known here; expected {suffix_list()}", path)
     return found
+
+
+def open_input(text: str, *, layout: str = "CHW", memory: int = 1 << 26) -> Reader | StreamReader:
+    """Open an input by its name, as the user wrote it; reads its header only.
+
+    Parameters
+    ----------
+    text : str
+        A file, a folder, ``file.h5:/dataset`` or ``-``.
+    layout : str
+        One of `spec.LAYOUTS`.
+    memory : int
+        Bytes that its caches and decoders may take.
+    """
+    path, inner = split_inner(text)
+    return of_input(path).read(Source(path, inner, layout, memory))
+
+
+def make_writer(
+    text: str,
+    spec: StackSpec,
+    *,
+    inputs: Sequence[Reader | StreamReader] = (),
+    also_read: Sequence[str] = (),
+    format_name: str = "",
+    force: bool = False,
+    fsync: bool = False,
+    storage: Storage | None = None,
+) -> Writer | StreamWriter:
+    """Make the writer of an output; checks all that can be checked and creates nothing.
+
+    Parameters
+    ----------
+    text : str
+        A file, a folder ending in ``/``, ``file.h5:/dataset`` or ``-``.
+    spec : StackSpec
+        What will be written.
+    inputs : sequence of Reader or StreamReader
+        What is read: never written to; attributes and the dataset's name are carried over.
+    also_read : sequence of str
+        Other files that are read, such as weights.
+    format_name : str
+        What ``--format`` said, or empty.
+    force, fsync : bool
+        See `Target`.
+    storage : Storage, optional
+        Compression and chunks.
+
+    Raises
+    ------
+    UsageError
+        If no format is named, or it can't hold such a stack.
+    OutputRefusedError
+        If the target exists, is an input or can't be created.
+    """
+    path, inner = split_inner(text)
+    found, kind = of_output(path, format_name)
+    read = (*(name for reader in inputs for name in reader.files), *also_read)
+    atomic.check_target("/dev/stdout" if path == "-" else path, force=force, inputs=read)
+    carried = next((reader for reader in inputs if reader.attributes), None)
+    return found.write(
+        Target(
+            path,
+            spec,
+            inner=inner or next((reader.inner for reader in inputs if reader.inner), ""),
+            kind=kind,
+            force=force,
+            fsync=fsync,
+            attributes=carried.attributes if carried else {},
+            storage=storage or Storage(),
+        )
+    )
 
 
 def of_output(path: str, name: str = "") -> tuple[Format, str]:
@@ -122,25 +210,9 @@ def suffix_list() -> str:
 
 def _by_suffix(path: str) -> Format | None:
     suffix = _suffix(path)
-    return next((f for f in all_formats() if suffix in f.suffixes), None)
+    # One at a time: a format that is not asked for is not imported.
+    return next((f for f in map(load, NAMES) if suffix in f.suffixes), None)
 
 
 def _suffix(path: str) -> str:
     return os.path.splitext(path)[1].lower()
-
-
-__all__ = [
-    "NAMES",
-    "Format",
-    "Reader",
-    "Source",
-    "StreamReader",
-    "StreamWriter",
-    "Writer",
-    "all_formats",
-    "load",
-    "of_input",
-    "of_output",
-    "split_inner",
-    "suffix_list",
-]

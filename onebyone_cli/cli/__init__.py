@@ -1,0 +1,51 @@
+"""The command line: one thin command per file, and nothing heavy imported until it runs."""
+
+import os
+from typing import Annotated, NoReturn
+
+import typer
+
+from onebyone_cli import __version__
+from onebyone_cli.cli import exit_status
+from onebyone_cli.cli.apply import EXAMPLES, apply
+
+app = typer.Typer(
+    name="onebyone",
+    help="Apply 1×1 convolutions to tensor files: C×H×W stacks in, K×H×W out, streaming.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(epilog=EXAMPLES)(apply)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"onebyone {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def onebyone(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_show_version, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Apply 1×1 convolutions to tensor files: C×H×W stacks in, K×H×W out, streaming.
+
+    Every pixel of the result is a weighted sum of the same pixel of all channels (bands):
+    Y[k, h, w] = bias[k] + Σ_c weight[k, c] · X[c, h, w].
+    """
+
+
+def main() -> NoReturn:
+    """Run the program and leave with its exit status."""
+    # Worker threads are ours; a BLAS with threads of its own would use every core twice. It reads
+    # these when numpy is imported, which is later.
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+    exit_status.run(app)

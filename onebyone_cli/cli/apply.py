@@ -1,0 +1,426 @@
+"""``onebyone apply``: parse, open, plan, run, report."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from onebyone_cli.cli import options
+from onebyone_cli.cli.console import Console
+from onebyone_cli.cli.progress import Progress
+from onebyone_cli.errors import OutputRefusedError, UsageError
+from onebyone_cli.spec import ITEM_BYTES
+from onebyone_cli.units import format_bytes, parse_bytes
+
+if TYPE_CHECKING:
+    # Typer evaluates the annotations of commands; those of helpers are quoted instead.
+    from onebyone_cli.conv1x1 import Layer
+    from onebyone_cli.formats.base import Reader, Storage, StreamReader, StreamWriter, Writer
+    from onebyone_cli.pipeline import ApplyJob, ApplyReport, ApplySettings
+    from onebyone_cli.spec import StackSpec
+
+
+EXAMPLES = """\b
+Examples:
+  onebyone apply stack.npy -w weights.npy -o result.npy
+  onebyone apply map1.npy map2.npy --kernel "1 1" -o sum.npy
+  onebyone apply cube.h5:/radiance -w model.npz -o reduced.h5
+  onebyone apply rgb/ --kernel "0.2126 0.7152 0.0722" --dtype uint8 -o grey.png
+  cat stack.npy | onebyone apply - -w weights.npy -o - > result.npy
+"""
+
+
+def apply(
+    inputs: options.Inputs,
+    output: options.Output,
+    weights: Annotated[
+        list[str],
+        typer.Option(
+            "-w",
+            "--weights",
+            metavar="FILE",
+            help="Weights, one row for each output channel: .npy, .npz, .csv, .tsv, .txt or "
+            ".json. Repeat it to chain layers.",
+            default_factory=list,
+            show_default=False,
+        ),
+    ],
+    kernel: Annotated[
+        list[str],
+        typer.Option(
+            "--kernel",
+            metavar="TEXT",
+            help='Weights typed in place of a file: "0.1 0.2 0.4; 1 0 0", rows apart by ;.',
+            default_factory=list,
+            show_default=False,
+        ),
+    ],
+    bias: Annotated[
+        list[str],
+        typer.Option(
+            "--bias",
+            metavar="FILE|TEXT",
+            help="A number to add to each output channel; once for each layer.",
+            default_factory=list,
+            show_default=False,
+        ),
+    ],
+    activation: Annotated[
+        list[str],
+        typer.Option(
+            "--activation",
+            metavar="none|relu|sigmoid|softmax",
+            help="What follows a layer. Given once for a chain: relu and sigmoid follow every "
+            "layer, softmax the last; or give it once for each.",
+            default_factory=list,
+            show_default=False,
+        ),
+    ],
+    argmax: Annotated[
+        bool,
+        typer.Option(
+            "--argmax",
+            help="Write one channel: the index of the largest output channel.",
+            show_default=False,
+        ),
+    ] = False,
+    each: Annotated[
+        bool,
+        typer.Option(
+            "--each",
+            help="Every input is a stack of its own, and OUTPUT is a folder.",
+            show_default=False,
+        ),
+    ] = False,
+    force: options.Force = False,
+    format_name: options.FormatName = "",
+    layout: options.Layout = "CHW",
+    dtype: options.DType = "",
+    scale: options.Scale = "",
+    compute: options.Compute = "auto",
+    nodata: options.NoData = "",
+    nan_to: options.NanTo = "",
+    allow_nonfinite: Annotated[
+        bool,
+        typer.Option(
+            "--allow-nonfinite",
+            help="Take weights that are NaN or infinite.",
+            show_default=False,
+        ),
+    ] = False,
+    compression: options.Compression = "none",
+    level: options.CompressionLevel = 4,
+    shuffle: options.Shuffle = False,
+    fletcher32: options.Fletcher32 = False,
+    chunks: options.Chunks = "",
+    memory: options.Memory = "",
+    threads: options.Threads = None,
+    fsync: options.FSync = False,
+    dry_run: options.DryRun = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    progress: options.ShowProgress = None,
+    debug: options.Debug = False,
+) -> None:
+    """Apply a 1×1 convolution to a stack of channels.
+
+    Every output channel is a weighted sum of all input channels, pixel by pixel. All channels
+    must have the same height and width. Nothing is overwritten without --force, and the output
+    appears whole or not at all.
+    """
+    console = Console(quiet=quiet, verbose=verbose, json=json)
+    if json and output == "-" and not dry_run:
+        raise UsageError("--json and -o - both want standard output; name a file for one")
+    layers = _layers(weights, kernel, bias, activation, allow_nonfinite=allow_nonfinite)
+    settings = _settings(memory, threads, compute, dtype, argmax, nodata, nan_to, scale)
+    prepare = partial(
+        _prepare,
+        layers=layers,
+        settings=settings,
+        layout=layout,
+        also_read=(*weights, *bias),
+        format_name=format_name,
+        force=force,
+        fsync=fsync,
+        storage=_storage(compression, level, shuffle, fletcher32, chunks),
+    )
+    finish = partial(_finish, console=console, progress=progress, dry_run=dry_run)
+    if each:
+        reports = _apply_each(inputs, output, format_name, prepare, finish)
+        console.document({"outputs": reports})
+    else:
+        with ExitStack() as stack:
+            report = finish(prepare(inputs, output, stack), output)
+        console.document(report)
+
+
+def _apply_each(
+    inputs: Sequence[str],
+    folder: str,
+    format_name: str,
+    prepare: "Callable[[Sequence[str], str, ExitStack], ApplyJob]",
+    finish: "Callable[[ApplyJob, str], dict[str, Any]]",
+) -> list[dict[str, Any]]:
+    """Apply to every input by itself; all are checked before the first is begun."""
+    tasks = list(zip(inputs, _names_of_each(inputs, folder, format_name), strict=True))
+    made = _make_folder(folder)
+    try:
+        for source, target in tasks:
+            if source != "-":  # whose header can be read only once
+                with ExitStack() as stack:
+                    prepare([source], target, stack)
+        reports = []
+        for source, target in tasks:
+            with ExitStack() as stack:
+                reports.append(finish(prepare([source], target, stack), target))
+        return reports
+    finally:
+        if made and not os.listdir(folder):
+            os.rmdir(folder)
+
+
+def _names_of_each(inputs: Sequence[str], folder: str, format_name: str) -> list[str]:
+    """Name the outputs of ``--each`` after the inputs, in the same format where that is possible.
+
+    Raises
+    ------
+    UsageError
+        If two inputs would write the same output.
+    """
+    from onebyone_cli import formats
+
+    names: dict[str, str] = {}
+    for text in inputs:
+        path, _ = formats.split_inner(text)
+        stem = os.path.basename(os.path.normpath(path)) if path != "-" else "stdin"
+        if not os.path.isdir(path):
+            stem = os.path.splitext(stem)[0]
+        wanted = format_name or formats.of_input(path).name
+        suffix = {"npy": ".npy", "hdf5": ".h5"}.get(wanted, "/" if format_name else ".npy")
+        name = os.path.join(folder, stem + suffix)
+        if name in names:
+            raise UsageError(f"{names[name]} and {text} would both be written to {name}")
+        names[name] = text
+    return list(names)
+
+
+def _make_folder(folder: str) -> bool:
+    """Make the folder of ``--each`` if it is not there; say whether it was made."""
+    if folder == "-":
+        raise UsageError("--each writes a file for every input; name a folder with -o")
+    if os.path.isdir(folder):
+        return False
+    try:
+        os.mkdir(folder)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise OutputRefusedError(f"can't be created: {reason}", folder) from error
+    return True
+
+
+def _prepare(
+    inputs: Sequence[str],
+    output: str,
+    stack: ExitStack,
+    *,
+    layers: "tuple[Layer, ...]",
+    settings: "ApplySettings",
+    layout: str,
+    also_read: Sequence[str],
+    format_name: str,
+    force: bool,
+    fsync: bool,
+    storage: "Storage",
+) -> "ApplyJob":
+    """Open inputs, check everything and plan; nothing is created."""
+    from onebyone_cli import formats
+    from onebyone_cli.pipeline import ApplyJob
+
+    share = settings.memory // 2 // len(inputs)
+    opened: list[Reader | StreamReader] = []
+    for text in inputs:
+        opened.append(formats.open_input(text, layout=layout, memory=share))
+        stack.callback(opened[-1].close)
+
+    def make_writer(spec: "StackSpec") -> "Writer | StreamWriter":
+        return formats.make_writer(
+            output,
+            spec,
+            inputs=opened,
+            also_read=also_read,
+            format_name=format_name,
+            force=force,
+            fsync=fsync,
+            storage=storage,
+        )
+
+    return ApplyJob(opened, layers, make_writer, settings)
+
+
+def _finish(
+    job: "ApplyJob", output: str, *, console: Console, progress: bool | None, dry_run: bool
+) -> dict[str, Any]:
+    """Run a job, or only show its plan, and say what was done."""
+    content = {
+        "output": output,
+        "shape": list(job.output.shape),
+        "dtype": job.output.dtype,
+        "input_shape": list(job.input.shape),
+        "arithmetic": job.input.dtype,
+        "plan": job.plan.as_dict(),
+    }
+    if dry_run:
+        if not console.json:
+            typer.echo("\n".join(_plan_lines(job, output)))
+        return content
+    for line in _plan_lines(job, output):
+        console.detail(line)
+    started = time.monotonic()
+    with Progress(console, progress) as on_progress:
+        report = job.run(on_progress)
+    seconds = time.monotonic() - started
+    console.say(_closing_line(report, output))
+    rate = (job.input.data_bytes + job.output.data_bytes) / max(seconds, 1e-9)
+    console.detail(f"{seconds:.2f} s, {format_bytes(int(rate))}/s in and out")
+    return content | {
+        "invalid_pixels": report.invalid_pixels,
+        "saturated": report.saturated,
+        "replaced": report.replaced,
+        "seconds": round(seconds, 6),
+    }
+
+
+def _plan_lines(job: "ApplyJob", output: str) -> list[str]:
+    plan = job.plan
+    lines = [
+        f"input     {job.input.size}, read as {job.input.dtype}",
+        f"output    {output}: {job.output.size} {job.output.dtype}, "
+        f"{format_bytes(job.output.data_bytes)}",
+        f"strategy  {plan.strategy}: {plan.slabs} slabs of up to "
+        f"{plan.slab_items * plan.slab_pixels} pixels, tiles of {plan.tile_pixels}",
+        f"threads   {plan.threads}",
+        f"memory    {format_bytes(plan.total_bytes)} of {format_bytes(plan.memory)}",
+    ]
+    for name, size, in_memory in (
+        ("input", plan.spool_input_bytes, plan.input_in_memory),
+        ("output", plan.spool_output_bytes, plan.output_in_memory),
+    ):
+        if size:
+            place = "in memory" if in_memory else "in a file under $TMPDIR"
+            lines.append(f"spool     {name}, {format_bytes(size)} {place}")
+    return lines
+
+
+def _closing_line(report: "ApplyReport", output: str) -> str:
+    name = "standard output" if output == "-" else output
+    line = f"{name}: {report.output.size} {report.output.dtype}"
+    for count, what in (
+        (report.invalid_pixels, "invalid pixels"),
+        (report.saturated, "values saturated"),
+        (report.replaced, "values were NaN and were replaced"),
+    ):
+        if count:
+            line += f"; {count} {what if count > 1 else what.replace('s ', ' ', 1)}"
+    return line
+
+
+def _layers(
+    weights: Sequence[str],
+    kernel: Sequence[str],
+    bias: Sequence[str],
+    activation: Sequence[str],
+    *,
+    allow_nonfinite: bool,
+) -> "tuple[Layer, ...]":
+    """Read weights and biases and join them into a chain."""
+    from onebyone_cli.conv1x1 import make_layers
+    from onebyone_cli.weights import load_weights, parse_bias, parse_kernel
+
+    if weights and kernel:
+        raise UsageError("give weights with -w FILE or with --kernel TEXT, not with both")
+    if not (weights or kernel):
+        raise UsageError("no weights; give -w FILE or --kernel TEXT")
+    if weights:
+        maps = [load_weights(name, allow_nonfinite=allow_nonfinite) for name in weights]
+    else:
+        maps = [parse_kernel(text, allow_nonfinite=allow_nonfinite) for text in kernel]
+    if bias and len(bias) != len(maps):
+        raise UsageError(
+            f"--bias is given {len(bias)} times for {len(maps)} layers; give it once for each"
+        )
+    for index, text in enumerate(bias):
+        numbers = parse_bias(text, allow_nonfinite=allow_nonfinite)
+        maps[index] = maps[index].with_bias(numbers, text)
+    return make_layers(maps, activation)
+
+
+def _settings(
+    memory: str,
+    threads: int | None,
+    compute: str,
+    dtype: str,
+    argmax: bool,
+    nodata: str,
+    nan_to: str,
+    scale: str,
+) -> "ApplySettings":
+    """Turn the words of the command line into checked values."""
+    from onebyone_cli.limits import default_memory, default_threads
+    from onebyone_cli.pipeline import ApplySettings
+
+    if dtype and dtype not in ITEM_BYTES:
+        raise UsageError(f"--dtype {dtype} is unknown; choose from {', '.join(ITEM_BYTES)}")
+    try:
+        budget = parse_bytes(memory) if memory else default_memory()
+    except ValueError as error:
+        raise UsageError(f"--memory: {error}") from error
+    return ApplySettings(
+        memory=budget,
+        threads=threads or default_threads(),
+        compute=compute,
+        dtype=dtype,
+        argmax=argmax,
+        nodata=_number("--nodata", nodata) if nodata else None,
+        nan_to=_number("--nan-to", nan_to) if nan_to else None,
+        scale=_scale(scale),
+    )
+
+
+def _number(option: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text} is not a number") from error
+
+
+def _scale(text: str) -> Literal["auto"] | tuple[float, float] | None:
+    if not text:
+        return None
+    if text == "auto":
+        return "auto"
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise UsageError(f"--scale {text} is not a range; write auto or MIN,MAX, as in 0,255")
+    return _number("--scale", parts[0]), _number("--scale", parts[1])
+
+
+def _storage(
+    compression: str, level: int, shuffle: bool, fletcher32: bool, chunks: str
+) -> "Storage":
+    from onebyone_cli.formats.base import Storage
+
+    sizes = chunks.lower().replace("×", "x").split("x") if chunks else []
+    if not all(size.isascii() and size.isdigit() for size in sizes):
+        raise UsageError(f"--chunks {chunks} is not a size; write CxHxW, as in 1x64x600")
+    return Storage(
+        compression="" if compression == "none" else compression,
+        level=level,
+        shuffle=shuffle,
+        fletcher32=fletcher32,
+        chunks=tuple(int(size) for size in sizes),
+    )

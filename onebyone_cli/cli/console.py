@@ -1,0 +1,76 @@
+"""What is said to people, on standard error; what is data, on standard output.
+
+Names of files and datasets may hold anything, so whatever is printed has its control characters
+escaped: a data file can't write to the terminal.
+"""
+
+import os
+import sys
+from typing import Any
+
+
+def printable(text: str) -> str:
+    r"""Escape control characters and undecodable bytes.
+
+    >>> printable("a\x1b[31m.npy")
+    'a\\x1b[31m.npy'
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+class Console:
+    """Standard error and standard output.
+
+    Parameters
+    ----------
+    quiet : bool
+        Say nothing but errors.
+    verbose : bool
+        Say more.
+    json : bool
+        One JSON document on standard output, and nothing for people but errors.
+    """
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False, json: bool = False) -> None:
+        self.quiet = quiet or json
+        self.verbose = verbose
+        self.json = json
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether people are watching standard error on a terminal that can redraw a line."""
+        return sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "")
+
+    def say(self, text: str) -> None:
+        """Tell people, unless they asked for quiet."""
+        if not self.quiet:
+            _to_stderr(text)
+
+    def detail(self, text: str) -> None:
+        """Tell people who asked for more."""
+        if self.verbose:
+            self.say(text)
+
+    def document(self, content: dict[str, Any]) -> None:
+        """Print the one JSON document, if JSON was asked for."""
+        if not self.json:
+            return
+        import json
+
+        # Surrogates stand for bytes that are no text; as escapes the document stays valid UTF-8.
+        sys.stdout.write(json.dumps(content, ensure_ascii=True) + "\n")
+        sys.stdout.flush()
+
+
+def error(text: str) -> None:
+    """Say what went wrong, in one line."""
+    _to_stderr(f"onebyone: {text}")
+
+
+def _to_stderr(text: str) -> None:
+    try:
+        sys.stderr.write(printable(text) + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        # Standard error is closed or full: there is nowhere left to say so.
+        return

@@ -1,0 +1,189 @@
+"""Exit statuses, and the only place that exits.
+
+A run ends in one of three ways: with a status, with an error that is said in one line and mapped
+to a status, or by a signal. A program that was stopped by a signal clears up and then dies of that
+very signal, so that shells and make see what happened (Cracauer, "Proper handling of SIGINT").
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from enum import IntEnum, unique
+from types import FrameType
+from typing import Any, NoReturn
+
+import typer
+
+from onebyone_cli import atomic, errors
+from onebyone_cli.cli import console
+
+
+@unique
+class ExitStatus(IntEnum):
+    """What the numbers mean; those from 64 on are those of sysexits.h."""
+
+    DONE = 0
+    USAGE = 2
+    DATA = 65
+    NO_INPUT = 66
+    UNAVAILABLE = 69
+    BUG = 70
+    CANT_CREATE = 73
+    IO = 74
+    STOPPED = 75
+    POLICY = 77
+
+
+_STATUS: dict[type[errors.OneByOneError], ExitStatus] = {
+    errors.UsageError: ExitStatus.USAGE,
+    errors.DataError: ExitStatus.DATA,
+    errors.InputMissingError: ExitStatus.NO_INPUT,
+    errors.DependencyMissingError: ExitStatus.UNAVAILABLE,
+    errors.OutputRefusedError: ExitStatus.CANT_CREATE,
+    errors.ReadWriteError: ExitStatus.IO,
+    errors.PolicyError: ExitStatus.POLICY,
+}
+
+
+def status_of(error: errors.OneByOneError) -> ExitStatus:
+    """Status of an error: that of its class, or of the nearest class above it."""
+    return next(_STATUS[cls] for cls in type(error).__mro__ if cls in _STATUS)
+
+
+class Stopped(BaseException):
+    """A signal asked us to stop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run(app: Callable[..., Any]) -> NoReturn:
+    """Run the program, clear up, and leave."""
+    _catch_signals()
+    died_of = 0
+    status: int = ExitStatus.BUG
+    try:
+        status = _status_of_run(app)
+        _flush()
+    except Stopped as stop:
+        died_of = stop.number
+    except BrokenPipeError:
+        died_of = signal.SIGPIPE
+    except OSError as error:
+        # Standard output took everything and failed only now.
+        status = _report(errors.read_write_error("writing", "standard output", error))
+    atomic.discard_all()
+    if died_of:
+        _die_of(died_of)
+    _leave(status)
+
+
+def _status_of_run(app: Callable[..., Any]) -> int:
+    try:
+        status = app(standalone_mode=False)
+    except typer.Abort:
+        return ExitStatus.USAGE
+    except errors.OneByOneError as error:
+        return _report(error)
+    except SystemExit as leave:
+        # Completion, and Typer's answer to a closed pipe.
+        return leave.code if isinstance(leave.code, int) else ExitStatus.DONE
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        return _report_other(error)
+    return status if isinstance(status, int) else ExitStatus.DONE
+
+
+def _report_other(error: Exception) -> ExitStatus:
+    if hasattr(error, "show"):  # Typer's own: a wrong option, a missing argument
+        ctx = getattr(error, "ctx", None)
+        command = ctx.command_path if ctx else "onebyone"
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        console.error(f"{message.rstrip('.')}; see {command} --help")
+        return ExitStatus.USAGE
+    if isinstance(error, MemoryError):
+        return _report(errors.ReadWriteError("out of memory; give a smaller --memory"))
+    if isinstance(error, OSError):
+        path = os.fsdecode(error.filename) if error.filename else ""
+        return _report(errors.read_write_error("reading or writing", path, error))
+    return _report_bug(error)
+
+
+def _report(error: errors.OneByOneError) -> ExitStatus:
+    status = status_of(error)
+    if _debugging():
+        import traceback
+
+        traceback.print_exception(error)
+    console.error(str(error))
+    if "--json" in sys.argv[1:]:
+        content = {"code": int(status), "message": error.message, "path": error.path}
+        console.Console(json=True).document({"error": content})
+    return status
+
+
+def _report_bug(error: Exception) -> ExitStatus:
+    if _debugging():
+        import traceback
+
+        traceback.print_exception(error)
+    console.error(
+        f"this is a bug, please report it: {type(error).__name__}: {error} "
+        "(run again with --debug for more)"
+    )
+    return ExitStatus.BUG
+
+
+def _debugging() -> bool:
+    return "--debug" in sys.argv[1:]
+
+
+def _catch_signals() -> None:
+    for number in _SIGNALS:
+        # nohup and `&` in a script have us ignore some; that stays so.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Stop at once, and let nothing interrupt the clearing up."""
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise Stopped(number)
+
+
+def _die_of(number: int) -> NoReturn:
+    # What Python still holds for a pipe that nobody reads must not be written on the way out.
+    _point_at_nothing(1)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)  # only if the signal is blocked
+
+
+def _point_at_nothing(fd: int) -> None:
+    try:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, fd)
+        os.close(nothing)
+    except OSError:
+        return
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and not stream.closed:
+            stream.flush()
+
+
+def _leave(status: int) -> NoReturn:
+    """Exit without taking the interpreter apart: everything is flushed, closed and published.
+
+    Unloading numpy and Typer took 5 to 10 ms of a run of 150 (see ``make bench``).
+    """
+    os._exit(status)

@@ -1,0 +1,168 @@
+"""Every option that commands share, once. Types are plain: Typer reads them at start-up."""
+
+from typing import Annotated, Literal
+
+import typer
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        help="A .npy or .h5 file (file.h5:/dataset), an image, a folder of images, or - for a "
+        ".npy stream on standard input. Several are stacked along the channels (bands).",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    str,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="OUTPUT",
+        help="Where the result goes. The suffix picks the format; a name that ends in / is a "
+        "folder of images; - is a .npy stream on standard output.",
+        show_default=False,
+    ),
+]
+Force = Annotated[
+    bool, typer.Option("-f", "--force", help="Replace an existing output.", show_default=False)
+]
+FormatName = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="Format of the output, whatever its name: npy, hdf5, png, tiff, jpeg, bmp, pgm, "
+        "ppm, pfm.",
+        show_default=False,
+    ),
+]
+Layout = Annotated[
+    Literal["CHW", "HWC", "HCW"],
+    typer.Option("--layout", help="Order of the last three axes in the input."),
+]
+DType = Annotated[
+    str,
+    typer.Option(
+        "--dtype",
+        metavar="TYPE",
+        help="Type of the output, such as float16, uint8 or int32. Integers are rounded half to "
+        "even and saturate. Default: the type of the arithmetic.",
+        show_default=False,
+    ),
+]
+Compute = Annotated[
+    Literal["auto", "float32", "float64"],
+    typer.Option(
+        "--compute",
+        help="Type of the arithmetic. auto is float32 where it holds every input value exactly, "
+        "else float64.",
+    ),
+]
+NoData = Annotated[
+    str,
+    typer.Option(
+        "--nodata",
+        metavar="VALUE",
+        help="Pixels with this value in any channel are invalid, as those with NaN are: every "
+        "output channel gets it.",
+        show_default=False,
+    ),
+]
+NanTo = Annotated[
+    str,
+    typer.Option(
+        "--nan-to",
+        metavar="VALUE",
+        help="What NaN becomes in the output.",
+        show_default=False,
+    ),
+]
+Scale = Annotated[
+    str,
+    typer.Option(
+        "--scale",
+        metavar="auto|MIN,MAX",
+        help="Map a range onto the whole range of the integer output (uint8 unless --dtype); auto "
+        "is the range of the result.",
+        show_default=False,
+    ),
+]
+Memory = Annotated[
+    str,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="Most memory for pixels, caches and decoders together, as in 256M or 2G. Default: "
+        "the smaller of 256M and half of what the machine allows.",
+        show_default=False,
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        min=1,
+        help="Most worker threads. Default: the processors this process may use.",
+        show_default=False,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Check everything, show the plan, write nothing.", show_default=False
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document on standard output.", show_default=False),
+]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", help="Say nothing but errors.", show_default=False)
+]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.", show_default=False)]
+ShowProgress = Annotated[
+    bool | None,
+    typer.Option(
+        "--progress/--no-progress",
+        help="Show how far the job is. Default: for jobs that take a while.",
+        show_default=False,
+    ),
+]
+FSync = Annotated[
+    bool,
+    typer.Option(
+        "--fsync",
+        help="Have the output on the disk before it is published.",
+        show_default=False,
+    ),
+]
+Debug = Annotated[
+    bool,
+    typer.Option("--debug", help="Show a traceback with an error.", show_default=False),
+]
+Compression = Annotated[
+    Literal["none", "gzip", "lzf"],
+    typer.Option("--compression", help="Compress an .h5 output."),
+]
+CompressionLevel = Annotated[
+    int, typer.Option("--level", min=0, max=9, metavar="0-9", help="Effort of gzip.")
+]
+Shuffle = Annotated[
+    bool,
+    typer.Option("--shuffle", help="Shuffle bytes before compression.", show_default=False),
+]
+Fletcher32 = Annotated[
+    bool,
+    typer.Option("--fletcher32", help="Give every chunk a checksum.", show_default=False),
+]
+Chunks = Annotated[
+    str,
+    typer.Option(
+        "--chunks",
+        metavar="CxHxW",
+        help="Size of the chunks of an .h5 output, as in 1x64x600.",
+        show_default=False,
+    ),
+]

@@ -1,0 +1,92 @@
+"""Several inputs seen as one stack, channel after channel; the check that the tool is about.
+
+A 1×1 convolution combines every pixel of one channel with the same pixel of the others, so all
+channels must have the same height and width.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from onebyone_cli.errors import ShapeMismatchError
+from onebyone_cli.formats.base import Reader
+from onebyone_cli.spec import StackSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.formats.base import StreamReader
+    from onebyone_cli.spec import Slab
+
+
+def stacked_spec(inputs: Sequence[Reader | StreamReader], dtype: str) -> StackSpec:
+    """Shape of the inputs stacked along the channel axis.
+
+    Parameters
+    ----------
+    inputs : sequence of Reader or StreamReader
+        In channel order; only their specs are looked at.
+    dtype : str
+        Type in which the stack will be read.
+
+    Raises
+    ------
+    ShapeMismatchError
+        Naming the first pair that disagrees, and both sizes.
+    """
+    first = inputs[0]
+    for other in inputs[1:]:
+        one, two = first.spec, other.spec
+        if (one.height, one.width) != (two.height, two.width):
+            raise ShapeMismatchError(
+                f"has {two.height}×{two.width} pixels (height×width) and {first.path} has "
+                f"{one.height}×{one.width}; all channels must have the same height and width",
+                other.path,
+            )
+        if one.batch != two.batch:
+            raise ShapeMismatchError(
+                f"has shape {two.size} and {first.path} has {one.size}; "
+                "stacked inputs must have the same leading axes",
+                other.path,
+            )
+    channels = sum(reader.spec.channels for reader in inputs)
+    spec = first.spec
+    return StackSpec(channels, spec.height, spec.width, dtype, spec.batch)
+
+
+class Stack(Reader):
+    """Several readers as one.
+
+    Parameters
+    ----------
+    readers : sequence of Reader
+        In channel order; their specs agree. They are closed by whoever opened them.
+    dtype : str
+        Type in which slabs are read.
+    """
+
+    def __init__(self, readers: Sequence[Reader], dtype: str) -> None:
+        self.path = " ".join(reader.path for reader in readers)
+        self.spec = stacked_spec(readers, dtype)
+        self.scratch_bytes = max(reader.scratch_bytes for reader in readers)
+        self.cache_bytes = sum(reader.cache_bytes for reader in readers)
+        self._parts = []
+        channel = 0
+        for reader in readers:
+            self._parts.append((reader, channel, channel + reader.spec.channels))
+            channel += reader.spec.channels
+
+    def read(self, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
+        """Read a slab of every input into its channels; see `Reader.read`."""
+        for reader, start, stop in self._parts:
+            reader.read(slab, out[:, start:stop], scratch)
+
+    def check_unchanged(self) -> None:
+        """Raise `ReadWriteError` if any input was changed since it was opened."""
+        for reader, _, _ in self._parts:
+            reader.check_unchanged()
+
+    def close(self) -> None:
+        """Nothing of its own to close."""

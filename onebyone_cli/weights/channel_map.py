@@ -1,0 +1,139 @@
+"""One 1×1 convolution as plain arrays."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onebyone_cli.errors import DataError, ShapeMismatchError
+from onebyone_cli.weights.rules import count
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelMap:
+    """A map from C channels to K: ``Y = weight @ X + bias`` at every pixel.
+
+    Arrays given are copied; the ones kept are C-contiguous, float64 and read-only. Two maps are
+    equal only if they are the same object: compare the arrays.
+
+    Attributes
+    ----------
+    weight : ndarray of float64, shape (K, C)
+        One row per output channel.
+    bias : ndarray of float64, shape (K,)
+        Added to each output channel; zeros when there is none.
+    source : str
+        Where it came from, for messages: a path as the user wrote it, or ``--kernel``.
+    meta : mapping
+        Whatever else the file said, by name: the fields of its ``meta`` document and its other
+        small arrays, such as ``eigenvalues``. Read-only.
+
+    Raises
+    ------
+    DataError
+        If the weight is not a matrix with one row and one column at least.
+    ShapeMismatchError
+        If the bias has not K numbers.
+    """
+
+    weight: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    source: str
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        weight, bias = _frozen(self.weight), _frozen(self.bias)
+        if weight.ndim != 2 or weight.size == 0:
+            raise DataError(
+                f"the weight has shape {weight.shape}; expected (K, C), both of them 1 or more",
+                self.source,
+            )
+        if bias.shape != weight.shape[:1]:
+            raise ShapeMismatchError(
+                f"the bias has shape {bias.shape}, but the weight has "
+                f"{count(len(weight), 'row')}; expected one number for each",
+                self.source,
+            )
+        object.__setattr__(self, "weight", weight)
+        object.__setattr__(self, "bias", bias)
+        object.__setattr__(self, "meta", MappingProxyType(dict(self.meta)))
+
+    @property
+    def out_channels(self) -> int:
+        """K."""
+        return len(self.weight)
+
+    @property
+    def in_channels(self) -> int:
+        """C."""
+        return int(self.weight.shape[1])
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether any number of the bias differs from zero."""
+        return bool(self.bias.any())
+
+    def check_channels(self, channels: int, stack: str) -> None:
+        """Check that a stack has the channels that this map takes.
+
+        Parameters
+        ----------
+        channels : int
+            Channels of the stack.
+        stack : str
+            Its name for messages.
+
+        Raises
+        ------
+        ShapeMismatchError
+            If it has more or fewer. A matrix that would fit when transposed is refused like any
+            other: with a square one nobody could tell, so the orientation is never guessed.
+        """
+        if channels == self.in_channels:
+            return
+        shape = f"({self.out_channels}, {self.in_channels})"
+        message = (
+            f"the weights have shape {shape} and take {count(self.in_channels, 'channel')}, "
+            f"but {stack} has {channels}"
+        )
+        if channels == self.out_channels:
+            message += (
+                f"; looks transposed: found {shape}, expected one row per output channel, "
+                f"(K, C) = ({self.in_channels}, {self.out_channels}); transpose the matrix"
+            )
+        else:
+            message += f"; expected one column per input channel, (K, C) = (K, {channels})"
+        raise ShapeMismatchError(message, self.source)
+
+    def with_bias(self, bias: NDArray[np.float64], source: str) -> "ChannelMap":
+        """Return the same map with another bias.
+
+        Parameters
+        ----------
+        bias : ndarray of float64, shape (K,)
+            The bias.
+        source : str
+            Where the bias came from, for messages.
+
+        Raises
+        ------
+        ShapeMismatchError
+            If the bias has not K numbers.
+        """
+        if bias.shape != (self.out_channels,):
+            raise ShapeMismatchError(
+                f"the bias has {count(bias.size, 'number')}, but {self.source} has "
+                f"{count(self.out_channels, 'output channel')}; expected one number for each",
+                source,
+            )
+        return replace(self, bias=bias)
+
+
+def _frozen(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Always a copy: nobody else can hold a writable view of what a running job multiplies by.
+    frozen = np.array(array, dtype=np.float64, order="C")
+    frozen.setflags(write=False)
+    return frozen

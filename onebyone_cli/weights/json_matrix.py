@@ -1,0 +1,171 @@
+r"""Matrices written as JSON: ``[[...], [...]]`` or ``{"weight": [[...]], "bias": [...]}``.
+
+Stricter than :mod:`json`: a key given twice is refused (the standard reader keeps the last one in
+silence), and only numbers are numbers, not ``true`` and not ``"0.5"``.
+"""
+
+import json
+from array import array
+from functools import partial
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onebyone_cli.errors import DataError
+from onebyone_cli.weights.rules import SHAPES, count, quote
+
+#: Integers of more digits become floats at once: exact up to here, and Python limits (and takes
+#: quadratic time for) the conversion of very long ones.
+_INTEGER_DIGITS = 15
+
+_KINDS = {
+    str: "text",
+    bool: "true or false",
+    type(None): "null",
+    list: "a list",
+    dict: "an object",
+    int: "a number",
+    float: "a number",
+}
+
+
+def read_json(file: BinaryIO, path: str, wanted: str) -> dict[str, Any]:
+    """Read a JSON weights file.
+
+    Parameters
+    ----------
+    file : binary file
+        At its beginning.
+    path : str
+        Its name for messages.
+    wanted : str
+        ``"weight"`` or ``"bias"``: the array that must be there, and the name of a nameless one.
+
+    Returns
+    -------
+    dict
+        ``wanted``, the other array if it is there, and all other fields as they are. Arrays are
+        float64 and may hold NaN and infinity.
+
+    Raises
+    ------
+    DataError
+        With line and column where the text is not JSON, else with the place of the value, such
+        as ``weight[2][1]``.
+    """
+    document = _parse(file.read(), path)
+    if isinstance(document, list):
+        return {wanted: _array(document, wanted, path)}
+    if not isinstance(document, dict):
+        raise DataError(
+            f"holds {_kind(document)}; expected [[...], [...]], one list per output channel", path
+        )
+    if wanted not in document:
+        raise DataError(
+            f"has no {wanted!r} but {_names(document)}; "
+            'expected {"weight": [[...]], "bias": [...]}',
+            path,
+        )
+    if wanted == "bias":
+        return {"bias": _array(document["bias"], "bias", path)}
+    fields = flatten_meta(document)
+    if fields.get("bias", ...) is None:  # how PyTorch says that there is none
+        del fields["bias"]
+    for name in fields.keys() & SHAPES:
+        fields[name] = _array(fields[name], name, path)
+    return fields
+
+
+def flatten_meta(fields: dict[str, Any]) -> dict[str, Any]:
+    """Replace a field ``meta`` that is an object by what it holds; the outer fields win."""
+    if not isinstance(fields.get("meta"), dict):
+        return fields
+    outer = {name: value for name, value in fields.items() if name != "meta"}
+    inner = {name: value for name, value in fields["meta"].items() if name not in SHAPES}
+    return inner | outer
+
+
+def parse_meta(raw: bytes) -> dict[str, Any]:
+    """Read a ``meta`` document; anything that is not a JSON object counts as empty.
+
+    It is for people to look at and nothing is computed from it, so it is no reason to refuse the
+    weights beside it.
+    """
+    try:
+        document = _parse(raw, "")
+    except DataError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _parse(raw: bytes, path: str) -> Any:
+    try:
+        return json.loads(
+            raw.decode("utf-8-sig"), parse_int=_integer, object_pairs_hook=partial(_object, path)
+        )
+    except UnicodeDecodeError as error:
+        line_start = raw.rfind(b"\n", 0, error.start) + 1
+        line = raw.count(b"\n", 0, line_start) + 1
+        column = len(raw[line_start : error.start].decode()) + 1
+        raise DataError(
+            f"line {line}, column {column}: byte 0x{raw[error.start]:02x} is not UTF-8 text", path
+        ) from error
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"line {error.lineno}, column {error.colno}: not JSON: {error.msg[:60]}", path
+        ) from error
+    except RecursionError as error:
+        raise DataError("is nested too deeply; expected [[...], [...]]", path) from error
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _INTEGER_DIGITS else float(digits)
+
+
+def _object(path: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in fields:
+            raise DataError(f"has the key {quote(key)} twice in one object; keep one of them", path)
+        fields[key] = value
+    return fields
+
+
+def _array(value: Any, name: str, path: str) -> NDArray[np.float64]:
+    if not isinstance(value, list):
+        raise DataError(f"{name} is {_kind(value)}; expected a list", path)
+    if name == "bias" and not any(isinstance(item, list) for item in value):
+        _check_row(value, name, path)
+        return np.array(value, dtype=np.float64)
+    numbers = array("d")
+    for index, row in enumerate(value):
+        place = f"{name}[{index}]"
+        _check_row(row, place, path)
+        if len(row) != len(value[0]):
+            raise DataError(
+                f"{place} has {count(len(row), 'number')}, but the first row {len(value[0])}; "
+                "expected one number per input channel in every row",
+                path,
+            )
+        numbers.fromlist(row)
+    columns = len(value[0]) if value else 0
+    return np.array(numbers, dtype=np.float64).reshape(len(value), columns)
+
+
+def _check_row(value: Any, name: str, path: str) -> None:
+    if not isinstance(value, list):
+        raise DataError(f"{name} is {_kind(value)}; expected a row, a list of numbers", path)
+    if set(map(type, value)) <= {int, float}:
+        return
+    index, other = next((i, v) for i, v in enumerate(value) if type(v) not in (int, float))
+    shown = f" ({quote(other)})" if isinstance(other, str) else ""
+    raise DataError(f"{name}[{index}] is {_kind(other)}{shown}; expected a number", path)
+
+
+def _kind(value: Any) -> str:
+    return _KINDS[type(value)]
+
+
+def _names(document: dict[str, Any]) -> str:
+    return ", ".join(quote(name) for name in list(document)[:10]) or "nothing at all"

@@ -1,0 +1,116 @@
+"""What is true of all weights, whatever file or text they came from."""
+
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onebyone_cli.errors import DataError
+
+#: Longest piece of somebody's file that a message repeats.
+_QUOTED = 20
+
+Shape = tuple[int, ...]
+
+
+def weight_shape(shape: Shape, path: str) -> Shape:
+    """Return (K, C) for the stored shape of a weight: (K, C) itself or (K, C, 1, 1).
+
+    Parameters
+    ----------
+    shape : tuple of int
+        As stored.
+    path : str
+        File for messages.
+
+    Raises
+    ------
+    DataError
+        If it is anything else, a larger kernel for one, or K or C is 0.
+    """
+    found = f"the weight has shape {shape}"
+    if len(shape) == 4 and shape[2:] != (1, 1):
+        raise DataError(
+            f"{found}: a {shape[2]}×{shape[3]} kernel; expected 1×1, (K, C) or (K, C, 1, 1)", path
+        )
+    if len(shape) == 1:
+        raise DataError(
+            f"{found}; expected (K, C): reshape it to (1, {shape[0]}) for one output channel, "
+            f"to ({shape[0]}, 1) for one input channel",
+            path,
+        )
+    if len(shape) not in (2, 4):
+        raise DataError(f"{found}; expected (K, C) or (K, C, 1, 1)", path)
+    if prod(shape) == 0:
+        raise DataError(f"{found}; expected one output and one input channel at least", path)
+    return shape[:2]
+
+
+def bias_shape(shape: Shape, path: str) -> Shape:
+    """Return (K,) for the stored shape of a bias: (K,), (K, 1) or (1, K).
+
+    Parameters
+    ----------
+    shape : tuple of int
+        As stored.
+    path : str
+        File for messages.
+
+    Raises
+    ------
+    DataError
+        If it is anything else, or K is 0.
+    """
+    found = f"the bias has shape {shape}"
+    if len(shape) not in (1, 2) or (len(shape) == 2 and 1 not in shape):
+        raise DataError(
+            f"{found}; expected one number per output channel: (K,), (K, 1) or (1, K)", path
+        )
+    if prod(shape) == 0:
+        raise DataError(f"{found}; expected one number at least", path)
+    return (prod(shape),)
+
+
+#: What the two named arrays of a weights file must look like.
+SHAPES = {"weight": weight_shape, "bias": bias_shape}
+
+
+def check_finite(array: NDArray[np.float64], name: str, path: str) -> None:
+    """Refuse NaN and infinity.
+
+    Parameters
+    ----------
+    array : ndarray of float64
+        The numbers.
+    name : str
+        ``"weight"`` or ``"bias"``.
+    path : str
+        File for messages.
+
+    Raises
+    ------
+    DataError
+        Naming the first such number by its place, as in ``weight[2][1]``; rows and columns count
+        from 0 as output and input channels do.
+    """
+    finite = np.isfinite(array)
+    if finite.all():
+        return
+    first = np.unravel_index(int(np.argmin(finite)), array.shape)
+    place = name + "".join(f"[{index}]" for index in first)
+    row_column = f" (row {first[0]}, column {first[1]}, from 0)" if len(first) == 2 else ""
+    raise DataError(f"{place}{row_column} is {array[first]}{NOT_FINITE}", path)
+
+
+#: The rest of any message about a number that is not finite.
+NOT_FINITE = "; expected finite numbers, or pass --allow-nonfinite to use it as it is"
+
+
+def count(number: int, noun: str) -> str:
+    """Say how many, as in ``1 row`` and ``2 rows``."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def quote(text: str) -> str:
+    """Quote a piece of a file: short, on one line, with nothing that a terminal would act on."""
+    return repr(text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…")

@@ -1,0 +1,290 @@
+r"""Matrices written as text: ``.csv``, ``.tsv``, ``.txt`` and ``--kernel``.
+
+The grammar, strict on purpose, since a number misread is a wrong picture that nobody notices::
+
+    file      = [BOM] line*                  UTF-8, lines ended by LF or CRLF
+    line      = blank | "#" anything | row
+    row       = number (delimiter number)*   the same count in every row
+    number    = [+-] digits [. digits] [e [+-] digits]  |  [+-] (inf | nan)
+
+There is no quoting, no header and no locale: ``.`` is the decimal point. A row is matched whole by
+one regular expression and converted at once; only when that fails are its fields looked at one by
+one, to say what is wrong and where.
+"""
+
+import re
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onebyone_cli.errors import DataError
+from onebyone_cli.weights.rules import NOT_FINITE, count, quote
+
+# Possessive (*+, ++): a row of 100 MiB is matched in linear time and without a backtracking stack.
+_FINITE = r"[+-]?+(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?+[0-9]++)?+"
+_NUMBER = rf"(?:{_FINITE}|[+-]?+(?i:inf(?:inity)?+|nan))"
+
+
+@dataclass(frozen=True)
+class Delimiter:
+    """What stands between two numbers.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    between : str
+        Regular expression of one delimiter with the blanks around it.
+    pad : str
+        Characters that mean nothing at the ends of a row.
+    """
+
+    name: str
+    between: str
+    pad: str = " \t"
+
+    def matches(self, row: str) -> bool:
+        """Say whether a whole row, stripped of its pad, is numbers apart by this delimiter."""
+        return self._row.fullmatch(row) is not None
+
+    def fields(self, row: str) -> Iterator[tuple[int, str]]:
+        """Split a row, right or wrong, into fields, each with its position in the row."""
+        end = len(row.rstrip(self.pad))
+        start = min(len(row) - len(row.lstrip(self.pad)), end)
+        for match in self._between.finditer(row, start, end):
+            yield start, row[start : match.start()]
+            start = match.end()
+        yield start, row[start:end]
+
+    @cached_property
+    def _row(self) -> re.Pattern[str]:
+        return re.compile(rf"{_NUMBER}(?:{self.between}{_NUMBER})*+")
+
+    @cached_property
+    def _between(self) -> re.Pattern[str]:
+        return re.compile(self.between)
+
+
+COMMAS = Delimiter("commas", r"[ \t]*+,[ \t]*+")
+TABS = Delimiter("tabs", r"\ *+\t\ *+", pad=" ")
+BLANKS = Delimiter("blanks", r"[ \t]++")
+BLANKS_OR_COMMAS = Delimiter("blanks or single commas", r"(?:[ \t]*+,[ \t]*+|[ \t]++)")
+
+#: Characters looked at to describe what is wrong with a row or a field, however long it is.
+_GLANCE = 1000
+
+#: Says where a field is: from its index in the row and its position in the text, both from 0.
+Place = Callable[[int, int], str]
+
+
+class RowCollector:
+    """Gathers rows of text into one matrix.
+
+    Parameters
+    ----------
+    path : str
+        File, or the option that held the text, for messages.
+    delimiter : Delimiter or None
+        None: commas if the first row has one, else blanks.
+    allow_nonfinite : bool
+        Whether NaN and infinity are taken.
+    """
+
+    def __init__(self, path: str, delimiter: Delimiter | None, *, allow_nonfinite: bool) -> None:
+        self._path = path
+        self._delimiter = delimiter
+        self._allow_nonfinite = allow_nonfinite
+        # Grows in place, so that many short rows cost no more than their numbers.
+        self._numbers = array("d")
+        self._rows = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows so far."""
+        return self._rows
+
+    def add(self, row: str, place: Place) -> None:
+        """Append one row.
+
+        Parameters
+        ----------
+        row : str
+            Its text.
+        place : callable
+            Makes the place of a field for messages.
+
+        Raises
+        ------
+        DataError
+            If it is not numbers, not finite, or not as long as the rows before it.
+        """
+        if self._delimiter is None:
+            self._delimiter = COMMAS if "," in row else BLANKS
+        body = row.strip(self._delimiter.pad)
+        if not self._delimiter.matches(body):
+            raise self._fault(row, place, self._delimiter)
+        # Unlike split() and float(), this makes no object per number; the grammar is checked above.
+        values = np.fromstring(body.replace(",", " "), dtype=np.float64, sep=" ")
+        finite = np.isfinite(values)
+        if not (self._allow_nonfinite or finite.all()):
+            raise self._nonfinite(row, place, self._delimiter, int(np.argmin(finite)))
+        if self._rows and len(values) != self._columns:
+            raise self._ragged(row, place, self._delimiter, len(values))
+        self._numbers.frombytes(values.tobytes())
+        self._rows += 1
+
+    def matrix(self) -> NDArray[np.float64]:
+        """Return what was gathered, shape (rows, columns).
+
+        Raises
+        ------
+        DataError
+            If there was no row.
+        """
+        if not self._rows:
+            raise DataError("holds no numbers; expected one row of them at least", self._path)
+        return np.frombuffer(self._numbers, dtype=np.float64).reshape(self._rows, -1)
+
+    @property
+    def _columns(self) -> int:
+        return len(self._numbers) // self._rows
+
+    def _fault(self, row: str, place: Place, delimiter: Delimiter) -> DataError:
+        for index, (start, text) in enumerate(delimiter.fields(row)):
+            if not re.fullmatch(_NUMBER, text):
+                what = _describe_fault(text, delimiter.name)
+                return DataError(f"{place(index, start)}: {what}", self._path)
+        raise AssertionError("a row of numbers matches its delimiter")
+
+    def _nonfinite(self, row: str, place: Place, delimiter: Delimiter, index: int) -> DataError:
+        start, text = _nth(delimiter.fields(row), index)
+        what = "overflows to infinity" if re.fullmatch(_FINITE, text) else "is not finite"
+        return DataError(f"{place(index, start)}: {quote(text)} {what}{NOT_FINITE}", self._path)
+
+    def _ragged(self, row: str, place: Place, delimiter: Delimiter, found: int) -> DataError:
+        # Points at the first number too many, or at the last one of a row that ends early.
+        index = min(self._columns, found - 1)
+        start, _ = _nth(delimiter.fields(row), index)
+        numbers = count(found, "number")
+        return DataError(
+            f"{place(index, start)}: found {numbers} in this row, but {self._columns} in the "
+            "first; expected one per input channel in every row",
+            self._path,
+        )
+
+
+def read_rows(
+    file: BinaryIO, path: str, delimiter: Delimiter | None, *, allow_nonfinite: bool
+) -> NDArray[np.float64]:
+    """Read a text file.
+
+    Parameters
+    ----------
+    file : binary file
+        At its beginning.
+    path : str
+        Its name for messages.
+    delimiter : Delimiter or None
+        None: commas if the first row has one, else blanks.
+    allow_nonfinite : bool
+        Whether NaN and infinity are taken.
+
+    Returns
+    -------
+    ndarray of float64, shape (rows, columns)
+
+    Raises
+    ------
+    DataError
+        With line and column (in characters), both from 1.
+    """
+    collector = RowCollector(path, delimiter, allow_nonfinite=allow_nonfinite)
+    for number, raw in enumerate(file, 1):
+        row = _decode(raw, number, path)
+        body = row.strip(" \t")
+        if not body or body.startswith("#"):
+            continue
+        if not collector.rows and _is_header(body):
+            raise DataError(
+                f"line {number}, column 1: {quote(body)} looks like a header; "
+                "remove it or begin it with #",
+                path,
+            )
+        collector.add(row, _in_line(number))
+    return collector.matrix()
+
+
+def _in_line(number: int) -> Place:
+    return lambda _, start: f"line {number}, column {start + 1}"
+
+
+def _decode(raw: bytes, number: int, path: str) -> str:
+    if number == 1:
+        if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise DataError("line 1, column 1: is UTF-16 text; save it as UTF-8", path)
+        raw = raw.removeprefix(b"\xef\xbb\xbf")
+    raw = raw.removesuffix(b"\n").removesuffix(b"\r")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        column = len(raw[: error.start].decode()) + 1
+        raise DataError(
+            f"line {number}, column {column}: byte 0x{raw[error.start]:02x} is not UTF-8 text", path
+        ) from error
+
+
+def _is_header(row: str) -> bool:
+    """Say whether all fields are words, a nameless column (an index) apart."""
+    start = row[:_GLANCE]
+    fields = re.split(r"[,;\t]", start) if re.search(r"[,;\t]", start) else start.split()
+    words = [word for field in fields if (word := field.strip("\"' "))]
+    return bool(words) and all(
+        (word[0].isalpha() or word[0] == "_") and not re.fullmatch(_NUMBER, word) for word in words
+    )
+
+
+def _nth(fields: Iterator[tuple[int, str]], index: int) -> tuple[int, str]:
+    return next(islice(fields, index, None))
+
+
+_BETWEEN = "expected {delimiter} between numbers and '.' as the decimal point"
+
+#: What a field that is not a number looks like, and what to say of it; the first that fits.
+_FAULTS = {
+    r".*[\r\n].*": "holds a line break; rows of a typed matrix are apart by ';'",
+    r"[+-]?0[xX].*": "is hexadecimal; write it in decimal",
+    r".*;.*": f"holds a ';'; {_BETWEEN}",
+    r"[+-]?[0-9]+,[0-9]+": "holds a comma; write '.' as the decimal point, no thousands separators",
+    r"[+-]?[0-9]{1,3}(?:['_.\u00a0\u202f][0-9]{3})+(?:[.,][0-9]*)?": (
+        "holds thousands separators; remove them"
+    ),
+    rf"{_NUMBER}(?:[ \t,]+{_NUMBER})+": f"holds several numbers; {_BETWEEN}",
+    r"[\"'].*": "is in quotes; write numbers without them",
+    r"[\u2212\u2013].*": "begins with a typographic minus; write an ordinary '-'",
+    r".*": "is not a number; expected one such as 0.25 or -1e-3",
+}
+
+
+def _describe_fault(field: str, delimiter: str) -> str:
+    """Say what is wrong with a field that is not a number.
+
+    Parameters
+    ----------
+    field : str
+        Its text.
+    delimiter : str
+        Name of what should stand between fields.
+    """
+    if not field:
+        return "the field is empty; expected a number"
+    field = field[:_GLANCE]
+    text = next(
+        text for pattern, text in _FAULTS.items() if re.fullmatch(pattern, field, re.DOTALL)
+    )
+    return f"{quote(field)} {text.format(delimiter=delimiter)}"

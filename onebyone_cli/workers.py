@@ -1,0 +1,96 @@
+"""Worker threads that share the slabs of a stack.
+
+Each takes the next slab, reads, computes and writes it with buffers of its own. System calls and
+BLAS let go of the interpreter lock, so reading, multiplying and writing overlap. The calling
+thread is one of the workers: with one thread there are no others.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from onebyone_cli.spec import Slab
+
+    Work = Callable[[Slab], None]
+
+
+def run_workers(
+    slabs: Iterable[Slab],
+    make_work: Callable[[], Work],
+    threads: int,
+    on_pixels: Callable[[int], None],
+) -> None:
+    """Do some work on every slab.
+
+    Parameters
+    ----------
+    slabs : iterable of Slab
+        Taken in order, so that files are read from front to back.
+    make_work : callable
+        Makes the function that a worker calls with each of its slabs; called once in each
+        worker's own thread, so that memory is first touched where it is used.
+    threads : int
+        Number of workers.
+    on_pixels : callable
+        Called in the calling thread, from time to time, with the pixels done so far.
+
+    Raises
+    ------
+    BaseException
+        The first error of any worker, or a signal's exception in the calling thread, after all
+        workers have stopped.
+    """
+    shared = _Shared(iter(slabs), make_work)
+    others = [threading.Thread(target=shared.work_apart) for _ in range(1, threads)]
+    try:
+        for other in others:
+            other.start()
+        shared.work(on_pixels)
+        for other in others:
+            other.join()
+    except BaseException:
+        shared.stopped = True
+        for other in others:
+            if other.ident is not None:
+                other.join()
+        raise
+    if shared.error is not None:
+        raise shared.error
+    on_pixels(shared.pixels)
+
+
+class _Shared:
+    """What workers share: the next slab, the first error, the count."""
+
+    def __init__(self, slabs: Iterator[Slab], make_work: Callable[[], Work]) -> None:
+        self._slabs = slabs
+        self._make_work = make_work
+        self._lock = threading.Lock()
+        self.stopped = False
+        self.error: BaseException | None = None
+        self.pixels = 0
+
+    def work(self, on_pixels: Callable[[int], None]) -> None:
+        """Take slabs until there are none, or until somebody failed."""
+        work = self._make_work()
+        while (slab := self._next()) is not None:
+            work(slab)
+            with self._lock:
+                self.pixels += slab.items * slab.pixels
+            on_pixels(self.pixels)
+
+    def work_apart(self) -> None:
+        """Do the same in another thread: its error is kept for the calling thread to raise."""
+        try:
+            self.work(lambda pixels: None)
+        except BaseException as error:
+            self.stopped = True
+            self.error = self.error or error
+
+    def _next(self) -> Slab | None:
+        with self._lock:
+            return None if self.stopped else next(self._slabs, None)

@@ -1,0 +1,144 @@
+"""What is opened, what is not, and which arrays are refused."""
+
+import os
+
+import numpy as np
+import pytest
+
+from onebyone_cli.errors import DataError, InputMissingError, PolicyError
+from onebyone_cli.weights import files, load_weights, parse_bias
+
+
+@pytest.mark.parametrize("suffix", ["pt", "pth", "pkl", "pickle", "ckpt", "joblib", "PT"])
+def test_pickles_are_never_opened(tmp_path, suffix):
+    # There is no such file: opening it would have said so.
+    path = str(tmp_path / f"w.{suffix}")
+    with pytest.raises(PolicyError, match=r"export the weights to \.npy, \.npz, \.csv or \.json"):
+        load_weights(path)
+    with pytest.raises(PolicyError):
+        parse_bias(path)
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.onnx", "w.csv.gz", "w"])
+def test_other_suffixes(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(DataError, match=r"expected \.npy, \.npz, \.csv, \.tsv, \.txt or \.json"):
+        load_weights(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("name", ["w.npy", "w.npz", "w.csv", "w.json", "w"])
+def test_missing(tmp_path, name):
+    with pytest.raises(InputMissingError, match="no such file"):
+        load_weights(str(tmp_path / name))
+
+
+def test_missing_bias_file():
+    with pytest.raises(InputMissingError, match="no such file"):
+        parse_bias("nosuch.csv")
+
+
+def test_unreadable_name():
+    with pytest.raises(InputMissingError, match="not a possible file name"):
+        load_weights("\0.csv")
+
+
+def test_folder(tmp_path):
+    (tmp_path / "w.npy").mkdir()
+    with pytest.raises(InputMissingError, match="is a folder"):
+        load_weights(str(tmp_path / "w.npy"))
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "csv", "json"])
+def test_pipe_does_not_hang(tmp_path, suffix):
+    path = tmp_path / f"w.{suffix}"
+    os.mkfifo(path)
+    with pytest.raises(InputMissingError, match="is a pipe"):
+        load_weights(str(path))
+
+
+def test_device(tmp_path):
+    (tmp_path / "w.csv").symlink_to("/dev/zero")
+    with pytest.raises(InputMissingError, match="device"):
+        load_weights(str(tmp_path / "w.csv"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_no_permission(tmp_path):
+    path = tmp_path / "w.csv"
+    path.touch(0)
+    with pytest.raises(InputMissingError, match="Permission denied"):
+        load_weights(str(path))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "limit"), [("csv", "MAX_TEXT_BYTES"), ("json", "MAX_JSON_BYTES")]
+)
+def test_text_files_have_a_limit(tmp_path, monkeypatch, suffix, limit):
+    path = tmp_path / f"w.{suffix}"
+    with path.open("wb") as file:
+        file.truncate(getattr(files, limit) + 1)
+    with pytest.raises(DataError, match=r"save large matrices as \.npy"):
+        load_weights(str(path))
+
+
+SHAPES = [
+    ((3,), "reshape it to (1, 3)"),
+    ((), "expected (K, C)"),
+    ((2, 3, 4), "expected (K, C) or (K, C, 1, 1)"),
+    ((2, 3, 3, 3), "a 3×3 kernel"),
+    ((0, 3), "one output and one input channel at least"),
+    ((3, 0, 1, 1), "one output and one input channel at least"),
+]
+
+
+@pytest.mark.parametrize(("shape", "what"), SHAPES)
+def test_shapes(tmp_path, shape, what):
+    path = tmp_path / "w.npy"
+    np.save(path, np.ones(shape))
+    with pytest.raises(DataError) as caught:
+        load_weights(str(path))
+    assert what in caught.value.message
+    assert str(shape) in caught.value.message
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nonfinite_npy(tmp_path, value):
+    path = str(tmp_path / "w.npy")
+    np.save(path, np.array([[1, 2], [3, value]], np.float32))
+    with pytest.raises(DataError, match=r"weight\[1\]\[1\] \(row 1, column 1, from 0\)") as caught:
+        load_weights(path)
+    assert "--allow-nonfinite" in caught.value.message
+    assert not np.isfinite(load_weights(path, allow_nonfinite=True).weight[1, 1])
+
+
+def test_signalling_nan_makes_no_warning(tmp_path):
+    np.save(tmp_path / "w.npy", np.array([[0x7FA00000]], np.uint32).view(np.float32))
+    assert np.isnan(load_weights(str(tmp_path / "w.npy"), allow_nonfinite=True).weight).all()
+
+
+def test_objects_in_npy(tmp_path):
+    np.save(tmp_path / "w.npy", np.array([[None]]))
+    with pytest.raises(PolicyError, match="Python objects"):
+        load_weights(str(tmp_path / "w.npy"))
+
+
+@pytest.mark.parametrize("change", [-1, 1, 8])
+def test_npy_of_another_size_than_promised(tmp_path, change):
+    path = tmp_path / "w.npy"
+    np.save(path, np.ones((2, 2)))
+    raw = path.read_bytes()
+    path.write_bytes(raw[:change] if change < 0 else raw + bytes(change))
+    what = "was it cut short" if change < 0 else "bytes follow the array"
+    with pytest.raises(DataError, match=what) as caught:
+        load_weights(str(path))
+    assert f"has {len(raw) + change} bytes" in caught.value.message
+
+
+def test_npy_that_claims_the_moon(tmp_path):
+    path = tmp_path / "w.npy"
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f8", "fortran_order": False, "shape": (2**40, 2**40)}
+        )
+    with pytest.raises(DataError, match="claims"):
+        load_weights(str(path))
