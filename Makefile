@@ -56,7 +56,9 @@ lint: $(DEV_STAMP)
 bless: $(DEV_STAMP)
 	$(BIN)/python tests/golden/bless.py
 
+# The environment may tell Python not to keep compiled modules, which an installed program has.
 bench: $(RUN_STAMP)
+	$(BIN)/python -m compileall -q onebyone_cli
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 
 clean:

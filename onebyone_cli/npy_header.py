@@ -180,7 +180,7 @@ class _Fields:
         while (token := self._next()) != "}":
             key = token[1:-1] if token[:1] in ("'", '"') else token
             if key in seen:
-                raise self._error(f"says '{key}' twice")
+                raise self._error(f"says {_quoted(key)} twice")
             seen.add(key)
             self._expect(":")
             self._read_value(key)
@@ -199,12 +199,12 @@ class _Fields:
         elif key == "fortran_order":
             word = self._next()
             if word not in ("True", "False"):
-                raise self._error(f"has fortran_order {word!r}; expected True or False")
+                raise self._error(f"has fortran_order {_quoted(word)}; expected True or False")
             self.fortran_order = word == "True"
         elif key == "shape":
             self.shape = self._sizes()
         else:
-            raise self._error(f"has an unknown key '{key}'")
+            raise self._error(f"has an unknown key {_quoted(key)}")
 
     def _text_value(self) -> str:
         token = self._next()
@@ -217,7 +217,7 @@ class _Fields:
         sizes: list[int] = []
         while (token := self._next()) != ")":
             if not token[:1].isdigit():
-                raise self._error(f"has '{token}' in its shape; expected sizes of 0 or more")
+                raise self._error(f"has {_quoted(token)} in its shape; expected sizes of 0 or more")
             digits = token.rstrip("L")
             if len(digits) > _MAX_DIGITS or len(sizes) == _MAX_AXES:
                 raise self._error("claims a shape that no array can have")
@@ -227,19 +227,19 @@ class _Fields:
                     raise self._error("has a shape that is not a tuple")
                 break
             if token != ",":
-                raise self._error(f"has '{token}' in its shape; expected a comma")
+                raise self._error(f"has {_quoted(token)} in its shape; expected a comma")
         return tuple(sizes)
 
     def _ended_by_comma(self) -> bool:
         token = self._next()
         if token not in (",", "}"):
-            raise self._error(f"has '{token[:20]}' where a comma or a closing brace was expected")
+            raise self._error(f"has {_quoted(token)} where a comma or a closing brace was expected")
         return token == ","
 
     def _expect(self, wanted: str) -> None:
         token = self._next()
         if token != wanted:
-            raise self._error(f"has '{token[:20]}' where '{wanted}' was expected")
+            raise self._error(f"has {_quoted(token)} where '{wanted}' was expected")
 
     def _next(self) -> str:
         match = _TOKEN.match(self._text, self._at)
@@ -264,11 +264,16 @@ def _number_type(descr: str, path: str) -> tuple[str, bool]:
     if name is None:
         kind = _OTHER_KINDS.get(code[:1], "a type that is not portable")
         raise DataError(
-            f"holds {kind} ({descr!r}); expected bool, integers of up to 64 bits or "
+            f"holds {kind} ({_quoted(descr)}); expected bool, integers of up to 64 bits or "
             "float16, float32 or float64",
             path,
         )
     return name, order == ">" and ITEM_BYTES[name] > 1
+
+
+def _quoted(text: str) -> str:
+    """Quote what a file says: its control characters escaped, and never at length."""
+    return ascii(text if len(text) <= 20 else text[:20] + "...")
 
 
 _LOOKS_LIKE = (

@@ -339,7 +339,7 @@ def _layers(
 ) -> "tuple[Layer, ...]":
     """Read weights and biases and join them into a chain."""
     from onebyone_cli.conv1x1 import make_layers
-    from onebyone_cli.weights import load_weights, parse_bias, parse_kernel
+    from onebyone_cli.weights import load_weights
 
     if weights and kernel:
         raise UsageError("give weights with -w FILE or with --kernel TEXT, not with both")
@@ -348,12 +348,16 @@ def _layers(
     if weights:
         maps = [load_weights(name, allow_nonfinite=allow_nonfinite) for name in weights]
     else:
+        from onebyone_cli.weights.typed import parse_kernel
+
         maps = [parse_kernel(text, allow_nonfinite=allow_nonfinite) for text in kernel]
     if bias and len(bias) != len(maps):
         raise UsageError(
             f"--bias is given {len(bias)} times for {len(maps)} layers; give it once for each"
         )
     for index, text in enumerate(bias):
+        from onebyone_cli.weights.typed import parse_bias
+
         numbers = parse_bias(text, allow_nonfinite=allow_nonfinite)
         maps[index] = maps[index].with_bias(numbers, text)
     return make_layers(maps, activation)

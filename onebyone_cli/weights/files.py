@@ -15,20 +15,16 @@ from onebyone_cli.errors import (
     read_write_error,
 )
 from onebyone_cli.weights.channel_map import ChannelMap
-from onebyone_cli.weights.json_matrix import read_json
-from onebyone_cli.weights.npy_matrix import read_npy, read_npz
 from onebyone_cli.weights.rules import SHAPES, check_finite, quote
-from onebyone_cli.weights.text_matrix import COMMAS, TABS, read_rows
 
-#: None: the first row tells.
-_DELIMITERS = {".csv": COMMAS, ".tsv": TABS, ".txt": None}
+_TEXT = (".csv", ".tsv", ".txt")
 
 #: Largest files read, so that a wrong one can't fill the memory. Text takes up to 4 times its size
 #: while it is read and JSON, which is made of Python objects, about 20 times.
 MAX_TEXT_BYTES = 256 * 2**20
 MAX_JSON_BYTES = 64 * 2**20
 
-SUFFIXES = (".npy", ".npz", *_DELIMITERS, ".json")
+SUFFIXES = (".npy", ".npz", *_TEXT, ".json")
 
 #: Files that only pickle can load, or that are loaded with it as a rule.
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
@@ -108,7 +104,7 @@ def _load(path: str, wanted: str, *, allow_nonfinite: bool) -> dict[str, Any]:
             fields = _read(file, suffix, path, wanted, allow_nonfinite=allow_nonfinite)
         except OSError as error:
             raise read_write_error("reading", path, error) from error
-    for name in fields.keys() & SHAPES:
+    for name in (name for name in SHAPES if name in fields):
         array = fields[name].reshape(SHAPES[name](fields[name].shape, path))
         if not allow_nonfinite:
             check_finite(array, name, path)
@@ -120,16 +116,25 @@ def _read(
     file: BinaryIO, suffix: str, path: str, wanted: str, *, allow_nonfinite: bool
 ) -> dict[str, Any]:
     size = os.fstat(file.fileno()).st_size
+    # Each reader is imported for its own files only: start-up is counted in milliseconds.
     if suffix == ".npy":
+        from onebyone_cli.weights.npy_matrix import read_npy
+
         return read_npy(file, size, path, wanted)
     if suffix == ".npz":
+        from onebyone_cli.weights.npz_matrix import read_npz
+
         return read_npz(file, path, wanted)
     if suffix == ".json":
+        from onebyone_cli.weights.json_matrix import read_json
+
         _check_size(size, MAX_JSON_BYTES, path)
         return read_json(file, path, wanted)
-    if suffix in _DELIMITERS:
+    if suffix in _TEXT:
+        from onebyone_cli.weights.text_matrix import COMMAS, TABS, read_rows
+
         _check_size(size, MAX_TEXT_BYTES, path)
-        delimiter = _DELIMITERS[suffix]
+        delimiter = {".csv": COMMAS, ".tsv": TABS}.get(suffix)  # in .txt the first row tells
         return {wanted: read_rows(file, path, delimiter, allow_nonfinite=allow_nonfinite)}
     found = f"the suffix {quote(suffix)} is not that of a weights file" if suffix else "no suffix"
     raise DataError(f"{found}; expected {_EXPECTED}", path)

@@ -45,8 +45,8 @@ def read_json(file: BinaryIO, path: str, wanted: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``wanted``, the other array if it is there, and all other fields as they are. Arrays are
-        float64 and may hold NaN and infinity.
+        ``wanted``, float64, maybe with NaN and infinity; with a weight also the bias if there is
+        one and all other fields as they are.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def read_json(file: BinaryIO, path: str, wanted: str) -> dict[str, Any]:
     fields = flatten_meta(document)
     if fields.get("bias", ...) is None:  # how PyTorch says that there is none
         del fields["bias"]
-    for name in fields.keys() & SHAPES:
+    for name in (name for name in SHAPES if name in fields):
         fields[name] = _array(fields[name], name, path)
     return fields
 

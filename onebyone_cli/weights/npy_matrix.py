@@ -1,47 +1,23 @@
-r"""Matrices in ``.npy`` and ``.npz`` files.
+"""Matrices in ``.npy`` files, and in the members of ``.npz`` archives.
 
-An ``.npz`` is a zip archive of ``.npy`` files. Members are read through :mod:`zipfile` and our own
-header parser, never ``numpy.load``: nothing can be unpickled, nothing is extracted to the disk, and
-no buffer is made before the sizes in the zip directory and in the header agree and are believable.
+They are read with our own header parser, never ``numpy.load``: nothing can be unpickled, and no
+buffer is made before the size of the file and the header agree and are believable.
 """
 
-import re
-import struct
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from errno import EINVAL
-from io import BytesIO
+from collections.abc import Callable
 from math import prod
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onebyone_cli.errors import DataError, OneByOneError, PolicyError
+from onebyone_cli.errors import DataError
 from onebyone_cli.npy_header import NpyHeader, read_header
-from onebyone_cli.weights.json_matrix import flatten_meta, parse_meta
-from onebyone_cli.weights.rules import SHAPES, Shape, quote
+from onebyone_cli.weights.rules import SHAPES, Shape
 
 #: Largest array believed, in bytes as float64, and so the most that a zip bomb can fill. It is
 #: 11585 × 11585 channels; weights in real use are thousands of times smaller.
 MAX_ARRAY_BYTES = 2**30
-
-#: Largest member kept for show (`ChannelMap.meta`); larger ones are left unread.
-_MAX_META_BYTES = 2**20
-
-#: What numpy writes. The others (bzip2, LZMA) would only add decoders to trust.
-_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-
-_ENCRYPTED = 0x1
-
-#: The header numpy writes for text of up to one axis: exactly that, as it is only kept for show.
-_TEXT_HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00..\{'descr': '([<>]U[1-9][0-9]{0,5})', 'fortran_order': False, "
-    rb"'shape': \(([0-9]*),?\), \} *\n",
-    re.DOTALL,
-)
 
 ShapeRule = Callable[[Shape, str], Shape]
 
@@ -72,90 +48,14 @@ def read_npy(file: BinaryIO, size: int, path: str, wanted: str) -> dict[str, Any
     PolicyError
         If only pickle could load it.
     """
-    return {wanted: _read_array(file, size, path, SHAPES[wanted])}
+    return {wanted: read_array(file, size, path, SHAPES[wanted])}
 
 
-def read_npz(file: BinaryIO, path: str, wanted: str) -> dict[str, Any]:
-    """Read a ``.npz`` weights file.
+def read_array(file: Any, size: int, path: str, rule: ShapeRule) -> NDArray[np.float64]:
+    """Read one array from an open file or member of `size` bytes, as float64.
 
-    Parameters
-    ----------
-    file : binary file
-        Anywhere; must allow seeking.
-    path : str
-        Its name for messages.
-    wanted : str
-        ``"weight"`` or ``"bias"``: the member that must be there.
-
-    Returns
-    -------
-    dict
-        ``wanted``, float64; with a weight also the bias if there is one, the fields of the JSON
-        member ``meta`` and the other numeric members of up to one axis. Other members are left
-        alone.
-
-    Raises
-    ------
-    DataError
-        If the archive or one of these members is damaged or hostile, or ``wanted`` is missing.
-    PolicyError
-        If only pickle could load the weight or the bias.
+    `rule` says what shape is wanted of the shape that is there, or raises.
     """
-    with _archive_errors(path), zipfile.ZipFile(file) as archive:
-        members = _members(archive, path)
-        if wanted not in members:
-            raise DataError(
-                f"has no member {wanted!r} but {_names(members)}; "
-                f"save it with numpy.savez(file, {wanted}=...)",
-                path,
-            )
-        arrays = {
-            name: _read_member(archive, members[name], name, path)
-            for name in ("weight", "bias")
-            if name in members and wanted in (name, "weight")
-        }
-        return (_read_meta(archive, members) if wanted == "weight" else {}) | arrays
-
-
-def _members(archive: zipfile.ZipFile, path: str) -> dict[str, zipfile.ZipInfo]:
-    """Return the members by name without ``.npy``, after checking what the directory says."""
-    members: dict[str, zipfile.ZipInfo] = {}
-    for info in archive.infolist():
-        name = info.filename.removesuffix(".npy")
-        if name in members:
-            raise DataError(f"has the member {quote(name)} twice; expected each name once", path)
-        if info.filename.startswith("/") or re.search(r"(^|[/\\])\.\.([/\\]|$)", info.filename):
-            raise DataError(
-                f"has a member named {quote(info.filename)}, which points outside the archive; "
-                "don't trust this file",
-                path,
-            )
-        if info.flag_bits & _ENCRYPTED:
-            raise DataError(f"the member {quote(name)} is encrypted; save it without", path)
-        members[name] = info
-    return members
-
-
-def _read_member(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: str
-) -> NDArray[np.float64]:
-    if info.compress_type not in _COMPRESSIONS:
-        raise DataError(
-            f"the member {name!r} uses a compression that numpy never writes; "
-            "save it with numpy.savez or numpy.savez_compressed",
-            path,
-        )
-    with archive.open(info) as member:
-        try:
-            array = _read_array(member, info.file_size, path, SHAPES[name])
-        except (DataError, PolicyError) as error:
-            raise type(error)(f"member {name!r}: {error.message}", path) from error
-        # zipfile compares the checksum when it meets the end.
-        member.read(1)
-        return array
-
-
-def _read_array(file: Any, size: int, path: str, rule: ShapeRule) -> NDArray[np.float64]:
     header = read_header(file.read, path)
     shape = rule(header.shape, path)
     if 8 * prod(shape) > MAX_ARRAY_BYTES:
@@ -186,87 +86,3 @@ def _numbers(raw: bytes, header: NpyHeader) -> NDArray[np.float64]:
     order: Literal["C", "F"] = "F" if header.fortran_order else "C"
     with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
         return stored.reshape(header.shape, order=order).astype(np.float64, order="C")
-
-
-def _read_meta(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> dict[str, Any]:
-    """Return what is small and simple among the other members; skip the rest."""
-    fields: dict[str, Any] = {}
-    room = _MAX_META_BYTES
-    for name, info in members.items():
-        if name in SHAPES or info.file_size > room or info.compress_type not in _COMPRESSIONS:
-            continue
-        room -= info.file_size
-        value = _simple_value(archive.read(info))
-        if name == "meta":
-            raw = value.encode(errors="replace") if isinstance(value, str) else _bytes(value)
-            fields[name] = parse_meta(raw)
-        elif value is not None:
-            fields[name] = value
-    return flatten_meta(fields)
-
-
-def _simple_value(raw: bytes) -> Any:
-    """Return text, a list of texts or a read-only float64 array of up to one axis; else None."""
-    text = _TEXT_HEADER.match(raw)
-    try:
-        if text:
-            values = np.frombuffer(raw, dtype=text[1].decode(), offset=text.end()).tolist()
-            return values if text[2] else values[0]
-        array = _read_array(BytesIO(raw), len(raw), "", _simple_shape)
-    except ValueError:  # DataError is one
-        return None
-    except PolicyError:
-        return None
-    array.setflags(write=False)
-    return array
-
-
-def _simple_shape(shape: Shape, path: str) -> Shape:
-    if len(shape) > 1:
-        raise DataError("not simple", path)
-    return shape
-
-
-def _bytes(value: Any) -> bytes:
-    # A JSON document kept as an array of uint8, which is how to store text without pickle.
-    is_bytes = isinstance(value, np.ndarray) and bool(((value >= 0) & (value < 256)).all())
-    return value.astype(np.uint8).tobytes() if is_bytes else b""
-
-
-#: What zipfile and zlib raise on damaged archives, found by feeding them such.
-_DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    RuntimeError,
-    ValueError,
-    OverflowError,
-)
-
-
-@contextmanager
-def _archive_errors(path: str) -> Iterator[None]:
-    """Turn what zipfile raises on damaged archives into a DataError."""
-    try:
-        yield
-    except OneByOneError:
-        raise
-    except OSError as error:
-        # A damaged directory makes zipfile seek to places that do not exist; the rest is the disk.
-        if error.errno not in (None, EINVAL):
-            raise
-        raise _damaged(error, path) from error
-    except _DAMAGED as error:
-        raise _damaged(error, path) from error
-
-
-def _damaged(error: Exception, path: str) -> DataError:
-    reason = " ".join(str(error).split())[:100] or type(error).__name__
-    return DataError(
-        f"is not a whole .npz archive ({reason}); was it cut short or altered? copy it again", path
-    )
-
-
-def _names(members: dict[str, zipfile.ZipInfo]) -> str:
-    return ", ".join(quote(name) for name in list(members)[:10]) or "nothing at all"

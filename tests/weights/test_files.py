@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from onebyone_cli.errors import DataError, InputMissingError, PolicyError
-from onebyone_cli.weights import files, load_weights, parse_bias
+from onebyone_cli.weights import files, load_weights
+from onebyone_cli.weights.typed import parse_bias
 
 
 @pytest.mark.parametrize("suffix", ["pt", "pth", "pkl", "pickle", "ckpt", "joblib", "PT"])

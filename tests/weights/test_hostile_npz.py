@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from onebyone_cli.errors import DataError, OneByOneError, PolicyError
-from onebyone_cli.weights import load_weights, npy_matrix, parse_bias
+from onebyone_cli.weights import load_weights, npy_matrix
+from onebyone_cli.weights.typed import parse_bias
 
 
 def npy(array: object) -> bytes:

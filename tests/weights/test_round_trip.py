@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from onebyone_cli.weights import ChannelMap, load_weights, parse_bias, parse_kernel
+from onebyone_cli.weights import ChannelMap, load_weights
+from onebyone_cli.weights.typed import parse_bias, parse_kernel
 
 quick = settings(deadline=None, max_examples=60)
 sizes = npst.array_shapes(min_dims=2, max_dims=2, max_side=6)

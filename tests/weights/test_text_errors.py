@@ -3,7 +3,8 @@
 import pytest
 
 from onebyone_cli.errors import DataError, OneByOneError, ShapeMismatchError
-from onebyone_cli.weights import load_weights, parse_bias, parse_kernel
+from onebyone_cli.weights import load_weights
+from onebyone_cli.weights.typed import parse_bias, parse_kernel
 
 # name, contents, where, what
 FILES = [
