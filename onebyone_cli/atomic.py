@@ -41,7 +41,7 @@ def check_target(path: str, *, force: bool, inputs: tuple[str, ...] = ()) -> Non
     OutputRefusedError
         Saying which of these it is.
     """
-    _check_not_input(path, inputs)
+    check_not_input(path, inputs)
     if is_special(path):
         return
     target = os.path.realpath(path)
@@ -62,6 +62,20 @@ def check_target(path: str, *, force: bool, inputs: tuple[str, ...] = ()) -> Non
         raise OutputRefusedError("exists already; use --force to replace it", path)
     if not os.access(parent, os.W_OK | os.X_OK):
         raise OutputRefusedError(f"can't be created: no permission to write in {parent}", path)
+
+
+def check_not_input(path: str, inputs: tuple[str, ...]) -> None:
+    """Refuse a target that is an input under any name, or lies in a folder that is one."""
+    target, parent = _file_identity(path), _file_identity(os.path.dirname(os.path.realpath(path)))
+    for name in inputs:
+        found = _file_identity(name)
+        if found is None:
+            continue
+        if found == target:
+            same = "is" if name == path else f"is the same file as {name}, which is"
+            raise OutputRefusedError(f"{same} an input; an input is never written to", path)
+        if found == parent:
+            raise OutputRefusedError(f"lies in the folder {name}, which is an input", path)
 
 
 def is_special(path: str) -> bool:
@@ -87,7 +101,7 @@ def check_space(path: str, needed: int) -> None:
     if free < needed:
         raise ReadWriteError(
             f"the disk has {free} bytes free and the output takes {needed}; "
-            "free some space or write somewhere else; nothing was kept",
+            "free some space or write somewhere else",
             path,
         )
 
@@ -318,19 +332,6 @@ def sync_folder(path: str) -> None:
             raise
     finally:
         os.close(fd)
-
-
-def _check_not_input(path: str, inputs: tuple[str, ...]) -> None:
-    target, parent = _file_identity(path), _file_identity(os.path.dirname(os.path.realpath(path)))
-    for name in inputs:
-        found = _file_identity(name)
-        if found is None:
-            continue
-        if found == target:
-            same = "is" if name == path else f"is the same file as {name}, which is"
-            raise OutputRefusedError(f"{same} an input; an input is never written to", path)
-        if found == parent:
-            raise OutputRefusedError(f"lies in the folder {name}, which is an input", path)
 
 
 def _file_identity(path: str) -> tuple[int, int] | None:

@@ -73,9 +73,9 @@ class PolicyError(OneByOneError):
 
 
 _REMEDIES = {
-    errno.ENOSPC: "free some space or write somewhere else; nothing was kept",
-    errno.EDQUOT: "your disk quota is used up; nothing was kept",
-    errno.EFBIG: "the file size limit (ulimit -f) is too low; nothing was kept",
+    errno.ENOSPC: "free some space or write somewhere else",
+    errno.EDQUOT: "your disk quota is used up",
+    errno.EFBIG: "the file size limit (ulimit -f) is too low",
     errno.ESTALE: "the network file system dropped the file; run again",
 }
 

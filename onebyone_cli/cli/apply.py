@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from onebyone_cli.cli import options
-from onebyone_cli.cli.console import Console
+from onebyone_cli.cli.console import Console, print_out
 from onebyone_cli.cli.progress import Progress
 from onebyone_cli.errors import OutputRefusedError, UsageError
 from onebyone_cli.spec import ITEM_BYTES
@@ -276,7 +276,7 @@ def _finish(
     }
     if dry_run:
         if not console.json:
-            typer.echo("\n".join(_plan_lines(job, output)))
+            print_out("\n".join(_plan_lines(job, output)))
         return content
     for line in _plan_lines(job, output):
         console.detail(line)

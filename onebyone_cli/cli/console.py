@@ -4,9 +4,12 @@ Names of files and datasets may hold anything, so whatever is printed has its co
 escaped: a data file can't write to the terminal.
 """
 
+import errno
 import os
 import sys
-from typing import Any
+from typing import Any, TextIO
+
+from onebyone_cli.errors import read_write_error
 
 
 def printable(text: str) -> str:
@@ -39,7 +42,7 @@ class Console:
     @property
     def is_terminal(self) -> bool:
         """Whether people are watching standard error on a terminal that can redraw a line."""
-        return sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "")
+        return _is_terminal(sys.stderr) and os.environ.get("TERM", "dumb") not in ("dumb", "")
 
     def say(self, text: str) -> None:
         """Tell people, unless they asked for quiet."""
@@ -58,8 +61,31 @@ class Console:
         import json
 
         # Surrogates stand for bytes that are no text; as escapes the document stays valid UTF-8.
-        sys.stdout.write(json.dumps(content, ensure_ascii=True) + "\n")
+        print_out(json.dumps(content, ensure_ascii=True))
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Whether a stream is open, and a terminal; one that was closed before we began is None."""
+    return stream is not None and stream.isatty()
+
+
+def print_out(text: str) -> None:
+    """Print what was asked for on standard output.
+
+    Raises
+    ------
+    ReadWriteError
+        If standard output is closed or full.
+    """
+    try:
+        if sys.stdout is None:  # it was closed before we began
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        sys.stdout.write(text + "\n")
         sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as failure:
+        raise read_write_error("writing", "standard output", failure) from failure
 
 
 def error(text: str) -> None:

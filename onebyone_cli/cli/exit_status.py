@@ -5,6 +5,7 @@ to a status, or by a signal. A program that was stopped by a signal clears up an
 very signal, so that shells and make see what happened (Cracauer, "Proper handling of SIGINT").
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -64,6 +65,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def run(app: Callable[..., Any]) -> NoReturn:
     """Run the program, clear up, and leave."""
+    _reserve_standard_streams()
     _catch_signals()
     died_of = 0
     status: int = ExitStatus.BUG
@@ -91,10 +93,10 @@ def _status_of_run(app: Callable[..., Any]) -> int:
     except errors.OneByOneError as error:
         return _report(error)
     except SystemExit as leave:
-        # Completion, and Typer's answer to a closed pipe.
+        # Completion ends like this, and so does Typer when nobody reads its output any more.
+        if isinstance(leave.__context__, BrokenPipeError):
+            raise leave.__context__ from None
         return leave.code if isinstance(leave.code, int) else ExitStatus.DONE
-    except BrokenPipeError:
-        raise
     except Exception as error:
         return _report_other(error)
     return status if isinstance(status, int) else ExitStatus.DONE
@@ -124,7 +126,8 @@ def _report(error: errors.OneByOneError) -> ExitStatus:
     console.error(str(error))
     if "--json" in sys.argv[1:]:
         content = {"code": int(status), "message": error.message, "path": error.path}
-        console.Console(json=True).document({"error": content})
+        with contextlib.suppress(errors.ReadWriteError):  # which may be the very error
+            console.Console(json=True).document({"error": content})
     return status
 
 
@@ -142,6 +145,18 @@ def _report_bug(error: Exception) -> ExitStatus:
 
 def _debugging() -> bool:
     return "--debug" in sys.argv[1:]
+
+
+def _reserve_standard_streams() -> None:
+    """Keep a file that we open from taking the place of a standard stream that was closed.
+
+    The place is taken by a null device open the other way round, so that using it is an error.
+    """
+    for fd, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, mode)  # the lowest free number is this one
 
 
 def _catch_signals() -> None:

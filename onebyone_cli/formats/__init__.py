@@ -149,7 +149,10 @@ def make_writer(
     path, inner = split_inner(text)
     found, kind = of_output(path, format_name)
     read = (*(name for reader in inputs for name in reader.files), *also_read)
-    atomic.check_target("/dev/stdout" if path == "-" else path, force=force, inputs=read)
+    if path == "-":
+        atomic.check_not_input("/dev/stdout", read)
+    else:
+        atomic.check_target(path, force=force, inputs=read)
     carried = next((reader for reader in inputs if reader.attributes), None)
     return found.write(
         Target(

@@ -1,0 +1,93 @@
+"""Run the installed ``onebyone`` the way a shell would, in surroundings that are always the same."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, NamedTuple
+
+#: Where ``onebyone`` lies beside the Python that runs the tests.
+BIN = Path(sys.executable).parent
+PROGRAM = str(BIN / "onebyone")
+
+#: Long enough for the slowest machine, short enough for a test that hangs to be noticed.
+TIMEOUT_S = 120.0
+
+#: What the surroundings of the tests may hand on: Python can need it to start at all.
+_HANDED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
+
+
+class Completed(NamedTuple):
+    """How a run ended: standard output is data, standard error is text for people."""
+
+    returncode: int
+    stdout: bytes
+    stderr: str
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Make an environment without anything that would change what ``onebyone`` says or does.
+
+    None of ``ONEBYONE_*``, ``SLURM_*``, ``NO_COLOR``, ``PYTHON*`` and the user's locale get in.
+    """
+    path = os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)])
+    fixed = {"PATH": path, "LC_ALL": "C.UTF-8", "TERM": "dumb", "COLUMNS": "80"}
+    handed_on = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
+    return {**handed_on, **fixed, **more}
+
+
+def onebyone(
+    *args: str | Path,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    input: bytes = b"",
+) -> Completed:
+    """Run ``onebyone`` to its end, with `input` on its standard input."""
+    return run([PROGRAM, *map(str, args)], cwd=cwd, env=env, input=input)
+
+
+def shell(
+    line: str, *, cwd: Path, env: Mapping[str, str] | None = None, input: bytes = b""
+) -> Completed:
+    """Run a command line in bash."""
+    return run(["bash", "-c", line], cwd=cwd, env=env, input=input)
+
+
+def run(
+    command: list[str], *, cwd: Path, env: Mapping[str, str] | None = None, input: bytes = b""
+) -> Completed:
+    """Run any command to its end."""
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment() if env is None else env,
+        input=input,
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    return Completed(done.returncode, done.stdout, done.stderr.decode(errors="backslashreplace"))
+
+
+def start(
+    *args: str | Path,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+) -> subprocess.Popen[bytes]:
+    """Start ``onebyone`` and leave it running; its standard error is a pipe."""
+    return subprocess.Popen(
+        [PROGRAM, *map(str, args)],
+        cwd=cwd,
+        env=environment() if env is None else env,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+    )
+
+
+def files_in(folder: Path) -> list[str]:
+    """All files under a folder, hidden ones included, sorted."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
