@@ -67,6 +67,7 @@ def check_target(path: str, *, force: bool, inputs: tuple[str, ...] = ()) -> Non
 def check_not_input(path: str, inputs: tuple[str, ...]) -> None:
     """Refuse a target that is an input under any name, or lies in a folder that is one."""
     target, parent = _file_identity(path), _file_identity(os.path.dirname(os.path.realpath(path)))
+    replaces_folder = os.path.isdir(path)
     for name in inputs:
         found = _file_identity(name)
         if found is None:
@@ -74,6 +75,8 @@ def check_not_input(path: str, inputs: tuple[str, ...]) -> None:
         if found == target:
             same = "is" if name == path else f"is the same file as {name}, which is"
             raise OutputRefusedError(f"{same} an input; an input is never written to", path)
+        if replaces_folder and _file_identity(os.path.dirname(os.path.realpath(name))) == target:
+            raise OutputRefusedError(f"is a folder with an input in it, {name}", path)
         if found == parent:
             raise OutputRefusedError(f"lies in the folder {name}, which is an input", path)
 
@@ -279,6 +282,25 @@ class AtomicFolder:
                 os.fsync(fd)
             finally:
                 os.close(fd)
+
+
+def write_all(fd: int, data: memoryview, path: str) -> None:
+    """Write to a descriptor until everything is through.
+
+    Raises
+    ------
+    BrokenPipeError
+        If the reader of standard output has gone, which is no error of ours.
+    ReadWriteError
+        If the system fails in another way.
+    """
+    try:
+        while data:
+            data = data[os.write(fd, data) :]
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) and fd == 1:
+            raise
+        raise read_write_error("writing", path, error) from error
 
 
 def temporary_beside(target: str) -> str:

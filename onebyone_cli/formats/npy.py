@@ -207,7 +207,7 @@ class NpyWriter(Writer):
 
         target = self._target
         self._file = atomic.AtomicFile(target.path, force=target.force, fsync=target.fsync)
-        write_all(self._file.fd, memoryview(self._header), self.path)
+        atomic.write_all(self._file.fd, memoryview(self._header), self.path)
         self._numbers = ArrayWriter(self._file.fd, self.spec, len(self._header), self.path)
 
     def write(self, slab: Slab, block: NDArray[Any]) -> None:
@@ -252,14 +252,14 @@ class NpyStreamWriter(StreamWriter):
     def fill(self, result: Planes, on_bytes: Callable[[int], None]) -> None:
         """Write the header, then every row; see `StreamWriter.fill`."""
         spec = self.spec
-        write_all(self._fd, memoryview(format_header(spec.shape, spec.dtype)), self.path)
+        atomic.write_all(self._fd, memoryview(format_header(spec.shape, spec.dtype)), self.path)
         rows = max(1, _PIECE_BYTES // (spec.width * spec.item_bytes))
         done = 0
         for item in range(spec.items):
             for channel in range(spec.channels):
                 for row in range(0, spec.height, rows):
                     piece = result.rows(item, channel, row, min(row + rows, spec.height))
-                    write_all(self._fd, piece.data.cast("B"), self.path)
+                    atomic.write_all(self._fd, piece.data.cast("B"), self.path)
                     done += piece.nbytes
                     on_bytes(done)
 
@@ -279,25 +279,6 @@ class NpyStreamWriter(StreamWriter):
         if self._fd > 1:
             os.close(self._fd)
         self._fd = -1
-
-
-def write_all(fd: int, data: memoryview, path: str) -> None:
-    """Write to a descriptor until everything is through.
-
-    Raises
-    ------
-    BrokenPipeError
-        If the reader of standard output has gone, which is no error of ours.
-    ReadWriteError
-        If the system fails in another way.
-    """
-    try:
-        while data:
-            data = data[os.write(fd, data) :]
-    except OSError as error:
-        if isinstance(error, BrokenPipeError) and fd == 1:
-            raise
-        raise read_write_error("writing", path, error) from error
 
 
 FORMAT = Format(

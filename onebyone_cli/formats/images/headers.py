@@ -1,0 +1,236 @@
+"""What is in an image file, from its headers alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, BinaryIO
+
+from onebyone_cli.errors import DataError, OneByOneError, open_error, read_write_error
+from onebyone_cli.formats.images.kinds import FAMILIES, suffix_of
+from onebyone_cli.formats.images.modes import Numbers, numbers_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PIL.ImageFile import ImageFile
+
+#: Only the reader of the format that the name says is ever run: an EPS file named .png would
+#: otherwise start Ghostscript.
+_READERS = {
+    "PNG": ("PngImagePlugin", "PngImageFile"),
+    "TIFF": ("TiffImagePlugin", "TiffImageFile"),
+    "JPEG": ("JpegImagePlugin", "JpegImageFile"),
+    "BMP": ("BmpImagePlugin", "BmpImageFile"),
+    "PPM": ("PpmImagePlugin", "PpmImageFile"),
+}
+
+#: First bytes, and what they tell.
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"BM", "BMP"),
+    *((b"P%c" % letter, "PPM") for letter in b"123456fF"),
+    (b"GIF8", "GIF"),
+    (b"RIFF", "WebP"),
+    (b"%!PS", "PostScript"),
+    (b"%PDF", "PDF"),
+    (b"\x89HDF", "HDF5"),
+    (b"\x93NUMPY", "NumPy"),
+)
+
+#: Pillow compares every page with all before it: more would take minutes, and a malformed file of
+#: a few megabytes can claim a million.
+_MOST_PAGES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One picture of an image file.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    index, pages : int
+        Which picture of the file, and how many it has.
+    height, width : int
+        H and W.
+    numbers : Numbers
+        What its pixels are made of.
+    """
+
+    path: str
+    index: int
+    pages: int
+    height: int
+    width: int
+    numbers: Numbers
+
+    @property
+    def name(self) -> str:
+        """The picture, for messages."""
+        return f"{self.path} (page {self.index})" if self.pages > 1 else self.path
+
+
+def open_file(path: str) -> BinaryIO:
+    """Open a regular file; a pipe or a device can't make this wait.
+
+    Raises
+    ------
+    InputMissingError
+        If it can't be opened.
+    DataError
+        If it is no regular file.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise open_error(path, error) from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise DataError("is not a regular file; expected an image", path)
+    return os.fdopen(fd, "rb")
+
+
+@contextmanager
+def guarded(path: str, action: str = "reading") -> Iterator[None]:
+    """Run Pillow: what it raises comes out as one line about the file, what it warns of does not.
+
+    Its limit on pixels is off meanwhile, because the size is checked against the memory that the
+    user allows before anything is decoded. Its limits on text stay.
+
+    Raises
+    ------
+    ReadWriteError
+        If the system fails.
+    DataError
+        If anything else is raised: on malformed files that can be any exception at all.
+    """
+    import warnings
+
+    from PIL import Image
+
+    _quiet()
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except OneByOneError:
+        raise
+    except Exception as error:
+        raise _described(error, path, action) from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+@cache
+def _quiet() -> None:
+    """Keep Pillow's log off standard error, where it goes if nobody has a handler for it."""
+    import logging
+
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+def _described(error: Exception, path: str, action: str) -> OneByOneError:
+    import errno
+
+    # EINVAL is what seeking to a nonsensical offset of a malformed file gives.
+    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        return read_write_error(action, path, error)
+    if isinstance(error, MemoryError):
+        return DataError("does not fit in memory once decoded, or is malformed", path)
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return DataError(f"can't be read as {FAMILIES[suffix_of(path)]}: {reason}", path)
+
+
+def read_pages(file: BinaryIO, path: str) -> list[Page]:
+    """Read the headers of all pictures in a file.
+
+    Raises
+    ------
+    DataError
+        If it is malformed, or its numbers would not arrive as they are stored.
+    """
+    with guarded(path):
+        image = open_image(file, path)
+        count = _page_count(image, path)
+        pages = []
+        for index in range(count):
+            image.seek(index)
+            pages.append(page_of(image, path, index, count))
+        return pages
+
+
+def open_image(file: BinaryIO, path: str) -> ImageFile:
+    """Open a file as what its name says it is; to be called inside `guarded`.
+
+    Raises
+    ------
+    DataError
+        If its first bytes say that it is something else.
+    """
+    family = FAMILIES[suffix_of(path)]
+    head = file.read(16)
+    file.seek(0)
+    found = next((name for magic, name in _MAGIC if head.startswith(magic)), "")
+    if found != family:
+        really = f"it is a {found} file" if found else "its content is something else"
+        raise DataError(f"is not the {family} file that its name says: {really}; rename it", path)
+    if head.startswith(b"PF"):
+        raise DataError(
+            "is a colour PFM, which can't be read here; save each channel as a PFM of its own",
+            path,
+        )
+    return load_plugin(family)(file)
+
+
+def load_plugin(family: str) -> type[ImageFile]:
+    """Import Pillow's reader of one format; that also makes its writer known to Pillow."""
+    module, name = _READERS[family]
+    reader: type[ImageFile] = getattr(import_module(f"PIL.{module}"), name)
+    return reader
+
+
+def _page_count(image: ImageFile, path: str) -> int:
+    """Count the pictures of a file: more than one only in a TIFF.
+
+    A JPEG counts as one: what cameras append to it are previews and other views, which no
+    reader of JPEG shows.
+    """
+    if image.format != "TIFF":
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            raise DataError(
+                f"is an animation of {frames} frames; save each frame as an image of its own", path
+            )
+        return 1
+    for count in range(1, _MOST_PAGES + 1):
+        try:
+            image.seek(count)
+        except EOFError:
+            return count
+    raise DataError(f"has more than {_MOST_PAGES} pages; split it", path)
+
+
+def page_of(image: ImageFile, path: str, index: int, pages: int) -> Page:
+    """Describe the picture at which an open file stands; to be called inside `guarded`.
+
+    Raises
+    ------
+    DataError
+        If its numbers would not arrive as they are stored.
+    """
+    where = f"{path} (page {index})" if pages > 1 else path
+    numbers = numbers_of(image, FAMILIES[suffix_of(path)], where)
+    width, height = image.size
+    return Page(path, index, pages, height, width, numbers)

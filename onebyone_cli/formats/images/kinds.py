@@ -1,0 +1,196 @@
+"""The types of image files: what each can hold, and what its files are called."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from onebyone_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from onebyone_cli.formats.base import Target
+    from onebyone_cli.spec import StackSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ImageKind:
+    """One type of image file, as far as it can be written without losing anything.
+
+    Attributes
+    ----------
+    name : str
+        What ``--format`` takes.
+    family : str
+        Pillow's name of the format.
+    suffixes : tuple of str
+        Endings of file names; the first is given to new files.
+    dtypes : tuple of str
+        What one channel may consist of.
+    colour : bool
+        Whether three channels of uint8 fit into one file.
+    plain : bool
+        Whether files are as large as their numbers: nothing is compressed.
+    limit : int
+        Largest height or width.
+    """
+
+    name: str
+    family: str
+    suffixes: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    colour: bool
+    plain: bool
+    limit: int = 2**31 - 1
+
+
+#: By name, in the order in which help lists them.
+KINDS = {
+    kind.name: kind
+    for kind in (
+        ImageKind("png", "PNG", (".png",), ("bool", "uint8", "uint16"), True, False),
+        ImageKind(
+            "tiff",
+            "TIFF",
+            (".tif", ".tiff"),
+            ("bool", "uint8", "uint16", "int32", "float32"),
+            True,
+            True,
+        ),
+        # libjpeg stops at 65500, 35 before what the file format could hold.
+        ImageKind("jpeg", "JPEG", (".jpg", ".jpeg"), ("uint8",), True, False, limit=65500),
+        ImageKind("bmp", "BMP", (".bmp",), ("bool", "uint8"), True, True),
+        ImageKind("pgm", "PPM", (".pgm",), ("uint8", "uint16"), False, True),
+        ImageKind("ppm", "PPM", (".ppm",), (), True, True),
+        ImageKind("pfm", "PPM", (".pfm",), ("float32",), False, True),
+    )
+}
+
+#: Pillow's format by suffix. A ``.pnm`` is a PGM or a PPM.
+FAMILIES = {suffix: kind.family for kind in KINDS.values() for suffix in kind.suffixes} | {
+    ".pnm": "PPM"
+}
+
+#: 32-bit offsets are what TIFF and BMP files are made of.
+_FILE_LIMIT = 2**32 - 2**16
+
+
+def suffix_of(path: str) -> str:
+    """Give the ending of a file name, lower case, with the dot."""
+    return os.path.splitext(path)[1].lower()
+
+
+def channel_names(count: int, suffix: str) -> list[str]:
+    """Names of the images of a folder: their numbers from 0, all of the same length.
+
+    They sort the same way as text and as numbers.
+
+    >>> channel_names(11, ".png")[8:]
+    ['08.png', '09.png', '10.png']
+    """
+    digits = len(str(count - 1))
+    return [f"{index:0{digits}d}{suffix}" for index in range(count)]
+
+
+def is_folder(path: str) -> bool:
+    """Whether an output is to be a folder of images."""
+    return path.endswith("/") or os.path.isdir(path)
+
+
+def kind_of(target: Target) -> ImageKind:
+    """Choose the type of image for an output and make sure that it can hold it.
+
+    Raises
+    ------
+    UsageError
+        With what to ask for instead.
+    """
+    if is_folder(target.path):
+        kind = KINDS[target.kind or _usual_kind(target.spec)]
+        _check_folder(kind, target.spec)
+    else:
+        kind = _kind_of_file(target)
+        _check_file(kind, target.spec)
+    _check_size(kind, target.spec, 1 if is_folder(target.path) else target.spec.channels)
+    return kind
+
+
+def _usual_kind(spec: StackSpec) -> str:
+    return "png" if spec.dtype in KINDS["png"].dtypes else "tiff"
+
+
+def _kind_of_file(target: Target) -> ImageKind:
+    suffix = suffix_of(target.path)
+    if suffix == ".pnm":
+        named = "ppm" if target.spec.channels == 3 else "pgm"
+    else:
+        named = next((kind.name for kind in KINDS.values() if suffix in kind.suffixes), "")
+    if not (named or target.kind):
+        raise UsageError(
+            f"'{target.path}' has no suffix of an image; end the name with / for a folder of "
+            f"images, or with {', '.join(FAMILIES)}"
+        )
+    if named and target.kind and target.kind != named:
+        raise UsageError(
+            f"--format {target.kind} makes {KINDS[target.kind].suffixes[0]} files, and "
+            f"'{target.path}' ends in {suffix}; change one of them"
+        )
+    return KINDS[target.kind or named]
+
+
+def _check_folder(kind: ImageKind, spec: StackSpec) -> None:
+    if not kind.dtypes:
+        raise UsageError(
+            f"{kind.name} holds three channels in one image, a folder has an image for each "
+            "channel; use --format pgm, or name a single file"
+        )
+    if spec.dtype not in kind.dtypes:
+        other = _other_kind(spec.dtype)
+        remedy = f"--format {other.name}" if other else "write .npy or .h5"
+        raise UsageError(_cannot_hold(kind, spec.dtype, remedy))
+
+
+def _check_file(kind: ImageKind, spec: StackSpec) -> None:
+    if spec.channels == 3 and kind.colour and spec.dtype == "uint8":
+        return
+    if spec.channels != 1:
+        held = "1 channel, or 3 of uint8" if kind.colour else "1 channel"
+        raise UsageError(
+            f"one {kind.name} image holds {held if kind.dtypes else '3 channels of uint8'}, the "
+            f"result has {spec.channels} of {spec.dtype}; end the name with / for a folder of "
+            "images, or write .npy"
+        )
+    if not kind.dtypes:
+        raise UsageError(f"{kind.name} holds 3 channels, the result has 1; name it .pgm or .png")
+    if spec.dtype not in kind.dtypes:
+        other = _other_kind(spec.dtype)
+        remedy = f"name it {other.suffixes[0]}" if other else "write .npy or .h5"
+        raise UsageError(_cannot_hold(kind, spec.dtype, remedy))
+
+
+def _other_kind(dtype: str) -> ImageKind | None:
+    return next((kind for kind in KINDS.values() if dtype in kind.dtypes), None)
+
+
+def _cannot_hold(kind: ImageKind, dtype: str, remedy: str) -> str:
+    if "float32" in kind.dtypes:
+        choice = "--dtype float32"
+    else:
+        names = " or ".join(name for name in kind.dtypes if name != "bool")
+        choice = f"--dtype {names} with --scale auto"
+    return f"{kind.name} can't hold {dtype}; use {choice}, or {remedy}"
+
+
+def _check_size(kind: ImageKind, spec: StackSpec, together: int) -> None:
+    too_long = max(spec.height, spec.width) > kind.limit
+    if too_long or (kind.plain and plain_bytes(spec, together) > _FILE_LIMIT):
+        raise UsageError(
+            f"{spec.height}×{spec.width} pixels are more than a {kind.name} image can hold; "
+            "write .npy or .h5"
+        )
+
+
+def plain_bytes(spec: StackSpec, channels: int) -> int:
+    """Bytes of the numbers of some channels in image files that do not compress."""
+    row = -(-spec.width // 8) if spec.dtype == "bool" else spec.width * spec.item_bytes
+    return row * spec.height * channels

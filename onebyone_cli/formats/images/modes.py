@@ -1,0 +1,276 @@
+"""What the numbers of an image are, and which can't be read exactly.
+
+Pillow opens many images as something poorer than they are: 16 bits of a colour sample become 8,
+palettes and inverted greys look like numbers, other ranges are stretched. Whatever would not
+arrive as it is stored is refused here, before anything is decoded.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from onebyone_cli.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+_ALPHA = "has an alpha channel; remove it, or save each channel as an image of its own"
+_REFUSED_MODES = {
+    "P": "has a palette: its numbers are indices of colours; save it as greyscale or RGB",
+    "PA": "has a palette: its numbers are indices of colours; save it as greyscale or RGB",
+    "CMYK": "is a CMYK image, which is for printing; save it as RGB",
+    "YCbCr": "is a YCbCr image; save it as RGB",
+    "LAB": "is a Lab image; save it as RGB, or save each channel as an image of its own",
+    "HSV": "is an HSV image; save it as RGB, or save each channel as an image of its own",
+} | dict.fromkeys(("LA", "La", "RGBA", "RGBa"), _ALPHA)
+
+#: Memory that Pillow takes for a pixel, by mode; 4 for the others.
+_PIXEL_BYTES = {"1": 1, "L": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
+
+_PNG_TYPES = {"1": (1, "bool"), "L": (1, "uint8"), "I;16B": (1, "uint16"), "RGB": (3, "uint8")}
+_BMP_TYPES = {
+    ("1", 1): (1, "bool"),
+    ("L", 8): (1, "uint8"),
+    ("RGB", 24): (3, "uint8"),
+    # The fourth byte is padding: with alpha, Pillow says RGBA.
+    ("RGB", 32): (3, "uint8"),
+}
+#: By bits of a sample and TIFF's SampleFormat: 1 unsigned, 2 signed, 3 floating point.
+_TIFF_TYPES = {
+    (1, 1): "bool",
+    (8, 1): "uint8",
+    (8, 2): "int8",
+    (12, 1): "uint16",
+    (16, 1): "uint16",
+    (16, 2): "int16",
+    (32, 1): "uint32",
+    (32, 2): "int32",
+    (32, 3): "float32",
+}
+
+_BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR, _FORMAT = 258, 262, 274, 277, 284, 339
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What a header says about the numbers of one picture.
+
+    Attributes
+    ----------
+    channels : int
+        1 or 3.
+    dtype : str
+        Type as stored.
+    decode_bytes : int
+        Memory that decoding takes: the decoded picture, and what it takes beside it.
+    raw_offset : int
+        Where plain numbers start that are read without Pillow; 0 where it decodes them.
+    raw_item : str
+        NumPy's name of those numbers.
+    """
+
+    channels: int
+    dtype: str
+    decode_bytes: int = 0
+    raw_offset: int = 0
+    raw_item: str = ""
+
+
+def numbers_of(image: ImageFile, family: str, path: str) -> Numbers:
+    """Say what the numbers of an opened picture are.
+
+    Raises
+    ------
+    DataError
+        If they would not arrive as they are stored.
+    """
+    if image.mode in _REFUSED_MODES:
+        raise DataError(_REFUSED_MODES[image.mode], path)
+    return _DESCRIBE[family](image, path)
+
+
+def _tile(image: ImageFile) -> tuple[str, Any, int, Any]:
+    """Give decoder, extents, offset and the decoder's arguments of the first part of a picture.
+
+    The arguments start with the raw mode: how the file's bytes become the mode of the image.
+    """
+    decoder, extents, offset, args = image.tile[0]
+    return decoder, extents, offset, args
+
+
+def _decoded(image: ImageFile) -> int:
+    """Bytes of the decoded picture."""
+    return image.width * image.height * _PIXEL_BYTES.get(image.mode, 4)
+
+
+def _png(image: ImageFile, path: str) -> Numbers:
+    *_, raw_mode = _tile(image)
+    if raw_mode in _PNG_TYPES:
+        channels, dtype = _PNG_TYPES[raw_mode]
+        return Numbers(channels, dtype, _decoded(image))
+    if raw_mode == "RGB;16B":
+        raise DataError(_sixteen_bits("PNG"), path)
+    raise DataError(
+        "has 2 or 4 bits per pixel, which are only read stretched; save it with 8", path
+    )
+
+
+def _sixteen_bits(family: str) -> str:
+    return (
+        f"is a {family} with 16 bits per colour, of which 8 would be lost; "
+        "save each channel as a greyscale image of its own"
+    )
+
+
+def _jpeg(image: ImageFile, path: str) -> Numbers:
+    channels = 3 if image.mode == "RGB" else 1
+    # Of a progressive JPEG, all coefficients are held, 2 bytes each, before the first pixel.
+    progressive = 2 * channels * image.width * image.height * bool(image.info.get("progressive"))
+    return Numbers(channels, "uint8", _decoded(image) + progressive)
+
+
+def _bmp(image: ImageFile, path: str) -> Numbers:
+    header = _head_of(image, 32)
+    bits = header[24] if header[14] == 12 else header[28]
+    if (image.mode, bits) not in _BMP_TYPES:
+        raise DataError(
+            f"is a BMP with {bits} bits per pixel, which can't be read exactly; "
+            "save it as 8-bit greyscale or 24-bit RGB",
+            path,
+        )
+    channels, dtype = _BMP_TYPES[image.mode, bits]
+    # Pillow unpacks run-length coding in Python, into two copies of the picture.
+    extra = 2 * image.width * image.height * (_tile(image)[0] != "raw")
+    return Numbers(channels, dtype, _decoded(image) + extra)
+
+
+def _head_of(image: ImageFile, count: int) -> bytes:
+    assert image.fp is not None
+    image.fp.seek(0)
+    return image.fp.read(count)
+
+
+def _ppm(image: ImageFile, path: str) -> Numbers:
+    decoder, _, offset, args = _tile(image)
+    pixels = image.width * image.height
+    if image.mode in ("1", "F"):
+        dtype = "bool" if image.mode == "1" else "float32"
+        return Numbers(1, dtype, _decoded(image) + 2 * pixels)
+    channels = 3 if image.mode == "RGB" else 1
+    if decoder == "ppm_plain":
+        return _plain_ppm(image, channels, args[-1], path)
+    # Pillow would stretch any other range than 0 to 255 or 65535. These are plain numbers: they
+    # are read as they are.
+    largest = args[-1] if decoder == "ppm" else 65535 if args == "I;16B" else 255
+    item, dtype = ("u1", "uint8") if largest < 256 else (">u2", "uint16")
+    expected = offset + pixels * channels * (1 if largest < 256 else 2)
+    _check_one_image(image, expected, path)
+    return Numbers(channels, dtype, 0, offset, item)
+
+
+def _plain_ppm(image: ImageFile, channels: int, largest: int, path: str) -> Numbers:
+    # Pillow unpacks ASCII in Python, into two copies of the picture, and takes a MiB of the file
+    # apart at a time: into an object of 42 bytes for as few as two characters.
+    needed = 3 * _decoded(image) + 21 * min(_file_bytes(image), 1 << 20)
+    if largest == 255:
+        return Numbers(channels, "uint8", needed)
+    if largest == 65535 and channels == 1:
+        return Numbers(1, "uint16", needed)
+    raise DataError(
+        f"is an ASCII image with numbers up to {largest}, which are only read stretched; "
+        "save it as a binary one (P5 or P6)",
+        path,
+    )
+
+
+def _check_one_image(image: ImageFile, expected: int, path: str) -> None:
+    size = _file_bytes(image)
+    if size < expected:
+        raise DataError(
+            f"is truncated: has {size} bytes, its header promises {expected}; "
+            "copy or make it again",
+            path,
+        )
+    assert image.fp is not None
+    image.fp.seek(expected)
+    if image.fp.read(64).strip():
+        raise DataError("goes on after its image; expected exactly one", path)
+
+
+def _file_bytes(image: ImageFile) -> int:
+    assert image.fp is not None
+    return os.fstat(image.fp.fileno()).st_size
+
+
+def _tiff(image: ImageFile, path: str) -> Numbers:
+    tags: Any = image.tag_v2  # type: ignore[attr-defined]
+    samples = tags.get(_SAMPLES, 1)
+    bits = set(tags.get(_BITS, (1,)))
+    signs = set(tags.get(_FORMAT, (1,)))
+    _check_orientation(image, path)
+    raw = _tile(image)[0] == "raw"
+    if raw and tags.get(_PHOTOMETRIC) == 6:
+        # As compressed JPEG it becomes RGB on the way; Pillow before 13 calls this RGB, too.
+        raise DataError(_REFUSED_MODES["YCbCr"], path)
+    if samples == 3 and image.mode == "RGB":
+        if bits != {8}:
+            raise DataError(_sixteen_bits("TIFF"), path)
+        channels, dtype = 3, "uint8"
+    else:
+        channels, dtype = 1, _TIFF_TYPES.get((max(bits), max(signs)), "")
+        if samples != 1 or not dtype:
+            raise DataError(
+                f"is a TIFF with {samples} samples of {max(bits)} bits per pixel, which can't be "
+                "read exactly; save each channel as an 8-bit, 16-bit or float greyscale image",
+                path,
+            )
+        _check_grey(tags, dtype, raw, path)
+    extra = _tiff_extra(image, raw, tags.get(_PLANAR, 1), path)
+    return Numbers(channels, dtype, _decoded(image) + extra)
+
+
+def _check_orientation(image: ImageFile, path: str) -> None:
+    """Pillow turns the pixels of a TIFF as this tag says, but not those of other formats."""
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    if orientation in range(2, 9):
+        raise DataError(
+            f"is stored turned or mirrored (orientation {orientation}); save it upright", path
+        )
+
+
+def _check_grey(tags: Any, dtype: str, raw: bool, path: str) -> None:
+    if tags.get(_PHOTOMETRIC, 0) == 0 and dtype != "bool":
+        # Pillow turns these around for 8 bits and leaves them alone for 16.
+        raise DataError("has its greys inverted (WhiteIsZero); save it as BlackIsZero", path)
+    if tags.prefix == b"MM" and not raw and dtype in ("int16", "int32", "float32"):
+        # Pillow 13 swaps the bytes that libtiff has swapped already.
+        raise DataError(
+            f"is a compressed big-endian TIFF of {dtype}, which would be misread; "
+            "save it uncompressed or little-endian",
+            path,
+        )
+
+
+def _tiff_extra(image: ImageFile, raw: bool, planar: int, path: str) -> int:
+    width, height = image.size
+    if not raw:
+        # libtiff takes a strip at a time, and the whole picture may be one.
+        return _decoded(image)
+    layers = 3 if image.mode == "RGB" and planar == 2 else 1
+    covered = sum(_area(tile[1]) for tile in image.tile)
+    if covered != width * height * layers:
+        raise DataError("lacks some of its strips or tiles; copy or make it again", path)
+    # A strip is read in one piece: up to where the next one starts.
+    starts = sorted(tile[2] for tile in image.tile)
+    return max((two - one for one, two in pairwise(starts)), default=0)
+
+
+def _area(extents: Any) -> int:
+    left, top, right, bottom = extents
+    return int((right - left) * (bottom - top))
+
+
+_DESCRIBE = {"PNG": _png, "JPEG": _jpeg, "BMP": _bmp, "PPM": _ppm, "TIFF": _tiff}

@@ -1,0 +1,200 @@
+"""Reading images and folders of images."""
+
+from __future__ import annotations
+
+import os
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from onebyone_cli.errors import (
+    DataError,
+    InputMissingError,
+    ReadWriteError,
+    ShapeMismatchError,
+    UsageError,
+    open_error,
+)
+from onebyone_cli.formats.base import Source, StreamReader
+from onebyone_cli.formats.images.headers import open_file, read_pages
+from onebyone_cli.formats.images.kinds import FAMILIES, suffix_of
+from onebyone_cli.formats.images.natural_order import natural_key
+from onebyone_cli.spec import StackSpec
+from onebyone_cli.units import format_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.formats.images.headers import Page
+    from onebyone_cli.formats.images.pixels import Pixels
+
+#: Files that desktops leave in folders of images.
+_LEFTOVERS = ("thumbs.db", "desktop.ini")
+
+#: Pixels are copied out of a decoded image in pieces of this size.
+_PIECE_BYTES = 1 << 20
+
+
+def list_folder(folder: str) -> list[str]:
+    """List the images of a folder in natural order.
+
+    Hidden files are passed over, and so is what desktops leave behind; anything else that is no
+    image is refused, since it could as well be a channel with a misspelt name.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            found = [e for e in entries if not e.name.startswith(".")]
+    except OSError as error:
+        raise open_error(folder, error) from error
+    found.sort(key=lambda entry: natural_key(entry.name))
+    images = []
+    for entry in found:
+        if entry.name.lower() in _LEFTOVERS:
+            continue
+        path = os.path.join(folder, entry.name)
+        if entry.is_dir():
+            raise DataError(
+                "is a folder within a folder of images; move it away, or name it as an input of "
+                "its own",
+                path,
+            )
+        if suffix_of(entry.name) not in FAMILIES:
+            raise DataError(
+                f"is in a folder of images and is none ({', '.join(FAMILIES)}); move it away", path
+            )
+        images.append(path)
+    if not images:
+        raise DataError("is a folder without images", folder)
+    return images
+
+
+class ImagesReader(StreamReader):
+    """Images seen as one stack, decoded one at a time.
+
+    Parameters
+    ----------
+    source : Source
+        What the user named. The layout plays no part: an image says itself where its channels are.
+    images : sequence of str
+        Its files, in channel order.
+
+    Raises
+    ------
+    InputMissingError
+        If a file can't be opened.
+    DataError
+        If a file is malformed, or its numbers would not arrive as they are stored.
+    ShapeMismatchError
+        If two images differ in height or width.
+    UsageError
+        If one decoded image takes more memory than allowed.
+    """
+
+    def __init__(self, source: Source, images: Sequence[str]) -> None:
+        from onebyone_cli.formats.array_file import plain_layout
+
+        self.path = source.path
+        folder = (source.path,) if source.path not in images else ()
+        self.files = (*folder, *images)
+        self._pages: list[Page] = []
+        self._opened: dict[str, tuple[int, ...]] = {}
+        for path in images:
+            with open_file(path) as file:
+                self._opened[path] = _identity(file)
+                for page in read_pages(file, path):
+                    _check_same_size(self._pages, page)
+                    self._pages.append(page)
+        self.spec = _stacked_spec(self._pages)
+        self.stored = plain_layout(self.spec)
+        decoding = max(self._pages, key=lambda page: page.numbers.decode_bytes)
+        self.buffer_bytes = decoding.numbers.decode_bytes + self._piece_bytes()
+        _check_memory(decoding, self.buffer_bytes, source.memory)
+
+    def drain(self, write: Callable[[memoryview], None]) -> None:
+        """Decode one image after the other; see `StreamReader.drain`."""
+        for path, pages in groupby(self._pages, key=lambda page: page.path):
+            # In a call of its own, after which nothing holds the image any more.
+            self._drain_file(path, list(pages), write)
+
+    def close(self) -> None:
+        """Nothing to let go of: files are open only while they are read."""
+
+    def _drain_file(
+        self, path: str, pages: Sequence[Page], write: Callable[[memoryview], None]
+    ) -> None:
+        from onebyone_cli.formats.images.pixels import iter_pixels
+
+        with _reopened(path) as file:
+            self._check_unchanged(file, path)
+            for page, pixels in iter_pixels(file, pages):
+                for piece in self._pieces(page, pixels):
+                    write(piece.data.cast("B"))
+            self._check_unchanged(file, path)
+
+    def _pieces(self, page: Page, pixels: Pixels) -> Iterator[NDArray[Any]]:
+        """Cut a picture into rows of one channel after the other, in the type of the stack."""
+        import numpy as np
+
+        dtype = np.dtype(self.spec.dtype).newbyteorder("<")
+        step = self._piece_rows()
+        for channel in range(page.numbers.channels):
+            for start in range(0, page.height, step):
+                rows = pixels.rows(channel, start, min(start + step, page.height))
+                yield np.ascontiguousarray(rows, dtype)
+
+    def _piece_rows(self) -> int:
+        """Rows of one channel in a piece: as many as fit, and at least one."""
+        return max(1, _PIECE_BYTES // (self.spec.width * 8))
+
+    def _piece_bytes(self) -> int:
+        # Rows on their way out: a cut of the image of up to 6 bytes per pixel, twice, as stored,
+        # and as the stack wants them.
+        rows = min(self._piece_rows(), self.spec.height)
+        return rows * self.spec.width * (12 + 2 * 8)
+
+    def _check_unchanged(self, file: BinaryIO, path: str) -> None:
+        if _identity(file) != self._opened[path]:
+            raise ReadWriteError("was changed while it was being read; run again", path)
+
+
+def _identity(file: BinaryIO) -> tuple[int, ...]:
+    status = os.fstat(file.fileno())
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _reopened(path: str) -> BinaryIO:
+    try:
+        return open_file(path)
+    except InputMissingError as error:
+        raise ReadWriteError(f"{error.message}, although it was there before", path) from error
+
+
+def _check_same_size(pages: Sequence[Page], other: Page) -> None:
+    if not pages:
+        return
+    first = pages[0]
+    if (first.height, first.width) != (other.height, other.width):
+        raise ShapeMismatchError(
+            f"{first.name} is {first.height}×{first.width} (height×width) and {other.name} is "
+            f"{other.height}×{other.width}; all channels must have the same height and width"
+        )
+
+
+def _stacked_spec(pages: Sequence[Page]) -> StackSpec:
+    """Shape of all pictures together, in the smallest type that holds all numbers exactly."""
+    import numpy as np
+
+    dtype = np.result_type(*{page.numbers.dtype for page in pages}).name
+    channels = sum(page.numbers.channels for page in pages)
+    return StackSpec(channels, pages[0].height, pages[0].width, dtype)
+
+
+def _check_memory(page: Page, needed: int, allowed: int) -> None:
+    if needed > allowed:
+        raise UsageError(
+            f"decoding its {page.height}×{page.width} pixels takes {format_bytes(needed)} of "
+            f"memory, and {format_bytes(allowed)} are allowed; use a larger --memory",
+            page.name,
+        )
