@@ -101,7 +101,8 @@ def check_space(path: str, needed: int) -> None:
     except OSError:
         return
     free = status.f_bavail * status.f_frsize
-    if free < needed:
+    # File systems that are not on a disk, such as /proc, count no blocks at all.
+    if status.f_blocks and free < needed:
         raise ReadWriteError(
             f"the disk has {free} bytes free and the output takes {needed}; "
             "free some space or write somewhere else",
@@ -244,20 +245,14 @@ class AtomicFolder:
         ReadWriteError
             If the system fails. The old folder, if any, is untouched.
         """
-        old = ""
         try:
             if self._fsync:
                 self._sync_files()
             if self._force and os.path.isdir(self._target):
-                old = temporary_beside(self._target)
-                os.rename(self._target, old)
-            try:
+                _swap(self.temporary, self._target)
+            else:
                 # Renaming a folder over an existing one succeeds only if that one is empty.
                 os.rename(self.temporary, self._target)
-            except OSError:
-                if old:
-                    os.rename(old, self._target)
-                raise
             if self._fsync:
                 sync_folder(self._target)
         except OSError as error:
@@ -266,9 +261,8 @@ class AtomicFolder:
                     "has appeared while this was running; use --force to replace it", self.path
                 ) from error
             raise read_write_error("writing", self.path, error) from error
-        _under_way.discard(self.temporary)
-        if old:
-            _remove(old)
+        # Under the temporary's name there is nothing now, or the folder that was replaced.
+        self.discard()
 
     def discard(self) -> None:
         """Remove the temporary folder. Harmless after `commit`."""
@@ -276,8 +270,8 @@ class AtomicFolder:
             _remove(self.temporary)
 
     def _sync_files(self) -> None:
-        for entry in os.scandir(self.temporary):
-            fd = os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC)
+        for name in os.listdir(self.temporary):
+            fd = os.open(os.path.join(self.temporary, name), os.O_RDONLY | os.O_CLOEXEC)
             try:
                 os.fsync(fd)
             finally:
@@ -296,11 +290,21 @@ def write_all(fd: int, data: memoryview, path: str) -> None:
     """
     try:
         while data:
-            data = data[os.write(fd, data) :]
+            try:
+                data = data[os.write(fd, data) :]
+            except BlockingIOError:
+                wait_until_ready(fd, writing=True)
     except OSError as error:
         if isinstance(error, BrokenPipeError) and fd == 1:
             raise
         raise read_write_error("writing", path, error) from error
+
+
+def wait_until_ready(fd: int, *, writing: bool = False) -> None:
+    """Wait for a pipe that somebody has set not to wait by itself."""
+    import select
+
+    select.select([] if writing else [fd], [fd] if writing else [], [])
 
 
 def temporary_beside(target: str) -> str:
@@ -344,6 +348,39 @@ def publish(temporary: str, target: str, *, force: bool) -> None:
             raise
 
 
+def _swap(one: str, two: str) -> None:
+    """Exchange the names of two folders: at no instant is either name without a folder."""
+    if _exchange(one, two):
+        return
+    # The system can't do it in one step. Whatever interrupts the two renames undoes the first.
+    aside = temporary_beside(two)
+    try:
+        os.rename(two, aside)
+        os.rename(one, two)
+    except BaseException:
+        if os.path.isdir(aside) and not os.path.lexists(two):
+            os.rename(aside, two)
+        raise
+    os.rename(aside, one)
+
+
+def _exchange(one: str, two: str) -> bool:
+    """Exchange two names in one step with renameat2(2), where system and file system have it."""
+    import ctypes
+
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    if renameat2(here, os.fsencode(one), here, os.fsencode(two), exchange) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(number, os.strerror(number))
+
+
 def sync_folder(path: str) -> None:
     """Have the name of `path` on the disk, where the file system can do that."""
     fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -372,11 +409,12 @@ def _remove(path: str) -> None:
 
     An error here is passed over: the one that led here is the one to report.
     """
-    _under_way.discard(path)
     with contextlib.suppress(OSError):
         if os.path.isdir(path) and not os.path.islink(path):
-            for entry in os.scandir(path):
-                os.unlink(entry.path)
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    os.unlink(entry.path)
             os.rmdir(path)
         else:
             os.unlink(path)
+    _under_way.discard(path)

@@ -1,17 +1,14 @@
 """The command line: one thin command per file, and nothing heavy imported until it runs."""
 
-import os
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from onebyone_cli import __version__
-from onebyone_cli.cli import exit_status
 from onebyone_cli.cli.apply import EXAMPLES, apply
 
 app = typer.Typer(
     name="onebyone",
-    help="Apply 1×1 convolutions to tensor files: C×H×W stacks in, K×H×W out, streaming.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -40,12 +37,3 @@ def onebyone(
     Every pixel of the result is a weighted sum of the same pixel of all channels (bands):
     Y[k, h, w] = bias[k] + Σ_c weight[k, c] · X[c, h, w].
     """
-
-
-def main() -> NoReturn:
-    """Run the program and leave with its exit status."""
-    # Worker threads are ours; a BLAS with threads of its own would use every core twice. It reads
-    # these when numpy is imported, which is later.
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
-    exit_status.run(app)

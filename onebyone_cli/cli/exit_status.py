@@ -71,7 +71,8 @@ def run(app: Callable[..., Any]) -> NoReturn:
     status: int = ExitStatus.BUG
     try:
         status = _status_of_run(app)
-        _flush()
+        with contextlib.suppress(*[OSError] * bool(status)):  # then the first error is the one
+            _flush()
     except Stopped as stop:
         died_of = stop.number
     except BrokenPipeError:
@@ -191,9 +192,9 @@ def _point_at_nothing(fd: int) -> None:
 
 
 def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None and not stream.closed:
-            stream.flush()
+    """Find out whether standard output took everything. Standard error is flushed line by line."""
+    if sys.stdout is not None and not sys.stdout.closed:
+        sys.stdout.flush()
 
 
 def _leave(status: int) -> NoReturn:

@@ -117,7 +117,7 @@ def _reader_of(fd: int, path: str) -> Callable[[int], bytes]:
     def read_up_to(count: int) -> bytes:
         pieces = []
         try:
-            while count and (piece := os.read(fd, count)):
+            while count and (piece := _read_some(fd, count)):
                 pieces.append(piece)
                 count -= len(piece)
         except OSError as error:
@@ -158,7 +158,7 @@ class NpyStream(StreamReader):
         piece = memoryview(bytearray(min(_PIECE_BYTES, left)))
         try:
             while left:
-                count = os.readv(self._fd, [piece[:left]])
+                count = self._read_into(piece[:left])
                 if count == 0:
                     raise DataError(
                         f"ends {left} bytes early: its header promises "
@@ -167,7 +167,7 @@ class NpyStream(StreamReader):
                     )
                 write(piece[:count])
                 left -= count
-            if os.read(self._fd, 1):
+            if _read_some(self._fd, 1):
                 raise DataError(
                     "goes on after the array that its header describes; expected exactly one array",
                     self.path,
@@ -180,6 +180,21 @@ class NpyStream(StreamReader):
         if self._owns_fd and self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)
+
+    def _read_into(self, piece: memoryview) -> int:
+        while True:
+            try:
+                return os.readv(self._fd, [piece])
+            except BlockingIOError:
+                atomic.wait_until_ready(self._fd)
+
+
+def _read_some(fd: int, count: int) -> bytes:
+    while True:
+        try:
+            return os.read(fd, count)
+        except BlockingIOError:
+            atomic.wait_until_ready(fd)
 
 
 def write(target: Target) -> Writer | StreamWriter:
