@@ -22,7 +22,7 @@ define typed
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bless bench clean
+.PHONY: help demo test lint bless man bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo 'make test    install, check style and types, run all tests'
 	@echo 'make lint    only the checks of style and types'
 	@echo 'make bless   write the expected output of the golden cases anew (then read git diff)'
+	@echo 'make man     write the man pages anew from what --help says'
 	@echo 'make bench   time it against other programs; BENCH_ARGS="--jobs small" for a quick look'
 	@echo 'make clean   remove the environment, caches, demo output and benchmark data'
 
@@ -55,6 +56,9 @@ lint: $(DEV_STAMP)
 
 bless: $(DEV_STAMP)
 	$(BIN)/python tests/golden/bless.py
+
+man: $(RUN_STAMP)
+	$(BIN)/python man/make_man.py
 
 # The environment may tell Python not to keep compiled modules, which an installed program has.
 bench: $(RUN_STAMP)

@@ -1,8 +1,11 @@
-"""Run the installed ``onebyone`` the way a shell would, in surroundings that are always the same."""
+"""Run the installed ``onebyone`` as a shell would, in surroundings that are always the same."""
 
+import contextlib
 import os
+import pty
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -12,7 +15,7 @@ BIN = Path(sys.executable).parent
 PROGRAM = str(BIN / "onebyone")
 
 #: Long enough for the slowest machine, short enough for a test that hangs to be noticed.
-TIMEOUT_S = 120.0
+TIMEOUT_S = 60.0
 
 #: What the surroundings of the tests may hand on: Python can need it to start at all.
 _HANDED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
@@ -48,10 +51,14 @@ def onebyone(
 
 
 def shell(
-    line: str, *, cwd: Path, env: Mapping[str, str] | None = None, input: bytes = b""
+    line: str,
+    *args: str | Path,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    input: bytes = b"",
 ) -> Completed:
-    """Run a command line in bash."""
-    return run(["bash", "-c", line], cwd=cwd, env=env, input=input)
+    """Run a command line in bash, where ``"$0" "$@"`` is ``onebyone`` with `args`."""
+    return run(["bash", "-c", line, PROGRAM, *map(str, args)], cwd=cwd, env=env, input=input)
 
 
 def run(
@@ -76,16 +83,60 @@ def start(
     env: Mapping[str, str] | None = None,
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
-    """Start ``onebyone`` and leave it running; its standard error is a pipe."""
+    """Start ``onebyone`` and leave it running."""
     return subprocess.Popen(
         [PROGRAM, *map(str, args)],
         cwd=cwd,
         env=environment() if env is None else env,
         stdin=stdin,
         stdout=stdout,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
     )
+
+
+class Terminal:
+    """The far end of a terminal: collects what a program shows on it.
+
+    Attributes
+    ----------
+    near : int
+        Descriptor of the terminal itself, for a program to read from or write to.
+    """
+
+    def __init__(self) -> None:
+        self._far, self.near = pty.openpty()
+        self._shown = bytearray()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # nobody has it open any more
+            while piece := os.read(self._far, 65536):
+                self._shown += piece
+
+    def so_far(self) -> bytes:
+        """What has been shown until now."""
+        return bytes(self._shown)
+
+    def shown(self) -> bytes:
+        """Everything that was shown; for when no program uses the terminal any more."""
+        self.close()
+        return bytes(self._shown)
+
+    def close(self) -> None:
+        if self._far >= 0:
+            os.close(self.near)
+            self._reader.join()
+            os.close(self._far)
+            self._far = -1
+
+    def __enter__(self) -> "Terminal":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
 
 def files_in(folder: Path) -> list[str]:

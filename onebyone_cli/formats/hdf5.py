@@ -1,0 +1,115 @@
+"""The HDF5 format: one dataset of a file.
+
+The parts, each in a file beside this one:
+
+====================  ============================================================================
+`hdf5_file`           open a file so that it can do no harm; HDF5's errors as one line
+`hdf5_find`           the dataset that is meant; links are looked at before they are followed
+`hdf5_header`         what the dataset says about itself, and all that is refused because of it
+`hdf5_attributes`     the named values that travel with a dataset
+`hdf5_grid`           chunks in plain integers: caches, and orders in which to read them
+`hdf5_chunks`         decode chunks, in several threads where the filters allow
+`hdf5_cells`          decoded cells, shared by threads
+`hdf5_read`           the readers of chunked datasets
+`hdf5_output`         a file under a temporary name, written without HDF5 seeing an error
+`hdf5_write`          the writers
+====================  ============================================================================
+
+A contiguous dataset is numbers at a fixed offset, so HDF5 is asked only where they are; they are
+read with `array_file.ArrayReader` and written with `array_file.ArrayWriter`, exactly as those of a
+``.npy`` file. h5py and numpy are imported when a file is opened, not with this module.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from onebyone_cli import atomic
+from onebyone_cli.errors import UsageError
+from onebyone_cli.formats.base import Format
+
+if TYPE_CHECKING:
+    from onebyone_cli.formats.base import Reader, Source, StreamReader, Target, Writer
+    from onebyone_cli.formats.hdf5_file import InputFile
+    from onebyone_cli.formats.hdf5_header import Header
+    from onebyone_cli.formats.hdf5_write import ChunkedWriter
+
+
+def read(source: Source) -> Reader | StreamReader:
+    """Open a dataset of an HDF5 file; see `base.Format`.
+
+    Raises
+    ------
+    DataError
+        If this is not an HDF5 file, has no such dataset, or holds something else than numbers.
+    PolicyError
+        If the dataset, or a link on the way to it, leads to another file.
+    DependencyMissingError
+        If its chunks went through a filter that is not installed.
+    UsageError
+        If a chunk does not fit `source.memory`.
+    """
+    if source.path == "-":
+        raise UsageError("HDF5 can't be read from standard input; name a file")
+    from onebyone_cli.formats.hdf5_attributes import read_attributes
+    from onebyone_cli.formats.hdf5_file import InputFile, told_shortly
+    from onebyone_cli.formats.hdf5_find import find_dataset
+    from onebyone_cli.formats.hdf5_header import read_header
+
+    file = InputFile(source.path)
+    try:
+        with told_shortly("can't be understood by HDF5", source.name):
+            inner, dataset = find_dataset(file.root, source)
+            header = read_header(dataset, source, inner, file.size)
+            attributes = read_attributes(dataset)
+        reader = _reader(file, dataset, header, source)
+    except BaseException:
+        file.close()
+        raise
+    reader.files = (source.path,)
+    reader.inner = inner
+    reader.attributes = attributes
+    return reader
+
+
+def _reader(
+    file: InputFile, dataset: object, header: Header, source: Source
+) -> Reader | StreamReader:
+    if header.offset is None:
+        from onebyone_cli.formats.hdf5_read import chunk_reader
+
+        return chunk_reader(file, dataset, header, source)
+    from onebyone_cli.formats.array_file import ArrayReader
+
+    fd = os.dup(file.fd)
+    file.close()
+    return ArrayReader(fd, header.layout, source.name)
+
+
+def write(target: Target) -> Writer | ChunkedWriter:
+    """Make a writer for an HDF5 file; see `base.Format`.
+
+    Raises
+    ------
+    UsageError
+        If the target is no file, or the name of the dataset, the chunks or the compression make
+        no sense.
+    """
+    if target.path == "-" or atomic.is_special(target.path):
+        raise UsageError(
+            "HDF5 is written in no fixed order, which a pipe or device can't take; "
+            "name a file, or use --format npy"
+        )
+    from onebyone_cli.formats.hdf5_write import ChunkedWriter, ContiguousWriter
+
+    return ContiguousWriter(target) if target.storage.is_plain else ChunkedWriter(target)
+
+
+FORMAT = Format(
+    name="hdf5",
+    title="HDF5 (one dataset; file.h5:/path/to/dataset)",
+    suffixes=(".h5", ".hdf5", ".he5"),
+    read=read,
+    write=write,
+)

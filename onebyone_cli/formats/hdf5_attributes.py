@@ -1,0 +1,140 @@
+"""The named values that travel with a dataset: units, scales, names of channels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onebyone_cli.formats.hdf5_file import load_h5py
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+#: What HDF5 and NetCDF keep in attributes for themselves; it would be untrue of the output.
+_RESERVED = {
+    "CLASS",
+    "DIMENSION_LABELS",
+    "DIMENSION_LIST",
+    "NAME",
+    "REFERENCE_LIST",
+    "_NCProperties",
+    "_Netcdf4Coordinates",
+    "_Netcdf4Dimid",
+    "_nc3_strict",
+}
+
+#: An attribute is a note, not an array; HDF5 itself meant them to stay below this size.
+_MAX_BYTES = 65536
+_MAX_COUNT = 1000
+
+
+def read_attributes(dataset: Any) -> dict[str, Any]:
+    """Attributes of a dataset that an output could carry on.
+
+    Parameters
+    ----------
+    dataset : h5py.h5d.DatasetID
+        The dataset.
+
+    Returns
+    -------
+    dict
+        Numbers, text, and arrays and lists of them. Others (references, compounds, what can't be
+        read) are left out, as are those that describe the dataset's place in its file.
+    """
+    h5py = load_h5py()
+    manager = h5py.AttributeManager(h5py.Dataset(dataset))
+    values = {}
+    for index in range(min(h5py.h5a.get_num_attrs(dataset), _MAX_COUNT)):
+        try:
+            one = h5py.h5a.open(dataset, index=index)
+            name = one.name.decode() if isinstance(one.name, bytes) else one.name
+            if name in _RESERVED or not _is_small(one):
+                continue
+            value = plain_value(manager[name])
+        except (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError):
+            # One that can't be read is no reason to leave the numbers unread.
+            continue
+        if value is not None:
+            values[name] = value
+    return values
+
+
+def write_attributes(dataset: Any, attributes: Mapping[str, Any]) -> None:
+    """Give a dataset those attributes that HDF5 can hold, in the order of their names.
+
+    Parameters
+    ----------
+    dataset : h5py.h5d.DatasetID
+        The dataset.
+    attributes : mapping
+        Names and values, from any format.
+    """
+    h5py = load_h5py()
+    manager = h5py.AttributeManager(h5py.Dataset(dataset))
+    for name in sorted(attributes):
+        value = plain_value(attributes[name])
+        if value is None or not _is_name(name) or name in _RESERVED:
+            continue
+        manager.create(name, value)
+
+
+def plain_value(value: Any) -> Any:
+    """Bring a value into a form that can be carried; None if there is none.
+
+    Returns
+    -------
+    str, list of str, numpy scalar, ndarray or None
+        Text without null characters; numbers of at most 64 bits; not empty, not large.
+    """
+    if isinstance(value, (str, bytes)):
+        return _text(value)
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError):
+        return None
+    if not 0 < array.nbytes <= _MAX_BYTES:
+        return None
+    if array.dtype.kind in "OSU":
+        texts = [_text(one) for one in array.ravel().tolist()]
+        return None if None in texts else (texts if array.ndim else texts[0])
+    return _plain_numbers(array)
+
+
+def _plain_numbers(array: NDArray[Any]) -> Any:
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        return None
+    # The plain type: h5py marks the members of an enumeration in it.
+    plain = array.astype(np.dtype(array.dtype.str))
+    return plain if array.ndim else plain[()]
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if not isinstance(value, str):
+        return None
+    value = value.rstrip("\0")
+    holdable = "\0" not in value and len(value) <= _MAX_BYTES and _is_unicode(value)
+    return value if holdable else None
+
+
+def _is_name(name: str) -> bool:
+    return bool(name) and "\0" not in name and len(name) <= _MAX_BYTES // 8 and _is_unicode(name)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether UTF-8 can hold it: a lone surrogate stands for a byte that was no text."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _is_small(attribute: Any) -> bool:
+    h5t = load_h5py().h5t
+    kind = attribute.get_type()
+    if kind.get_class() not in (h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.ENUM):
+        return False
+    space = attribute.get_space()
+    return bool(space.get_simple_extent_npoints() * kind.get_size() <= _MAX_BYTES)

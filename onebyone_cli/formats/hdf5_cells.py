@@ -1,0 +1,174 @@
+"""Decoded cells, kept while threads need them, and copied where they belong."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from contextlib import contextmanager
+from math import prod
+from threading import Lock, Semaphore
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.formats.hdf5_chunks import CellDecoder
+    from onebyone_cli.formats.hdf5_grid import CachePlan, Grid
+
+
+class Cells(Protocol):
+    """Where decoded cells come from."""
+
+    def use(self, index: tuple[int, ...], count: int) -> AbstractContextManager[NDArray[Any]]:
+        """Hold a cell while `count` of its numbers are used."""
+
+    def is_busy(self, index: tuple[int, ...]) -> bool:
+        """Whether another thread is decoding it just now."""
+
+
+class _Cell:
+    """A decoded cell, and what is still to be done with it."""
+
+    __slots__ = ("left", "lock", "numbers", "users")
+
+    def __init__(self, size: int) -> None:
+        self.lock = Lock()
+        self.numbers: NDArray[Any] | None = None
+        self.users = 0
+        self.left = size
+
+
+class CellCache:
+    """Decoded cells, shared by threads.
+
+    A cell is decoded by the first thread that wants it, while others that want it wait. It goes
+    when all of it has been used, or when room is needed and it was used longest ago.
+
+    Parameters
+    ----------
+    decoder : CellDecoder
+        Where cells come from.
+    grid : Grid
+        Its cells.
+    plan : CachePlan
+        How many to keep.
+    """
+
+    def __init__(self, decoder: CellDecoder, grid: Grid, plan: CachePlan) -> None:
+        self._decoder = decoder
+        self._grid = grid
+        self._keep = plan.cells
+        self._cells: OrderedDict[tuple[int, ...], _Cell] = OrderedDict()
+        self._lock = Lock()
+        # Who has not got one holds no cell and no decoder's buffers: that bounds the memory.
+        self._permits = Semaphore(plan.decoders)
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    @contextmanager
+    def use(self, index: tuple[int, ...], count: int) -> Iterator[NDArray[Any]]:
+        """Hold a cell for as long as the ``with`` block lasts.
+
+        Parameters
+        ----------
+        index : tuple of int
+            Which one.
+        count : int
+            How many of its numbers are going to be used, for the first time normally.
+        """
+        with self._permits:
+            cell = self._enter(index)
+            try:
+                with cell.lock:
+                    if cell.numbers is None:
+                        cell.numbers = self._decoder.load(index)
+                yield cell.numbers
+            finally:
+                self._leave(index, cell, count)
+
+    def is_busy(self, index: tuple[int, ...]) -> bool:
+        """Whether another thread is decoding this cell just now."""
+        cell = self._cells.get(index)
+        return cell is not None and cell.lock.locked()
+
+    def clear(self) -> None:
+        """Let go of all cells."""
+        with self._lock:
+            self._cells.clear()
+
+    def _enter(self, index: tuple[int, ...]) -> _Cell:
+        with self._lock:
+            cell = self._cells.get(index)
+            if cell is None:
+                start, stop = self._grid.box(index)
+                size = prod(b - a for a, b in zip(start, stop, strict=True))
+                cell = self._cells[index] = _Cell(size)
+            else:
+                self._cells.move_to_end(index)
+            cell.users += 1
+            return cell
+
+    def _leave(self, index: tuple[int, ...], cell: _Cell, count: int) -> None:
+        with self._lock:
+            cell.users -= 1
+            cell.left -= count
+            if cell.users == 0 and (cell.left <= 0 or cell.numbers is None):
+                self._cells.pop(index, None)
+            if len(self._cells) > self._keep:
+                unused = (key for key, one in self._cells.items() if one.users == 0)
+                oldest = next(unused, None)
+                if oldest is not None:
+                    del self._cells[oldest]
+
+
+def copy_box(
+    cells: Cells, grid: Grid, start: tuple[int, ...], stop: tuple[int, ...], out: NDArray[Any]
+) -> None:
+    """Copy a box of the dataset, cell by cell.
+
+    Threads that want the same cells do not wait for each other: what another one is decoding is
+    left for later, and meanwhile the next cell is decoded.
+
+    Parameters
+    ----------
+    cells : Cells
+        Where cells come from.
+    grid : Grid
+        The cells.
+    start, stop : tuple of int
+        First and one past the last coordinates of the box.
+    out : ndarray of shape (stop - start)
+        Filled with the numbers, converted to its dtype.
+    """
+    later = []
+    for index in grid.touching(start, stop):
+        if cells.is_busy(index):
+            later.append(index)
+        else:
+            _copy_cell(cells, grid, index, start, stop, out)
+    for index in later:
+        _copy_cell(cells, grid, index, start, stop, out)
+
+
+def _copy_cell(
+    cells: Cells,
+    grid: Grid,
+    index: tuple[int, ...],
+    start: tuple[int, ...],
+    stop: tuple[int, ...],
+    out: NDArray[Any],
+) -> None:
+    """Copy what a cell and a box have in common."""
+    first, last = grid.box(index)
+    low = tuple(map(max, start, first))
+    high = tuple(map(min, stop, last))
+    inside = tuple(slice(a - f, b - f) for a, b, f in zip(low, high, first, strict=True))
+    place = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
+    count = prod(b - a for a, b in zip(low, high, strict=True))
+    with cells.use(index, count) as numbers:
+        np.copyto(out[place], numbers[inside], casting="unsafe")

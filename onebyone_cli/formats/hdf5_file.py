@@ -1,0 +1,244 @@
+"""Open an HDF5 file so that it can do no harm, and tell HDF5's errors in one line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from onebyone_cli.errors import (
+    DataError,
+    InputMissingError,
+    OneByOneError,
+    ReadWriteError,
+    open_error,
+    read_write_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+_LOOKS_LIKE = (
+    (b"\x93NUMPY", "a .npy array"),
+    (b"\x0e\x03\x13\x01", "an HDF4 file; convert it with h4toh5"),
+    (b"CDF", "a classic NetCDF file; convert it with nccopy -k netCDF-4"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"II*\x00", "a TIFF image"),
+    (b"MM\x00*", "a TIFF image"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"\x1f\x8b", "gzip data; unpack it first"),
+    (b"version ht", "a Git LFS pointer; fetch the real file with git lfs pull"),
+    (b"<", "a web page or XML"),
+)
+
+#: What h5py raises for a file it can't make sense of, besides OSError.
+_H5PY_ERRORS = (
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+)
+
+#: NFS through some cluster file systems answers with this number where it has no locks.
+_ENOTSUPP = 524
+
+#: HDF5's own cache of chunks. Ours is in `hdf5_cells`, but HDF5 reads a chunk that does not fit its
+#: cache number by number: tiny ones took 4 to 10 times as long without this.
+_CACHE_BYTES = 1 << 16
+
+#: Longest part of HDF5's own words that is repeated.
+_REASON_LENGTH = 160
+
+
+def load_h5py() -> Any:
+    """Import h5py so that no data file can make it load code.
+
+    HDF5 loads a plugin, which is code, where a file names a filter that it lacks. ``::`` is its
+    own way to switch that off. It reads the variable once, when h5py is imported. A user who sets
+    either variable has decided otherwise.
+    """
+    if not {"HDF5_PLUGIN_PRELOAD", "HDF5_PLUGIN_PATH"} & os.environ.keys():
+        os.environ["HDF5_PLUGIN_PRELOAD"] = "::"
+    import h5py
+
+    return h5py
+
+
+class InputFile:
+    """An HDF5 file that is open for reading.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+
+    Attributes
+    ----------
+    fd : int
+        A descriptor of our own, which sees the same file as HDF5 does.
+    size : int
+        Bytes of the file.
+    root : h5py.h5g.GroupID
+        Its root group.
+
+    Raises
+    ------
+    InputMissingError
+        If there is no such file, or it is no regular one.
+    DataError
+        If it is not an HDF5 file, or a broken one.
+    ReadWriteError
+        If it is locked.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._h5: Any = None
+        try:
+            # A named pipe must not make us wait for somebody who writes to it.
+            self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            raise open_error(path, error) from error
+        try:
+            self._identity = self._identify()
+            self.size = self._identity[0]
+            self._check_signature()
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def check_unchanged(self) -> None:
+        """Raise `ReadWriteError` if the file was changed since it was opened."""
+        if self._identify() != self._identity:
+            raise ReadWriteError("was changed while it was being read; run again", self.path)
+
+    def close(self) -> None:
+        """Let go of the file. May be called twice."""
+        h5, self._h5 = self._h5, None
+        if h5 is not None:
+            with told_shortly("can't be closed", self.path):
+                h5.close()
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def _identify(self) -> tuple[int, int]:
+        status = os.fstat(self.fd)
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+            raise InputMissingError(f"is {kind}; expected an HDF5 file", self.path)
+        return status.st_size, status.st_mtime_ns
+
+    def _check_signature(self) -> None:
+        """Look for the signature where HDF5 does: at 0, or after 512 bytes, 1024, and so on."""
+        try:
+            start = os.pread(self.fd, 16, 0)
+            offset = 0
+            while offset + len(_SIGNATURE) <= self.size:
+                if os.pread(self.fd, len(_SIGNATURE), offset) == _SIGNATURE:
+                    return
+                offset = 2 * offset or 512
+        except OSError as error:
+            raise read_write_error("reading", self.path, error) from error
+        if not start:
+            raise DataError("is empty; expected an HDF5 file", self.path)
+        seen = next((what for magic, what in _LOOKS_LIKE if start.startswith(magic)), "")
+        found = f"; it looks like {seen}" if seen else ": it does not begin with \\x89HDF"
+        raise DataError(f"is not an HDF5 file{found}", self.path)
+
+    def _open(self) -> None:
+        h5py = load_h5py()
+        try:
+            self._h5 = h5py.File(self.path, "r", rdcc_nbytes=_CACHE_BYTES)
+        except (OSError, *_H5PY_ERRORS) as error:
+            raise _open_trouble(error, self.path) from error
+        with told_shortly("can't be understood by HDF5", self.path):
+            seen = os.fstat(self._h5.id.get_vfd_handle())
+            self.root = h5py.h5g.open(self._h5.id, b"/")
+        own = os.fstat(self.fd)
+        if (seen.st_dev, seen.st_ino) != (own.st_dev, own.st_ino):
+            raise ReadWriteError("was replaced while it was being opened; run again", self.path)
+
+
+@contextmanager
+def told_shortly(what: str, path: str) -> Iterator[None]:
+    """Turn what h5py raises into an error of ours, told in one line.
+
+    Parameters
+    ----------
+    what : str
+        What went wrong, as in ``"can't be understood by HDF5"``.
+    path : str
+        The input, for the message.
+
+    Raises
+    ------
+    ReadWriteError
+        If the system failed.
+    DataError
+        If HDF5 or h5py did.
+    """
+    try:
+        yield
+    except OneByOneError:
+        raise
+    except OSError as error:
+        if error.errno:
+            raise read_write_error("reading", path, error) from error
+        raise DataError(f"{what}: {short_reason(error)}", path) from error
+    except _H5PY_ERRORS as error:
+        raise DataError(f"{what}: {short_reason(error)}", path) from error
+
+
+def short_reason(error: BaseException) -> str:
+    """Take the part of an error of h5py that says most, on one line.
+
+    h5py writes what it was doing and, in brackets, what HDF5 said first.
+    """
+    text = str(error) or type(error).__name__
+    inner = re.search(r"\((.+)\)\s*$", text, re.DOTALL)
+    words = " ".join((inner[1] if inner else text).split())
+    shown = printable(words)
+    return shown if len(shown) <= _REASON_LENGTH else shown[: _REASON_LENGTH - 1] + "…"
+
+
+def printable(name: str) -> str:
+    r"""Make a name from a file fit for a message: control characters become ``\x1b``."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def _open_trouble(error: BaseException, path: str) -> OneByOneError:
+    text = str(error)
+    number = getattr(error, "errno", None)
+    if "unable to lock file" in text or number in (errno.EAGAIN, errno.ENOLCK, _ENOTSUPP):
+        return ReadWriteError(
+            "can't be locked: another program is writing it, or its file system has no locks; "
+            "if nothing writes to it, set HDF5_USE_FILE_LOCKING=FALSE",
+            path,
+        )
+    if number:
+        return read_write_error("opening", path, OSError(number, ""))
+    ends = re.search(r"truncated file: eof = (\d+), .*stored_eof = (\d+)", text)
+    if ends:
+        return DataError(
+            f"is truncated: has {ends[1]} bytes, its header promises {ends[2]}; "
+            "copy or make it again",
+            path,
+        )
+    if "already open for write" in text:
+        return DataError(
+            "was left open by a program that was writing it, so it may be incomplete; "
+            "if that program has ended, clear the mark with h5clear -s",
+            path,
+        )
+    return DataError(f"can't be understood by HDF5: {short_reason(error)}", path)

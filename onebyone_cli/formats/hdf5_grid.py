@@ -1,0 +1,263 @@
+"""Chunks in plain integers: which are needed together, and in which order to read them all.
+
+A **cell** is what is decoded at a time: one chunk, or several where chunks are tiny. Axes are those
+of `StackSpec.shape`, ``(*batch, C, H, W)``, wherever they are in the file; only `Grid.stored`
+knows about that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from onebyone_cli.spec import StackSpec
+
+#: Tiny chunks are decoded together up to this size, so that the call costs less than the numbers.
+CELL_BYTES = 1 << 16
+
+#: Cells of a dataset that has no chunks.
+PIECE_BYTES = 1 << 18
+
+#: A stream may decode its chunks this many times over, to stay within memory. Beyond that, more
+#: memory is the better answer.
+_MAX_DECODES = 8
+
+#: Worth keeping even where a row of pixels needs less: several threads, each at its own place.
+_USEFUL_CACHE = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The cells of a dataset.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(*batch, C, H, W)``.
+    cell : tuple of int
+        Sizes of a cell along the same axes.
+    order : tuple of int
+        For each axis in the file, which axis of `shape` it is. One shorter than `shape` where the
+        file has no axis of channels.
+    item_bytes : int
+        Bytes of one number.
+    """
+
+    shape: tuple[int, ...]
+    cell: tuple[int, ...]
+    order: tuple[int, ...]
+    item_bytes: int
+
+    @property
+    def cell_bytes(self) -> int:
+        """Bytes of one decoded cell."""
+        return prod(self.cell) * self.item_bytes
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Number of cells along each axis."""
+        return tuple(-(-n // c) for n, c in zip(self.shape, self.cell, strict=True))
+
+    @property
+    def band_cells(self) -> int:
+        """Cells to keep so that slabs read in ascending order decode each cell once.
+
+        Slabs take all channels, pixels row by row and items one by one. So the cells that a slab
+        leaves half used are: all along C; along the first other axis on which cells are thicker
+        than 1, one; along the axes after that one, all.
+        """
+        counts, channels = self.counts, len(self.shape) - 3
+        after = [*range(channels), channels + 1, channels + 2]
+        while after and min(self.cell[after[0]], self.shape[after[0]]) == 1:
+            after.pop(0)
+        return prod([counts[channels], *(counts[axis] for axis in after[1:])])
+
+    def stored(self, values: tuple[int, ...]) -> tuple[int, ...]:
+        """Bring values for the axes of `shape` into the order of the file."""
+        return tuple(values[axis] for axis in self.order)
+
+    def box(self, index: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """First and one past the last coordinates of a cell, cut at the end of the dataset."""
+        start = tuple(i * c for i, c in zip(index, self.cell, strict=True))
+        stop = tuple(min(s + c, n) for s, c, n in zip(start, self.cell, self.shape, strict=True))
+        return start, stop
+
+    def touching(self, start: tuple[int, ...], stop: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        """Find the cells that a box touches: row by row, all channels of a place together."""
+        ranges = [range(a // c, -(-b // c)) for a, b, c in zip(start, stop, self.cell, strict=True)]
+        channels = len(self.shape) - 3
+        ranges.append(ranges.pop(channels))
+        for *others, channel in product(*ranges):
+            others.insert(channels, channel)
+            yield tuple(others)
+
+
+def make_grid(
+    spec: StackSpec, layout: str, chunk: tuple[int, ...] | None, stored_axes: int
+) -> Grid:
+    """Lay cells over a dataset.
+
+    Parameters
+    ----------
+    spec : StackSpec
+        Shape and type.
+    layout : str
+        Order of the last three axes in the file.
+    chunk : tuple of int or None
+        Sizes of a chunk in the order of the file; None for a dataset without chunks.
+    stored_axes : int
+        Number of axes in the file.
+    """
+    axes = len(spec.shape)
+    batch = axes - 3
+    if stored_axes < axes:
+        order: tuple[int, ...] = (1, 2)
+    else:
+        order = (*range(batch), *(batch + "CHW".index(axis) for axis in layout))
+    cell = [1] * axes
+    for axis, size in zip(order, chunk or (), strict=False):
+        cell[axis] = size
+    # Neighbours in a row first, then rows: that is how slabs use them.
+    target = CELL_BYTES if chunk else PIECE_BYTES
+    for axis in (axes - 1, axes - 2):
+        room = target // (prod(cell) * spec.item_bytes)
+        needed = -(-spec.shape[axis] // cell[axis])
+        cell[axis] *= max(1, min(room, needed))
+    return Grid(spec.shape, tuple(cell), order, spec.item_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class CachePlan:
+    """How much a random-access reader keeps.
+
+    Attributes
+    ----------
+    cells : int
+        Decoded cells that are kept.
+    decoders : int
+        Threads that may decode or hold a cell at the same time.
+    bytes : int
+        Memory for both.
+    """
+
+    cells: int
+    decoders: int
+    bytes: int
+
+
+def plan_cache(grid: Grid, decode_bytes: int, memory: int, threads: int) -> CachePlan | None:
+    """Plan random access, or return None where it would decode chunks again and again.
+
+    Parameters
+    ----------
+    grid : Grid
+        The cells.
+    decode_bytes : int
+        What decoding one cell takes besides the cell itself.
+    memory : int
+        Bytes that may be used.
+    threads : int
+        Threads that are likely to read at the same time.
+    """
+    band, each = grid.band_cells, grid.cell_bytes + decode_bytes
+    room = memory - band * grid.cell_bytes
+    decoders = min(threads, room // each)
+    if decoders < 1:
+        return None
+    room -= decoders * each
+    # A second band serves a thread that is ahead of the others.
+    useful = max(2 * band, min(8 * band, _USEFUL_CACHE // grid.cell_bytes))
+    cells = min(useful, prod(grid.counts), band + room // grid.cell_bytes)
+    return CachePlan(cells, decoders, cells * grid.cell_bytes + decoders * each)
+
+
+@dataclass(frozen=True, slots=True)
+class DrainPlan:
+    """An order in which to read everything once, in pieces that fit the memory.
+
+    Attributes
+    ----------
+    order : tuple of int
+        Axes from the slowest to the fastest in the bytes that come out.
+    split : int
+        Position in `order` of the axis that is cut into pieces; those before it are taken one at
+        a time, those after it whole.
+    thickness : int
+        Size of a piece along that axis, at most a cell's.
+    decodes : int
+        How often each cell is decoded.
+    bytes : int
+        Size of a piece.
+    """
+
+    order: tuple[int, ...]
+    split: int
+    thickness: int
+    decodes: int
+    bytes: int
+
+
+def plan_drain(grid: Grid, room: int) -> DrainPlan | None:
+    """Find the order that decodes least; of several, the one nearest to CHW.
+
+    Parameters
+    ----------
+    grid : Grid
+        The cells.
+    room : int
+        Bytes for one piece.
+
+    Returns
+    -------
+    DrainPlan or None
+        None if no order fits `room` without decoding everything many times.
+    """
+    plans = [plan for plan in _drain_plans(grid, room) if plan.decodes <= _MAX_DECODES]
+    return min(plans, key=lambda plan: (plan.decodes, plan.order, -plan.split), default=None)
+
+
+def drain_bytes(grid: Grid) -> int:
+    """Smallest piece that lets everything be decoded once."""
+    plans = _drain_plans(grid, prod(grid.shape) * grid.item_bytes)
+    return min(plan.bytes for plan in plans if plan.decodes == 1)
+
+
+def _drain_plans(grid: Grid, room: int) -> Iterator[DrainPlan]:
+    axes = range(len(grid.shape))
+    # Unused parts of a cell beyond the end of the dataset need no room.
+    cell = [min(c, n) for c, n in zip(grid.cell, grid.shape, strict=True)]
+    for split in axes:
+        for axis in axes[split:]:
+            outer = tuple(axes[:split])
+            inner = tuple(a for a in axes[split:] if a != axis)
+            layer = prod(grid.shape[a] for a in inner) * grid.item_bytes
+            thickness = min(cell[axis], room // layer)
+            if thickness > 0:
+                decodes = prod(cell[a] for a in outer) * -(-cell[axis] // thickness)
+                order = (*outer, axis, *inner)
+                yield DrainPlan(order, split, thickness, decodes, thickness * layer)
+
+
+def drain_pieces(grid: Grid, plan: DrainPlan) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Boxes to read one after another: first and one past the last coordinates.
+
+    No box reaches over the border of a cell along the axis that is cut.
+    """
+    axis = plan.order[plan.split]
+    cuts = [
+        (at, min(at + plan.thickness, border + grid.cell[axis], grid.shape[axis]))
+        for border in range(0, grid.shape[axis], grid.cell[axis])
+        for at in range(border, min(border + grid.cell[axis], grid.shape[axis]), plan.thickness)
+    ]
+    for outer in product(*(range(grid.shape[a]) for a in plan.order[: plan.split])):
+        for first, last in cuts:
+            start, stop = [0] * len(grid.shape), list(grid.shape)
+            for a, at in zip(plan.order, outer, strict=False):
+                start[a], stop[a] = at, at + 1
+            start[axis], stop[axis] = first, last
+            yield tuple(start), tuple(stop)

@@ -1,0 +1,229 @@
+"""An HDF5 file under a temporary name, written through a file object of our own.
+
+The bytes are the same from run to run: no times are recorded, and the version of the file format is
+fixed (1.8, which every HDF5 since 2008 reads and which guards its metadata by checksums).
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from onebyone_cli import atomic
+from onebyone_cli.errors import OneByOneError, ReadWriteError, read_write_error
+from onebyone_cli.formats.hdf5_attributes import write_attributes
+from onebyone_cli.formats.hdf5_file import load_h5py, short_reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from onebyone_cli.formats.base import Target
+
+#: Numbers and metadata start at multiples of this, as those of ``.npy`` files do: a program that
+#: maps the file can use the numbers where they are.
+_ALIGNMENT = 64
+
+
+class Sink:
+    """A file that HDF5 writes to and that never fails while HDF5 is looking.
+
+    HDF5 keeps what it could not write and tries again when it is closed and when the process ends,
+    with messages that nobody can act on. So the first error is noted, what follows is dropped, and
+    we ask for the error after each step.
+
+    Parameters
+    ----------
+    fd : int
+        Descriptor open for reading and writing.
+
+    Attributes
+    ----------
+    error : OSError or None
+        The first one.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.error: OSError | None = None
+        self._fd = fd
+        self._at = 0
+        self._size = os.fstat(fd).st_size
+
+    def drop(self) -> None:
+        """Write no more: the file is going to be removed."""
+        self._fd = -1
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place; h5py uses the start and the end of the file as origins."""
+        self._at = offset + (self._size if whence == os.SEEK_END else 0)
+        return self._at
+
+    def tell(self) -> int:
+        """Say where we are."""
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer; with zeros where nothing can be read."""
+        view = memoryview(buffer).cast("B")
+        try:
+            count = os.preadv(self._fd, [view], self._at) if self._fd >= 0 else 0
+        except OSError as error:
+            self._note(error)
+            count = 0
+        view[count:] = bytes(len(view) - count)
+        return len(view)
+
+    def write(self, data: Any) -> int:
+        """Write everything, or note why not."""
+        view = memoryview(data).cast("B")
+        done = 0
+        try:
+            while done < len(view) and self._fd >= 0:
+                done += os.pwrite(self._fd, view[done:], self._at + done)
+        except OSError as error:
+            self._note(error)
+        self._size = max(self._size, self._at + len(view))
+        return len(view)
+
+    def truncate(self, size: int) -> int:
+        """Set the size of the file."""
+        try:
+            if self._fd >= 0:
+                os.ftruncate(self._fd, size)
+        except OSError as error:
+            self._note(error)
+        self._size = size
+        return size
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def _note(self, error: OSError) -> None:
+        self.error = self.error or error
+        self.drop()
+
+
+class OutputFile:
+    """An HDF5 file under a temporary name, with one dataset.
+
+    Parameters
+    ----------
+    target : Target
+        What to write.
+    name : str
+        Name of the dataset, without a slash in front.
+    dtype : numpy dtype
+        Its numbers as stored.
+    chunk : tuple of int
+        Sizes of a chunk along ``target.spec.shape``; empty for a contiguous dataset.
+
+    Attributes
+    ----------
+    file : AtomicFile
+        The temporary.
+    dataset : h5py.h5d.DatasetID
+        The dataset, until `close`.
+    """
+
+    def __init__(self, target: Target, name: str, dtype: Any, chunk: tuple[int, ...] = ()) -> None:
+        self.dataset: Any = None
+        self._target = target
+        self.file = atomic.AtomicFile(target.path, force=target.force, fsync=target.fsync)
+        try:
+            self._sink = Sink(self.file.fd)
+            self._h5: Any = None
+            self.attempt(self._create, name.encode(), dtype, chunk)
+        except BaseException:
+            self.discard()
+            raise
+
+    def attempt(self, step: Callable[..., object], *args: object) -> None:
+        """Take one step with HDF5.
+
+        Raises
+        ------
+        ReadWriteError
+            If the system or HDF5 fails.
+        """
+        try:
+            step(*args)
+        except OneByOneError:
+            raise
+        except Exception as error:
+            if self._sink.error is None:
+                raise ReadWriteError(
+                    f"writing failed: {short_reason(error)}", self._target.path
+                ) from error
+        if self._sink.error is not None:
+            failed = self._sink.error
+            raise read_write_error("writing", self._target.path, failed) from failed
+
+    def close(self) -> int:
+        """Have HDF5 write what it holds back; returns the size of the file."""
+        self.dataset = None
+        h5, self._h5 = self._h5, None
+        if h5 is not None:
+            self.attempt(h5.close)
+        return os.fstat(self.file.fd).st_size
+
+    def discard(self) -> None:
+        """Close and remove the file, unless it was committed."""
+        self._sink.drop()
+        with suppress(OneByOneError, OSError):
+            self.close()
+        self.file.discard()
+
+    def _create(self, name: bytes, dtype: Any, chunk: tuple[int, ...]) -> None:
+        h5py = load_h5py()
+        target = self._target
+        self._h5 = h5py.File(self._open_sink())
+        kind = h5py.h5t.py_create(dtype, logical=True)
+        space = h5py.h5s.create_simple(target.spec.shape)
+        group = self._make_groups(name.split(b"/")[:-1])
+        self.dataset = h5py.h5d.create(
+            group, name.rpartition(b"/")[2], kind, space, self._plist(chunk)
+        )
+        write_attributes(self.dataset, target.attributes)
+
+    def _open_sink(self) -> Any:
+        """Have HDF5 begin a file; `h5py.File` can't switch the times off in every version."""
+        h5py = load_h5py()
+        access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+        access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
+        access.set_libver_bounds(h5py.h5f.LIBVER_V18, h5py.h5f.LIBVER_V18)
+        access.set_alignment(1, _ALIGNMENT)
+        # Chunks are written whole: a cache would only hold them back.
+        access.set_cache(0, 1, 0, 1.0)
+        access.set_fileobj_driver(h5py.h5fd.fileobj_driver, self._sink)
+        creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+        creation.set_obj_track_times(False)
+        return h5py.h5f.create(b"onebyone", h5py.h5f.ACC_TRUNC, creation, access)
+
+    def _make_groups(self, names: list[bytes]) -> Any:
+        h5py = load_h5py()
+        group = h5py.h5g.open(self._h5.id, b"/")
+        plist = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+        plist.set_obj_track_times(False)
+        for name in names:
+            group = h5py.h5g.create(group, name, None, plist)
+        return group
+
+    def _plist(self, chunk: tuple[int, ...]) -> Any:
+        h5py = load_h5py()
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_obj_track_times(False)
+        if not chunk:
+            plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+            plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+            return plist
+        storage = self._target.storage
+        plist.set_chunk(chunk)
+        if storage.shuffle:
+            plist.set_shuffle()
+        if storage.compression == "gzip":
+            plist.set_deflate(storage.level)
+        elif storage.compression == "lzf":
+            plist.set_filter(h5py.h5z.FILTER_LZF, h5py.h5z.FLAG_OPTIONAL)
+        if storage.fletcher32:
+            plist.set_fletcher32()
+        return plist

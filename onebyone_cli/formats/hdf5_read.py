@@ -1,0 +1,251 @@
+"""The readers of datasets whose numbers do not lie in one piece: chunked, compact, never written.
+
+Where the chunks that a row of pixels touches fit the memory, they are kept while slabs need them
+(`ChunkReader`). Where they do not, the whole dataset is read once, in an order in which pieces of
+it fit (`ChunkStream`).
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onebyone_cli.errors import UsageError
+from onebyone_cli.formats.array_file import ArrayLayout, _rectangles
+from onebyone_cli.formats.base import Reader, StreamReader
+from onebyone_cli.formats.hdf5_cells import CellCache, copy_box
+from onebyone_cli.formats.hdf5_chunks import CellDecoder
+from onebyone_cli.formats.hdf5_grid import (
+    CachePlan,
+    DrainPlan,
+    Grid,
+    drain_bytes,
+    drain_pieces,
+    make_grid,
+    plan_cache,
+    plan_drain,
+)
+from onebyone_cli.units import format_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.formats.base import Source
+    from onebyone_cli.formats.hdf5_file import InputFile
+    from onebyone_cli.formats.hdf5_header import Header
+    from onebyone_cli.spec import Slab
+
+#: More threads than this are not expected to decode at the same time.
+_MAX_THREADS = 8
+
+#: Part of ``--memory`` that is set aside for decoding a single input.
+_MEMORY_SHARE = 2
+
+_MIB = 1 << 20
+
+
+def chunk_reader(
+    file: InputFile, dataset: Any, header: Header, source: Source
+) -> Reader | StreamReader:
+    """Make the reader that suits the chunks and the memory.
+
+    Parameters
+    ----------
+    file : InputFile
+        The file; closed with the reader.
+    dataset : h5py.h5d.DatasetID
+        The dataset.
+    header : Header
+        What is known of it.
+    source : Source
+        The input.
+
+    Raises
+    ------
+    UsageError
+        If `source.memory` is too small for any of them, saying what would do.
+    """
+    grid = make_grid(header.layout.spec, source.layout, header.chunk, len(header.shape))
+    decoder = CellDecoder(dataset, header, grid, source.name)
+    each = grid.cell_bytes + decoder.decode_bytes
+    threads = min(os.cpu_count() or 1, _MAX_THREADS)
+    cache = plan_cache(grid, decoder.decode_bytes, source.memory, threads)
+    if cache is not None:
+        reader = ChunkReader(file, decoder, grid, cache, header, source.name)
+        reader.chunk_shape = _chunk_shape(grid, header.chunk)
+        return reader
+    drain = plan_drain(grid, source.memory - each)
+    if drain is None:
+        needed = each + min(grid.band_cells * grid.cell_bytes, drain_bytes(grid))
+        shown = "×".join(map(str, header.chunk or ()))
+        raise UsageError(
+            f"its chunks of {shown} take {format_bytes(needed)} of memory to read, and "
+            f"{format_bytes(source.memory)} are set aside for that; "
+            f"give --memory {_MEMORY_SHARE * needed // _MIB + 1}M, or make the chunks smaller "
+            "with h5repack",
+            source.name,
+        )
+    return ChunkStream(file, decoder, grid, drain, header, source.name, each)
+
+
+class ChunkReader(Reader):
+    """Read slabs of a chunked dataset.
+
+    Parameters
+    ----------
+    file : InputFile
+        The file; closed with the reader.
+    decoder : CellDecoder
+        Where cells come from.
+    grid : Grid
+        Its cells.
+    plan : CachePlan
+        What to keep of them.
+    header : Header
+        What is known of the dataset.
+    path : str
+        The input, for messages.
+    """
+
+    def __init__(
+        self,
+        file: InputFile,
+        decoder: CellDecoder,
+        grid: Grid,
+        plan: CachePlan,
+        header: Header,
+        path: str,
+    ) -> None:
+        self.path = path
+        self.spec = header.layout.spec
+        self.cache_bytes = plan.bytes
+        self._file = file
+        self._grid = grid
+        self._cache = CellCache(decoder, grid, plan)
+
+    def read(self, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
+        """Read a slab; see `Reader.read`."""
+        spec = self.spec
+        for index in range(slab.items):
+            item = _unravel(slab.item + index, spec.batch)
+            after = tuple(i + 1 for i in item)
+            done = 0
+            for row, rows, column, columns in _rectangles(slab.start, slab.stop, spec.width):
+                start = (*item, 0, row, column)
+                stop = (*after, spec.channels, row + rows, column + columns)
+                part = out[index, :, done : done + rows * columns]
+                box = part.reshape(*(1 for _ in item), spec.channels, rows, columns)
+                copy_box(self._cache, self._grid, start, stop, box)
+                done += rows * columns
+
+    def check_unchanged(self) -> None:
+        """Raise `ReadWriteError` if the file was changed since it was opened."""
+        self._file.check_unchanged()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._cache.clear()
+        self._file.close()
+
+
+class ChunkStream(StreamReader):
+    """Read a chunked dataset once, in pieces that fit the memory.
+
+    Parameters
+    ----------
+    file : InputFile
+        The file; closed with the reader.
+    decoder : CellDecoder
+        Where cells come from.
+    grid : Grid
+        Its cells.
+    plan : DrainPlan
+        The order.
+    header : Header
+        What is known of the dataset.
+    path : str
+        The input, for messages.
+    decode_bytes : int
+        Memory for decoding one cell, with the cell.
+    """
+
+    def __init__(
+        self,
+        file: InputFile,
+        decoder: CellDecoder,
+        grid: Grid,
+        plan: DrainPlan,
+        header: Header,
+        path: str,
+        decode_bytes: int,
+    ) -> None:
+        self.path = path
+        self.spec = header.layout.spec
+        self.buffer_bytes = plan.bytes + decode_bytes
+        self.stored = ArrayLayout(
+            self.spec, _strides(grid, plan.order), 0, header.layout.big_endian
+        )
+        self._file = file
+        self._decoder = decoder
+        self._grid = grid
+        self._plan = plan
+
+    def drain(self, write: Callable[[memoryview], None]) -> None:
+        """Hand over all numbers in the order of `stored`; see `StreamReader.drain`."""
+        grid, plan = self._grid, self._plan
+        room = np.empty(plan.bytes // grid.item_bytes, self.stored.dtype)
+        back = [plan.order.index(axis) for axis in range(len(plan.order))]
+        for start, stop in drain_pieces(grid, plan):
+            shape = tuple(stop[axis] - start[axis] for axis in plan.order)
+            piece = room[: prod(shape)]
+            copy_box(self, grid, start, stop, piece.reshape(shape).transpose(back))
+            write(piece.view(np.uint8).data)
+        self._file.check_unchanged()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @contextmanager
+    def use(self, index: tuple[int, ...], count: int) -> Iterator[NDArray[Any]]:
+        """Decode a cell, to be used once; see `Cells.use`."""
+        del count
+        yield self._decoder.load(index)
+
+    def is_busy(self, index: tuple[int, ...]) -> bool:
+        """There is no other thread; see `Cells.is_busy`."""
+        del index
+        return False
+
+
+def _unravel(item: int, batch: tuple[int, ...]) -> tuple[int, ...]:
+    """Coordinates of an item along the axes of the batch."""
+    index = []
+    for size in reversed(batch):
+        item, at = divmod(item, size)
+        index.append(at)
+    return tuple(reversed(index))
+
+
+def _chunk_shape(grid: Grid, chunk: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """``(C, H, W)`` of a chunk whose sizes are in the order of the file."""
+    if chunk is None:
+        return None
+    sizes = dict(zip(grid.order, chunk, strict=True))
+    axes = len(grid.shape)
+    return tuple(sizes.get(axis, 1) for axis in range(axes - 3, axes))
+
+
+def _strides(grid: Grid, order: tuple[int, ...]) -> tuple[int, ...]:
+    strides = [0] * len(order)
+    step = grid.item_bytes
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= grid.shape[axis]
+    return tuple(strides)

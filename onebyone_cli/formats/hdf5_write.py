@@ -1,0 +1,218 @@
+"""The writers of HDF5 files.
+
+Without compression or chunks, HDF5 writes a file with an empty contiguous dataset, is closed, and
+the numbers are then written at their offset, from any thread. With them, chunks go through HDF5 in
+a fixed order.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onebyone_cli import atomic
+from onebyone_cli.errors import UsageError
+from onebyone_cli.formats.array_file import ArrayWriter
+from onebyone_cli.formats.base import Planes, StreamWriter, Target, Writer
+from onebyone_cli.formats.hdf5_file import load_h5py, printable
+from onebyone_cli.formats.hdf5_output import OutputFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.spec import Slab, StackSpec
+
+#: Name of the dataset where none is given.
+_NAME = "data"
+
+#: Chunks of our own choice. Compression gains little from larger ones, and readers that want a few
+#: rows pay for whole chunks.
+_CHUNK_BYTES = 1 << 18
+
+#: HDF5 refuses chunks of 4 GiB and more in files of this version.
+_MAX_CHUNK_BYTES = (1 << 32) - 1
+
+#: Buffers that HDF5 itself takes for a chunk on its way through the filters.
+_FILTER_BUFFERS = 3
+
+
+class ContiguousWriter(Writer):
+    """Write a dataset in one piece, without compression.
+
+    Parameters
+    ----------
+    target : Target
+        What to write.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.path = target.path
+        self.spec = target.spec
+        self._target = target
+        self._output: OutputFile | None = None
+        _check_name(target)
+        atomic.check_space(target.path, target.spec.data_bytes)
+
+    def open(self) -> None:
+        """Create the temporary: a whole HDF5 file, but for the numbers."""
+        self._output = output = OutputFile(
+            self._target, _dataset_name(self._target), _stored_type(self.spec)
+        )
+        try:
+            offset = int(output.dataset.get_offset())
+            self._size = max(output.close(), offset + self.spec.data_bytes)
+        except BaseException:
+            self.discard()
+            raise
+        self._numbers = ArrayWriter(output.file.fd, self.spec, offset, self.path)
+
+    def write(self, slab: Slab, block: NDArray[Any]) -> None:
+        """Write a slab; see `Writer.write`."""
+        self._numbers.write(slab, block)
+
+    def commit(self) -> None:
+        """Publish the file."""
+        assert self._output is not None
+        self._output.file.commit(self._size)
+
+    def discard(self) -> None:
+        """Remove the temporary, if there is one."""
+        if self._output is not None:
+            self._output.discard()
+
+
+class ChunkedWriter(StreamWriter):
+    """Write a dataset in chunks, which may be compressed and may have checksums.
+
+    Parameters
+    ----------
+    target : Target
+        What to write.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.path = target.path
+        self.spec = spec = target.spec
+        self._target = target
+        self._output: OutputFile | None = None
+        _check_name(target)
+        _check_compression(target)
+        self._chunk = _chunk_of(target)
+        channels, rows, _ = self._chunk
+        chunk_bytes = prod(self._chunk) * spec.item_bytes
+        row_bytes = rows * spec.width * spec.item_bytes
+        self.buffer_bytes = (channels + 1) * row_bytes + (_FILTER_BUFFERS + 1) * chunk_bytes
+
+    def open(self) -> None:
+        """Create the temporary with an empty dataset."""
+        batch = (1,) * len(self.spec.batch)
+        self._output = OutputFile(
+            self._target,
+            _dataset_name(self._target),
+            _stored_type(self.spec),
+            (*batch, *self._chunk),
+        )
+
+    def fill(self, result: Planes, on_bytes: Callable[[int], None]) -> None:
+        """Write chunk by chunk, in the order of the dataset; see `StreamWriter.fill`."""
+        spec = self.spec
+        channels, rows, _ = self._chunk
+        done = 0
+        for item, place in enumerate(np.ndindex(*spec.batch)):
+            for channel in range(0, spec.channels, channels):
+                count = min(channels, spec.channels - channel)
+                band = np.empty((count, rows, spec.width), _stored_type(spec))
+                for row in range(0, spec.height, rows):
+                    last = min(row + rows, spec.height)
+                    for index in range(count):
+                        band[index, : last - row] = result.rows(item, channel + index, row, last)
+                    part = band[:, : last - row]
+                    self._write_band((*place, channel, row), part)
+                    done += part.nbytes
+                    on_bytes(done)
+
+    def commit(self) -> None:
+        """Publish the file."""
+        assert self._output is not None
+        self._output.file.commit(self._output.close())
+
+    def discard(self) -> None:
+        """Remove the temporary, if there is one."""
+        if self._output is not None:
+            self._output.discard()
+
+    def _write_band(self, place: tuple[int, ...], band: NDArray[Any]) -> None:
+        """Write the chunks of some rows, each whole, so that HDF5 need not read it again."""
+        assert self._output is not None
+        h5s = load_h5py().h5s
+        dataset = self._output.dataset
+        ones = (1,) * len(self.spec.batch)
+        for column in range(0, self.spec.width, self._chunk[2]):
+            chunk = np.ascontiguousarray(band[:, :, column : column + self._chunk[2]])
+            counts = (*ones, *chunk.shape)
+            space = dataset.get_space()
+            space.select_hyperslab((*place, column), counts)
+            memory = h5s.create_simple(counts)
+            self._output.attempt(dataset.write, memory, space, chunk)
+
+
+def _stored_type(spec: StackSpec) -> np.dtype[Any]:
+    return np.dtype(spec.dtype).newbyteorder("<")
+
+
+def _dataset_name(target: Target) -> str:
+    return target.inner.strip("/") or _NAME
+
+
+def _check_name(target: Target) -> None:
+    """Raise `UsageError` for a name that HDF5 can't hold or that could not be found again."""
+    name = _dataset_name(target)
+    parts = name.split("/")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        parts = [""]
+    if any(part in ("", ".") for part in parts) or not name.isprintable():
+        raise UsageError(
+            f"'{printable(target.inner)}' can't be the name of a dataset; "
+            "expected one like data or /group/data",
+            target.path,
+        )
+
+
+def _check_compression(target: Target) -> None:
+    storage = target.storage
+    if storage.compression not in ("", "gzip", "lzf"):
+        raise UsageError(
+            f"compression '{storage.compression}' is unknown; expected gzip or lzf", target.path
+        )
+    if not 0 <= storage.level <= 9:
+        raise UsageError(
+            f"gzip has no level {storage.level}; expected 0 (fast) to 9 (small)", target.path
+        )
+
+
+def _chunk_of(target: Target) -> tuple[int, int, int]:
+    """Choose the ``(C, H, W)`` of a chunk: as given, or a few rows of one channel."""
+    spec = target.spec
+    if not target.storage.chunks:
+        width = min(spec.width, max(1, _CHUNK_BYTES // spec.item_bytes))
+        rows = max(1, min(spec.height, _CHUNK_BYTES // (width * spec.item_bytes)))
+        return 1, rows, width
+    chunk = target.storage.chunks
+    whole = (spec.channels, spec.height, spec.width)
+    shown, limits = ("×".join(map(str, sizes)) for sizes in (chunk, whole))
+    if len(chunk) != 3 or not all(1 <= a <= b for a, b in zip(chunk, whole, strict=False)):
+        raise UsageError(
+            f"chunks of {shown} don't fit an output of C×H×W {limits}; "
+            "expected three sizes from 1 to these",
+            target.path,
+        )
+    if prod(chunk) * spec.item_bytes > _MAX_CHUNK_BYTES:
+        raise UsageError(f"chunks of {shown} are larger than the 4 GiB of HDF5", target.path)
+    channels, rows, width = chunk
+    return channels, rows, width

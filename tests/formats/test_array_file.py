@@ -1,0 +1,353 @@
+"""Numbers at fixed offsets: any order of axes and bytes in, CHW out, whatever the slabs."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import (
+    Array,
+    cuts,
+    dtypes,
+    layouts,
+    numbers,
+    numbers_of,
+    pixels_of,
+    read_all,
+    same_numbers,
+    seeds,
+    slab_sizes,
+    specs,
+    stored,
+)
+
+from onebyone_cli.errors import DataError, ReadWriteError
+from onebyone_cli.formats import array_file
+from onebyone_cli.formats.array_file import (
+    ArrayLayout,
+    ArrayReader,
+    ArrayWriter,
+    array_layout,
+    plain_layout,
+    plain_strides,
+    read_into,
+    write_from,
+)
+from onebyone_cli.spec import ITEM_BYTES, LAYOUTS, Slab, StackSpec
+from onebyone_cli.tiling import iter_slabs
+
+orders = st.sampled_from("CF")
+offsets = st.sampled_from([0, 1, 64, 80, 12345])
+scratches = st.sampled_from([8, 16, 24, 64, 200, 1 << 12, 1 << 19])
+
+
+@contextmanager
+def file_of(data: bytes, offset: int = 0) -> Iterator[int]:
+    """A descriptor of a file that holds some bytes after `offset` others."""
+    fd = os.memfd_create("test")
+    try:
+        os.pwrite(fd, b"\xaa" * offset + data, 0)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def scratch_of(size: int) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(array_file, "SCRATCH_BYTES", size)
+        yield
+
+
+def layout_of(array: Array, layout: str, order: str, *, big_endian: bool, offset: int) -> Any:
+    return array_layout(
+        array.shape,
+        array.dtype.newbyteorder("=").name,
+        "x",
+        layout=layout,
+        fortran_order=order == "F",
+        big_endian=big_endian,
+        offset=offset,
+    )
+
+
+@st.composite
+def files(draw: st.DrawFn) -> tuple[Array, bytes, ArrayLayout]:
+    """A stack, the bytes it is stored as, and the layout that says how to read them."""
+    spec = draw(specs())
+    stack = numbers_of(draw(seeds), spec)
+    layout, order, big = draw(layouts), draw(orders), draw(st.booleans())
+    array = stored(stack, layout, order, big_endian=big)
+    offset = draw(offsets)
+    found = layout_of(array, layout, order, big_endian=big, offset=offset)
+    assert found.spec == spec
+    return stack, array.tobytes(order), found
+
+
+# ------------------------------------------------------------------------------- layouts
+
+
+@given(files())
+def test_a_layout_says_where_every_number_lies(file: tuple[Array, bytes, ArrayLayout]):
+    stack, data, layout = file
+    view = np.ndarray(layout.spec.shape, layout.dtype, data, strides=layout.strides)
+    assert same_numbers(np.array(view), stack)
+    assert layout.end == layout.offset + len(data)
+    assert layout.is_plain == (layout.strides == plain_strides(layout.spec))
+
+
+@given(st.integers(1, 9), st.integers(1, 9), dtypes, layouts, orders, seeds)
+def test_two_axes_are_one_channel_in_every_layout(
+    height: int, width: int, dtype: str, layout: str, order: str, seed: int
+):
+    plane = numbers(seed, (height, width), dtype)
+    array = np.array(plane, order=order)  # type: ignore[call-overload]
+    found = layout_of(array, layout, order, big_endian=False, offset=0)
+    assert found.spec == StackSpec(1, height, width, dtype)
+    with file_of(array.tobytes(order)) as fd:
+        reader = ArrayReader(fd, found, "x", owns_fd=False)
+        read = read_all(reader, list(iter_slabs(found.spec, 1, 4)), dtype)
+    assert same_numbers(read[0], plane)
+
+
+@pytest.mark.parametrize("shape", [(), (5,)])
+def test_fewer_than_two_axes_are_no_stack(shape: tuple[int, ...]):
+    with pytest.raises(DataError, match="x: has shape .*; expected H×W, C×H×W or N×C×H×W"):
+        array_layout(shape, "uint8", "x")
+
+
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=5).map(tuple), layouts)
+def test_an_axis_of_size_0_holds_nothing(shape: tuple[int, ...], layout: str):
+    if 0 in shape:
+        with pytest.raises(DataError, match="an axis of size 0 holds no pixels"):
+            array_layout(shape, "uint8", "x", layout=layout)
+    else:
+        assert array_layout(shape, "uint8", "x", layout=layout).spec.data_bytes == prod(shape)
+
+
+@given(st.lists(st.integers(1, 2**40), min_size=3, max_size=6).map(tuple), layouts, orders, dtypes)
+def test_sizes_are_exact_beyond_64_bits(
+    shape: tuple[int, ...], layout: str, order: str, dtype: str
+):
+    found = array_layout(shape, dtype, "x", layout=layout, fortran_order=order == "F")
+    assert found.spec.data_bytes == prod(shape) * ITEM_BYTES[dtype]
+    last = sum((n - 1) * s for n, s in zip(found.spec.shape, found.strides, strict=True))
+    assert last == found.spec.data_bytes - ITEM_BYTES[dtype]
+
+
+# ------------------------------------------------------------------------------- reading
+
+
+@given(st.data(), files(), scratches)
+def test_any_file_is_read_in_any_slabs(
+    data: st.DataObject, file: tuple[Array, bytes, ArrayLayout], scratch: int
+):
+    stack, content, layout = file
+    with scratch_of(scratch), file_of(content, layout.offset) as fd:
+        reader = ArrayReader(fd, layout, "x", owns_fd=False)
+        read = read_all(reader, data.draw(cuts(layout.spec)), layout.spec.dtype)
+    assert same_numbers(read, stack)
+
+
+@given(st.data(), files(), scratches, st.sampled_from(["float32", "float64"]))
+def test_numbers_are_converted_on_the_way(
+    data: st.DataObject, file: tuple[Array, bytes, ArrayLayout], scratch: int, dtype: str
+):
+    stack, content, layout = file
+    with scratch_of(scratch), file_of(content, layout.offset) as fd:
+        reader = ArrayReader(fd, layout, "x", owns_fd=False)
+        with np.errstate(all="ignore"):
+            read = read_all(reader, data.draw(cuts(layout.spec)), dtype)
+            expected = stack.astype(dtype)
+    assert same_numbers(read, expected)
+
+
+@given(st.data(), files(), scratches, st.integers(0, 3), st.integers(0, 3), st.integers(0, 9))
+def test_a_slab_may_be_a_part_of_a_larger_buffer(
+    data: st.DataObject,
+    file: tuple[Array, bytes, ArrayLayout],
+    scratch: int,
+    before: int,
+    after: int,
+    more: int,
+):
+    """As with stacked inputs, and as in the last slab of a stack; nothing else is touched."""
+    stack, content, layout = file
+    spec = layout.spec
+    dtype = data.draw(st.sampled_from([spec.dtype, "float64"]))
+    with scratch_of(scratch), file_of(content, layout.offset) as fd:
+        reader = ArrayReader(fd, layout, "x", owns_fd=False)
+        for slab in data.draw(cuts(spec))[:5]:
+            shape = (slab.items, before + spec.channels + after, slab.pixels + more)
+            buffer = np.full(shape, 1, dtype)
+            out = buffer[:, before : before + spec.channels, : slab.pixels]
+            reader.read(slab, out, np.empty(reader.scratch_bytes, np.uint8))
+            assert same_numbers(out, pixels_of(stack, slab).astype(dtype))
+            out[:] = 1
+            assert (buffer == 1).all()
+
+
+@given(st.data(), files(), st.integers(1, 7))
+def test_the_system_may_give_a_few_bytes_at_a_time(
+    data: st.DataObject, file: tuple[Array, bytes, ArrayLayout], most: int
+):
+    stack, content, layout = file
+    preadv = os.preadv
+
+    def trickle(fd: int, buffers: list[Any], offset: int) -> int:
+        return preadv(fd, [memoryview(buffers[0]).cast("B")[:most]], offset)
+
+    with file_of(content, layout.offset) as fd, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "preadv", trickle)
+        reader = ArrayReader(fd, layout, "x", owns_fd=False)
+        read = read_all(reader, data.draw(cuts(layout.spec)), layout.spec.dtype)
+    assert same_numbers(read, stack)
+
+
+@given(st.data(), files(), scratches)
+def test_a_file_that_became_shorter(
+    data: st.DataObject, file: tuple[Array, bytes, ArrayLayout], scratch: int
+):
+    _, content, layout = file
+    length = layout.offset + data.draw(st.integers(0, len(content) - 1))
+    with scratch_of(scratch), file_of(content, layout.offset) as fd:
+        reader = ArrayReader(fd, layout, "input.npy", owns_fd=False)
+        os.truncate(fd, length)
+        with pytest.raises(ReadWriteError, match=r"input.npy: ends at byte \d+ although"):
+            read_all(reader, data.draw(cuts(layout.spec)), layout.spec.dtype)
+        with pytest.raises(ReadWriteError, match="was changed while it was being read"):
+            reader.check_unchanged()
+
+
+@given(files())
+def test_a_file_that_was_left_alone_is_unchanged(file: tuple[Array, bytes, ArrayLayout]):
+    _, content, layout = file
+    with file_of(content, layout.offset) as fd:
+        reader = ArrayReader(fd, layout, "input.npy", owns_fd=False)
+        reader.check_unchanged()
+        os.utime(fd, ns=(0, 1))
+        with pytest.raises(ReadWriteError, match="was changed while it was being read; run again"):
+            reader.check_unchanged()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize("after", [0, 5])
+def test_errors_of_the_system(monkeypatch: pytest.MonkeyPatch, number: int, after: int):
+    preadv, calls = os.preadv, iter(range(100))
+
+    def fail(fd: int, buffers: list[Any], offset: int) -> int:
+        if next(calls) * 1 >= after:
+            raise OSError(number, "")
+        return preadv(fd, [memoryview(buffers[0])[:1]], offset)
+
+    with file_of(bytes(20)) as fd:
+        monkeypatch.setattr(os, "preadv", fail)
+        with pytest.raises(ReadWriteError, match=f"x: reading failed: {os.strerror(number)}"):
+            read_into(fd, np.empty(20, np.uint8), 0, "x")
+
+
+def test_a_reader_closes_only_what_it_owns():
+    fd = os.memfd_create("test")
+    spec = StackSpec(1, 1, 1, "uint8")
+    ArrayReader(fd, plain_layout(spec), "x", owns_fd=False).close()
+    os.fstat(fd)
+    reader = ArrayReader(fd, plain_layout(spec), "x")
+    for _ in range(2):
+        reader.close()
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(fd)
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.data())
+def test_rectangles_are_the_pixels_in_order(height: int, width: int, data: st.DataObject):
+    start = data.draw(st.integers(0, height * width - 1))
+    stop = data.draw(st.integers(start + 1, height * width))
+    found = list(array_file._rectangles(start, stop, width))
+    assert len(found) <= 3
+    pixels = [
+        (row + r) * width + column + c
+        for row, rows, column, columns in found
+        for r in range(rows)
+        for c in range(columns)
+    ]
+    assert pixels == list(range(start, stop))
+
+
+# ------------------------------------------------------------------------------- writing
+
+
+@given(st.data(), specs(), seeds, offsets)
+def test_slabs_that_are_written_make_the_array(
+    data: st.DataObject, spec: StackSpec, seed: int, offset: int
+):
+    stack = numbers_of(seed, spec)
+    with file_of(b"", offset) as fd:
+        writer = ArrayWriter(fd, spec, offset, "x")
+        for slab in data.draw(cuts(spec)):
+            # A block is a part of a worker's buffer: its rows may lie apart.
+            more = data.draw(st.integers(0, 3))
+            buffer = np.zeros((slab.items + 1, spec.channels, slab.pixels + more), spec.dtype)
+            block = buffer[: slab.items, :, : slab.pixels]
+            block[:] = pixels_of(stack, slab)
+            writer.write(slab, block)
+        assert os.pread(fd, offset, 0) == b"\xaa" * offset
+        assert os.pread(fd, spec.data_bytes + 1, offset) == stack.tobytes()
+        reader = ArrayReader(fd, plain_layout(spec, offset), "x", owns_fd=False)
+        assert same_numbers(read_all(reader, data.draw(cuts(spec)), spec.dtype), stack)
+
+
+@given(specs(), seeds, st.data(), st.integers(1, 7))
+def test_the_system_may_take_a_few_bytes_at_a_time(
+    spec: StackSpec, seed: int, data: st.DataObject, most: int
+):
+    stack = numbers_of(seed, spec)
+    pwritev = os.pwritev
+
+    def trickle(fd: int, buffers: list[Any], offset: int) -> int:
+        return pwritev(fd, [memoryview(buffers[0]).cast("B")[:most]], offset)
+
+    items, pixels = data.draw(slab_sizes(spec))
+    with file_of(b"") as fd, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "pwritev", trickle)
+        writer = ArrayWriter(fd, spec, 0, "x")
+        for slab in iter_slabs(spec, items, pixels):
+            writer.write(slab, np.ascontiguousarray(pixels_of(stack, slab)))
+        assert os.pread(fd, spec.data_bytes + 1, 0) == stack.tobytes()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
+def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, number: int):
+    def fail(*args: Any) -> int:
+        raise OSError(number, "")
+
+    monkeypatch.setattr(os, "pwritev", fail)
+    with (
+        file_of(b"") as fd,
+        pytest.raises(ReadWriteError, match=f"out: writing failed: {os.strerror(number)}"),
+    ):
+        write_from(fd, np.zeros(3), 0, "out")
+
+
+# -------------------------------------------------------------------------------- tables
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_worked_example(layout: str, order: str):
+    """Channel 1, row 2, column 3 of numbers that say where they are."""
+    stack = np.fromfunction(lambda c, h, w: 100 * c + 10 * h + w, (2, 4, 5)).astype(np.uint16)
+    array = stored(stack, layout, order)
+    assert array.shape == tuple({"C": 2, "H": 4, "W": 5}[axis] for axis in layout)
+    found = layout_of(array, layout, order, big_endian=False, offset=0)
+    with file_of(array.tobytes(order)) as fd:
+        reader = ArrayReader(fd, found, "x", owns_fd=False)
+        out = np.empty((1, 2, 1), np.uint16)
+        at = 2 * 5 + 3
+        reader.read(Slab(0, 1, at, at + 1), out, np.empty(reader.scratch_bytes, np.uint8))
+    assert out[0, :, 0].tolist() == [23, 123]

@@ -1,0 +1,398 @@
+"""What every format of the registry owes: one class, run for each, whatever it stores.
+
+A format that is added to `formats.NAMES` is tested here without a line of its own, unless the
+first of its suffixes does not name a file that holds any stack; see `NAMES_OF_TARGETS`.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import (
+    DTYPES,
+    Array,
+    cuts,
+    new_folder,
+    numbers_of,
+    pixels_of,
+    read_all,
+    same_numbers,
+    seeds,
+)
+
+from onebyone_cli import atomic, formats
+from onebyone_cli.errors import (
+    DataError,
+    InputMissingError,
+    OneByOneError,
+    OutputRefusedError,
+    UsageError,
+)
+from onebyone_cli.formats.base import Format, Reader, StreamWriter, Writer
+from onebyone_cli.spec import StackSpec
+from onebyone_cli.spool import Spool
+from onebyone_cli.tiling import iter_slabs
+
+#: What an output of any number of channels is called, where the suffix alone does not say.
+NAMES_OF_TARGETS = {"images": "out/"}
+
+#: A stack that every format holds in one file.
+ONE = StackSpec(1, 40, 50, "uint8")
+
+
+@pytest.fixture(params=formats.NAMES, scope="module")
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def kind(name: str) -> Format:
+    return loaded(name)
+
+
+def loaded(name: str) -> Format:
+    """Load a format, or skip the test while it is not there."""
+    try:
+        return formats.load(name)
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("onebyone_cli"):
+            pytest.skip(f"{error.name} does not exist yet")
+        raise
+
+
+@contextlib.contextmanager
+def existing_modules() -> Iterator[None]:
+    """Skip a test that needs a part of a format that is still being written."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("onebyone_cli"):
+            pytest.skip(f"{error.name} does not exist yet")
+        raise
+
+
+def target_of(kind: Format, folder: Path) -> str:
+    """Name an output of any number of channels."""
+    return f"{folder}/{NAMES_OF_TARGETS.get(kind.name, 'out' + kind.suffixes[0])}"
+
+
+def file_of(kind: Format, folder: Path) -> Path:
+    """Name a single file."""
+    return folder / f"x{kind.suffixes[0]}"
+
+
+def writer_of(path: str, spec: StackSpec, **options: Any) -> Writer | StreamWriter:
+    with existing_modules():
+        return formats.make_writer(path, spec, **options)
+
+
+def fill(writer: Writer | StreamWriter, stack: Array, slabs: Any) -> None:
+    """Write a stack in slabs, through a spool where the format wants it in order."""
+    spec = writer.spec
+    with existing_modules():
+        if isinstance(writer, Writer):
+            for slab in slabs:
+                writer.write(slab, np.ascontiguousarray(pixels_of(stack, slab)))
+            return
+        with Spool(spec.data_bytes, in_memory=True) as spool:
+            laid = spool.writer(spec)
+            for slab in slabs:
+                laid.write(slab, np.ascontiguousarray(pixels_of(stack, slab)))
+            told: list[int] = []
+            writer.fill(spool.planes(spec), told.append)
+            assert told == sorted(told)
+            assert told[-1] == spec.data_bytes
+
+
+def save(path: str, stack: Array, slabs: Any = None, **options: Any) -> None:
+    """Write a stack to a file or folder."""
+    *batch, c, h, w = stack.shape
+    spec = StackSpec(c, h, w, stack.dtype.name, tuple(batch))
+    writer = writer_of(path, spec, **options)
+    with existing_modules(), writer:
+        fill(writer, stack, slabs or iter_slabs(spec, 1, spec.pixels))
+        writer.commit()
+
+
+def load(path: str, slabs: Any = None) -> Array:
+    """Read a whole input, through a spool where it can be read only once."""
+    with existing_modules(), formats.open_input(path) as reader:
+        spec = reader.spec
+        slabs = slabs or list(iter_slabs(spec, 1, spec.pixels))
+        if isinstance(reader, Reader):
+            read = read_all(reader, slabs, spec.dtype)
+            reader.check_unchanged()
+            return read
+        with Spool(spec.data_bytes, in_memory=True) as spool:
+            reader.drain(spool.append)
+            return read_all(spool.reader(reader.stored), slabs, spec.dtype)
+
+
+def snapshot(folder: Path) -> dict[str, bytes | None]:
+    """Everything below a folder: files with their bytes, folders as None."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def can_hold(kind: Format, spec: StackSpec) -> bool:
+    """Whether a format takes such a stack; if not it says so before anything is created."""
+    with new_folder() as folder:
+        try:
+            writer_of(target_of(kind, folder), spec)
+        except UsageError:
+            return False
+        finally:
+            assert not list(folder.iterdir())
+        return True
+
+
+@cache
+def held_types(kind: Format) -> list[str]:
+    return [dtype for dtype in DTYPES if can_hold(kind, StackSpec(3, 4, 5, dtype))]
+
+
+def extremes(dtype: str) -> list[Any]:
+    """Values at the ends of a type."""
+    if dtype == "bool":
+        return [False, True]
+    if dtype.startswith("float"):
+        info = np.finfo(dtype)
+        return [np.nan, np.inf, -np.inf, -0.0, info.max, info.min, info.smallest_subnormal]
+    limits = np.iinfo(dtype)
+    return [limits.min, limits.max, limits.max - 1, 0, 1]
+
+
+class TestConformance:
+    """The contract of `formats.base`, for one format at a time."""
+
+    def test_its_description(self, name: str, kind: Format):
+        assert kind.name == name
+        assert kind.title
+        assert kind.suffixes
+        assert all(s.startswith(".") and s == s.lower() for s in kind.suffixes)
+        others = [loaded(other) for other in formats.NAMES if other != name]
+        known = {s for other in others for s in (*other.suffixes, *other.kinds, other.name)}
+        assert not known & {*kind.suffixes, *kind.kinds, kind.name}
+
+    def test_it_is_found_by_its_suffixes_and_names(self, kind: Format, tmp_path: Path):
+        for suffix in kind.suffixes:
+            for path in (tmp_path / f"x{suffix}", tmp_path / f"X{suffix.upper()}"):
+                path.touch()
+                assert formats.of_input(str(path)) == kind
+                assert formats.of_output(str(path)) == (kind, "")
+        assert formats.of_output("x.unknown", kind.name) == (kind, "")
+        for inner in kind.kinds:
+            assert formats.of_output("x.unknown", inner) == (kind, inner)
+
+    def test_it_holds_something(self, kind: Format):
+        assert "uint8" in held_types(kind)
+        assert can_hold(kind, ONE)
+
+    @given(data=st.data(), seed=seeds)
+    def test_what_is_written_is_read_back(self, kind: Format, data: st.DataObject, seed: int):
+        sides = st.integers(1, 20)
+        shape = (data.draw(st.integers(1, 12)), data.draw(sides), data.draw(sides))
+        dtype = data.draw(st.sampled_from(held_types(kind)))
+        batches = [b for b in ((), (1,), (3,), (2, 2)) if can_hold(kind, replace(ONE, batch=b))]
+        spec = StackSpec(*shape, dtype, data.draw(st.sampled_from(batches)))
+        stack = numbers_of(seed, spec)
+        with new_folder() as folder:
+            path = target_of(kind, folder)
+            save(path, stack, data.draw(cuts(spec)))
+            assert os.listdir(folder) == [os.path.basename(path.rstrip("/"))]
+            assert same_numbers(load(path, data.draw(cuts(spec))), stack)
+        assert not atomic._under_way
+
+    def test_extreme_values(self, kind: Format, tmp_path: Path):
+        for dtype in held_types(kind):
+            spec = StackSpec(1, 3, 4, dtype)
+            stack = np.resize(np.array(extremes(dtype), dtype), spec.shape)
+            (tmp_path / dtype).mkdir()
+            path = target_of(kind, tmp_path / dtype)
+            save(path, stack)
+            assert same_numbers(load(path), stack)
+
+    def test_the_same_numbers_give_the_same_bytes(self, kind: Format, tmp_path: Path):
+        stack = numbers_of(5, StackSpec(4, 33, 44, "uint8"))
+        made = []
+        for number in (1, 2):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            slabs = list(iter_slabs(StackSpec(4, 33, 44, "uint8"), 1, 100 * number))
+            save(target_of(kind, folder), stack, slabs[::-1])
+            made.append(snapshot(folder))
+        assert made[0] == made[1]
+
+    # ------------------------------------------------------------------------ bad inputs
+
+    def test_a_missing_file(self, kind: Format, tmp_path: Path):
+        path = str(file_of(kind, tmp_path))
+        with pytest.raises(InputMissingError, match="no such file or folder") as caught:
+            load(path)
+        assert caught.value.path == path
+
+    def test_an_empty_file(self, kind: Format, tmp_path: Path):
+        path = file_of(kind, tmp_path)
+        path.touch()
+        with pytest.raises(DataError) as caught:
+            load(str(path))
+        assert str(path) in str(caught.value)
+
+    @given(content=st.binary(max_size=300), keep=st.integers(0, 40))
+    def test_random_bytes(self, kind: Format, content: bytes, keep: int):
+        """Also such that begin like a real file."""
+        with new_folder() as folder:
+            path = file_of(kind, folder)
+            save(str(path), numbers_of(1, ONE))
+            path.write_bytes(path.read_bytes()[:keep] + content)
+            with pytest.raises(OneByOneError) as caught:
+                load(str(path))
+            assert str(path) in str(caught.value)
+            assert "\n" not in str(caught.value)
+
+    def test_truncated_copies(self, kind: Format, tmp_path: Path):
+        path = file_of(kind, tmp_path)
+        save(str(path), numbers_of(1, ONE))
+        content = path.read_bytes()
+        size = len(content)
+        lengths = {*range(1, 16), *range(16, size, max(1, size // 40)), size - 1, size - 2}
+        for length in sorted(lengths):
+            path.write_bytes(content[:length])
+            with pytest.raises(OneByOneError) as caught:
+                load(str(path))
+            assert str(path) in str(caught.value), f"cut to {length} of {size} bytes"
+        path.write_bytes(content)
+        assert same_numbers(load(str(path)), numbers_of(1, ONE))
+
+    @given(data=st.data())
+    def test_flipped_bytes(self, kind: Format, data: st.DataObject):
+        """Either an error of ours, or numbers: some bytes of a file are just that."""
+        with new_folder() as folder:
+            path = file_of(kind, folder)
+            save(str(path), numbers_of(1, StackSpec(1, 5, 6, "uint8")))
+            content = bytearray(path.read_bytes())
+            for _ in range(data.draw(st.integers(1, 4))):
+                at = data.draw(st.integers(0, min(len(content) - 1, 600)))
+                content[at] ^= data.draw(st.integers(1, 255))
+            path.write_bytes(content)
+            with contextlib.suppress(OneByOneError):
+                load(str(path))
+
+    def test_nothing_stays_open_after_an_error(self, kind: Format, tmp_path: Path):
+        path = file_of(kind, tmp_path)
+        save(str(path), numbers_of(1, ONE))
+        load(str(path))
+        before = os.listdir("/proc/self/fd")
+        for content in (b"", b"junk", path.read_bytes()[:60]):
+            path.write_bytes(content)
+            with pytest.raises(OneByOneError):
+                load(str(path))
+        assert os.listdir("/proc/self/fd") == before
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+    def test_a_file_without_permission(self, kind: Format, tmp_path: Path):
+        path = file_of(kind, tmp_path)
+        save(str(path), numbers_of(1, ONE))
+        path.chmod(0)
+        with pytest.raises(InputMissingError, match="can't be read: Permission denied"):
+            load(str(path))
+
+    def test_opening_reads_no_pixels_and_closing_twice_is_fine(self, kind: Format, tmp_path: Path):
+        path = target_of(kind, tmp_path)
+        stack = numbers_of(1, StackSpec(3, 20, 30, "uint8"))
+        save(path, stack)
+        with existing_modules():
+            reader = formats.open_input(path)
+        assert reader.spec == StackSpec(3, 20, 30, "uint8")
+        assert reader.path == path
+        assert {os.path.realpath(name) for name in reader.files} >= {os.path.realpath(path)}
+        reader.close()
+        reader.close()
+
+    # --------------------------------------------------------------------------- outputs
+
+    def test_making_a_writer_creates_nothing(self, kind: Format, tmp_path: Path):
+        writer_of(target_of(kind, tmp_path), ONE)
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("how", ["left", "discarded", "failed"])
+    def test_without_commit_nothing_is_left(self, kind: Format, tmp_path: Path, how: str):
+        stack = numbers_of(1, ONE)
+        writer = writer_of(target_of(kind, tmp_path), ONE)
+        slabs = list(iter_slabs(ONE, 1, 300))
+        with existing_modules(), contextlib.suppress(KeyError), writer:
+            assert not (tmp_path / os.path.basename(writer.path.rstrip("/"))).exists()
+            fill(writer, stack, slabs)
+            if how == "discarded":
+                writer.discard()
+            if how == "failed":
+                raise KeyError
+        writer.discard()
+        assert not list(tmp_path.iterdir())
+        assert not atomic._under_way
+
+    def test_an_existing_target_is_refused_without_force(self, kind: Format, tmp_path: Path):
+        path = target_of(kind, tmp_path)
+        save(path, numbers_of(1, ONE))
+        before = snapshot(tmp_path)
+        with pytest.raises(OutputRefusedError, match="use --force"):
+            writer_of(path, ONE)
+        assert snapshot(tmp_path) == before
+
+    def test_force_replaces_at_commit_and_not_before(self, kind: Format, tmp_path: Path):
+        path = target_of(kind, tmp_path)
+        old, new = numbers_of(1, StackSpec(3, 6, 7, "uint8")), numbers_of(2, ONE)
+        save(path, old)
+        before = snapshot(tmp_path)
+        writer = writer_of(path, ONE, force=True)
+        assert snapshot(tmp_path) == before
+        with existing_modules(), writer:
+            fill(writer, new, iter_slabs(ONE, 1, ONE.pixels))
+            assert before.items() <= snapshot(tmp_path).items()
+        assert snapshot(tmp_path) == before
+        save(path, new, force=True)
+        assert same_numbers(load(path), new)
+        assert len(list(tmp_path.iterdir())) == 1
+
+    def test_what_appears_meanwhile_is_not_replaced(self, kind: Format, tmp_path: Path):
+        path = target_of(kind, tmp_path)
+        writer = writer_of(path, ONE)
+        with existing_modules(), writer:
+            fill(writer, numbers_of(1, ONE), iter_slabs(ONE, 1, ONE.pixels))
+            save(path, numbers_of(2, ONE))
+            theirs = load(path)
+            with pytest.raises(OutputRefusedError):
+                writer.commit()
+        assert same_numbers(load(path), theirs)
+        assert len(list(tmp_path.iterdir())) == 1
+
+    def test_fsync_changes_nothing_else(self, kind: Format, tmp_path: Path):
+        stack = numbers_of(1, StackSpec(3, 6, 7, "uint8"))
+        for sync in (False, True):
+            (tmp_path / str(sync)).mkdir()
+            save(target_of(kind, tmp_path / str(sync)), stack, fsync=sync)
+        assert snapshot(tmp_path / "True") == snapshot(tmp_path / "False")
+
+    def test_an_input_is_no_target(self, kind: Format, tmp_path: Path):
+        path = target_of(kind, tmp_path)
+        save(path, numbers_of(1, ONE))
+        before = snapshot(tmp_path)
+        with existing_modules(), formats.open_input(path) as reader:
+            for force in (False, True):
+                with pytest.raises(OutputRefusedError, match="input"):
+                    writer_of(path, ONE, inputs=[reader], force=force)
+        assert snapshot(tmp_path) == before
+
+    def test_a_folder_that_is_not_there(self, kind: Format, tmp_path: Path):
+        with pytest.raises(OutputRefusedError, match="gone does not exist"):
+            writer_of(target_of(kind, tmp_path / "gone"), ONE)

@@ -1,0 +1,142 @@
+"""What the tests draw: types, shapes, stacks of numbers, and the ways to store them."""
+
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import strategies as st
+
+from onebyone_cli.spec import ITEM_BYTES, LAYOUTS, StackSpec
+from onebyone_cli.tiling import iter_slabs
+
+Array = npt.NDArray[Any]
+
+DTYPES = tuple(ITEM_BYTES)
+INTEGERS = tuple(name for name in DTYPES if not name.startswith("float"))
+FLOATS = ("float16", "float32", "float64")
+
+dtypes = st.sampled_from(DTYPES)
+layouts = st.sampled_from(LAYOUTS)
+seeds = st.integers(0, 2**32 - 1)
+batches = st.lists(st.integers(1, 3), max_size=2).map(tuple)
+
+
+@contextmanager
+def new_folder() -> Iterator[Path]:
+    """A folder for one example: `tmp_path` is one for all examples of a test."""
+    with tempfile.TemporaryDirectory(prefix="onebyone-test-") as name:
+        yield Path(name)
+
+
+@st.composite
+def specs(
+    draw: st.DrawFn,
+    *,
+    dtype: st.SearchStrategy[str] = dtypes,
+    channels: st.SearchStrategy[int] | None = None,
+    side: int = 9,
+    batch: st.SearchStrategy[tuple[int, ...]] = batches,
+) -> StackSpec:
+    """Specs of small stacks."""
+    sides = st.integers(1, side)
+    c = draw(channels if channels is not None else st.integers(1, 5))
+    return StackSpec(c, draw(sides), draw(sides), draw(dtype), draw(batch))
+
+
+def numbers(seed: int, shape: Sequence[int], dtype: str, *, spread: float = 8.0) -> Array:
+    """Random numbers: all values of an integer type, floats of either sign and many magnitudes."""
+    rng = np.random.default_rng(seed)
+    kind = np.dtype(dtype)
+    if kind.kind == "b":
+        return rng.integers(0, 2, shape).astype(bool)
+    if kind.kind in "iu":
+        info = np.iinfo(kind)
+        return rng.integers(info.min, info.max, shape, dtype=kind, endpoint=True)
+    values = rng.standard_normal(shape) * np.exp2(rng.uniform(-spread, spread, shape))
+    return values.astype(kind)
+
+
+def numbers_of(seed: int, spec: StackSpec) -> Array:
+    """Random numbers of the shape and type of a stack."""
+    return numbers(seed, spec.shape, spec.dtype)
+
+
+def laid_out(stack: Array, layout: str) -> Array:
+    """Put the axes of a (..., C, H, W) array in the order of a layout."""
+    batch = stack.ndim - 3
+    order = [*range(batch), *(batch + "CHW".index(axis) for axis in layout)]
+    return stack.transpose(order)
+
+
+def stored(stack: Array, layout: str = "CHW", order: str = "C", *, big_endian: bool = False) -> Any:
+    """Lay a (..., C, H, W) array out as a file would."""
+    dtype = stack.dtype.newbyteorder(">" if big_endian else "<")
+    return np.array(laid_out(stack, layout), dtype=dtype, order=order)  # type: ignore[call-overload]
+
+
+def save_npy(path: Path, array: Array, version: tuple[int, int] | None = (1, 0)) -> Path:
+    """Save as numpy does, in the order and the bytes that the array has."""
+    with path.open("wb") as file:
+        np.lib.format.write_array(file, array, version=version, allow_pickle=False)
+    return path
+
+
+def pixels_of(stack: Array, slab: Any) -> Array:
+    """The part of a (..., C, H, W) array that a slab means: (items, C, pixels)."""
+    *_, channels, height, width = stack.shape
+    flat = stack.reshape(-1, channels, height * width)
+    return flat[slab.item : slab.item + slab.items, :, slab.start : slab.stop]
+
+
+@st.composite
+def slab_sizes(draw: st.DrawFn, spec: StackSpec) -> tuple[int, int]:
+    """Items and pixels of slabs: some pixels of one item, or all of several."""
+    if draw(st.booleans()):
+        return draw(st.integers(1, spec.items)), spec.pixels
+    return 1, draw(st.integers(1, spec.pixels))
+
+
+@st.composite
+def cuts(draw: st.DrawFn, spec: StackSpec) -> list[Any]:
+    """A partition of a stack into slabs, in a random order."""
+    slabs = list(iter_slabs(spec, *draw(slab_sizes(spec))))
+    return draw(st.permutations(slabs)) if len(slabs) <= 64 else slabs
+
+
+def read_all(reader: Any, slabs: Sequence[Any], dtype: str) -> Array:
+    """Read every slab; (*batch, C, H, W)."""
+    spec = reader.spec
+    whole = np.empty((spec.items, spec.channels, spec.pixels), dtype)
+    scratch = np.empty(reader.scratch_bytes, np.uint8)
+    for slab in slabs:
+        block = np.empty((slab.items, spec.channels, slab.pixels), dtype)
+        reader.read(slab, block, scratch)
+        whole[slab.item : slab.item + slab.items, :, slab.start : slab.stop] = block
+    return whole.reshape(spec.shape)
+
+
+def same_numbers(one: Array, two: Array) -> bool:
+    """Same shape, type and bits, whatever their order of bytes or axes; any NaN is any NaN."""
+    if one.shape != two.shape or one.dtype.newbyteorder("=") != two.dtype.newbyteorder("="):
+        return False
+    equal_nan = one.dtype.kind == "f"
+    same_sign = not equal_nan or bool(
+        np.array_equal(np.signbit(one) & ~np.isnan(one), np.signbit(two) & ~np.isnan(two))
+    )
+    return same_sign and bool(np.array_equal(one, two, equal_nan=equal_nan))
+
+
+def dot_bound(weight: Array, x: Array, bias: Array, eps: float) -> Array:
+    """How far a sum of C products plus a bias can be from the exact one.
+
+    Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1: (C + 2)·eps times the
+    sum of magnitudes, for any order of summation; weights and bias are rounded once before.
+    """
+    terms = weight.shape[1] + 4
+    total = np.einsum("kc,...cp->...kp", np.abs(weight), np.abs(x.astype(np.float64)))
+    return terms * eps * (total + np.abs(bias)[:, None]) + terms * math.ulp(0.0) / eps
