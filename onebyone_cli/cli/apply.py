@@ -5,16 +5,15 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onebyone_cli.cli import options
+from onebyone_cli.cli import options, values
 from onebyone_cli.cli.console import Console, print_out
 from onebyone_cli.cli.progress import Progress
 from onebyone_cli.errors import OutputRefusedError, UsageError
-from onebyone_cli.spec import ITEM_BYTES
-from onebyone_cli.units import format_bytes, parse_bytes
+from onebyone_cli.units import format_bytes
 
 if TYPE_CHECKING:
     # Typer evaluates the annotations of commands; those of helpers are quoted instead.
@@ -147,7 +146,7 @@ def apply(
         format_name=format_name,
         force=force,
         fsync=fsync,
-        storage=_storage(compression, level, shuffle, fletcher32, chunks),
+        storage=values.storage_of(compression, level, shuffle, fletcher32, chunks),
     )
     finish = partial(_finish, console=console, progress=progress, dry_run=dry_run)
     if each:
@@ -373,58 +372,16 @@ def _settings(
     nan_to: str,
     scale: str,
 ) -> "ApplySettings":
-    """Turn the words of the command line into checked values."""
-    from onebyone_cli.limits import default_memory, default_threads
+    from onebyone_cli.limits import default_threads
     from onebyone_cli.pipeline import ApplySettings
 
-    if dtype and dtype not in ITEM_BYTES:
-        raise UsageError(f"--dtype {dtype} is unknown; choose from {', '.join(ITEM_BYTES)}")
-    try:
-        budget = parse_bytes(memory) if memory else default_memory()
-    except ValueError as error:
-        raise UsageError(f"--memory: {error}") from error
     return ApplySettings(
-        memory=budget,
+        memory=values.memory_of(memory),
         threads=threads or default_threads(),
         compute=compute,
-        dtype=dtype,
+        dtype=values.dtype_of(dtype),
         argmax=argmax,
-        nodata=_number("--nodata", nodata) if nodata else None,
-        nan_to=_number("--nan-to", nan_to) if nan_to else None,
-        scale=_scale(scale),
-    )
-
-
-def _number(option: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise UsageError(f"{option} {text} is not a number") from error
-
-
-def _scale(text: str) -> Literal["auto"] | tuple[float, float] | None:
-    if not text:
-        return None
-    if text == "auto":
-        return "auto"
-    parts = text.split(",")
-    if len(parts) != 2:
-        raise UsageError(f"--scale {text} is not a range; write auto or MIN,MAX, as in 0,255")
-    return _number("--scale", parts[0]), _number("--scale", parts[1])
-
-
-def _storage(
-    compression: str, level: int, shuffle: bool, fletcher32: bool, chunks: str
-) -> "Storage":
-    from onebyone_cli.formats.base import Storage
-
-    sizes = chunks.lower().replace("×", "x").split("x") if chunks else []
-    if not all(size.isascii() and size.isdigit() for size in sizes):
-        raise UsageError(f"--chunks {chunks} is not a size; write CxHxW, as in 1x64x600")
-    return Storage(
-        compression="" if compression == "none" else compression,
-        level=level,
-        shuffle=shuffle,
-        fletcher32=fletcher32,
-        chunks=tuple(int(size) for size in sizes),
+        nodata=values.number_of("--nodata", nodata) if nodata else None,
+        nan_to=values.number_of("--nan-to", nan_to) if nan_to else None,
+        scale=values.scale_of(scale),
     )

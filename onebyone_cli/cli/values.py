@@ -1,0 +1,67 @@
+"""Words of the command line turned into checked values; what commands share."""
+
+from typing import TYPE_CHECKING, Literal
+
+from onebyone_cli.errors import UsageError
+from onebyone_cli.spec import ITEM_BYTES
+from onebyone_cli.units import parse_bytes
+
+if TYPE_CHECKING:
+    from onebyone_cli.formats.base import Storage
+
+
+def memory_of(text: str) -> int:
+    """Read ``--memory``: bytes, or the default where nothing was given."""
+    from onebyone_cli.limits import default_memory
+
+    if not text:
+        return default_memory()
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        raise UsageError(f"--memory: {error}") from error
+
+
+def dtype_of(text: str) -> str:
+    """Check ``--dtype``; empty where nothing was given."""
+    if text and text not in ITEM_BYTES:
+        raise UsageError(f"--dtype {text} is unknown; choose from {', '.join(ITEM_BYTES)}")
+    return text
+
+
+def number_of(option: str, text: str) -> float:
+    """Read the number of an option."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text} is not a number") from error
+
+
+def scale_of(text: str) -> Literal["auto"] | tuple[float, float] | None:
+    """Read ``--scale``; None where nothing was given."""
+    if not text:
+        return None
+    if text == "auto":
+        return "auto"
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise UsageError(f"--scale {text} is not a range; write auto or MIN,MAX, as in 0,255")
+    return number_of("--scale", parts[0]), number_of("--scale", parts[1])
+
+
+def storage_of(
+    compression: str, level: int, shuffle: bool, fletcher32: bool, chunks: str
+) -> "Storage":
+    """Read how an ``.h5`` output is stored."""
+    from onebyone_cli.formats.base import Storage
+
+    sizes = chunks.lower().replace("×", "x").split("x") if chunks else []
+    if not all(size.isascii() and size.isdigit() for size in sizes):
+        raise UsageError(f"--chunks {chunks} is not a size; write CxHxW, as in 1x64x600")
+    return Storage(
+        compression="" if compression == "none" else compression,
+        level=level,
+        shuffle=shuffle,
+        fletcher32=fletcher32,
+        chunks=tuple(int(size) for size in sizes),
+    )
