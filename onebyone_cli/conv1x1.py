@@ -88,8 +88,8 @@ def make_layers(maps: Sequence[ChannelMap], activations: Sequence[str]) -> tuple
         activations = [hidden] * (len(maps) - 1) + [activations[0]]
     if len(activations) != len(maps):
         raise UsageError(
-            f"--activation is given {len(activations)} times for {len(maps)} layers; "
-            "give it once for all, or once for each"
+            f"there are {len(activations)} --activation for {len(maps)} layers; "
+            "give one for all, or one for each"
         )
     return tuple(Layer(m, a) for m, a in zip(maps, activations, strict=True))
 

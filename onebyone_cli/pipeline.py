@@ -18,6 +18,7 @@ import numpy as np
 
 from onebyone_cli.casting import Cast, CastCounts
 from onebyone_cli.conv1x1 import Convolution, argmax, argmax_dtype, arithmetic_dtype
+from onebyone_cli.errors import ShapeMismatchError
 from onebyone_cli.formats.base import Reader, StreamReader, StreamWriter, Writer
 from onebyone_cli.planning import Costs, Plan, make_plan
 from onebyone_cli.spec import StackSpec
@@ -394,7 +395,15 @@ def _check_channels(
     spec: StackSpec, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
 ) -> None:
     names = " + ".join(reader.path for reader in inputs)
-    layers[0].map.check_channels(spec.channels, names)
+    wanted = layers[0].map.in_channels
+    try:
+        layers[0].map.check_channels(spec.channels, names)
+    except ShapeMismatchError as error:
+        layout = "HWC" if wanted == spec.width else "HCW" if wanted == spec.height else ""
+        if not layout or len(inputs) > 1:
+            raise
+        hint = f"; if it is stored {'×'.join(layout)}, say --layout {layout}"
+        raise ShapeMismatchError(error.message + hint, error.path) from error
 
 
 def _output_spec(spec: StackSpec, convolution: Convolution, settings: ApplySettings) -> StackSpec:

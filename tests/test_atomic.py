@@ -389,7 +389,12 @@ def test_an_empty_folder_is_as_good_as_none(tmp_path: Path):
     assert content_of(tmp_path / "out") == NEW
 
 
-def test_force_swaps_folders(tmp_path: Path):
+@pytest.mark.parametrize("in_one_step", [True, False])
+def test_force_swaps_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_one_step: bool
+):
+    if not in_one_step:
+        monkeypatch.setattr(atomic, "_exchange", lambda one, two: False)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "02.png").write_bytes(b"old")
     folder = AtomicFolder(f"{tmp_path}/out/", force=True)
@@ -446,30 +451,50 @@ class Signal(BaseException):
     """What a signal raises, wherever the program is."""
 
 
-@pytest.mark.parametrize("error", [OSError(errno.EIO, ""), Signal(), KeyboardInterrupt()])
-@pytest.mark.parametrize("when", ["before the swap", "in the middle"])
-def test_the_old_folder_survives_whatever_happens_in_the_swap(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, when: str
+ENDS = pytest.mark.parametrize("error", [OSError(errno.EIO, ""), Signal(), KeyboardInterrupt()])
+
+
+def replace_folder(folder: Path, error: type[BaseException] | tuple[type[BaseException], ...]) -> None:
+    """Replace a folder, and see to it that it survives."""
+    (folder / "out").mkdir()
+    (folder / "out" / "00.png").write_bytes(b"old")
+    new = AtomicFolder(f"{folder}/out/", force=True)
+    fill(new, NEW)
+    with pytest.raises(error):
+        new.commit()
+    new.discard()
+    assert content_of(folder / "out") == {"00.png": b"old"}
+    assert names(folder) == {"out"}
+
+
+@ENDS
+def test_folders_are_swapped_in_one_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "00.png").write_bytes(b"old")
-    folder = AtomicFolder(f"{tmp_path}/out/", force=True)
-    fill(folder, NEW)
+    def interrupted(one: str, two: str) -> bool:
+        raise error
+
+    monkeypatch.setattr(atomic, "_exchange", interrupted)
+    replace_folder(tmp_path, (type(error), ReadWriteError))
+
+
+@ENDS
+@pytest.mark.parametrize("when", [1, 2])
+def test_where_there_is_no_one_step_the_first_rename_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, when: int
+):
     rename, calls = os.rename, 0
 
     def interrupted(source: str, target: str) -> None:
         nonlocal calls
         calls += 1
-        if calls == (1 if when == "before the swap" else 2):
+        if calls == when:
             raise error
         rename(source, target)
 
+    monkeypatch.setattr(atomic, "_exchange", lambda one, two: False)
     monkeypatch.setattr(os, "rename", interrupted)
-    with pytest.raises((type(error), ReadWriteError)):
-        folder.commit()
-    folder.discard()
-    assert content_of(tmp_path / "out") == {"00.png": b"old"}
-    assert names(tmp_path) == {"out"}
+    replace_folder(tmp_path, (type(error), ReadWriteError))
 
 
 # ------------------------------------------------------------------------- the way out
@@ -627,7 +652,7 @@ def test_special_files_are_written_to_as_they_are(tmp_path: Path):
 @given(st.integers(0, 2**60), st.integers(0, 2**60), st.integers(1, 2**16))
 def test_space(free: int, needed: int, block: int):
     def statvfs(path: str) -> Any:
-        return os.statvfs_result((block, block, free, free, free // block, 0, 0, 0, 0, 255))
+        return os.statvfs_result((block, block, 2**60, free, free // block, 0, 0, 0, 0, 255))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "statvfs", statvfs)
@@ -637,6 +662,13 @@ def test_space(free: int, needed: int, block: int):
                 check_space("/folder/out.npy", needed)
         else:
             check_space("/folder/out.npy", needed)
+
+
+def test_file_systems_without_blocks_are_not_full(monkeypatch: pytest.MonkeyPatch):
+    """As /proc, and pipes in it."""
+    none = os.statvfs_result((4096, 4096, 0, 0, 0, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda path: none)
+    check_space("/folder/out.npy", 1 << 40)
 
 
 def test_space_on_this_disk(tmp_path: Path):

@@ -352,7 +352,7 @@ def _layers(
         maps = [parse_kernel(text, allow_nonfinite=allow_nonfinite) for text in kernel]
     if bias and len(bias) != len(maps):
         raise UsageError(
-            f"--bias is given {len(bias)} times for {len(maps)} layers; give it once for each"
+            f"there are {len(bias)} --bias for {len(maps)} layers; give one for each"
         )
     for index, text in enumerate(bias):
         from onebyone_cli.weights.typed import parse_bias

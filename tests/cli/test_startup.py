@@ -24,7 +24,7 @@ real = os._exit
 
 def leave(status):
     with os.fdopen(3, "w") as report:
-        json.dump(sorted(sys.modules), report)
+        json.dump([name for name, module in sys.modules.items() if module], report)
     real(status)
 
 os._exit = leave

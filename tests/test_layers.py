@@ -1,0 +1,317 @@
+"""The house as its imports show it: data flows one way, and a new format is a file of its own.
+
+The table is that of ``docs/architecture.md``. Imports for type checkers count too: what a module
+speaks about is what it knows.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import onebyone_cli
+from onebyone_cli import formats
+
+ROOT = Path(onebyone_cli.__file__).parent
+
+#: Rooms, and the rooms they may know. A room is a module, or a package with all that is in it.
+PLAIN = {"errors", "spec", "units"}
+CONTRACTS = {"formats.base", "formats.array_file"}
+MAY_KNOW: dict[str, set[str]] = {
+    "": set(),
+    "errors": set(),
+    "spec": set(),
+    "units": set(),
+    "limits": set(),
+    "npy_header": {"errors", "spec"},
+    "atomic": {"errors"},
+    "tiling": PLAIN,
+    "planning": PLAIN | {"tiling"},
+    "workers": {"spec"},
+    "weights": {"errors", "spec", "npy_header"},
+    "fit": {"errors", "spec", "weights"},
+    "casting": {"errors"},
+    "conv1x1": {"errors", "weights"},
+    "formats.base": {"spec", "formats.array_file"},
+    "formats.array_file": {"errors", "spec", "formats.base"},
+    # The registry finds formats by their names, so it imports none.
+    "formats": {"errors", "spec", "atomic", "formats.base"},
+    "stack": {"errors", "spec", "formats.base"},
+    "spool": {"errors", "spec", "atomic", *CONTRACTS},
+}
+#: What each format may know, besides the modules of its own family.
+FORMATS_MAY_KNOW = PLAIN | CONTRACTS | {"atomic", "npy_header"}
+#: These know everything that lies before them.
+JOINING = ("pipeline", "cli", "__main__")
+
+#: Beyond the standard library, wherever in the module the import stands.
+THIRD_PARTY = {
+    "weights": {"numpy"},
+    "fit": {"numpy"},
+    "casting": {"numpy"},
+    "conv1x1": {"numpy"},
+    "formats.base": {"numpy"},
+    "formats.array_file": {"numpy"},
+    "stack": {"numpy"},
+    "pipeline": {"numpy"},
+    "cli": {"typer", "rich"},
+}
+#: One library for each format, with the extra that gives it more filters.
+LIBRARIES_OF_FORMATS = {
+    "npy": {"numpy"},
+    "hdf5": {"numpy", "h5py", "hdf5plugin"},
+    "images": {"numpy", "PIL"},
+}
+
+#: What makes start-up slow. Help, version and completion get by without.
+HEAVY = {"numpy", "h5py", "PIL", "rich"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import: what, where, and when it is done."""
+
+    name: str
+    line: int
+    when: str
+
+    @property
+    def library(self) -> str:
+        return self.name.split(".")[0]
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module of the package by its name without the package's; packages by their own."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(part for part in parts if part != "__init__")
+        found[name] = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    return found
+
+
+def is_for_type_checkers(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def imports_below(node: ast.AST, when: str) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        inner = when
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            inner = "in a function"
+        elif is_for_type_checkers(child):
+            inner = "for type checkers"
+        if isinstance(child, ast.Import):
+            yield from (Import(alias.name, child.lineno, inner) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, "imports are absolute"
+            assert child.module is not None
+            for alias in child.names:
+                whole = f"{child.module}.{alias.name}"
+                known = whole.removeprefix("onebyone_cli.") in modules()
+                yield Import(whole if known else child.module, child.lineno, inner)
+        yield from imports_below(child, inner)
+
+
+@cache
+def imports_of(module: str) -> tuple[Import, ...]:
+    """All imports of a module; names imported from a package count as its modules."""
+    return tuple(imports_below(modules()[module], "at start"))
+
+
+def ours(module: str) -> set[str]:
+    """Modules of the package that a module imports, whenever."""
+    names = (found.name for found in imports_of(module) if found.library == "onebyone_cli")
+    return {name.removeprefix("onebyone_cli").removeprefix(".") for name in names}
+
+
+def room_of(module: str) -> str:
+    """The room of a module: formats are rooms of their own."""
+    first, _, rest = module.partition(".")
+    if first != "formats" or not rest:
+        return first
+    return f"formats.{rest.split('.')[0]}"
+
+
+@cache
+def family_of(name: str) -> frozenset[str]:
+    """All modules that a format of the registry consists of: what it reaches within formats."""
+    reached: set[str] = set()
+    ahead = [module for module in modules() if room_of(module) == f"formats.{name}"]
+    while ahead:
+        module = ahead.pop()
+        reached.add(module)
+        near = {other for other in ours(module) if other.startswith("formats.")}
+        ahead += near - CONTRACTS - reached
+    return frozenset(reached)
+
+
+def is_format(module: str) -> bool:
+    return module.startswith("formats.") and module not in CONTRACTS
+
+
+every_module = pytest.mark.parametrize("module", sorted(modules()))
+
+
+def test_the_parser_sees_what_is_there():
+    names = {found.name: found.when for found in imports_of("formats.npy")}
+    assert names["onebyone_cli.errors"] == "at start"
+    assert names["onebyone_cli.formats.array_file"] == "in a function"
+    assert names["numpy.typing"] == "for type checkers"
+    assert names["onebyone_cli.atomic"] == "at start"
+    assert len(modules()) > 30
+
+
+@every_module
+def test_a_module_knows_only_what_lies_before_it(module: str):
+    room = room_of(module)
+    known = {room_of(other) for other in ours(module)} - {room}
+    if is_format(module):
+        families = [family_of(name) for name in formats.NAMES if module in family_of(name)]
+        family = {room_of(other) for other in frozenset().union(*families)}
+        assert known - family <= FORMATS_MAY_KNOW
+    elif room in JOINING:
+        after = set(JOINING[JOINING.index(room) + 1 :])
+        assert not known & after
+    else:
+        assert room in MAY_KNOW, "a room that is not in the table"
+        assert known <= MAY_KNOW[room]
+
+
+@every_module
+def test_nothing_imports_the_command_line(module: str):
+    if room_of(module) not in ("cli", "__main__"):
+        assert not {other for other in ours(module) if room_of(other) == "cli"}
+
+
+def test_the_direction_has_no_way_back():
+    """The table itself: no two rooms may know each other, except the two that are contracts."""
+    for room, known in MAY_KNOW.items():
+        for other in known:
+            if {room, other} != CONTRACTS:
+                assert room not in MAY_KNOW[other], f"{room} and {other} know each other"
+
+
+# -------------------------------------------------------------------------------- formats
+
+
+def test_no_format_imports_another():
+    for name in formats.NAMES:
+        for other in formats.NAMES:
+            if name < other:
+                assert not family_of(name) & family_of(other)
+
+
+def test_every_file_of_formats_belongs_to_a_format():
+    whole = frozenset().union(*(family_of(name) for name in formats.NAMES))
+    strangers = {module for module in modules() if is_format(module)} - whole
+    assert not strangers
+
+
+@pytest.mark.parametrize("name", formats.NAMES)
+def test_a_format_uses_its_own_library(name: str):
+    used = {found.library for module in family_of(name) for found in imports_of(module)}
+    foreign = used - set(sys.stdlib_module_names) - {"onebyone_cli"}
+    assert foreign <= LIBRARIES_OF_FORMATS[name]
+
+
+USERS_OF_FORMATS = {"pipeline", "planning", "tiling", "conv1x1", "fit", "stack", "spool", "cli"}
+
+
+def test_formats_do_not_know_what_is_done_with_them():
+    for module in modules():
+        if module.startswith("formats"):
+            assert not {room_of(other) for other in ours(module)} & USERS_OF_FORMATS
+
+
+# ------------------------------------------------------------------------------ libraries
+
+
+@every_module
+def test_libraries(module: str):
+    if is_format(module):
+        return  # see above
+    used = {found.library for found in imports_of(module)}
+    foreign = used - set(sys.stdlib_module_names) - {"onebyone_cli"}
+    assert foreign <= THIRD_PARTY.get(room_of(module), set())
+
+
+def test_only_two_modules_know_rich():
+    know = {module for module in modules() for i in imports_of(module) if i.library == "rich"}
+    assert know <= {"cli.progress", "cli.console"}
+
+
+LIGHT = [
+    module
+    for module in modules()
+    if room_of(module) in ("", "__main__", "cli", "atomic", "limits", "npy_header", "tiling")
+    or module in ("planning", "formats", "formats.base")
+    or module in {f"formats.{name}" for name in formats.NAMES}
+]
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_nothing_heavy_is_imported_at_start(module: str):
+    """Neither by the module itself nor by what it imports at start."""
+    seen: set[str] = set()
+    ahead = [module]
+    while ahead:
+        current = ahead.pop()
+        seen.add(current)
+        for found in imports_of(current):
+            if found.when != "at start":
+                continue
+            assert found.library not in HEAVY, f"{current} imports {found.name}, line {found.line}"
+            if found.library == "onebyone_cli":
+                # With a module, the packages that it is in.
+                parts = found.name.split(".")[1:]
+                whole = {".".join(parts[:end]) for end in range(len(parts) + 1)}
+                ahead += whole & modules().keys() - seen
+
+
+# --------------------------------------------------------------------------------- habits
+
+
+@every_module
+def test_no_module_is_a_drawer_for_odds_and_ends(module: str):
+    assert not {"utils", "util", "helpers", "helper", "common", "misc"} & set(module.split("."))
+
+
+def calls(module: str) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(modules()[module]):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node.lineno
+
+
+@every_module
+def test_only_one_module_exits(module: str):
+    if module != "cli.exit_status":
+        leaving = {"exit", "quit", "sys.exit", "os._exit", "os.abort", "SystemExit"}
+        assert not [line for name, line in calls(module) if name in leaving]
+
+
+@every_module
+def test_only_the_command_line_speaks(module: str):
+    if room_of(module) != "cli":
+        found = {name for name, _ in calls(module)}
+        assert not found & {"print", "input", "warnings.warn", "logging.warning"}
+        assert not {i.name for i in imports_of(module)} & {"typer", "getpass"}
+
+
+@every_module
+def test_nothing_runs_code_from_data_or_reaches_out(module: str):
+    dangerous = {
+        "pickle", "marshal", "shelve", "code", "runpy", "subprocess", "socket", "ssl", "http",
+        "urllib", "ftplib", "webbrowser", "multiprocessing",
+    }  # fmt: skip
+    assert not {found.library for found in imports_of(module)} & dangerous
+    running = {"eval", "exec", "compile", "ast.literal_eval", "os.system", "os.popen", "np.load"}
+    assert not [line for name, line in calls(module) if name in running]
+    for node in ast.walk(modules()[module]):
+        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+            assert ast.unparse(node.value) == "False"
