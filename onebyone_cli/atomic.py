@@ -14,6 +14,8 @@ from onebyone_cli.errors import OutputRefusedError, ReadWriteError, read_write_e
 
 _under_way: set[str] = set()
 
+_STREAMS = {"/dev/stdin": "standard input", "/dev/stdout": "standard output"}
+
 #: Longest part of the target's name that a temporary repeats: file names end at 255 bytes.
 _NAME_BYTES = 180
 
@@ -46,9 +48,8 @@ def check_target(path: str, *, force: bool, inputs: tuple[str, ...] = ()) -> Non
         return
     target = os.path.realpath(path)
     parent = os.path.dirname(target)
-    if not os.path.isdir(parent):
-        found = "is not a folder" if os.path.exists(parent) else "does not exist"
-        raise OutputRefusedError(f"can't be created: the folder {parent} {found}", path)
+    check_folder(parent, path)
+    _check_name(target, path)
     if os.path.isdir(target):
         if not path.endswith("/"):
             raise OutputRefusedError(
@@ -64,17 +65,32 @@ def check_target(path: str, *, force: bool, inputs: tuple[str, ...] = ()) -> Non
         raise OutputRefusedError(f"can't be created: no permission to write in {parent}", path)
 
 
+def check_folder(folder: str, path: str) -> None:
+    """Refuse a target whose folder is not there."""
+    if not os.path.exists(folder):
+        raise OutputRefusedError(
+            f"can't be created: the folder {folder} does not exist; make it first", path
+        )
+    if not os.path.isdir(folder):
+        raise OutputRefusedError(f"can't be created: {folder} is not a folder", path)
+
+
 def check_not_input(path: str, inputs: tuple[str, ...]) -> None:
     """Refuse a target that is an input under any name, or lies in a folder that is one."""
-    target, parent = _file_identity(path), _file_identity(os.path.dirname(os.path.realpath(path)))
+    target, folder = _file_identity(path), os.path.dirname(os.path.realpath(path))
+    parent = _file_identity(folder) if os.path.isdir(folder) else None
     replaces_folder = os.path.isdir(path)
+    path = _STREAMS.get(path, path)
     for name in inputs:
         found = _file_identity(name)
         if found is None:
             continue
         if found == target:
-            same = "is" if name == path else f"is the same file as {name}, which is"
-            raise OutputRefusedError(f"{same} an input; an input is never written to", path)
+            known = _STREAMS.get(name, name)
+            same = "is" if known == path else f"is the same file as {known}, which is"
+            raise OutputRefusedError(
+                f"{same} an input; an input is never written to: choose another name", path
+            )
         if replaces_folder and _file_identity(os.path.dirname(os.path.realpath(name))) == target:
             raise OutputRefusedError(f"is a folder with an input in it, {name}", path)
         if found == parent:
@@ -391,6 +407,17 @@ def sync_folder(path: str) -> None:
             raise
     finally:
         os.close(fd)
+
+
+def _check_name(target: str, path: str) -> None:
+    """Refuse a name that the system can't have, such as one of 300 letters."""
+    try:
+        os.lstat(target)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise OutputRefusedError(f"can't be created: {reason}", path) from error
 
 
 def _file_identity(path: str) -> tuple[int, int] | None:

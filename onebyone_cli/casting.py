@@ -166,8 +166,8 @@ class Cast:
         whole = np.isfinite(fill) and fill == int(fill)
         if not (whole and self._low <= fill <= self._high):
             raise UsageError(
-                f"NaN can't become {fill:g} in {self.target} output; "
-                f"give --nan-to a whole number from {self._low} to {self._high}"
+                f"invalid pixels can't be {fill:g} in {self.target} output; give --nan-to a "
+                f"whole number from {self._low} to {self._high}, or another --dtype"
             )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.errors import UsageError
+from onebyone_cli.units import count
 from onebyone_cli.weights import ChannelMap
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ def make_layers(maps: Sequence[ChannelMap], activations: Sequence[str]) -> tuple
         activations = [hidden] * (len(maps) - 1) + [activations[0]]
     if len(activations) != len(maps):
         raise UsageError(
-            f"there are {len(activations)} --activation for {len(maps)} layers; "
-            "give one for all, or one for each"
+            f"--activation is given {count(len(activations), 'time')} for "
+            f"{count(len(maps), 'layer')}; give it once for all, or once for each"
         )
     return tuple(Layer(m, a) for m, a in zip(maps, activations, strict=True))
 

@@ -75,7 +75,7 @@ class PolicyError(OneByOneError):
 _REMEDIES = {
     errno.ENOSPC: "free some space or write somewhere else",
     errno.EDQUOT: "your disk quota is used up",
-    errno.EFBIG: "the file size limit (ulimit -f) is too low",
+    errno.EFBIG: "the file size limit (ulimit -f) is too low, raise it",
     errno.ESTALE: "the network file system dropped the file; run again",
 }
 

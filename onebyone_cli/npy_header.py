@@ -103,7 +103,9 @@ def read_header(read: Callable[[int], bytes], path: str) -> NpyHeader:
     if start[:6] != MAGIC:
         raise DataError(_not_npy(start), path)
     if len(start) < 10:
-        raise DataError(f"ends inside the .npy header, after {len(start)} bytes", path)
+        raise DataError(
+            f"ends inside the .npy header, after {len(start)} bytes; copy it again", path
+        )
     version = (start[6], start[7])
     if version not in ((1, 0), (2, 0), (3, 0)):
         raise DataError(
@@ -118,7 +120,9 @@ def read_header(read: Callable[[int], bytes], path: str) -> NpyHeader:
         )
     raw = read(length)
     if len(raw) < length or len(more) < (2 if version[0] > 1 else 0):
-        raise DataError(f"ends inside the .npy header; expected {offset} bytes of it", path)
+        raise DataError(
+            f"ends inside the .npy header; expected {offset} bytes of it: copy it again", path
+        )
     return _parse(raw, version[0], offset, path)
 
 
@@ -157,7 +161,9 @@ def _parse(raw: bytes, version: int, offset: int, path: str) -> NpyHeader:
     except UnicodeDecodeError as error:
         raise DataError("the .npy header is not UTF-8 text", path) from error
     if re.search(r"'descr'\s*:\s*\[", text):
-        raise DataError("holds a structured type; expected plain numbers", path)
+        raise DataError(
+            "holds a structured type; expected numbers: save one field, as in array['name']", path
+        )
     fields = _Fields(text, path).read()
     dtype, big_endian = _number_type(fields.descr, path)
     return NpyHeader(fields.shape, fields.fortran_order, dtype, big_endian, offset)
@@ -277,12 +283,12 @@ def _quoted(text: str) -> str:
 
 
 _LOOKS_LIKE = (
-    (b"\x89PNG", "a PNG image"),
-    (b"\x89HDF", "an HDF5 file"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"II*\x00", "a TIFF image"),
-    (b"MM\x00*", "a TIFF image"),
-    (b"PK\x03\x04", "a zip archive (.npz?)"),
+    (b"\x89PNG", "a PNG image; rename it to .png"),
+    (b"\x89HDF", "an HDF5 file; rename it to .h5"),
+    (b"\xff\xd8\xff", "a JPEG image; rename it to .jpg"),
+    (b"II*\x00", "a TIFF image; rename it to .tif"),
+    (b"MM\x00*", "a TIFF image; rename it to .tif"),
+    (b"PK\x03\x04", "a zip archive (.npz?); save the array you want as .npy"),
     (b"\x80", "a Python pickle"),
     (b"version ht", "a Git LFS pointer; fetch the real file with git lfs pull"),
     (b"<", "a web page or XML"),

@@ -18,7 +18,7 @@ import numpy as np
 
 from onebyone_cli.casting import Cast, CastCounts
 from onebyone_cli.conv1x1 import Convolution, argmax, argmax_dtype, arithmetic_dtype
-from onebyone_cli.errors import ShapeMismatchError
+from onebyone_cli.errors import DataError, ShapeMismatchError
 from onebyone_cli.formats.base import Reader, StreamReader, StreamWriter, Writer
 from onebyone_cli.planning import Costs, Plan, make_plan
 from onebyone_cli.spec import StackSpec
@@ -175,6 +175,14 @@ class ApplyJob:
             Called in the calling thread with a word for the step, the bytes of input done in it
             and all of them.
         """
+        try:
+            return self._run_all(on_progress)
+        except DataError as error:
+            if not error.path:
+                error.path = self._writer.path
+            raise
+
+    def _run_all(self, on_progress: OnProgress) -> ApplyReport:
         with ExitStack() as stack:
             readers = [self._random_access(reader, stack, on_progress) for reader in self._inputs]
             source = Stack(readers, self.input.dtype)

@@ -1,4 +1,4 @@
-"""Byte sizes, as people write them and read them."""
+"""Byte sizes and counts, as people write them and read them."""
 
 import re
 
@@ -41,3 +41,8 @@ def format_bytes(count: int) -> str:
             return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1024
     return f"{value:.1f} PiB"
+
+
+def count(number: int, noun: str) -> str:
+    """Say how many, as in ``1 row`` and ``2 rows``."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from onebyone_cli import atomic
 from onebyone_cli.cli import options, values
 from onebyone_cli.cli.console import Console, print_out
 from onebyone_cli.cli.progress import Progress
 from onebyone_cli.errors import OutputRefusedError, UsageError
-from onebyone_cli.units import format_bytes
+from onebyone_cli.units import count, format_bytes
 
 if TYPE_CHECKING:
     # Typer evaluates the annotations of commands; those of helpers are quoted instead.
@@ -135,6 +136,7 @@ def apply(
     console = Console(quiet=quiet, verbose=verbose, json=json)
     if json and output == "-" and not dry_run:
         raise UsageError("--json and -o - both want standard output; name a file for one")
+    _check_names(inputs, [*weights, output])
     layers = _layers(weights, kernel, bias, activation, allow_nonfinite=allow_nonfinite)
     settings = _settings(memory, threads, compute, dtype, argmax, nodata, nan_to, scale)
     prepare = partial(
@@ -156,6 +158,13 @@ def apply(
         with ExitStack() as stack:
             report = finish(prepare(inputs, output, stack), output)
         console.document(report)
+
+
+def _check_names(inputs: Sequence[str], others: Sequence[str]) -> None:
+    if inputs.count("-") > 1:
+        raise UsageError("standard input is named twice, and it can be read only once")
+    if "" in (*inputs, *others):
+        raise UsageError("one of the file names is empty; is a variable of the shell not set?")
 
 
 def _apply_each(
@@ -214,6 +223,9 @@ def _make_folder(folder: str) -> bool:
         raise UsageError("--each writes a file for every input; name a folder with -o")
     if os.path.isdir(folder):
         return False
+    atomic.check_folder(os.path.dirname(os.path.realpath(folder)), folder)
+    if os.path.lexists(folder):
+        raise OutputRefusedError("is a file; --each needs a folder", folder)
     try:
         os.mkdir(folder)
     except OSError as error:
@@ -298,10 +310,10 @@ def _plan_lines(job: "ApplyJob", output: str) -> list[str]:
     plan = job.plan
     lines = [
         f"input     {job.input.size}, read as {job.input.dtype}",
-        f"output    {output}: {job.output.size} {job.output.dtype}, "
+        f"output    {_shown(output)}: {job.output.size} {job.output.dtype}, "
         f"{format_bytes(job.output.data_bytes)}",
-        f"strategy  {plan.strategy}: {plan.slabs} slabs of up to "
-        f"{plan.slab_items * plan.slab_pixels} pixels, tiles of {plan.tile_pixels}",
+        f"strategy  {plan.strategy}: {count(plan.slabs, 'slab')} of up to "
+        f"{count(plan.slab_items * plan.slab_pixels, 'pixel')}, tiles of {plan.tile_pixels}",
         f"threads   {plan.threads}",
         f"memory    {format_bytes(plan.total_bytes)} of {format_bytes(plan.memory)}",
     ]
@@ -315,16 +327,18 @@ def _plan_lines(job: "ApplyJob", output: str) -> list[str]:
     return lines
 
 
+def _shown(output: str) -> str:
+    return "standard output" if output == "-" else output
+
+
 def _closing_line(report: "ApplyReport", output: str) -> str:
-    name = "standard output" if output == "-" else output
-    line = f"{name}: {report.output.size} {report.output.dtype}"
-    for count, what in (
-        (report.invalid_pixels, "invalid pixels"),
-        (report.saturated, "values saturated"),
-        (report.replaced, "values were NaN and were replaced"),
-    ):
-        if count:
-            line += f"; {count} {what if count > 1 else what.replace('s ', ' ', 1)}"
+    line = f"{_shown(output)}: {report.output.size} {report.output.dtype}"
+    if report.invalid_pixels:
+        line += f"; {count(report.invalid_pixels, 'invalid pixel')}"
+    if report.saturated:
+        line += f"; {count(report.saturated, 'value')} saturated"
+    if report.replaced:
+        line += f"; {count(report.replaced, 'value')} filled in for NaN"
     return line
 
 
@@ -352,13 +366,15 @@ def _layers(
         maps = [parse_kernel(text, allow_nonfinite=allow_nonfinite) for text in kernel]
     if bias and len(bias) != len(maps):
         raise UsageError(
-            f"there are {len(bias)} --bias for {len(maps)} layers; give one for each"
+            f"--bias is given {count(len(bias), 'time')} for {count(len(maps), 'layer')}; "
+            "give it once for each"
         )
     for index, text in enumerate(bias):
         from onebyone_cli.weights.typed import parse_bias
 
         numbers = parse_bias(text, allow_nonfinite=allow_nonfinite)
-        maps[index] = maps[index].with_bias(numbers, text)
+        source = text if os.path.exists(text) else "--bias"
+        maps[index] = maps[index].with_bias(numbers, source)
     return make_layers(maps, activation)
 
 
@@ -372,12 +388,11 @@ def _settings(
     nan_to: str,
     scale: str,
 ) -> "ApplySettings":
-    from onebyone_cli.limits import default_threads
     from onebyone_cli.pipeline import ApplySettings
 
     return ApplySettings(
         memory=values.memory_of(memory),
-        threads=threads or default_threads(),
+        threads=values.threads_of(threads),
         compute=compute,
         dtype=values.dtype_of(dtype),
         argmax=argmax,

@@ -18,7 +18,13 @@ def printable(text: str) -> str:
     >>> printable("a\x1b[31m.npy")
     'a\\x1b[31m.npy'
     """
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    # Python stands U+DC80 to U+DCFF for bytes that are no text.
+    byte = ord(character) - 0xDC00
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else ascii(character)[1:-1]
 
 
 class Console:
@@ -47,7 +53,7 @@ class Console:
     def say(self, text: str) -> None:
         """Tell people, unless they asked for quiet."""
         if not self.quiet:
-            _to_stderr(text)
+            to_stderr(printable(text))
 
     def detail(self, text: str) -> None:
         """Tell people who asked for more."""
@@ -90,12 +96,13 @@ def print_out(text: str) -> None:
 
 def error(text: str) -> None:
     """Say what went wrong, in one line."""
-    _to_stderr(f"onebyone: {text}")
+    to_stderr(printable(f"onebyone: {text}"))
 
 
-def _to_stderr(text: str) -> None:
+def to_stderr(text: str) -> None:
+    """Print some lines for people; it is no error if nobody can see them."""
     try:
-        sys.stderr.write(printable(text) + "\n")
+        sys.stderr.write(text + "\n")
         sys.stderr.flush()
     except (OSError, ValueError, AttributeError):
         # Standard error is closed or full: there is nowhere left to say so.

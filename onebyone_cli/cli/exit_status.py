@@ -104,18 +104,24 @@ def _status_of_run(app: Callable[..., Any]) -> int:
 
 
 def _report_other(error: Exception) -> ExitStatus:
-    if hasattr(error, "show"):  # Typer's own: a wrong option, a missing argument
-        ctx = getattr(error, "ctx", None)
-        command = ctx.command_path if ctx else "onebyone"
-        message = error.format_message() if hasattr(error, "format_message") else str(error)
-        console.error(f"{message.rstrip('.')}; see {command} --help")
-        return ExitStatus.USAGE
+    if hasattr(error, "format_message"):  # Typer's own: a wrong option, a missing argument
+        return _report_usage(error, error.format_message())
     if isinstance(error, MemoryError):
         return _report(errors.ReadWriteError("out of memory; give a smaller --memory"))
     if isinstance(error, OSError):
         path = os.fsdecode(error.filename) if error.filename else ""
         return _report(errors.read_write_error("reading or writing", path, error))
     return _report_bug(error)
+
+
+def _report_usage(error: Exception, message: str) -> ExitStatus:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        console.to_stderr(message)
+        return ExitStatus.USAGE
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "onebyone"
+    join = " See" if message.endswith("?") else "; see"
+    return _report(errors.UsageError(f"{message.rstrip('.')}{join} {command} --help"))
 
 
 def _report(error: errors.OneByOneError) -> ExitStatus:

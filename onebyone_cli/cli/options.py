@@ -103,7 +103,6 @@ Threads = Annotated[
     typer.Option(
         "--threads",
         metavar="N",
-        min=1,
         help="Most worker threads. Default: the processors this process may use.",
         show_default=False,
     ),

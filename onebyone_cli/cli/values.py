@@ -22,6 +22,15 @@ def memory_of(text: str) -> int:
         raise UsageError(f"--memory: {error}") from error
 
 
+def threads_of(number: int | None) -> int:
+    """Check ``--threads``: the default where nothing was given."""
+    from onebyone_cli.limits import default_threads
+
+    if number is not None and number < 1:
+        raise UsageError(f"--threads {number} is too few; give 1 or more")
+    return number or default_threads()
+
+
 def dtype_of(text: str) -> str:
     """Check ``--dtype``; empty where nothing was given."""
     if text and text not in ITEM_BYTES:
@@ -34,7 +43,7 @@ def number_of(option: str, text: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise UsageError(f"{option} {text} is not a number") from error
+        raise UsageError(f"{option} {text} is not a number; write it like 0 or -9999") from error
 
 
 def scale_of(text: str) -> Literal["auto"] | tuple[float, float] | None:

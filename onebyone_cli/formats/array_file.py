@@ -109,9 +109,10 @@ def array_layout(
     DataError
         If there are fewer than two axes, or one is of size 0.
     """
-    shown = "×".join(map(str, shape)) or "a single number"
+    shown = "×".join(map(str, shape))
     if len(shape) < 2:
-        raise DataError(f"has shape {shown}; expected H×W, C×H×W or N×C×H×W", path)
+        found = f"a line of {shown} numbers" if shape else "a single number"
+        raise DataError(f"holds {found}; expected H×W, C×H×W or N×C×H×W", path)
     if 0 in shape:
         raise DataError(f"has shape {shown}: an axis of size 0 holds no pixels", path)
     strides = _strides(shape, ITEM_BYTES[dtype], fortran_order=fortran_order)

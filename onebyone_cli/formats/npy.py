@@ -70,7 +70,7 @@ def _read_fd(fd: int, source: Source, *, owns_fd: bool) -> Reader | StreamReader
         header = read_header(_reader_of(fd, path), path)
         _check_size(header, status.st_size - start, path)
         reader = ArrayReader(fd, _layout(header, source, path, start), path, owns_fd=owns_fd)
-        reader.files = (source.path,) if owns_fd else (f"/dev/fd/{fd}",)
+        reader.files = (source.path if owns_fd else "/dev/stdin",)
         return reader
     if os.isatty(fd):
         raise UsageError("standard input is a terminal; give a file, or pipe a .npy stream in")
@@ -105,8 +105,8 @@ def _check_size(header: NpyHeader, size: int, path: str) -> None:
         )
     if size > expected:
         raise DataError(
-            f"has {size - expected} bytes after the array that its header describes; "
-            "expected exactly one array",
+            f"has {size - expected} bytes after the array that its header describes; expected "
+            f"one array: keep the first {expected} bytes, or save each array in its own file",
             path,
         )
 
@@ -162,7 +162,8 @@ class NpyStream(StreamReader):
                 if count == 0:
                     raise DataError(
                         f"ends {left} bytes early: its header promises "
-                        f"{self.spec.data_bytes} bytes of numbers",
+                        f"{self.spec.data_bytes} bytes of numbers; did the program before the "
+                        "pipe stop?",
                         self.path,
                     )
                 write(piece[:count])

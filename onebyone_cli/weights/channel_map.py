@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onebyone_cli.errors import DataError, ShapeMismatchError
-from onebyone_cli.weights.rules import count
+from onebyone_cli.units import count
 
 
 @dataclass(frozen=True, eq=False)

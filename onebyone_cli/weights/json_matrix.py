@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onebyone_cli.errors import DataError
-from onebyone_cli.weights.rules import SHAPES, count, quote
+from onebyone_cli.units import count
+from onebyone_cli.weights.rules import SHAPES, quote
 
 #: Integers of more digits become floats at once: exact up to here, and Python limits (and takes
 #: quadratic time for) the conversion of very long ones.

@@ -106,11 +106,6 @@ def check_finite(array: NDArray[np.float64], name: str, path: str) -> None:
 NOT_FINITE = "; expected finite numbers, or pass --allow-nonfinite to use it as it is"
 
 
-def count(number: int, noun: str) -> str:
-    """Say how many, as in ``1 row`` and ``2 rows``."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
 def quote(text: str) -> str:
     """Quote a piece of a file: short, on one line, with nothing that a terminal would act on."""
     return repr(text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…")

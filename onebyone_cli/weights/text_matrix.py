@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onebyone_cli.errors import DataError
-from onebyone_cli.weights.rules import NOT_FINITE, count, quote
+from onebyone_cli.units import count
+from onebyone_cli.weights.rules import NOT_FINITE, quote
 
 # Possessive (*+, ++): a row of 100 MiB is matched in linear time and without a backtracking stack.
 _FINITE = r"[+-]?+(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?+[0-9]++)?+"

@@ -184,8 +184,8 @@ def open_image(file: BinaryIO, path: str) -> ImageFile:
     file.seek(0)
     found = next((name for magic, name in _MAGIC if head.startswith(magic)), "")
     if found != family:
-        really = f"it is a {found} file" if found else "its content is something else"
-        raise DataError(f"is not the {family} file that its name says: {really}; rename it", path)
+        really = f"it is a {found} file; rename it" if found else "it is no image; make it again"
+        raise DataError(f"is not the {family} file that its name says: {really}", path)
     if head.startswith(b"PF"):
         raise DataError(
             "is a colour PFM, which can't be read here; save each channel as a PFM of its own",

@@ -177,8 +177,9 @@ def _check_same_size(pages: Sequence[Page], other: Page) -> None:
     first = pages[0]
     if (first.height, first.width) != (other.height, other.width):
         raise ShapeMismatchError(
-            f"{first.name} is {first.height}×{first.width} (height×width) and {other.name} is "
-            f"{other.height}×{other.width}; all channels must have the same height and width"
+            f"has {other.height}×{other.width} pixels (height×width) and {first.name} has "
+            f"{first.height}×{first.width}; all channels must have the same height and width",
+            other.name,
         )
 
 
