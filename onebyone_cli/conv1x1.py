@@ -218,8 +218,10 @@ def argmax(y: NDArray[Any], out: NDArray[Any]) -> None:
     out : ndarray of shape (n, 1, T)
         Of a float type; NaN where any channel is NaN.
     """
-    out[:, 0] = y.argmax(axis=1)
-    out[:, 0][np.isnan(y).any(axis=1)] = np.nan
+    # Both before anything is written: `out` may be a part of `y`.
+    missing, index = np.isnan(y).any(axis=1), y.argmax(axis=1)
+    out[:, 0] = index
+    out[:, 0][missing] = np.nan
 
 
 def argmax_dtype(channels: int) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from onebyone_cli.errors import ShapeMismatchError
 from onebyone_cli.formats.base import Reader
 from onebyone_cli.spec import StackSpec
@@ -83,6 +85,22 @@ class Stack(Reader):
         for reader, start, stop in self._parts:
             reader.read(slab, out[:, start:stop], scratch)
 
+    def marks(self, nodata: float) -> NDArray[Any]:
+        """What marks an invalid pixel in each channel, as it will be read.
+
+        A number typed in decimal is rounded as the numbers of the file are; one that the file's
+        type can't hold is in none of its pixels, and NaN, which equals nothing, says so.
+
+        Returns
+        -------
+        ndarray of shape (C, 1), of the type in which slabs are read
+        """
+        marks = np.empty((self.spec.channels, 1), self.spec.dtype)
+        for reader, start, stop in self._parts:
+            with np.errstate(over="ignore"):
+                marks[start:stop] = _in_type(nodata, reader.spec.dtype)
+        return marks
+
     def check_unchanged(self) -> None:
         """Raise `ReadWriteError` if any input was changed since it was opened."""
         for reader, _, _ in self._parts:
@@ -90,3 +108,14 @@ class Stack(Reader):
 
     def close(self) -> None:
         """Nothing of its own to close."""
+
+
+def _in_type(value: float, dtype: str) -> Any:
+    """Round a number to a type; NaN where the type can't hold it."""
+    if dtype.startswith("float"):
+        rounded = np.dtype(dtype).type(value)
+        return np.nan if np.isinf(rounded) and not np.isinf(value) else rounded
+    try:
+        return np.array(int(value), dtype) if value == int(value) else np.nan
+    except (OverflowError, ValueError):  # too large, infinite, or NaN
+        return np.nan

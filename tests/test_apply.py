@@ -461,7 +461,7 @@ def test_the_same_bytes_for_any_number_of_channels(
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize("shape", [(700, 33, 1, 1), (400, 5, 3, 7), (3, 300, 40, 60), (2, 9, 70, 70)])
+@pytest.mark.parametrize("shape", [(200, 33, 1, 1), (200, 5, 3, 7), (3, 300, 40, 60), (2, 9, 70, 70)])
 def test_the_same_bytes_for_batches(folder: Path, shape: tuple[int, ...]):
     """Small planes travel together, as many as the memory takes; wide stacks have narrow tiles."""
     path = save_npy(folder / "batch.npy", numbers(30, shape, "float32", spread=1))
@@ -624,6 +624,25 @@ def test_nodata_pixels_stay_nodata(spec: StackSpec, seed: int, nodata: float):
     assert (y[~hits] == plain[~hits]).all()
     assert done.report.invalid_pixels == np.count_nonzero(hit)
     assert done.report.replaced == 3 * np.count_nonzero(hit)
+
+
+@pytest.mark.parametrize("compute", ["auto", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("nodata", [0.1, -3.4028235e38, -9999.9, 1e300, np.inf])
+def test_nodata_is_a_value_of_the_file(tmp_path: Path, dtype: str, nodata: float, compute: str):
+    """Typed in decimal, rounded as the file's numbers are, whatever the arithmetic."""
+    stack = np.ones((2, 3, 4), dtype)
+    with np.errstate(over="ignore"):
+        stack[1, 1, 2] = nodata
+    beyond = np.isinf(stack[1, 1, 2]) and not np.isinf(nodata)
+    path = save_npy(tmp_path / "in.npy", stack)
+    two = save_npy(tmp_path / "wide.npy", np.ones((1, 3, 4), np.int64))
+    for inputs in ([path], [path, two]):
+        layers = layer(np.ones((1, len(inputs) + 1)))
+        done = run(inputs, layers, tmp_path / "out.npy", nodata=nodata, nan_to=7, compute=compute)
+        # A number that the file can't hold is in none of its pixels: infinity is another.
+        assert done.report.invalid_pixels == (0 if beyond else 1)
+        assert (result(tmp_path / "out.npy")[0, 1, 2] == 7) == (not beyond)
 
 
 @pytest.mark.parametrize("value", [np.nan, -9999.0])

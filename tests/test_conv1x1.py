@@ -355,7 +355,7 @@ ACTIVATION_LISTS = st.lists(st.sampled_from(ACTIVATIONS), max_size=4)
 def test_activations_follow_every_layer_or_each_its_own(count: int, names: list[str]):
     maps = [plain_map(np.eye(2))] * count
     if len(names) not in (0, 1, count):
-        with pytest.raises(UsageError, match=f"given {len(names)} times for {count} layers"):
+        with pytest.raises(UsageError, match=f"given {len(names)} times for {count} layer"):
             make_layers(maps, names)
         return
     found = [layer.activation for layer in make_layers(maps, names)]

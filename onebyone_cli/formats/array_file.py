@@ -280,7 +280,8 @@ class ArrayReader(Reader):
         outer = block[:depth]
         for index in np.ndindex(*(axis.count for axis in outer)):
             at = offset + sum(i * axis.stride for i, axis in zip(index, outer, strict=True))
-            self._read_bytes(piece[index], at)
+            # The dots keep a single number a view of the buffer.
+            self._read_bytes(piece[(*index, ...)], at)
 
     def _read_bytes(self, out: NDArray[Any], offset: int) -> None:
         read_into(self._fd, out, offset, self.path)

@@ -23,7 +23,8 @@ read with `array_file.ArrayReader` and written with `array_file.ArrayWriter`, ex
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from onebyone_cli import atomic
 from onebyone_cli.errors import UsageError
@@ -52,7 +53,7 @@ def read(source: Source) -> Reader | StreamReader:
     """
     if source.path == "-":
         raise UsageError("HDF5 can't be read from standard input; name a file")
-    from onebyone_cli.formats.hdf5_attributes import read_attributes
+    from onebyone_cli.formats.hdf5_attributes import Attributes, count_attributes
     from onebyone_cli.formats.hdf5_file import InputFile, told_shortly
     from onebyone_cli.formats.hdf5_find import find_dataset
     from onebyone_cli.formats.hdf5_header import read_header
@@ -62,15 +63,31 @@ def read(source: Source) -> Reader | StreamReader:
         with told_shortly("can't be understood by HDF5", source.name):
             inner, dataset = find_dataset(file.root, source)
             header = read_header(dataset, source, inner, file.size)
-            attributes = read_attributes(dataset)
+            count = count_attributes(dataset)
+        identity = file.identity
         reader = _reader(file, dataset, header, source)
     except BaseException:
         file.close()
         raise
     reader.files = (source.path,)
     reader.inner = inner
-    reader.attributes = attributes
+    reader.attributes = Attributes(count, lambda: _attributes(source, inner, identity))
     return reader
+
+
+def _attributes(source: Source, inner: str, identity: tuple[int, int]) -> dict[str, Any]:
+    """Open the file once more and read the attributes of the dataset."""
+    from onebyone_cli.formats.hdf5_attributes import read_attributes
+    from onebyone_cli.formats.hdf5_file import InputFile, told_shortly
+    from onebyone_cli.formats.hdf5_find import find_dataset
+
+    file = InputFile(source.path)
+    try:
+        file.check_unchanged(identity)
+        with told_shortly("can't be understood by HDF5", source.name):
+            return read_attributes(find_dataset(file.root, replace(source, inner=inner))[1])
+    finally:
+        file.close()
 
 
 def _reader(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,8 +11,6 @@ import numpy as np
 from onebyone_cli.formats.hdf5_file import load_h5py
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
 #: What HDF5 and NetCDF keep in attributes for themselves; it would be untrue of the output.
@@ -30,9 +30,58 @@ _RESERVED = {
 _MAX_BYTES = 65536
 _MAX_COUNT = 1000
 
+#: One that can't be read is no reason to leave the numbers unread.
+_UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError)
+
+
+class Attributes(Mapping[str, Any]):
+    """Attributes that are read when somebody wants one.
+
+    Most outputs can hold none. And HDF5 crashes or hangs where the heap that holds text is damaged
+    (seen with 1.14.2 and 2.0.0), while no damage elsewhere was found to do that: so it is not
+    asked for text without need.
+
+    Parameters
+    ----------
+    count : int
+        How many there are.
+    load : callable
+        Reads them.
+    """
+
+    def __init__(self, count: int, load: Callable[[], dict[str, Any]]) -> None:
+        self._count = count
+        self._load = load
+        self._values: dict[str, Any] | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        return self._loaded()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaded())
+
+    def __len__(self) -> int:
+        return self._count if self._values is None else len(self._values)
+
+    def _loaded(self) -> dict[str, Any]:
+        if self._values is None:
+            self._values = self._load()
+        return self._values
+
+
+def count_attributes(dataset: Any) -> int:
+    """Count the attributes of a dataset that can probably be carried on; reads no values.
+
+    Parameters
+    ----------
+    dataset : h5py.h5d.DatasetID
+        The dataset.
+    """
+    return sum(1 for _ in _carried(dataset))
+
 
 def read_attributes(dataset: Any) -> dict[str, Any]:
-    """Attributes of a dataset that an output could carry on.
+    """Read the attributes of a dataset that an output could carry on.
 
     Parameters
     ----------
@@ -48,19 +97,22 @@ def read_attributes(dataset: Any) -> dict[str, Any]:
     h5py = load_h5py()
     manager = h5py.AttributeManager(h5py.Dataset(dataset))
     values = {}
-    for index in range(min(h5py.h5a.get_num_attrs(dataset), _MAX_COUNT)):
-        try:
-            one = h5py.h5a.open(dataset, index=index)
-            name = one.name.decode() if isinstance(one.name, bytes) else one.name
-            if name in _RESERVED or not _is_small(one):
-                continue
+    for name in _carried(dataset):
+        with suppress(*_UNREADABLE):
             value = plain_value(manager[name])
-        except (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError):
-            # One that can't be read is no reason to leave the numbers unread.
-            continue
-        if value is not None:
-            values[name] = value
+            if value is not None:
+                values[name] = value
     return values
+
+
+def _carried(dataset: Any) -> Iterator[str]:
+    h5a = load_h5py().h5a
+    for index in range(min(h5a.get_num_attrs(dataset), _MAX_COUNT)):
+        with suppress(*_UNREADABLE):
+            one = h5a.open(dataset, index=index)
+            name = one.name.decode() if isinstance(one.name, bytes) else one.name
+            if name not in _RESERVED and _is_small(one):
+                yield name
 
 
 def write_attributes(dataset: Any, attributes: Mapping[str, Any]) -> None:

@@ -43,8 +43,7 @@ _H5PY_ERRORS = (
     LookupError,
     ValueError,
     TypeError,
-    AttributeError,
-    ArithmeticError,
+    OverflowError,
     MemoryError,
 )
 
@@ -85,6 +84,8 @@ class InputFile:
     ----------
     fd : int
         A descriptor of our own, which sees the same file as HDF5 does.
+    identity : tuple of int
+        What changes when the file does: its size and the time of its last change.
     size : int
         Bytes of the file.
     root : h5py.h5g.GroupID
@@ -109,17 +110,17 @@ class InputFile:
         except OSError as error:
             raise open_error(path, error) from error
         try:
-            self._identity = self._identify()
-            self.size = self._identity[0]
+            self.identity = self._identify()
+            self.size = self.identity[0]
             self._check_signature()
             self._open()
         except BaseException:
             self.close()
             raise
 
-    def check_unchanged(self) -> None:
-        """Raise `ReadWriteError` if the file was changed since it was opened."""
-        if self._identify() != self._identity:
+    def check_unchanged(self, identity: tuple[int, int] | None = None) -> None:
+        """Raise `ReadWriteError` if the file was changed since it was opened, now or before."""
+        if self._identify() != (identity or self.identity):
             raise ReadWriteError("was changed while it was being read; run again", self.path)
 
     def close(self) -> None:

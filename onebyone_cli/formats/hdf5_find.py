@@ -6,6 +6,7 @@ make this program read what it was not asked to read.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.errors import DataError, PolicyError
@@ -56,12 +57,16 @@ def find_dataset(root: Any, source: Source) -> tuple[str, Any]:
     name = source.inner or _only_candidate(root, source)
     found = _follow(root, name, source.path)
     if isinstance(found, h5py.h5d.DatasetID):
-        return "/" + name.strip("/"), found
+        return _text(b"/" + b"/".join(_parts(name))), found
     shown = printable(name)
     what = f"has no dataset '{shown}'"
     if found is not None:
         what = f"'{shown}' is {'a group' if isinstance(found, h5py.h5g.GroupID) else 'a type'}"
-    raise DataError(f"{what}; {_choices(sorted(_candidates(root, source)), source)}", source.path)
+    names: list[str] = []
+    # A list would help, but that it can't be made is not what is wrong.
+    with suppress(DataError):
+        names = sorted(_candidates(root, source))
+    raise DataError(f"{what}; {_choices(names, source)}", source.path)
 
 
 def _only_candidate(root: Any, source: Source) -> str:
@@ -74,7 +79,7 @@ def _only_candidate(root: Any, source: Source) -> str:
 
 def _choices(names: list[str], source: Source) -> str:
     if not names:
-        return "expected a dataset of numbers with two or more axes, and there is none in the file"
+        return "expected a dataset of numbers with two or more axes"
     listed = ", ".join(printable(name) for name in names[:_MAX_LISTED])
     more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
     return f"name one of {listed}{more}, as in {source.path}:{printable(names[0])}"
@@ -83,7 +88,7 @@ def _choices(names: list[str], source: Source) -> str:
 def _follow(root: Any, name: str, path: str) -> Any:
     """Open what `name` leads to; None if it leads nowhere."""
     h5py = load_h5py()
-    todo, node, hops = _parts(name.encode("utf-8", "surrogateescape")), root, 0
+    todo, node, hops = _parts(name), root, 0
     while todo:
         part = todo.pop(0)
         if not isinstance(node, h5py.h5g.GroupID) or not node.links.exists(part):
@@ -95,8 +100,8 @@ def _follow(root: Any, name: str, path: str) -> Any:
             hops += 1
             if hops > _MAX_HOPS:
                 raise DataError(f"'{printable(name)}' is a soft link that goes in a circle", path)
-            value = node.links.get_val(part)
-            node = root if value.startswith(b"/") else node
+            value = _text(node.links.get_val(part))
+            node = root if value.startswith("/") else node
             todo[:0] = _parts(value)
         else:
             raise PolicyError(
@@ -107,8 +112,9 @@ def _follow(root: Any, name: str, path: str) -> Any:
     return node
 
 
-def _parts(name: bytes) -> list[bytes]:
-    return [part for part in name.split(b"/") if part not in (b"", b".")]
+def _parts(name: str) -> list[bytes]:
+    raw = name.encode("utf-8", "surrogateescape")
+    return [part for part in raw.split(b"/") if part not in (b"", b".")]
 
 
 def _text(name: bytes) -> str:

@@ -179,7 +179,7 @@ def _check_name(target: Target) -> None:
     if any(part in ("", ".") for part in parts) or not name.isprintable():
         raise UsageError(
             f"'{printable(target.inner)}' can't be the name of a dataset; "
-            "expected one like data or /group/data",
+            f"name one, as in {target.path}:/data",
             target.path,
         )
 

@@ -44,7 +44,7 @@ from onebyone_cli.tiling import iter_slabs
 
 orders = st.sampled_from("CF")
 offsets = st.sampled_from([0, 1, 64, 80, 12345])
-scratches = st.sampled_from([8, 16, 24, 64, 200, 1 << 12, 1 << 19])
+scratches = st.sampled_from([16, 24, 64, 200, 1 << 12, 1 << 19])
 
 
 @contextmanager
@@ -118,7 +118,7 @@ def test_two_axes_are_one_channel_in_every_layout(
 
 @pytest.mark.parametrize("shape", [(), (5,)])
 def test_fewer_than_two_axes_are_no_stack(shape: tuple[int, ...]):
-    with pytest.raises(DataError, match="x: has shape .*; expected H×W, C×H×W or N×C×H×W"):
+    with pytest.raises(DataError, match="x: .*expected H×W, C×H×W"):
         array_layout(shape, "uint8", "x")
 
 

@@ -474,7 +474,7 @@ def varied(tmp_path: Path) -> Path:
 def test_datasets_are_found_by_name(varied: Path, inner: str) -> None:
     with hdf5.read(Source(str(varied), inner)) as reader:
         assert reader.spec == StackSpec(2, 3, 4, "float32")
-        assert reader.inner == "/" + inner.strip("/")
+        assert reader.inner == "/" + inner.strip("/").replace("./", "")
         assert reader.files == (str(varied),)
 
 
@@ -559,6 +559,8 @@ def test_searches_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             file.create_group(f"g{index}")
     with pytest.raises(DataError, match=r"name the dataset, as in .*:/group/name"):
         hdf5.read(Source(str(path)))
+    with pytest.raises(DataError, match=r"has no dataset 'x'; expected a dataset of numbers"):
+        hdf5.read(Source(str(path), "x"))
 
 
 # --------------------------------------------------------------------- what is refused, and how
@@ -622,7 +624,11 @@ def test_numbers_of_unusual_bits(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("shape", "message"),
-    [((), "a single number"), ((5,), "shape 5; expected H×W"), ((3, 0, 4), "an axis of size 0")],
+    [
+        ((), "a single number"),
+        ((5,), "expected H×W, C×H×W or N×C×H×W"),
+        ((3, 0, 4), "an axis of size 0"),
+    ],
 )
 def test_shapes_that_are_no_stack(tmp_path: Path, shape: tuple[int, ...], message: str) -> None:
     path = make(tmp_path / "a.h5", np.zeros(shape))
@@ -988,6 +994,22 @@ def test_attributes_travel(tmp_path: Path, storage: Storage) -> None:
     for name, value in ATTRIBUTES.items():
         assert np.array_equal(seen[name], value)
         assert isinstance(seen[name], str) == isinstance(value, str)
+
+
+def test_attributes_are_read_when_wanted(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.h5", np.zeros((2, 2)))
+    with hdf5.read(Source(str(path))) as reader:
+        assert not reader.attributes
+    with h5py.File(path, "a") as file:
+        file["cube"].attrs["unit"] = "nm"
+    with hdf5.read(Source(str(path))) as reader, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(h5py.AttributeManager, "__getitem__", None)
+        assert len(reader.attributes) == 1
+    assert dict(reader.attributes) == {"unit": "nm"}
+    with hdf5.read(Source(str(path))) as reader:
+        os.utime(path, ns=(1, 1))
+        with pytest.raises(ReadWriteError, match="was changed while it was being read"):
+            dict(reader.attributes)
 
 
 def test_attributes_that_can_not_travel_are_left(tmp_path: Path) -> None:

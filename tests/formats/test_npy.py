@@ -154,7 +154,7 @@ def test_bytes_after_the_array_are_refused(spec: StackSpec, seed: int, more: int
         path = folder / "x.npy"
         for tail in (bytes(more), content):
             path.write_bytes(content + tail)
-            match = rf"x.npy: has {len(tail)} bytes after the array .*exactly one array"
+            match = rf"x.npy: has {len(tail)} bytes after the array .*expected"
             with pytest.raises(DataError, match=match):
                 npy.read(Source(str(path)))
 
@@ -188,7 +188,7 @@ def test_a_huge_claim_costs_nothing(tmp_path: Path, shape: tuple[int, ...]):
 @pytest.mark.parametrize("shape", [(), (3,), (0, 3), (2, 0, 3), (2, 3, 0), (0,)])
 def test_shapes_that_are_no_stack(tmp_path: Path, shape: tuple[int, ...]):
     path = save_npy(tmp_path / "x.npy", np.zeros(shape))
-    with pytest.raises(DataError, match="x.npy: has shape"):
+    with pytest.raises(DataError, match="x.npy: .*(expected H×W|size 0)"):
         npy.read(Source(str(path)))
 
 
@@ -333,7 +333,7 @@ def test_streams_that_go_on(tail: bytes):
         pipe_of(content + tail) as fd,
         stdin_of(fd),
         npy.read(Source("-")) as reader,
-        pytest.raises(DataError, match="goes on after the array .*exactly one array"),
+        pytest.raises(DataError, match="goes on after the array .*expected"),
     ):
         assert isinstance(reader, NpyStream)
         reader.drain(lambda piece: None)

@@ -1,12 +1,4 @@
-"""Where reader, plan, kernel and writer are joined.
-
-Data flows one way::
-
-    readers ── stack ── tiles (C, T) ── convolution ── cast ── writer ── commit
-
-A source that can be read only once is laid in a spool first; a target that must be written in
-order is written from one.
-"""
+"""Apply a chain of 1×1 convolutions to a stack."""
 
 from __future__ import annotations
 
@@ -19,11 +11,12 @@ import numpy as np
 from onebyone_cli.casting import Cast, CastCounts
 from onebyone_cli.conv1x1 import Convolution, argmax, argmax_dtype, arithmetic_dtype
 from onebyone_cli.errors import DataError, ShapeMismatchError
-from onebyone_cli.formats.base import Reader, StreamReader, StreamWriter, Writer
+from onebyone_cli.formats.base import StreamWriter, Writer
+from onebyone_cli.pipeline.sources import Sources
 from onebyone_cli.planning import Costs, Plan, make_plan
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.spool import Spool
-from onebyone_cli.stack import Stack, stacked_spec
+from onebyone_cli.stack import stacked_spec
 from onebyone_cli.tiling import iter_slabs
 from onebyone_cli.workers import run_workers
 
@@ -33,10 +26,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onebyone_cli.conv1x1 import Layer
+    from onebyone_cli.formats.base import Reader, StreamReader
+    from onebyone_cli.pipeline.sources import OnProgress
     from onebyone_cli.spec import Slab
+    from onebyone_cli.stack import Stack
 
-    #: Told the step, the bytes of pixels done in it, and all of them.
-    OnProgress = Callable[[str, int, int], None]
     Write = Callable[[Slab, NDArray[Any]], None]
 
 
@@ -151,7 +145,7 @@ class ApplyJob:
         settings: ApplySettings,
     ) -> None:
         dtype = arithmetic_dtype([reader.spec.dtype for reader in inputs], settings.compute)
-        self._inputs = inputs
+        self._sources = Sources(inputs)
         self._settings = settings
         self.input = stacked_spec(inputs, dtype)
         _check_channels(self.input, inputs, layers)
@@ -184,8 +178,7 @@ class ApplyJob:
 
     def _run_all(self, on_progress: OnProgress) -> ApplyReport:
         with ExitStack() as stack:
-            readers = [self._random_access(reader, stack, on_progress) for reader in self._inputs]
-            source = Stack(readers, self.input.dtype)
+            source = self._sources.as_stack(self.input.dtype, self.plan, stack, on_progress)
             if self._settings.scale == "auto":
                 low, high = self._range(source, on_progress)
                 self._cast = Cast(
@@ -196,9 +189,7 @@ class ApplyJob:
                 )
             stack.enter_context(self._writer)
             counts = self._write(source, on_progress)
-            for reader in self._inputs:
-                if isinstance(reader, Reader):
-                    reader.check_unchanged()
+            self._sources.check_unchanged()
             self._writer.commit()
         return ApplyReport(
             self.input,
@@ -214,9 +205,7 @@ class ApplyJob:
         staged = 0 if self._computes_in_place() else convolution.out_channels
         # Masks and exponentials take passing copies of a tile.
         passing = self.output.channels * (number + 3) + convolution.widest
-        streams = [reader for reader in self._inputs if isinstance(reader, StreamReader)]
-        direct = [reader for reader in self._inputs if isinstance(reader, Reader)]
-        decoders = [self._writer.buffer_bytes, *(reader.buffer_bytes for reader in streams)]
+        sources = self._sources
         return make_plan(
             self.input,
             convolution.widest,
@@ -225,39 +214,18 @@ class ApplyJob:
                 slab_pixel=self.input.channels * number
                 + self.output.channels * self.output.item_bytes,
                 tile_pixel=(sum(convolution.hidden_channels) + staged) * number + passing,
-                scratch=max([_SPOOL_SCRATCH] * bool(streams) + [r.scratch_bytes for r in direct]),
-                cache=sum(reader.cache_bytes for reader in direct) + max(decoders),
+                scratch=sources.scratch_bytes,
+                cache=sources.cache_bytes + max(self._writer.buffer_bytes, sources.buffer_bytes),
             ),
             memory=self._settings.memory,
             threads=self._settings.threads,
-            spool_input_bytes=sum(reader.spec.data_bytes for reader in streams),
+            spool_input_bytes=sources.spool_bytes,
             spool_output_bytes=self.output.data_bytes * isinstance(self._writer, StreamWriter),
         )
 
     def _computes_in_place(self) -> bool:
         """Whether the convolution can write straight into the output's buffer."""
         return self._cast.is_identity and not self._settings.argmax
-
-    def _random_access(
-        self,
-        reader: Reader | StreamReader,
-        stack: ExitStack,
-        on_progress: OnProgress,
-    ) -> Reader:
-        if isinstance(reader, Reader):
-            return reader
-        total = reader.spec.data_bytes
-        spool = stack.enter_context(Spool(total, in_memory=self.plan.input_in_memory))
-        done = 0
-
-        def append(data: memoryview) -> None:
-            nonlocal done
-            spool.append(data)
-            done += len(data)
-            on_progress("reading", done, total)
-
-        reader.drain(append)
-        return spool.reader(reader.stored)
 
     def _write(
         self,
@@ -307,9 +275,6 @@ class ApplyJob:
         return _joined(workers)
 
 
-_SPOOL_SCRATCH = 1 << 19
-
-
 class _Worker:
     """The buffers of one thread, and what it does with a slab."""
 
@@ -326,7 +291,8 @@ class _Worker:
         self._convolution = job._convolution
         self._cast = job._cast
         self._argmax = job._settings.argmax
-        self._nodata = job._settings.nodata
+        nodata = job._settings.nodata
+        self._marks = None if nodata is None else source.marks(nodata)
         self._tile = tile
         number = job.input.dtype
         self._x = np.empty((items, job.input.channels, pixels), number)
@@ -341,17 +307,17 @@ class _Worker:
     def process(self, slab: Slab) -> None:
         """Read, convolve and write one slab."""
         x = self._x[: slab.items]
-        out = self._out[: slab.items, :, : slab.pixels]
-        self._source.read(slab, x[:, :, : slab.pixels], self._scratch)
-        # The last tile is padded to the shape of all others; zeros are as good as any number.
-        whole = -(-slab.pixels // self._tile) * self._tile
-        x[:, :, slab.pixels : whole] = 0
+        # Overflow and NaN are results here, counted where they matter; numpy need not warn.
         with np.errstate(all="ignore"):
+            self._source.read(slab, x[:, :, : slab.pixels], self._scratch)
+            # The last tile is padded to the shape of all others; zeros are as good as any number.
+            whole = -(-slab.pixels // self._tile) * self._tile
+            x[:, :, slab.pixels : whole] = 0
             for start in range(0, slab.pixels, self._tile):
                 stop = min(start + self._tile, slab.pixels)
                 self._process_tile(x[:, :, start : start + self._tile], start, stop)
         if self._write is not None:
-            self._write(slab, out)
+            self._write(slab, self._out[: slab.items, :, : slab.pixels])
 
     def _process_tile(self, x: NDArray[Any], start: int, stop: int) -> None:
         items, pixels = x.shape[0], stop - start
@@ -374,11 +340,11 @@ class _Worker:
         NaN in any input channel makes NaN in all output channels, so without a nodata value the
         input is searched only where the first output channel has NaN.
         """
-        if self._nodata is None and not np.isnan(y[:, 0, :pixels]).any():
+        if self._marks is None and not np.isnan(y[:, 0, :pixels]).any():
             return
         invalid = np.isnan(x[:, :, :pixels]).any(axis=1)
-        if self._nodata is not None:
-            invalid |= (x[:, :, :pixels] == self._nodata).any(axis=1)
+        if self._marks is not None:
+            invalid |= (x[:, :, :pixels] == self._marks).any(axis=1)
         self.counts.invalid_pixels += int(np.count_nonzero(invalid))
         y[:, :, :pixels].swapaxes(0, 1)[:, invalid] = np.nan
 

@@ -1,0 +1,14 @@
+"""Where readers, plan, arithmetic and writer are joined; the only place that joins them.
+
+Data flows one way::
+
+    readers ── sources ── stack ── tiles (C, T) ── convolution ── cast ── writer ── commit
+
+A source that can be read only once is laid in a spool first; a target that must be written in
+order is written from one. A job checks and plans when it is made; only ``run`` reads a pixel or
+creates a file.
+"""
+
+from onebyone_cli.pipeline.apply import ApplyJob, ApplyReport, ApplySettings
+
+__all__ = ["ApplyJob", "ApplyReport", "ApplySettings"]
