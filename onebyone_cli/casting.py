@@ -77,13 +77,15 @@ class Cast:
         if self._integer:
             self._low, self._high = limits(target)
             self._check_fill()
-        elif scale is not None:
+        else:
+            self._check_float_fill()
+        if scale is not None and not self._integer:
             raise UsageError(
                 f"--scale maps onto the whole range of an integer type, and {target} is none; "
                 "give --dtype uint8 or uint16"
             )
         if scale is not None:
-            _check_range(*scale)
+            _check_range(*scale, source)
         #: Whether tiles pass unchanged, so that they may be computed in place.
         self.is_identity = source == target and fill is None and scale is None
 
@@ -106,8 +108,6 @@ class Cast:
         """
         values = y[:, :, :pixels]
         counts = CastCounts()
-        if self._scale is not None:
-            self._rescale(values, *self._scale)
         missing = np.isnan(values) if self._integer or self._fill is not None else None
         if missing is not None and not missing.any():
             missing = None
@@ -119,13 +119,6 @@ class Cast:
             out[missing] = self._fill
             counts.replaced = int(np.count_nonzero(missing))
         return counts
-
-    def _rescale(self, values: NDArray[Any], low: float, high: float) -> None:
-        number = values.dtype.type
-        values -= number(low)
-        # A constant result has no range to map: it goes to the bottom, as a black image.
-        values *= number((self._high - self._low) / (high - low) if high > low else 0)
-        values += number(self._low)
 
     def _to_float(self, values: NDArray[Any], out: NDArray[Any], counts: CastCounts) -> None:
         np.copyto(out, values, casting="unsafe")
@@ -146,18 +139,53 @@ class Cast:
                     f"the result has NaN, which {self.target} can't hold; "
                     "give --nan-to VALUE, or write a float type"
                 )
-            values[missing] = 0
-        np.rint(values, out=values)
-        # high + 1 is a power of two, so the comparison is exact in every float type; high itself
-        # may not be.
-        above = values >= self._high + 1
-        below = values < self._low
+            values[missing] = 0 if self._scale is None else self._scale[0]
+        if self._scale is None:
+            np.rint(values, out=values)
+            above, below = self._beyond(values)
+        else:
+            low, high = (values.dtype.type(end) for end in self._scale)
+            above, below = values > high, values < low
         counts.saturated = int(np.count_nonzero(above)) + int(np.count_nonzero(below))
+        if self._scale is not None:
+            self._stretch(values, low, high)
+            # What rounding carries past the end was within the range, and is not counted.
+            over, under = self._beyond(values)
+            above, below = above | over, below | under
         values[above] = 0
         values[below] = 0
         np.copyto(out, values, casting="unsafe")
         out[above] = self._high
         out[below] = self._low
+
+    def _beyond(self, values: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        # high + 1 is a power of two, so the comparison is exact in every float type; high itself
+        # may not be.
+        return values >= self._high + 1, values < self._low
+
+    def _stretch(self, values: NDArray[Any], low: Any, high: Any) -> None:
+        """Map the range onto that of the integers, and round."""
+        np.clip(values, low, high, out=values)
+        if not np.isfinite(high - low):  # wider than the type: at half the size it is not
+            values *= values.dtype.type(0.5)
+            low, high = low / 2, high / 2
+        values -= low
+        # A constant result has no range to map: it goes to the bottom, as a black image.
+        values /= (high - low) or values.dtype.type(1)
+        values *= self._high - self._low
+        values += self._low
+        np.rint(values, out=values)
+
+    def _check_float_fill(self) -> None:
+        if self._fill is None:
+            return
+        with np.errstate(over="ignore"):
+            rounded = np.dtype(self.target).type(self._fill)
+        if np.isinf(rounded) and not np.isinf(self._fill):
+            raise UsageError(
+                f"invalid pixels can't be {self._fill:g} in {self.target} output, which ends "
+                "before; give another --nan-to, or another --dtype"
+            )
 
     def _check_fill(self) -> None:
         fill = self._fill
@@ -171,8 +199,10 @@ class Cast:
             )
 
 
-def _check_range(low: float, high: float) -> None:
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise UsageError("--scale needs two finite values MIN,MAX")
+def _check_range(low: float, high: float, dtype: str) -> None:
+    with np.errstate(over="ignore"):
+        ends = np.array([low, high]).astype(dtype)
+    if not np.isfinite(ends).all():
+        raise UsageError(f"--scale needs two values MIN,MAX that are finite in {dtype}")
     if high < low:
         raise UsageError(f"--scale {low:g},{high:g} is upside down; give MIN,MAX")

@@ -120,8 +120,10 @@ class Convolution:
         self.hidden_channels = tuple(layer.map.out_channels for layer in layers[:-1])
         self._steps = [
             (
-                layer.map.weight.astype(dtype),
-                layer.map.bias.astype(dtype)[:, None] if layer.map.has_bias else None,
+                _in_arithmetic(layer.map.weight, dtype, layer.map.source),
+                _in_arithmetic(layer.map.bias, dtype, layer.map.source)[:, None]
+                if layer.map.has_bias
+                else None,
                 layer.activation,
             )
             for layer in layers
@@ -165,6 +167,18 @@ class Convolution:
         weight, bias, activation = last
         _convolve(weight, bias, x, y)
         _activate(activation, y)
+
+
+def _in_arithmetic(numbers: NDArray[np.float64], dtype: str, source: str) -> NDArray[Any]:
+    """Round weights to the type of the arithmetic; finite ones must stay finite."""
+    with np.errstate(over="ignore"):
+        rounded = numbers.astype(dtype)
+    beyond = np.isinf(rounded) & np.isfinite(numbers)
+    if beyond.any():
+        raise UsageError(
+            f"{source}: {numbers[beyond][0]:g} is beyond {dtype}; give --compute float64"
+        )
+    return rounded
 
 
 def _convolve(

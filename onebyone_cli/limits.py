@@ -115,4 +115,4 @@ def _read(path: str) -> str:
 
 def _number(text: str | None) -> int:
     """Read a positive number; 0 for anything else, such as ``max``, ``-1`` or junk."""
-    return int(text) if text and text.isascii() and text.isdigit() else 0
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 20 else 0

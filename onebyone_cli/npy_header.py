@@ -143,7 +143,7 @@ def format_header(shape: tuple[int, ...], dtype: str) -> bytes:
     if shape:
         text += " " * (_GROWTH_DIGITS - len(str(shape[0])))
     length = len(text) + 1
-    padding = -(10 + length) % 64
+    padding = 64 - (10 + length) % 64  # a whole 64 where none is needed, as numpy has it
     return (
         MAGIC
         + b"\x01\x00"
@@ -152,7 +152,7 @@ def format_header(shape: tuple[int, ...], dtype: str) -> bytes:
     )
 
 
-_TOKEN = re.compile(r"\s*('[^'\\]*'|\"[^\"\\]*\"|[0-9]+L?|[A-Za-z_]+|[-{}()\[\]:,.]|\Z)")
+_TOKEN = re.compile(r"[ \t\r\n\f]*('[^'\\]*'|\"[^\"\\]*\"|[0-9]+L?|[A-Za-z_]+|[-{}()\[\]:,.]|\Z)")
 
 
 def _parse(raw: bytes, version: int, offset: int, path: str) -> NpyHeader:
@@ -164,7 +164,7 @@ def _parse(raw: bytes, version: int, offset: int, path: str) -> NpyHeader:
         raise DataError(
             "holds a structured type; expected numbers: save one field, as in array['name']", path
         )
-    fields = _Fields(text, path).read()
+    fields = _Fields(text, version, path).read()
     dtype, big_endian = _number_type(fields.descr, path)
     return NpyHeader(fields.shape, fields.fortran_order, dtype, big_endian, offset)
 
@@ -172,8 +172,9 @@ def _parse(raw: bytes, version: int, offset: int, path: str) -> NpyHeader:
 class _Fields:
     """The three fields of a header, taken from its text by recursive descent."""
 
-    def __init__(self, text: str, path: str) -> None:
+    def __init__(self, text: str, version: int, path: str) -> None:
         self._text = text
+        self._version = version
         self._path = path
         self._at = 0
         self.descr = ""
@@ -182,9 +183,15 @@ class _Fields:
 
     def read(self) -> "_Fields":
         seen = set()
+        # Only blanks may come before it: numpy takes anything else for indented code.
+        self._at = len(self._text) - len(self._text.lstrip(" \t"))
+        if self._text[self._at : self._at + 1] != "{":
+            raise self._error("does not begin with a dict")
         self._expect("{")
         while (token := self._next()) != "}":
-            key = token[1:-1] if token[:1] in ("'", '"') else token
+            if token[:1] not in ("'", '"'):
+                raise self._error(f"has {_quoted(token)} where a key was expected")
+            key = token[1:-1]
             if key in seen:
                 raise self._error(f"says {_quoted(key)} twice")
             seen.add(key)
@@ -224,7 +231,12 @@ class _Fields:
         while (token := self._next()) != ")":
             if not token[:1].isdigit():
                 raise self._error(f"has {_quoted(token)} in its shape; expected sizes of 0 or more")
-            digits = token.rstrip("L")
+            # Python 2 wrote long integers with an L.
+            digits = token.removesuffix("L") if self._version < 3 else token
+            if not digits.isdigit():
+                raise self._error(f"has {_quoted(token)} in its shape; expected a whole number")
+            if len(digits) > 1 and digits[0] == "0":
+                raise self._error(f"has {_quoted(token)} in its shape; expected a whole number")
             if len(digits) > _MAX_DIGITS or len(sizes) == _MAX_AXES:
                 raise self._error("claims a shape that no array can have")
             sizes.append(int(digits))

@@ -86,7 +86,7 @@ class Stack(Reader):
             reader.read(slab, out[:, start:stop], scratch)
 
     def marks(self, nodata: float) -> NDArray[Any]:
-        """What marks an invalid pixel in each channel, as it will be read.
+        """Tell what marks an invalid pixel in each channel, as it will be read.
 
         A number typed in decimal is rounded as the numbers of the file are; one that the file's
         type can't hold is in none of its pixels, and NaN, which equals nothing, says so.

@@ -3,7 +3,9 @@
 import re
 
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGTP]?)(i?B?)", re.IGNORECASE)
+#: Enough for any size there is, few enough to be read at once.
+_MAX_DIGITS = 40
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGTP]?)(i?B?)", re.IGNORECASE | re.ASCII)
 
 
 def parse_bytes(text: str) -> int:
@@ -21,7 +23,12 @@ def parse_bytes(text: str) -> int:
         raise ValueError(f"'{text}' is not a size; write it like 256M, 2G or 65536")
     number, power, ending = match.groups()
     base = 1000 if power and ending.upper() == "B" else 1024
-    value = int(float(number) * base ** _POWERS[power.upper()])
+    # In tenths of tenths, exactly: a float has no 1.005 and no 2**53 + 1.
+    whole, _, fraction = number.partition(".")
+    if len(number) > _MAX_DIGITS:
+        raise ValueError(f"'{number[:20]}...' has too many digits for a size")
+    digits = int(whole + fraction)
+    value: int = digits * base ** _POWERS[power.upper()] // 10 ** len(fraction)
     if value < 1:
         raise ValueError(f"'{text}' is less than one byte")
     return value
@@ -35,12 +42,14 @@ def format_bytes(count: int) -> str:
     >>> format_bytes(512)
     '512 B'
     """
+    if count < 1024:
+        return f"{count} B"
     value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if value < 1024:
-            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
         value /= 1024
-    return f"{value:.1f} PiB"
+        if value < 1023.95:  # which is written as 1024.0
+            return f"{value:.1f} {unit}"
+    return f"{value / 1024:.1f} PiB"
 
 
 def count(number: int, noun: str) -> str:

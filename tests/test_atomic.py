@@ -390,9 +390,7 @@ def test_an_empty_folder_is_as_good_as_none(tmp_path: Path):
 
 
 @pytest.mark.parametrize("in_one_step", [True, False])
-def test_force_swaps_folders(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_one_step: bool
-):
+def test_force_swaps_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_one_step: bool):
     if not in_one_step:
         monkeypatch.setattr(atomic, "_exchange", lambda one, two: False)
     (tmp_path / "out").mkdir()
@@ -454,7 +452,9 @@ class Signal(BaseException):
 ENDS = pytest.mark.parametrize("error", [OSError(errno.EIO, ""), Signal(), KeyboardInterrupt()])
 
 
-def replace_folder(folder: Path, error: type[BaseException] | tuple[type[BaseException], ...]) -> None:
+def replace_folder(
+    folder: Path, error: type[BaseException] | tuple[type[BaseException], ...]
+) -> None:
     """Replace a folder, and see to it that it survives."""
     (folder / "out").mkdir()
     (folder / "out" / "00.png").write_bytes(b"old")

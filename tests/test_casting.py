@@ -28,7 +28,16 @@ def edges(source: str) -> list[float]:
             for value in (limit - 1, limit - 0.5, limit, limit + 0.5, limit + 1):
                 for near in (-np.inf, np.inf):
                     found |= {float(kind(value)), float(np.nextafter(kind(value), kind(near)))}
-    found |= {0.5, 1.5, 2.5, -0.5, -1.5, -2.5, float(np.finfo(kind).max), float(np.finfo(kind).tiny)}
+    found |= {
+        0.5,
+        1.5,
+        2.5,
+        -0.5,
+        -1.5,
+        -2.5,
+        float(np.finfo(kind).max),
+        float(np.finfo(kind).tiny),
+    }
     return sorted(found, key=str)
 
 
@@ -124,9 +133,7 @@ def test_nan_needs_a_stand_in(source: str, target: str):
 @given(st.data(), integers)
 def test_only_a_value_of_the_type_can_stand_in(data: st.DataObject, target: str):
     low, high = limits(target)
-    some = st.one_of(
-        st.floats(), st.integers(low - 2, low + 2), st.integers(high - 2, high + 2)
-    )
+    some = st.one_of(st.floats(), st.integers(low - 2, low + 2), st.integers(high - 2, high + 2))
     fill = float(data.draw(some))
     if math.isfinite(fill) and fill.is_integer() and low <= fill <= high:
         out, counts = cast([math.nan, 1], "float64", target, fill=fill)
@@ -173,6 +180,19 @@ def test_only_the_same_type_without_changes_is_an_identity(source: str, target: 
     assert not Cast(source, target, fill=0).is_identity
     if is_integer(target):
         assert not Cast(source, target, scale=(0, 1)).is_identity
+
+
+@given(st.floats(allow_nan=False), st.sampled_from(FLOATS))
+@example(1e39, "float32")
+def test_a_stand_in_is_a_value_of_the_float_type(fill: float, target: str):
+    """Not one that would become infinite there."""
+    if exact_float(fill, target)[1]:
+        with pytest.raises(UsageError, match=f"in {target} output"):
+            Cast("float64", target, fill=fill)
+    else:
+        out, counts = cast([math.nan, 1], "float64", target, fill=fill)
+        assert out.tolist() == [exact_float(fill, target)[0], 1]
+        assert counts == CastCounts(0, 1)
 
 
 # ---------------------------------------------------------------------------------- scale
@@ -265,16 +285,20 @@ def test_scale_and_nan_go_together(data: st.DataObject, source: str, target: str
     assert counts.replaced == 2
 
 
-@given(st.floats(), st.floats())
-@example(math.nan, 1.0)
-@example(0.0, math.inf)
-@example(1.0, 0.0)
-def test_ranges_that_are_none(low: float, high: float):
-    if math.isfinite(low) and math.isfinite(high) and low <= high:
-        Cast("float32", "uint8", scale=(low, high))
+@given(st.floats(), st.floats(), sources)
+@example(math.nan, 1.0, "float32")
+@example(0.0, math.inf, "float64")
+@example(1.0, 0.0, "float64")
+@example(0.0, 1e39, "float32")
+def test_ranges_that_are_none(low: float, high: float, source: str):
+    """Upside down, without an end, or beyond the type of the arithmetic."""
+    ends = [exact_float(end, source) for end in (low, high)]
+    finite = all(math.isfinite(end) for end, _ in ends)
+    if finite and low <= high:
+        Cast(source, "uint8", scale=(low, high))
     else:
         with pytest.raises(UsageError, match=r"MIN,MAX"):
-            Cast("float32", "uint8", scale=(low, high))
+            Cast(source, "uint8", scale=(low, high))
 
 
 @pytest.mark.parametrize("target", FLOATS)

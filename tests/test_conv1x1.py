@@ -1,6 +1,7 @@
 """The kernel: sums within rounding, activations, chains, argmax, and what layers go together."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -93,9 +94,7 @@ def test_sums_of_many_channels_are_within_rounding(seed: int, dtype: str, k: int
 
 
 @given(seeds, types, sizes, tiles, st.data())
-def test_picking_channels_is_exact(
-    seed: int, dtype: str, c: int, pixels: int, data: st.DataObject
-):
+def test_picking_channels_is_exact(seed: int, dtype: str, c: int, pixels: int, data: st.DataObject):
     picked = data.draw(st.lists(st.integers(0, c - 1), min_size=1, max_size=12))
     x = numbers(seed, (2, c, pixels), dtype)
     y = applied([Layer(plain_map(np.eye(c)[picked]))], x)
@@ -170,6 +169,16 @@ def test_a_tile_has_the_same_bits_wherever_it_lies_in_a_slab(
         convolution.apply(apart_x, y, [])
         convolution.apply(apart_x, apart_y, [])
     assert y.tobytes() == apart_y.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("where", ["weight", "bias"])
+def test_weights_beyond_the_arithmetic_are_refused(where: str):
+    """Finite in the file, they would be infinite in float32, and nobody would know."""
+    big = plain_map([[1, 1e39 if where == "weight" else 1]], [-1e39 if where == "bias" else 0.0])
+    Convolution([Layer(big)], "float64")
+    with pytest.raises(UsageError, match=r"typed: .*1e\+39.*float32.*--compute float64"):
+        Convolution([Layer(big)], "float32")
+    Convolution([Layer(plain_map([[np.inf, np.nan]]))], "float32")  # asked for by an option
 
 
 # --------------------------------------------------------------------------- not a number
@@ -284,9 +293,7 @@ def test_a_linear_chain_is_the_product(seed: int, c: int, m: int, k: int):
 
 
 @given(seeds, st.integers(1, 3), st.integers(1, 20), st.integers(1, 20))
-def test_hidden_buffers_may_be_larger_than_the_tile(
-    seed: int, items: int, pixels: int, more: int
-):
+def test_hidden_buffers_may_be_larger_than_the_tile(seed: int, items: int, pixels: int, more: int):
     layers = [Layer(channel_map(seed, 4, 3), "relu"), Layer(channel_map(seed, 2, 4))]
     x = numbers(seed, (items, 3, pixels), "float32")
     convolution = Convolution(layers, "float32")
@@ -311,7 +318,7 @@ def test_argmax_is_the_first_of_the_largest(
     argmax(y.copy(), out)
     for item, pixel in itertools.product(range(2), range(pixels)):
         column = y[item, :, pixel].tolist()
-        if any(value != value for value in column):
+        if any(map(math.isnan, column)):
             assert np.isnan(out[item, 0, pixel])
         else:
             assert out[item, 0, pixel] == column.index(max(column))

@@ -32,7 +32,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "tiling": PLAIN,
     "planning": PLAIN | {"tiling"},
     "workers": {"spec"},
-    "weights": PLAIN | {"npy_header"},
+    "weights": PLAIN | {"npy_header", "atomic"},
     "fit": PLAIN | {"weights"},
     "casting": PLAIN,
     "conv1x1": PLAIN | {"weights"},

@@ -53,7 +53,9 @@ def read(data: bytes) -> NpyHeader:
         assert file.asked <= MOST_READ
 
 
-def numpy_header(shape: tuple[int, ...], dtype: np.dtype[Any], fortran: bool, version: Any) -> bytes:
+def numpy_header(
+    shape: tuple[int, ...], dtype: np.dtype[Any], fortran: bool, version: Any
+) -> bytes:
     """Have numpy write a header, without the numbers."""
     file = io.BytesIO()
     fields = {

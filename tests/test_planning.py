@@ -157,9 +157,7 @@ def test_slabs_are_shared_out(job: dict, extra: tuple[int, int], threads: int):
 
 
 @given(jobs(), extras, st.integers(1, 16))
-def test_spools_lie_in_memory_only_where_they_fit(
-    job: dict, extra: tuple[int, int], threads: int
-):
+def test_spools_lie_in_memory_only_where_they_fit(job: dict, extra: tuple[int, int], threads: int):
     plan = roomy(job, extra, threads)
     sizes = (plan.spool_input_bytes, plan.spool_output_bytes)
     assert sizes == (job["spool_input_bytes"], job["spool_output_bytes"])

@@ -32,9 +32,7 @@ def open_descriptors() -> int:
 
 
 @given(st.data(), specs(), seeds, st.booleans())
-def test_what_is_appended_is_read(
-    data: st.DataObject, spec: StackSpec, seed: int, in_memory: bool
-):
+def test_what_is_appended_is_read(data: st.DataObject, spec: StackSpec, seed: int, in_memory: bool):
     stack = numbers_of(seed, spec)
     raw = memoryview(stack.tobytes())
     with Spool(len(raw), in_memory=in_memory) as spool:
@@ -121,7 +119,7 @@ def test_errors_name_the_folder_and_the_way_out(
 
 def test_a_disk_that_is_too_small_is_seen_before(tmpdir_of_our_own: Path):
     status = os.statvfs(tmpdir_of_our_own)
-    with pytest.raises(ReadWriteError, match="TMPDIR.*free"):
+    with pytest.raises(ReadWriteError, match=r"TMPDIR.*free"):
         Spool(status.f_blocks * status.f_frsize + 1, in_memory=False)
 
 

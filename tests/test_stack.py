@@ -117,5 +117,5 @@ def test_sizes_agree_or_the_first_that_does_not_is_named(different: list[StackSp
 
 def test_height_and_width_are_not_confused():
     one, two = StackSpec(1, 4, 6, "uint8"), StackSpec(1, 6, 4, "uint8")
-    with pytest.raises(ShapeMismatchError, match="has 6×4 pixels .* has 4×6"):
+    with pytest.raises(ShapeMismatchError, match=r"has 6×4 pixels .* has 4×6"):
         stacked_spec([reader_of(one), reader_of(two)], "uint8")

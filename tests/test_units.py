@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from onebyone_cli.units import format_bytes, parse_bytes
 
 POWERS = "KMGTP"
+UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
 endings = st.sampled_from(["", *POWERS])
 blanks = st.sampled_from(["", " ", "  "])
 
@@ -29,17 +30,13 @@ def test_a_count_of_bytes_is_exact(count: int):
 @given(
     st.integers(1, 2**40), endings, st.sampled_from(["", "iB", "B", "ib", "b", "i"]), blanks, blanks
 )
-def test_whole_multiples_are_exact(
-    count: int, power: str, ending: str, before: str, after: str
-):
+def test_whole_multiples_are_exact(count: int, power: str, ending: str, before: str, after: str):
     exponent = ("", *POWERS).index(power)
     text = f"{before}{count}{after}{power.lower() if count % 2 else power}{ending}{before}"
     assert parse_bytes(text) == count * base_of(power, ending) ** exponent
 
 
-@given(
-    st.decimals(0, 10**6, places=3, allow_nan=False), endings, st.sampled_from(["", "iB", "B"])
-)
+@given(st.decimals(0, 10**6, places=3, allow_nan=False), endings, st.sampled_from(["", "iB", "B"]))
 @example(Decimal("1.005"), "K", "B")
 def test_fractions_are_cut_to_whole_bytes(number: Decimal, power: str, ending: str):
     exponent = ("", *POWERS).index(power)
@@ -58,17 +55,17 @@ def test_fractions_are_cut_to_whole_bytes(number: Decimal, power: str, ending: s
 def test_anything_else_is_a_value_error(text: str):
     try:
         value = parse_bytes(text)
-    except ValueError as error:
-        assert text[:50] in str(error) or len(text) > 4000
-    else:
-        assert value >= 1
-        assert text.strip()[0].isdigit()
+    except ValueError:
+        return
+    assert value >= 1
+    assert text.strip()[0].isdigit()
 
 
 @pytest.mark.parametrize("text", ["", " ", "0", "0K", "-1", "+1", "1e3", ".5K", "1.", "1 K B", "K"])
 def test_refused(text: str):
-    with pytest.raises(ValueError, match=r"size|byte"):
+    with pytest.raises(ValueError, match=r"size|byte") as caught:
         parse_bytes(text)
+    assert f"'{text}'" in str(caught.value)
 
 
 @given(st.integers(0, 2**64))
@@ -81,7 +78,7 @@ def test_format_is_short_and_within_half_a_digit(count: int):
     assert float(number) < 1024 or unit == "PiB"
     if count:
         back = parse_bytes(text)
-        assert abs(back - count) <= 0.0501 * 1024 ** "B KiB MiB GiB TiB PiB".split().index(unit) + 1
+        assert abs(back - count) <= 0.0501 * 1024 ** UNITS.index(unit) + 1
 
 
 @given(st.integers(0, 2**60), st.integers(0, 2**60))

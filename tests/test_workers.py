@@ -15,12 +15,14 @@ from onebyone_cli.workers import run_workers
 thread_counts = st.integers(1, 8)
 
 
-class Boom(Exception):
+class WorkError(Exception):
     """What goes wrong in these tests."""
 
 
 def slabs_of(count: int) -> list[Slab]:
-    return [Slab(0, 1 + index % 3, 10 * index, 10 * index + 1 + index % 7) for index in range(count)]
+    return [
+        Slab(0, 1 + index % 3, 10 * index, 10 * index + 1 + index % 7) for index in range(count)
+    ]
 
 
 def nobody_left() -> bool:
@@ -105,9 +107,9 @@ def test_an_error_stops_everybody_and_is_raised(count: int, data: st.DataObject,
     def work(slab: Slab) -> None:
         seen.append(slab)
         if slab == slabs[bad]:
-            raise Boom(bad)
+            raise WorkError(bad)
 
-    with pytest.raises(Boom) as caught:
+    with pytest.raises(WorkError) as caught:
         run_workers(slabs, lambda: work, threads, ignore)
     assert caught.value.args == (bad,)
     assert nobody_left()
@@ -115,7 +117,7 @@ def test_an_error_stops_everybody_and_is_raised(count: int, data: st.DataObject,
 
 
 @pytest.mark.parametrize("where", ["calling", "other"])
-@pytest.mark.parametrize("error", [Boom, KeyboardInterrupt, MemoryError, SystemExit])
+@pytest.mark.parametrize("error", [WorkError, KeyboardInterrupt, MemoryError, SystemExit])
 def test_no_slab_is_begun_after_an_error(where: str, error: type[BaseException]):
     """One of two threads fails while the other is busy: that one finishes its slab and stops."""
     caller = threading.get_ident()
@@ -151,11 +153,11 @@ def test_the_first_error_of_the_others_is_raised():
             mine = next(order)
         assert turn[mine].wait(10)
         try:
-            raise Boom(mine)
+            raise WorkError(mine)
         finally:
             threading.Timer(0.02, turn[(mine + 1) % 3].set).start()
 
-    with pytest.raises(Boom) as caught:
+    with pytest.raises(WorkError) as caught:
         run_workers(slabs_of(3), lambda: work, 3, ignore)
     assert caught.value.args == (1,)
     while not nobody_left():
@@ -170,10 +172,10 @@ def test_an_error_while_making_work(where: str):
     def make() -> Callable[[Slab], None]:
         barrier.wait()
         if (threading.get_ident() == caller) == (where == "calling"):
-            raise Boom
+            raise WorkError
         return lambda slab: time.sleep(0.001)
 
-    with pytest.raises(Boom):
+    with pytest.raises(WorkError):
         run_workers(slabs_of(10**4), make, 3, ignore)
     assert nobody_left()
 
@@ -181,9 +183,9 @@ def test_an_error_while_making_work(where: str):
 def test_an_error_in_the_source():
     def source() -> Iterator[Slab]:
         yield from slabs_of(5)
-        raise Boom
+        raise WorkError
 
-    with pytest.raises(Boom):
+    with pytest.raises(WorkError):
         run_workers(source(), lambda: lambda slab: None, 3, ignore)
     assert nobody_left()
 

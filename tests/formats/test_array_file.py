@@ -118,7 +118,7 @@ def test_two_axes_are_one_channel_in_every_layout(
 
 @pytest.mark.parametrize("shape", [(), (5,)])
 def test_fewer_than_two_axes_are_no_stack(shape: tuple[int, ...]):
-    with pytest.raises(DataError, match="x: .*expected H×W, C×H×W"):
+    with pytest.raises(DataError, match=r"x: .*expected H×W, C×H×W"):
         array_layout(shape, "uint8", "x")
 
 

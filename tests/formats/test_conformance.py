@@ -396,3 +396,52 @@ class TestConformance:
     def test_a_folder_that_is_not_there(self, kind: Format, tmp_path: Path):
         with pytest.raises(OutputRefusedError, match="gone does not exist"):
             writer_of(target_of(kind, tmp_path / "gone"), ONE)
+
+
+# ----------------------------------------------------------------------------- the registry
+
+plain_names = st.text(
+    st.characters(codec="utf-8", exclude_characters=":/\0"), min_size=1, max_size=10
+)
+
+
+@given(plain_names, st.lists(plain_names, min_size=1, max_size=3), st.sampled_from(":/"))
+def test_a_dataset_is_named_after_a_colon(name: str, inner: list[str], between: str):
+    for suffix in loaded("hdf5").suffixes:
+        path, dataset = f"no such folder/{name}{suffix}", between.join(inner)
+        assert formats.split_inner(f"{path}:{dataset}") == (path, dataset)
+        assert formats.split_inner(path) == (path, "")
+
+
+@given(st.lists(plain_names, min_size=1, max_size=4).map(":".join))
+def test_colons_of_other_files_are_part_of_the_name(name: str):
+    assert formats.split_inner(f"no such folder/{name}.npy") == (f"no such folder/{name}.npy", "")
+
+
+def test_a_file_that_has_the_whole_name_is_meant(tmp_path: Path):
+    path = tmp_path / "a.h5:b"
+    path.touch()
+    assert formats.split_inner(str(path)) == (str(path), "")
+
+
+def test_what_an_input_is(tmp_path: Path):
+    assert formats.of_input("-").name == "npy"
+    assert formats.of_input(str(tmp_path)).name == "images"
+    os.mkfifo(tmp_path / "fifo")
+    assert formats.of_input(str(tmp_path / "fifo")).name == "npy"
+    (tmp_path / "x.csv").touch()
+    with pytest.raises(DataError, match=r"suffix .*\.npy, \.h5"):
+        formats.of_input(str(tmp_path / "x.csv"))
+
+
+def test_what_an_output_is(tmp_path: Path):
+    assert formats.of_output("-") == (formats.load("npy"), "")
+    assert formats.of_output("-", "npy") == (formats.load("npy"), "")
+    assert formats.of_output("new/") == (formats.load("images"), "")
+    assert formats.of_output(str(tmp_path)) == (formats.load("images"), "")
+    assert formats.of_output("/dev/null") == (formats.load("npy"), "")
+    for name in ("new", "new.csv", "new.npy.gz", ".npy"):
+        with pytest.raises(UsageError, match="suffix"):
+            formats.of_output(name)
+    with pytest.raises(UsageError, match=r"--format zarr is unknown; .*npy"):
+        formats.of_output("new.npy", "zarr")

@@ -160,9 +160,7 @@ def test_bytes_after_the_array_are_refused(spec: StackSpec, seed: int, more: int
 
 
 @given(specs(side=4), seeds, st.data())
-def test_truncated_files_are_refused_when_opened(
-    spec: StackSpec, seed: int, data: st.DataObject
-):
+def test_truncated_files_are_refused_when_opened(spec: StackSpec, seed: int, data: st.DataObject):
     content = npy_bytes(numbers_of(seed, spec))
     length = data.draw(st.integers(0, len(content) - 1))
     with new_folder() as folder:
@@ -188,7 +186,7 @@ def test_a_huge_claim_costs_nothing(tmp_path: Path, shape: tuple[int, ...]):
 @pytest.mark.parametrize("shape", [(), (3,), (0, 3), (2, 0, 3), (2, 3, 0), (0,)])
 def test_shapes_that_are_no_stack(tmp_path: Path, shape: tuple[int, ...]):
     path = save_npy(tmp_path / "x.npy", np.zeros(shape))
-    with pytest.raises(DataError, match="x.npy: .*(expected H×W|size 0)"):
+    with pytest.raises(DataError, match=r"x.npy: .*(expected H×W|size 0)"):
         npy.read(Source(str(path)))
 
 
@@ -214,7 +212,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path):
         assert isinstance(reader, ArrayReader)
         with path.open("ab") as file:
             file.write(b"x")
-        with pytest.raises(ReadWriteError, match="x.npy: was changed while it was being read"):
+        with pytest.raises(ReadWriteError, match=r"x\.npy: was changed"):
             reader.check_unchanged()
 
 
@@ -253,7 +251,7 @@ def test_errors_of_the_system_while_the_header_is_read(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "read", fail)
-        with pytest.raises(ReadWriteError, match="x.npy: reading failed: Input/output error"):
+        with pytest.raises(ReadWriteError, match=r"x\.npy: reading failed: Input/output error"):
             npy.read(Source(str(path)))
 
 
@@ -329,14 +327,10 @@ def test_streams_that_end_too_early(spec: StackSpec, seed: int, data: st.DataObj
 @pytest.mark.parametrize("tail", [b"x", b"\n", npy_bytes(np.zeros((2, 2)))])
 def test_streams_that_go_on(tail: bytes):
     content = npy_bytes(np.zeros((2, 2)))
-    with (
-        pipe_of(content + tail) as fd,
-        stdin_of(fd),
-        npy.read(Source("-")) as reader,
-        pytest.raises(DataError, match="goes on after the array .*expected"),
-    ):
+    with pipe_of(content + tail) as fd, stdin_of(fd), npy.read(Source("-")) as reader:
         assert isinstance(reader, NpyStream)
-        reader.drain(lambda piece: None)
+        with pytest.raises(DataError, match=r"goes on after the array .*expected"):
+            reader.drain(lambda piece: None)
 
 
 def test_a_huge_claim_of_a_stream_is_not_allocated():
