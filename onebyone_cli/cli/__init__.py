@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from onebyone_cli import __version__
-from onebyone_cli.cli.apply import EXAMPLES, apply
+from onebyone_cli.cli import apply, fit, reduce
 
 app = typer.Typer(
     name="onebyone",
@@ -14,7 +14,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(epilog=EXAMPLES)(apply)
+app.command(epilog=apply.EXAMPLES)(apply.apply)
+app.command(epilog=fit.EXAMPLES)(fit.fit)
+app.command(epilog=reduce.EXAMPLES)(reduce.reduce)
 
 
 def _show_version(asked: bool) -> None:

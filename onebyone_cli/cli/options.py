@@ -165,3 +165,66 @@ Chunks = Annotated[
         show_default=False,
     ),
 ]
+Components = Annotated[
+    int | None,
+    typer.Option("-k", "--components", metavar="K", help="Components to keep.", show_default=False),
+]
+Variance = Annotated[
+    str,
+    typer.Option(
+        "--variance",
+        metavar="FRACTION",
+        help="Keep the fewest components that explain this part of the variance, as in 0.99.",
+        show_default=False,
+    ),
+]
+AllComponents = Annotated[
+    bool, typer.Option("--all", help="Keep as many components as channels.", show_default=False)
+]
+Method = Annotated[
+    Literal["pca", "svd"],
+    typer.Option(
+        "--method",
+        help="pca: principal components of the covariance; svd: the same without centring.",
+    ),
+]
+Standardize = Annotated[
+    bool,
+    typer.Option(
+        "--standardize",
+        help="Divide each channel by its standard deviation first (correlation PCA).",
+        show_default=False,
+    ),
+]
+Whiten = Annotated[
+    bool,
+    typer.Option(
+        "--whiten",
+        help="Divide each component by its standard deviation.",
+        show_default=False,
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="MODEL.npz",
+        help="Where the model goes: a weights file for apply.",
+        show_default=False,
+    ),
+]
+SaveModel = Annotated[
+    str,
+    typer.Option(
+        "--save", metavar="MODEL.npz", help="Save what was learned, too.", show_default=False
+    ),
+]
+EachStack = Annotated[
+    bool,
+    typer.Option(
+        "--each",
+        help="Every input is a stack of its own; one basis is learned from all of them.",
+        show_default=False,
+    ),
+]
