@@ -80,6 +80,22 @@ def apply(
             show_default=False,
         ),
     ],
+    inverse: Annotated[
+        bool,
+        typer.Option(
+            "--inverse",
+            help="Go back through learned weights: reconstruct the channels from components.",
+            show_default=False,
+        ),
+    ] = False,
+    denoise: Annotated[
+        bool,
+        typer.Option(
+            "--denoise",
+            help="Go through learned weights and back: what the components can tell of the stack.",
+            show_default=False,
+        ),
+    ] = False,
     argmax: Annotated[
         bool,
         typer.Option(
@@ -137,7 +153,10 @@ def apply(
     if json and output == "-" and not dry_run:
         raise UsageError("--json and -o - both want standard output; name a file for one")
     _check_names(inputs, [*weights, output])
-    layers = _layers(weights, kernel, bias, activation, allow_nonfinite=allow_nonfinite)
+    if inverse or denoise:
+        layers = _layers_back(weights, [*kernel, *bias, *activation], there=denoise, back=inverse)
+    else:
+        layers = _layers(weights, kernel, bias, activation, allow_nonfinite=allow_nonfinite)
     settings = _settings(memory, threads, compute, dtype, argmax, nodata, nan_to, scale)
     prepare = partial(
         _prepare,
@@ -340,6 +359,23 @@ def _closing_line(report: "ApplyReport", output: str) -> str:
     if report.replaced:
         line += f"; {count(report.replaced, 'value')} filled in for NaN"
     return line
+
+
+def _layers_back(
+    weights: Sequence[str], others: Sequence[str], *, there: bool, back: bool
+) -> "tuple[Layer, ...]":
+    """Make the way back through a model, after the way there for ``--denoise``."""
+    from onebyone_cli.conv1x1 import make_layers
+    from onebyone_cli.fit.model import inverse_map
+    from onebyone_cli.weights import load_weights
+
+    if there and back:
+        raise UsageError("give --inverse or --denoise, not both")
+    if len(weights) != 1 or others:
+        raise UsageError("--inverse and --denoise take one model with -w, and nothing beside it")
+    model = load_weights(weights[0])
+    way_back = inverse_map(model, model.meta.get("mean"), model.meta.get("scale"))
+    return make_layers([model, way_back] if there else [way_back], [])
 
 
 def _layers(
