@@ -19,7 +19,7 @@ from onebyone_cli.units import count, format_bytes
 if TYPE_CHECKING:
     # Typer evaluates the annotations of commands; those of helpers are quoted instead.
     from onebyone_cli.conv1x1 import Layer
-    from onebyone_cli.formats.base import Reader, Storage, StreamReader, StreamWriter, Writer
+    from onebyone_cli.formats.base import Storage, StreamWriter, Writer
     from onebyone_cli.pipeline import ApplyJob, ApplyReport, ApplySettings
     from onebyone_cli.spec import StackSpec
 
@@ -271,11 +271,7 @@ def _prepare(
     from onebyone_cli import formats
     from onebyone_cli.pipeline import ApplyJob
 
-    share = settings.memory // 2 // len(inputs)
-    opened: list[Reader | StreamReader] = []
-    for text in inputs:
-        opened.append(formats.open_input(text, layout=layout, memory=share))
-        stack.callback(opened[-1].close)
+    opened = formats.open_inputs(inputs, layout=layout, memory=settings.memory, stack=stack)
 
     def make_writer(spec: "StackSpec") -> "Writer | StreamWriter":
         return formats.make_writer(

@@ -63,11 +63,7 @@ def open_job(
     from onebyone_cli import formats
     from onebyone_cli.pipeline.learn import MomentsJob
 
-    share = settings.memory // 2 // len(inputs)
-    opened = []
-    for text in inputs:
-        opened.append(formats.open_input(text, layout=layout, memory=share))
-        stack.callback(opened[-1].close)
+    opened = formats.open_inputs(inputs, layout=layout, memory=settings.memory, stack=stack)
     return MomentsJob(opened, settings)
 
 

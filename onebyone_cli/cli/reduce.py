@@ -76,11 +76,7 @@ def reduce(
     moments = learning.take_moments([inputs], layout, learn, console, progress)
     model = choice.learn(moments, " ".join(inputs))
     with ExitStack() as stack:
-        opened = []
-        for text in inputs:
-            share = settings.memory // 2 // len(inputs)
-            opened.append(formats.open_input(text, layout=layout, memory=share))
-            stack.callback(opened[-1].close)
+        opened = formats.open_inputs(inputs, layout=layout, memory=settings.memory, stack=stack)
         job = ApplyJob(
             opened,
             make_layers([model.map], []),

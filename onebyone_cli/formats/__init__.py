@@ -26,8 +26,12 @@ from onebyone_cli.formats.base import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import ExitStack
 
     from onebyone_cli.spec import StackSpec
+
+#: Files that are open besides the inputs, with room to spare.
+_OTHER_FILES = 64
 
 #: In the order in which help lists them.
 NAMES = ("npy", "hdf5", "images")
@@ -107,6 +111,41 @@ def open_input(text: str, *, layout: str = "CHW", memory: int = 1 << 26) -> Read
     """
     path, inner = split_inner(text)
     return of_input(path).read(Source(path, inner, layout, memory))
+
+
+def open_inputs(
+    texts: Sequence[str], *, layout: str, memory: int, stack: ExitStack
+) -> list[Reader | StreamReader]:
+    """Open the inputs of a job, which `stack` closes.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        As in `open_input`.
+    layout : str
+        One of `spec.LAYOUTS`.
+    memory : int
+        The budget of the job. Caches and decoders of all inputs together may take half of it.
+    stack : ExitStack
+        Closes what was opened.
+    """
+    _allow_files(len(texts))
+    opened: list[Reader | StreamReader] = []
+    for text in texts:
+        opened.append(open_input(text, layout=layout, memory=memory // 2 // len(texts)))
+        stack.callback(opened[-1].close)
+    return opened
+
+
+def _allow_files(count: int) -> None:
+    """Raise the limit of open files as far as we may: a thousand channels are a thousand files."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def make_writer(
