@@ -906,6 +906,8 @@ def test_whatever_stops_a_job_leaves_the_old_output(
     path = save_npy(tmp_path / "in.npy", np.ones((4, 200, 200), np.float32))
     (tmp_path / "out.npy").write_bytes(b"old")
 
+    before = threading.active_count()
+
     def stop(step: str, done: int, total: int) -> None:
         raise error
 
@@ -913,7 +915,7 @@ def test_whatever_stops_a_job_leaves_the_old_output(
         run([path], layer([[1] * 4]), tmp_path / "out.npy", threads=threads, on_progress=stop)
     assert (tmp_path / "out.npy").read_bytes() == b"old"
     assert sorted(os.listdir(tmp_path)) == ["in.npy", "out.npy"]
-    assert threading.active_count() == 1
+    assert threading.active_count() <= before
 
 
 def test_progress_reaches_its_end_in_every_step(source: Path, tmp_path: Path):
