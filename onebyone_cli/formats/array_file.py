@@ -239,7 +239,7 @@ class ArrayReader(Reader):
         """Pixels whose rows do not follow each other: up to three rectangles."""
         spec = self.spec
         done = 0
-        for row, rows, column, columns in _rectangles(slab.start, slab.stop, spec.width):
+        for row, rows, column, columns in rectangles(slab.start, slab.stop, spec.width):
             part = out[:, done : done + rows * columns].reshape(spec.channels, rows, columns)
             axes = [
                 _Axis(spec.channels, 0, spec.channels, self._c),
@@ -387,7 +387,7 @@ def _identity(fd: int) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _rectangles(start: int, stop: int, width: int) -> Iterator[tuple[int, int, int, int]]:
+def rectangles(start: int, stop: int, width: int) -> Iterator[tuple[int, int, int, int]]:
     """Cut a range of pixels into (row, rows, column, columns): a part row, rows, a part row."""
     while start < stop:
         row, column = divmod(start, width)

@@ -268,7 +268,7 @@ def test_a_reader_closes_only_what_it_owns():
 def test_rectangles_are_the_pixels_in_order(height: int, width: int, data: st.DataObject):
     start = data.draw(st.integers(0, height * width - 1))
     stop = data.draw(st.integers(start + 1, height * width))
-    found = list(array_file._rectangles(start, stop, width))
+    found = list(array_file.rectangles(start, stop, width))
     assert len(found) <= 3
     pixels = [
         (row + r) * width + column + c

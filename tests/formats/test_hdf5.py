@@ -44,13 +44,14 @@ from onebyone_cli.errors import (
     ReadWriteError,
     UsageError,
 )
-from onebyone_cli.formats import hdf5, hdf5_header
+from onebyone_cli.formats import hdf5
 from onebyone_cli.formats.array_file import ArrayReader
 from onebyone_cli.formats.base import Source, Storage, Target
-from onebyone_cli.formats.hdf5_chunks import CellDecoder, fletcher32
-from onebyone_cli.formats.hdf5_file import load_h5py, printable
-from onebyone_cli.formats.hdf5_grid import Grid, drain_bytes, drain_pieces, plan_drain
-from onebyone_cli.formats.hdf5_read import ChunkReader, ChunkStream
+from onebyone_cli.formats.hdf5 import header as hdf5_header
+from onebyone_cli.formats.hdf5.chunks import CellDecoder, fletcher32
+from onebyone_cli.formats.hdf5.file import load_h5py, printable
+from onebyone_cli.formats.hdf5.grid import Grid, drain_bytes, drain_pieces, plan_drain
+from onebyone_cli.formats.hdf5.readers import ChunkReader, ChunkStream
 from onebyone_cli.spec import Slab, StackSpec
 
 h5py = load_h5py()
@@ -145,7 +146,7 @@ def test_streams_of_chunks_hold_the_same_numbers(
     chunks = data.draw(chunk_shapes(array.shape))
     with new_folder() as folder, pytest.MonkeyPatch.context() as patch:
         path = make(folder / "a.h5", array, chunks=chunks, **filters)
-        patch.setattr("onebyone_cli.formats.hdf5_read.plan_cache", lambda *_: None)
+        patch.setattr("onebyone_cli.formats.hdf5.readers.plan_cache", lambda *_: None)
         # Down to the least memory that any order does with.
         low, high = 1, 1 << 20
         while low < high:
@@ -319,8 +320,8 @@ def test_slabs_in_order_decode_each_cell_once(
     with new_folder() as folder, pytest.MonkeyPatch.context() as patch:
         path = make(folder / "a.h5", stack, chunks=chunks, compression="gzip")
         # Cells as small as chunks, and no more kept than is needed.
-        patch.setattr("onebyone_cli.formats.hdf5_grid.CELL_BYTES", 1)
-        patch.setattr("onebyone_cli.formats.hdf5_grid._USEFUL_CACHE", 1)
+        patch.setattr("onebyone_cli.formats.hdf5.grid.CELL_BYTES", 1)
+        patch.setattr("onebyone_cli.formats.hdf5.grid._USEFUL_CACHE", 1)
         patch.setattr("os.cpu_count", lambda: 1)
         memory = least_for_random_access(path)
         loads = counted_loads(patch)
@@ -553,7 +554,7 @@ def test_searches_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         file.create_group("/".join("g" * 70))
     with pytest.raises(DataError, match="too many groups to search"):
         hdf5.read(Source(str(path)))
-    monkeypatch.setattr("onebyone_cli.formats.hdf5_find._MAX_OBJECTS", 20)
+    monkeypatch.setattr("onebyone_cli.formats.hdf5.find._MAX_OBJECTS", 20)
     with h5py.File(path, "w") as file:
         for index in range(30):
             file.create_group(f"g{index}")
@@ -875,7 +876,7 @@ def test_plugins_are_switched_off_and_help_stays_quick() -> None:
         "import sys, os\n"
         "from onebyone_cli.formats import hdf5\n"
         "assert not {'h5py', 'numpy'} & set(sys.modules)\n"
-        "from onebyone_cli.formats.hdf5_file import load_h5py\n"
+        "from onebyone_cli.formats.hdf5.file import load_h5py\n"
         "load_h5py()\n"
         "print(os.environ.get('HDF5_PLUGIN_PRELOAD'))\n"
     )

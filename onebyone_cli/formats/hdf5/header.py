@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.errors import DataError, DependencyMissingError, PolicyError
 from onebyone_cli.formats.array_file import ArrayLayout, array_layout
-from onebyone_cli.formats.hdf5_file import load_h5py, printable
+from onebyone_cli.formats.hdf5.file import load_h5py, printable
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.base import Source

@@ -2,18 +2,18 @@
 
 The parts, each in a file beside this one:
 
-====================  ============================================================================
-`hdf5_file`           open a file so that it can do no harm; HDF5's errors as one line
-`hdf5_find`           the dataset that is meant; links are looked at before they are followed
-`hdf5_header`         what the dataset says about itself, and all that is refused because of it
-`hdf5_attributes`     the named values that travel with a dataset
-`hdf5_grid`           chunks in plain integers: caches, and orders in which to read them
-`hdf5_chunks`         decode chunks, in several threads where the filters allow
-`hdf5_cells`          decoded cells, shared by threads
-`hdf5_read`           the readers of chunked datasets
-`hdf5_output`         a file under a temporary name, written without HDF5 seeing an error
-`hdf5_write`          the writers
-====================  ============================================================================
+============  ==============================================================================
+`file`        open a file so that it can do no harm; HDF5's errors as one line
+`find`        the dataset that is meant; links are looked at before they are followed
+`header`      what the dataset says about itself, and all that is refused because of it
+`attributes`  the named values that travel with a dataset
+`grid`        chunks in plain integers: caches, and orders in which to read them
+`chunks`      decode chunks, in several threads where the filters allow
+`cells`       decoded cells, shared by threads
+`readers`     the readers of chunked datasets
+`output`      a file under a temporary name, written without HDF5 seeing an error
+`writers`     the writers
+============  ==============================================================================
 
 A contiguous dataset is numbers at a fixed offset, so HDF5 is asked only where they are; they are
 read with `array_file.ArrayReader` and written with `array_file.ArrayWriter`, exactly as those of a
@@ -32,9 +32,9 @@ from onebyone_cli.formats.base import Format
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.base import Reader, Source, StreamReader, Target, Writer
-    from onebyone_cli.formats.hdf5_file import InputFile
-    from onebyone_cli.formats.hdf5_header import Header
-    from onebyone_cli.formats.hdf5_write import ChunkedWriter
+    from onebyone_cli.formats.hdf5.file import InputFile
+    from onebyone_cli.formats.hdf5.header import Header
+    from onebyone_cli.formats.hdf5.writers import ChunkedWriter
 
 
 def read(source: Source) -> Reader | StreamReader:
@@ -53,10 +53,10 @@ def read(source: Source) -> Reader | StreamReader:
     """
     if source.path == "-":
         raise UsageError("HDF5 can't be read from standard input; name a file")
-    from onebyone_cli.formats.hdf5_attributes import Attributes, count_attributes
-    from onebyone_cli.formats.hdf5_file import InputFile, told_shortly
-    from onebyone_cli.formats.hdf5_find import find_dataset
-    from onebyone_cli.formats.hdf5_header import read_header
+    from onebyone_cli.formats.hdf5.attributes import Attributes, count_attributes
+    from onebyone_cli.formats.hdf5.file import InputFile, told_shortly
+    from onebyone_cli.formats.hdf5.find import find_dataset
+    from onebyone_cli.formats.hdf5.header import read_header
 
     file = InputFile(source.path)
     try:
@@ -77,9 +77,9 @@ def read(source: Source) -> Reader | StreamReader:
 
 def _attributes(source: Source, inner: str, identity: tuple[int, int]) -> dict[str, Any]:
     """Open the file once more and read the attributes of the dataset."""
-    from onebyone_cli.formats.hdf5_attributes import read_attributes
-    from onebyone_cli.formats.hdf5_file import InputFile, told_shortly
-    from onebyone_cli.formats.hdf5_find import find_dataset
+    from onebyone_cli.formats.hdf5.attributes import read_attributes
+    from onebyone_cli.formats.hdf5.file import InputFile, told_shortly
+    from onebyone_cli.formats.hdf5.find import find_dataset
 
     file = InputFile(source.path)
     try:
@@ -94,7 +94,7 @@ def _reader(
     file: InputFile, dataset: object, header: Header, source: Source
 ) -> Reader | StreamReader:
     if header.offset is None:
-        from onebyone_cli.formats.hdf5_read import chunk_reader
+        from onebyone_cli.formats.hdf5.readers import chunk_reader
 
         return chunk_reader(file, dataset, header, source)
     from onebyone_cli.formats.array_file import ArrayReader
@@ -118,7 +118,7 @@ def write(target: Target) -> Writer | ChunkedWriter:
             "HDF5 is written in no fixed order, which a pipe or device can't take; "
             "name a file, or use --format npy"
         )
-    from onebyone_cli.formats.hdf5_write import ChunkedWriter, ContiguousWriter
+    from onebyone_cli.formats.hdf5.writers import ChunkedWriter, ContiguousWriter
 
     return ContiguousWriter(target) if target.storage.is_plain else ChunkedWriter(target)
 

@@ -16,8 +16,8 @@ from onebyone_cli import atomic
 from onebyone_cli.errors import UsageError
 from onebyone_cli.formats.array_file import ArrayWriter
 from onebyone_cli.formats.base import Planes, StreamWriter, Target, Writer
-from onebyone_cli.formats.hdf5_file import load_h5py, printable
-from onebyone_cli.formats.hdf5_output import OutputFile
+from onebyone_cli.formats.hdf5.file import load_h5py, printable
+from onebyone_cli.formats.hdf5.output import OutputFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from onebyone_cli import atomic
 from onebyone_cli.errors import OneByOneError, ReadWriteError, read_write_error
-from onebyone_cli.formats.hdf5_attributes import write_attributes
-from onebyone_cli.formats.hdf5_file import load_h5py, short_reason
+from onebyone_cli.formats.hdf5.attributes import write_attributes
+from onebyone_cli.formats.hdf5.file import load_h5py, short_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable

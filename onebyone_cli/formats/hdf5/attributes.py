@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onebyone_cli.formats.hdf5_file import load_h5py
+from onebyone_cli.formats.hdf5.file import load_h5py
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from onebyone_cli.formats.hdf5_chunks import CellDecoder
-    from onebyone_cli.formats.hdf5_grid import CachePlan, Grid
+    from onebyone_cli.formats.hdf5.chunks import CellDecoder
+    from onebyone_cli.formats.hdf5.grid import CachePlan, Grid
 
 
 class Cells(Protocol):

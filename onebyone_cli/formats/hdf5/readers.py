@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.errors import UsageError
-from onebyone_cli.formats.array_file import ArrayLayout, _rectangles
+from onebyone_cli.formats.array_file import ArrayLayout, rectangles
 from onebyone_cli.formats.base import Reader, StreamReader
-from onebyone_cli.formats.hdf5_cells import CellCache, copy_box
-from onebyone_cli.formats.hdf5_chunks import CellDecoder
-from onebyone_cli.formats.hdf5_grid import (
+from onebyone_cli.formats.hdf5.cells import CellCache, copy_box
+from onebyone_cli.formats.hdf5.chunks import CellDecoder
+from onebyone_cli.formats.hdf5.grid import (
     CachePlan,
     DrainPlan,
     Grid,
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onebyone_cli.formats.base import Source
-    from onebyone_cli.formats.hdf5_file import InputFile
-    from onebyone_cli.formats.hdf5_header import Header
+    from onebyone_cli.formats.hdf5.file import InputFile
+    from onebyone_cli.formats.hdf5.header import Header
     from onebyone_cli.spec import Slab
 
 #: More threads than this are not expected to decode at the same time.
@@ -136,7 +136,7 @@ class ChunkReader(Reader):
             item = _unravel(slab.item + index, spec.batch)
             after = tuple(i + 1 for i in item)
             done = 0
-            for row, rows, column, columns in _rectangles(slab.start, slab.stop, spec.width):
+            for row, rows, column, columns in rectangles(slab.start, slab.stop, spec.width):
                 start = (*item, 0, row, column)
                 stop = (*after, spec.channels, row + rows, column + columns)
                 part = out[index, :, done : done + rows * columns]

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.errors import DataError, read_write_error
-from onebyone_cli.formats.hdf5_file import load_h5py, printable, short_reason, told_shortly
+from onebyone_cli.formats.hdf5.file import load_h5py, printable, short_reason, told_shortly
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from onebyone_cli.formats.hdf5_grid import Grid
-    from onebyone_cli.formats.hdf5_header import Filter, Header
+    from onebyone_cli.formats.hdf5.grid import Grid
+    from onebyone_cli.formats.hdf5.header import Filter, Header
 
 _GZIP, _SHUFFLE, _FLETCHER32 = 1, 2, 3
 

@@ -50,7 +50,7 @@ _H5PY_ERRORS = (
 #: NFS through some cluster file systems answers with this number where it has no locks.
 _ENOTSUPP = 524
 
-#: HDF5's own cache of chunks. Ours is in `hdf5_cells`, but HDF5 reads a chunk that does not fit its
+#: HDF5's own cache of chunks. Ours is in `cells`, but HDF5 reads a chunk that does not fit its
 #: cache number by number: tiny ones took 4 to 10 times as long without this.
 _CACHE_BYTES = 1 << 16
 
