@@ -1,0 +1,101 @@
+"""Memory does not grow with the input, and stays inside the budget."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from command import environment
+
+from onebyone_cli.npy_header import format_header
+
+MEBIBYTE = 1 << 20
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="there is no /proc to read the memory from"
+)
+
+
+def empty_stack(path: Path, side: int) -> Path:
+    """A stack of zeros that takes no room on the disk."""
+    header = format_header((16, side, side), "float32")
+    path.write_bytes(header)
+    os.truncate(path, len(header) + 16 * side * side * 4)
+    return path
+
+
+def compressed_stack(path: Path, side: int) -> Path:
+    with h5py.File(path, "w") as file:
+        chunks = (16, 8, side)
+        file.create_dataset("x", (16, side, side), "f4", chunks=chunks, compression="gzip")
+        file["x"][:, :, : side // 2] = 1
+    return path
+
+
+# What the system reports of a child is never below what its parent held, and pytest holds a lot:
+# the program itself reads its own high-water mark, on its way out.
+_REPORTING = """
+import os, sys
+leave = os._exit
+def report(status):
+    with open("/proc/self/status") as file:
+        print(next(line.split()[1] for line in file if line.startswith("VmHWM")), flush=True)
+    leave(status)
+os._exit = report
+from onebyone_cli.__main__ import main
+main()
+"""
+
+
+def peak(*arguments: str | Path, cwd: Path) -> int:
+    """Largest resident memory of a run, in bytes."""
+    done = subprocess.run(
+        [sys.executable, "-c", _REPORTING, *map(str, arguments)],
+        cwd=cwd,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+    )
+    return int(done.stdout) * 1024
+
+
+@pytest.mark.parametrize("command", ["apply", "fit"])
+def test_memory_does_not_grow_with_the_input(command: str, tmp_path: Path):
+    np.save(tmp_path / "w.npy", np.ones((1, 16)))
+    job = {
+        "apply": ["-w", "w.npy", "-o", "out.npy", "--nan-to", "0"],
+        "fit": ["--method", "svd", "-k", "1", "-o", "out.npz"],
+    }[command]
+    peaks = []
+    for side in (900, 2000):  # 52 MB and 256 MB
+        stack = empty_stack(tmp_path / "x.npy", side)
+        if command == "fit":
+            with open(stack, "r+b") as file:  # something has to vary
+                file.seek(-4, os.SEEK_END)
+                file.write(np.float32(1).tobytes())
+        budget = ["--memory", "8M", "--threads", "2", "-q", "-f"]
+        peaks.append(peak(command, stack, *job, *budget, cwd=tmp_path))
+    assert peaks[1] - peaks[0] < 4 * MEBIBYTE
+
+
+def test_memory_follows_the_budget(tmp_path: Path):
+    np.save(tmp_path / "w.npy", np.ones((1, 16)))
+    job = ["-w", "w.npy", "-o", "out.npy", "-q", "-f", "--threads", "2"]
+    small = empty_stack(tmp_path / "small.npy", 8)
+    base = peak("apply", small, *job, cwd=tmp_path)
+    stack = empty_stack(tmp_path / "x.npy", 1500)
+    for budget in (4, 16):
+        used = peak("apply", stack, *job, "--memory", f"{budget}M", cwd=tmp_path)
+        # The allocator keeps some of what it has given out; the threads have stacks.
+        assert used - base < (budget * 1.1 + 4) * MEBIBYTE
+
+
+def test_chunks_stay_inside_the_budget(tmp_path: Path):
+    np.save(tmp_path / "w.npy", np.ones((1, 16)))
+    job = ["-w", "w.npy", "-o", "out.npy", "-q", "-f", "--threads", "2", "--memory", "16M"]
+    base = peak("apply", compressed_stack(tmp_path / "s.h5", 16), *job, cwd=tmp_path)
+    used = peak("apply", compressed_stack(tmp_path / "x.h5", 1600), *job, cwd=tmp_path)
+    assert used - base < (16 * 1.1 + 8) * MEBIBYTE
