@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -138,8 +139,6 @@ def bound(channel_map: ChannelMap, stack: Array, dtype: str) -> Array:
 
 
 def save_h5(path: Path, array: Array, **options: Any) -> Path:
-    h5py = pytest.importorskip("h5py")
-    pytest.importorskip("onebyone_cli.formats.hdf5.readers")
     with h5py.File(path, "w") as file:
         file.create_dataset("stack", data=array, **options)
     return path
@@ -490,7 +489,6 @@ def test_items_of_a_batch_have_the_bytes_they_have_alone(folder: Path):
 @pytest.mark.parametrize("job", ["linear", "sigmoid", "uint8"])
 @pytest.mark.parametrize("storage", [Storage(), Storage("gzip", shuffle=True)])
 def test_the_same_bytes_in_h5(source: Path, folder: Path, job: str, storage: Storage):
-    pytest.importorskip("onebyone_cli.formats.hdf5.writers")
     layers, settings = JOBS[job](5)
     run([source], layers, folder / "out.npy", **settings)
     digests = set()

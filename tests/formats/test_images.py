@@ -338,7 +338,7 @@ def test_sizes_are_compared_before_anything_is_decoded(tmp_path, monkeypatch):
     with pytest.raises(ShapeMismatchError) as caught:
         FORMAT.read(Source("maps"))
     assert str(caught.value) == (
-        "maps/img0.png is 600×600 (height×width) and maps/img2.png is 599×600; "
+        "maps/img2.png: has 599×600 pixels (height×width) and maps/img0.png has 600×600; "
         "all channels must have the same height and width"
     )
 
@@ -405,7 +405,7 @@ def test_tiff_pages_are_channels(tmp_path):
 
 def test_tiff_pages_of_different_sizes_are_refused(tmp_path):
     (tmp_path / "a.tif").write_bytes(tiff(grey(), grey(3, 5)))
-    refused(ShapeMismatchError, tmp_path / "a.tif", "(page 0) is 3×4", "(page 1) is 3×5")
+    refused(ShapeMismatchError, tmp_path / "a.tif", "(page 1): has 3×5", "(page 0) has 3×4")
 
 
 def test_tiff_pages_without_end_are_refused(tmp_path, monkeypatch):
@@ -622,8 +622,8 @@ def test_colour_pfm_is_refused(tmp_path):
     ("name", "content", "word"),
     [
         ("a.png", b"%!PS-Adobe-3.0 EPSF-3.0\n", "PostScript"),
-        ("a.png", b"hello, world\n", "something else"),
-        ("a.png", b"", "something else"),
+        ("a.png", b"hello, world\n", "no image"),
+        ("a.png", b"", "no image"),
         ("a.png", saved(Image.new("L", (4, 3)), "JPEG"), "JPEG"),
         ("a.jpg", saved(Image.new("L", (4, 3)), "PNG"), "PNG"),
         ("a.tif", saved(Image.new("L", (4, 3)), "GIF"), "GIF"),
