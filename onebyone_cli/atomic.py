@@ -320,7 +320,10 @@ def wait_until_ready(fd: int, *, writing: bool = False) -> None:
     """Wait for a pipe that somebody has set not to wait by itself."""
     import select
 
-    select.select([] if writing else [fd], [fd] if writing else [], [])
+    # poll, since select fails for descriptors of 1024 and more.
+    waiting = select.poll()
+    waiting.register(fd, select.POLLOUT if writing else select.POLLIN)
+    waiting.poll()
 
 
 def temporary_beside(target: str) -> str:

@@ -203,8 +203,10 @@ class ApplyJob:
         convolution = self._convolution
         number = self.input.item_bytes
         staged = 0 if self._computes_in_place() else convolution.out_channels
-        # Masks and exponentials take passing copies of a tile.
-        passing = self.output.channels * (number + 3) + convolution.widest
+        # Masks and exponentials take passing copies of a tile, indices of invalid pixels 16 bytes.
+        passing = self.output.channels * (number + 3) + convolution.widest + 16
+        if self._settings.argmax:
+            passing += convolution.out_channels + 8
         sources = self._sources
         return make_plan(
             self.input,
