@@ -14,8 +14,6 @@ from onebyone_cli.errors import OutputRefusedError, ReadWriteError, read_write_e
 
 _under_way: set[str] = set()
 
-_STREAMS = {"/dev/stdin": "standard input", "/dev/stdout": "standard output"}
-
 #: Longest part of the target's name that a temporary repeats: file names end at 255 bytes.
 _NAME_BYTES = 180
 
@@ -24,106 +22,6 @@ def discard_all() -> None:
     """Remove every temporary that was neither published nor discarded."""
     for path in list(_under_way):
         _remove(path)
-
-
-def check_target(path: str, *, force: bool, inputs: tuple[str, ...] = ()) -> None:
-    """Refuse a target that can't or must not be written, before any work is done.
-
-    Parameters
-    ----------
-    path : str
-        The file or folder to be.
-    force : bool
-        Whether an existing one may be replaced.
-    inputs : tuple of str
-        Files that are being read. The target must be none of them, under any name.
-
-    Raises
-    ------
-    OutputRefusedError
-        Saying which of these it is.
-    """
-    check_not_input(path, inputs)
-    if is_special(path):
-        return
-    target = os.path.realpath(path)
-    parent = os.path.dirname(target)
-    check_folder(parent, path)
-    _check_name(target, path)
-    if os.path.isdir(target):
-        if not path.endswith("/"):
-            raise OutputRefusedError(
-                "is a folder; end the name with / for a folder of images, or name a file", path
-            )
-        if not os.listdir(target):
-            return
-    elif path.endswith("/") and os.path.lexists(target):
-        raise OutputRefusedError("is a file, and the name asks for a folder", path)
-    if os.path.lexists(target) and not force:
-        raise OutputRefusedError("exists already; use --force to replace it", path)
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputRefusedError(f"can't be created: no permission to write in {parent}", path)
-
-
-def check_folder(folder: str, path: str) -> None:
-    """Refuse a target whose folder is not there."""
-    if not os.path.exists(folder):
-        raise OutputRefusedError(
-            f"can't be created: the folder {folder} does not exist; make it first", path
-        )
-    if not os.path.isdir(folder):
-        raise OutputRefusedError(f"can't be created: {folder} is not a folder", path)
-
-
-def check_not_input(path: str, inputs: tuple[str, ...]) -> None:
-    """Refuse a target that is an input under any name, or lies in a folder that is one."""
-    target, folder = _file_identity(path), os.path.dirname(os.path.realpath(path))
-    parent = _file_identity(folder) if os.path.isdir(folder) else None
-    replaces_folder = os.path.isdir(path)
-    path = _STREAMS.get(path, path)
-    for name in inputs:
-        found = _file_identity(name)
-        if found is None:
-            continue
-        if found == target:
-            known = _STREAMS.get(name, name)
-            same = "is" if known == path else f"is the same file as {known}, which is"
-            raise OutputRefusedError(
-                f"{same} an input; an input is never written to: choose another name", path
-            )
-        if replaces_folder and _file_identity(os.path.dirname(os.path.realpath(name))) == target:
-            raise OutputRefusedError(f"is a folder with an input in it, {name}", path)
-        if found == parent:
-            raise OutputRefusedError(f"lies in the folder {name}, which is an input", path)
-
-
-def is_special(path: str) -> bool:
-    """Whether the target is a device, pipe or socket: written to as it is, never renamed over."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
-
-
-def check_space(path: str, needed: int) -> None:
-    """Raise `ReadWriteError` if the file system of `path` has fewer than `needed` bytes free.
-
-    A quota can be smaller than what is free; that shows when writing.
-    """
-    folder = os.path.dirname(os.path.realpath(path))
-    try:
-        status = os.statvfs(folder)
-    except OSError:
-        return
-    free = status.f_bavail * status.f_frsize
-    # File systems that are not on a disk, such as /proc, count no blocks at all.
-    if status.f_blocks and free < needed:
-        raise ReadWriteError(
-            f"the disk has {free} bytes free and the output takes {needed}; "
-            "free some space or write somewhere else",
-            path,
-        )
 
 
 class AtomicFile:
@@ -410,28 +308,6 @@ def sync_folder(path: str) -> None:
             raise
     finally:
         os.close(fd)
-
-
-def _check_name(target: str, path: str) -> None:
-    """Refuse a name that the system can't have, such as one of 300 letters."""
-    try:
-        os.lstat(target)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise OutputRefusedError(f"can't be created: {reason}", path) from error
-
-
-def _file_identity(path: str) -> tuple[int, int] | None:
-    """Device and inode: the same for all names of one file or folder; None for anything else."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _remove(path: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from onebyone_cli import atomic
+from onebyone_cli import targets
 from onebyone_cli.errors import ReadWriteError, read_write_error
 from onebyone_cli.formats.array_file import ArrayReader, ArrayWriter, plain_layout
 
@@ -41,7 +41,7 @@ class Spool:
         folder = tempfile.gettempdir()
         self.path = f"the spool in {folder} (set TMPDIR to choose another folder)"
         try:
-            atomic.check_space(os.path.join(folder, "spool"), size)
+            targets.check_space(os.path.join(folder, "spool"), size)
             self.fd, name = tempfile.mkstemp(prefix="onebyone-", dir=folder)
             os.unlink(name)
         except ReadWriteError as error:

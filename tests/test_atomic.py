@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import new_folder
 
-from onebyone_cli import atomic
-from onebyone_cli.atomic import AtomicFile, AtomicFolder, check_space, check_target, discard_all
+from onebyone_cli import atomic, targets
+from onebyone_cli.atomic import AtomicFile, AtomicFolder, discard_all
 from onebyone_cli.errors import OutputRefusedError, ReadWriteError
+from onebyone_cli.targets import check_space, check_target
 
 as_root = os.geteuid() == 0
 
@@ -639,11 +640,11 @@ def test_special_files_are_written_to_as_they_are(tmp_path: Path):
     server.bind(str(tmp_path / "socket"))
     server.close()
     for path in ("/dev/null", str(fifo), str(tmp_path / "socket")):
-        assert atomic.is_special(path)
+        assert targets.is_special(path)
         check_target(path, force=False, inputs=(path,))
     (tmp_path / "file").write_bytes(b"")
     for path in (tmp_path, tmp_path / "file", tmp_path / "nothing"):
-        assert not atomic.is_special(str(path))
+        assert not targets.is_special(str(path))
 
 
 # --------------------------------------------------------------------------- check_space

@@ -29,22 +29,23 @@ MAY_KNOW: dict[str, set[str]] = {
     "limits": set(),
     "npy_header": PLAIN,
     "atomic": PLAIN,
+    "targets": PLAIN,
     "tiling": PLAIN,
     "planning": PLAIN | {"tiling"},
     "workers": {"spec"},
-    "weights": PLAIN | {"npy_header", "atomic"},
+    "weights": PLAIN | {"npy_header", "atomic", "targets"},
     "fit": PLAIN | {"weights"},
     "casting": PLAIN,
     "conv1x1": PLAIN | {"weights"},
     "formats.base": PLAIN | {"formats.array_file"},
     "formats.array_file": PLAIN | {"formats.base"},
     # The registry finds formats by their names, so it imports none.
-    "formats": PLAIN | {"atomic", "formats.base"},
+    "formats": PLAIN | {"atomic", "targets", "formats.base"},
     "stack": PLAIN | {"formats.base"},
-    "spool": PLAIN | CONTRACTS | {"atomic"},
+    "spool": PLAIN | CONTRACTS | {"atomic", "targets"},
 }
 #: What each format may know, besides the modules of its own family.
-FORMATS_MAY_KNOW = PLAIN | CONTRACTS | {"atomic", "npy_header"}
+FORMATS_MAY_KNOW = PLAIN | CONTRACTS | {"atomic", "targets", "npy_header"}
 #: These know everything that lies before them.
 JOINING = ("pipeline", "cli", "__main__")
 

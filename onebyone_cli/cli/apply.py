@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onebyone_cli import atomic
+from onebyone_cli import targets
 from onebyone_cli.cli import options, values
 from onebyone_cli.cli.console import Console, print_out
 from onebyone_cli.cli.progress import Progress
@@ -242,7 +242,7 @@ def _make_folder(folder: str) -> bool:
         raise UsageError("--each writes a file for every input; name a folder with -o")
     if os.path.isdir(folder):
         return False
-    atomic.check_folder(os.path.dirname(os.path.realpath(folder)), folder)
+    targets.check_folder(os.path.dirname(os.path.realpath(folder)), folder)
     if os.path.lexists(folder):
         raise OutputRefusedError("is a file; --each needs a folder", folder)
     try:

@@ -1,6 +1,6 @@
 """``onebyone fit``: take moments in one pass, learn weights, save them."""
 
-from onebyone_cli import atomic
+from onebyone_cli import targets
 from onebyone_cli.cli import learning, options, values
 from onebyone_cli.cli.console import Console
 from onebyone_cli.errors import UsageError
@@ -56,7 +56,7 @@ def fit(
         threads=values.threads_of(threads),
         nodata=values.number_of("--nodata", nodata) if nodata else None,
     )
-    atomic.check_target(output, force=force, inputs=tuple(inputs))
+    targets.check_target(output, force=force, inputs=tuple(inputs))
     moments = learning.take_moments(stacks, layout, settings, console, progress)
     model = choice.learn(moments, " ".join(inputs))
     save_model(output, model.arrays, model.meta, force=force, fsync=fsync)

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 
-from onebyone_cli import atomic
+from onebyone_cli import targets
 from onebyone_cli.cli import learning, options, values
 from onebyone_cli.cli.console import Console
 from onebyone_cli.cli.progress import Progress
@@ -69,9 +69,9 @@ def reduce(
         scale=values.scale_of(scale),
     )
     if output != "-":
-        atomic.check_target(output, force=force, inputs=tuple(inputs))
+        targets.check_target(output, force=force, inputs=tuple(inputs))
     if save:
-        atomic.check_target(save, force=force, inputs=tuple(inputs))
+        targets.check_target(save, force=force, inputs=tuple(inputs))
     learn = LearnSettings(settings.memory, settings.threads, settings.nodata)
     moments = learning.take_moments([inputs], layout, learn, console, progress)
     model = choice.learn(moments, " ".join(inputs))

@@ -11,7 +11,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from onebyone_cli import atomic
+from onebyone_cli import targets
 from onebyone_cli.errors import DataError, UsageError, open_error
 from onebyone_cli.formats.base import (
     Format,
@@ -189,9 +189,9 @@ def make_writer(
     found, kind = of_output(path, format_name)
     read = (*(name for reader in inputs for name in reader.files), *also_read)
     if path == "-":
-        atomic.check_not_input("/dev/stdout", read)
+        targets.check_not_input("/dev/stdout", read)
     else:
-        atomic.check_target(path, force=force, inputs=read)
+        targets.check_target(path, force=force, inputs=read)
     carried = next((reader for reader in inputs if reader.attributes), None)
     return found.write(
         Target(

@@ -10,7 +10,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
-from onebyone_cli import atomic
+from onebyone_cli import atomic, targets
 from onebyone_cli.errors import (
     DataError,
     InputMissingError,
@@ -202,7 +202,7 @@ def write(target: Target) -> Writer | StreamWriter:
     """Make a writer for a ``.npy`` file, or for the stream on standard output for ``-``."""
     if not target.storage.is_plain:
         raise UsageError("compression and chunks are for .h5 outputs; .npy has neither")
-    if target.path == "-" or atomic.is_special(target.path):
+    if target.path == "-" or targets.is_special(target.path):
         return NpyStreamWriter(target)
     return NpyWriter(target)
 
@@ -215,7 +215,7 @@ class NpyWriter(Writer):
         self.spec = target.spec
         self._target = target
         self._header = format_header(target.spec.shape, target.spec.dtype)
-        atomic.check_space(target.path, len(self._header) + target.spec.data_bytes)
+        targets.check_space(target.path, len(self._header) + target.spec.data_bytes)
 
     def open(self) -> None:
         """Create the temporary and write the header."""

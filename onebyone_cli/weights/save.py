@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onebyone_cli import atomic
+from onebyone_cli import atomic, targets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,8 +68,8 @@ def save_model(
         If an array would need pickle, or `meta` holds NaN or infinity.
     """
     data = memoryview(model_bytes(arrays, meta))
-    atomic.check_target(path, force=force)
-    if atomic.is_special(path):
+    targets.check_target(path, force=force)
+    if targets.is_special(path):
         with open(path, "wb", buffering=0) as stream:
             atomic.write_all(stream.fileno(), data, path)
         return

@@ -26,7 +26,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from onebyone_cli import atomic
+from onebyone_cli import targets
 from onebyone_cli.errors import UsageError
 from onebyone_cli.formats.base import Format
 
@@ -113,7 +113,7 @@ def write(target: Target) -> Writer | ChunkedWriter:
         If the target is no file, or the name of the dataset, the chunks or the compression make
         no sense.
     """
-    if target.path == "-" or atomic.is_special(target.path):
+    if target.path == "-" or targets.is_special(target.path):
         raise UsageError(
             "HDF5 is written in no fixed order, which a pipe or device can't take; "
             "name a file, or use --format npy"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onebyone_cli import atomic
+from onebyone_cli import targets
 from onebyone_cli.errors import UsageError
 from onebyone_cli.formats.array_file import ArrayWriter
 from onebyone_cli.formats.base import Planes, StreamWriter, Target, Writer
@@ -55,7 +55,7 @@ class ContiguousWriter(Writer):
         self._target = target
         self._output: OutputFile | None = None
         _check_name(target)
-        atomic.check_space(target.path, target.spec.data_bytes)
+        targets.check_space(target.path, target.spec.data_bytes)
 
     def open(self) -> None:
         """Create the temporary: a whole HDF5 file, but for the numbers."""

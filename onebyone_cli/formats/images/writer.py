@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-from onebyone_cli import atomic
+from onebyone_cli import atomic, targets
 from onebyone_cli.errors import (
     OneByOneError,
     OutputRefusedError,
@@ -100,7 +100,7 @@ class ImagesWriter(StreamWriter):
         if kind.plain:
             images = spec.channels // self._together
             size = plain_bytes(spec, self._together) + _HEADER_BYTES
-            atomic.check_space(target.path.rstrip("/"), size * images)
+            targets.check_space(target.path.rstrip("/"), size * images)
 
     def open(self) -> None:
         """Create the temporary."""
@@ -262,7 +262,7 @@ def _first_stranger(found: dict[str, bool]) -> str:
 def _check_asked(target: Target) -> None:
     if not target.storage.is_plain:
         raise UsageError("compression and chunks are for .h5 outputs; images have their own")
-    if target.path == "-" or atomic.is_special(target.path):
+    if target.path == "-" or targets.is_special(target.path):
         raise UsageError("images are written to files and folders only; use .npy for a stream")
     if target.spec.batch:
         raise UsageError(
