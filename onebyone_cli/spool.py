@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from onebyone_cli import targets
 from onebyone_cli.errors import ReadWriteError, read_write_error
-from onebyone_cli.formats.array_file import ArrayReader, ArrayWriter, plain_layout
+from onebyone_cli.formats.array_file import ArrayReader, ArrayWriter
+from onebyone_cli.formats.array_layout import plain_layout
 
 if TYPE_CHECKING:
-    from onebyone_cli.formats.array_file import ArrayLayout
+    from onebyone_cli.formats.array_layout import ArrayLayout
     from onebyone_cli.spec import StackSpec
 
 

@@ -206,6 +206,7 @@ def _flush() -> None:
 def _leave(status: int) -> NoReturn:
     """Exit without taking the interpreter apart: everything is flushed, closed and published.
 
-    Unloading numpy and Typer took 5 to 10 ms of a run of 150 (see ``make bench``).
+    Unloading takes an eighth of the time of a program that only imports numpy and Typer (0.87 ×,
+    median of 25 pairs).
     """
     os._exit(status)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from onebyone_cli.formats.array_file import ArrayLayout
+    from onebyone_cli.formats.array_layout import ArrayLayout
     from onebyone_cli.spec import Slab, StackSpec
 
 

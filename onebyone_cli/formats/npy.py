@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from onebyone_cli.formats.array_file import ArrayLayout
+    from onebyone_cli.formats.array_layout import ArrayLayout
     from onebyone_cli.spec import Slab
 
 #: Piece in which streams are copied: that of a Linux pipe that was asked for its largest buffer.
@@ -82,7 +82,7 @@ def _read_fd(fd: int, source: Source, *, owns_fd: bool) -> Reader | StreamReader
 
 
 def _layout(header: NpyHeader, source: Source, path: str, start: int) -> ArrayLayout:
-    from onebyone_cli.formats.array_file import array_layout
+    from onebyone_cli.formats.array_layout import array_layout
 
     return array_layout(
         header.shape,

@@ -29,16 +29,8 @@ from strategies import (
 
 from onebyone_cli.errors import DataError, ReadWriteError
 from onebyone_cli.formats import array_file
-from onebyone_cli.formats.array_file import (
-    ArrayLayout,
-    ArrayReader,
-    ArrayWriter,
-    array_layout,
-    plain_layout,
-    plain_strides,
-    read_into,
-    write_from,
-)
+from onebyone_cli.formats.array_file import ArrayReader, ArrayWriter, read_into, write_from
+from onebyone_cli.formats.array_layout import ArrayLayout, array_layout, plain_layout, plain_strides
 from onebyone_cli.spec import ITEM_BYTES, LAYOUTS, Slab, StackSpec
 from onebyone_cli.tiling import iter_slabs
 

@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as npst
 from PIL import Image
 
 import onebyone_cli
-from onebyone_cli import atomic
+from onebyone_cli import targets
 from onebyone_cli.errors import (
     DataError,
     InputMissingError,
@@ -828,7 +828,7 @@ def test_batches_and_compression_and_vast_images_are_refused(tmp_path):
 
 def test_a_disk_without_room_is_noticed_beforehand(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(atomic, "check_space", lambda path, needed: asked.append((path, needed)))
+    monkeypatch.setattr(targets, "check_space", lambda path, needed: asked.append((path, needed)))
     FORMAT.write(Target(f"{tmp_path}/o/", StackSpec(5, 100, 10, "float32")))
     FORMAT.write(Target(f"{tmp_path}/o/", StackSpec(5, 100, 10, "uint8")))
     assert asked == [(f"{tmp_path}/o", 5 * (4000 + 1024))]

@@ -10,7 +10,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.errors import DataError, DependencyMissingError, PolicyError
-from onebyone_cli.formats.array_file import ArrayLayout, array_layout
+from onebyone_cli.formats.array_layout import ArrayLayout, array_layout
 from onebyone_cli.formats.hdf5.file import load_h5py, printable
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.errors import UsageError
-from onebyone_cli.formats.array_file import ArrayLayout, rectangles
+from onebyone_cli.formats.array_file import rectangles
+from onebyone_cli.formats.array_layout import ArrayLayout
 from onebyone_cli.formats.base import Reader, StreamReader
 from onebyone_cli.formats.hdf5.cells import CellCache, copy_box
 from onebyone_cli.formats.hdf5.chunks import CellDecoder

@@ -93,7 +93,7 @@ class ImagesReader(StreamReader):
     """
 
     def __init__(self, source: Source, images: Sequence[str]) -> None:
-        from onebyone_cli.formats.array_file import plain_layout
+        from onebyone_cli.formats.array_layout import plain_layout
 
         self.path = source.path
         folder = (source.path,) if source.path not in images else ()

@@ -1,0 +1,118 @@
+"""Where each number of a stack lies in a file, whatever the order of axes and bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from onebyone_cli.errors import DataError
+from onebyone_cli.spec import ITEM_BYTES, StackSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayLayout:
+    """Where each number of a stack lies in a file.
+
+    Attributes
+    ----------
+    spec : StackSpec
+        Shape and type.
+    strides : tuple of int
+        Bytes from one number to the next along each axis of ``spec.shape``.
+    offset : int
+        Bytes from the start of the file to the first number.
+    big_endian : bool
+        Byte order of the numbers.
+    """
+
+    spec: StackSpec
+    strides: tuple[int, ...]
+    offset: int = 0
+    big_endian: bool = False
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The numbers as stored."""
+        return np.dtype(self.spec.dtype).newbyteorder(">" if self.big_endian else "<")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the order is that of a C-order ``(*batch, C, H, W)`` array."""
+        return self.strides == plain_strides(self.spec)
+
+    @property
+    def end(self) -> int:
+        """Offset of the first byte after the numbers."""
+        return self.offset + self.spec.data_bytes
+
+
+def plain_strides(spec: StackSpec) -> tuple[int, ...]:
+    """Strides in bytes of a C-order ``(*batch, C, H, W)`` array."""
+    return _strides(spec.shape, spec.item_bytes, fortran_order=False)
+
+
+def array_layout(
+    shape: tuple[int, ...],
+    dtype: str,
+    path: str,
+    *,
+    layout: str = "CHW",
+    fortran_order: bool = False,
+    big_endian: bool = False,
+    offset: int = 0,
+) -> ArrayLayout:
+    """Understand a stored array as a stack.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        As stored: H×W is one channel, more axes are ``(*batch, ...)`` with the last three in the
+        order that `layout` says.
+    dtype : str
+        A key of `spec.ITEM_BYTES`.
+    path : str
+        Name for messages.
+    layout : str
+        One of `spec.LAYOUTS`.
+    fortran_order, big_endian : bool
+        Order of axes and bytes in the file.
+    offset : int
+        Bytes before the first number.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two axes, or one is of size 0.
+    """
+    shown = "×".join(map(str, shape))
+    if len(shape) < 2:
+        found = f"a line of {shown} numbers" if shape else "a single number"
+        raise DataError(f"holds {found}; expected H×W, C×H×W or N×C×H×W", path)
+    if 0 in shape:
+        raise DataError(f"has shape {shown}: an axis of size 0 holds no pixels", path)
+    strides = _strides(shape, ITEM_BYTES[dtype], fortran_order=fortran_order)
+    if len(shape) == 2:
+        # One channel has the same numbers in every layout.
+        shape, strides, layout = (1, *shape), (prod(shape) * ITEM_BYTES[dtype], *strides), "CHW"
+    batch = len(shape) - 3
+    order = [*range(batch), *(batch + layout.index(axis) for axis in "CHW")]
+    channels, height, width = (shape[axis] for axis in order[batch:])
+    spec = StackSpec(channels, height, width, dtype, shape[:batch])
+    return ArrayLayout(spec, tuple(strides[axis] for axis in order), offset, big_endian)
+
+
+def _strides(shape: tuple[int, ...], item_bytes: int, *, fortran_order: bool) -> tuple[int, ...]:
+    strides = [0] * len(shape)
+    step = item_bytes
+    for axis in range(len(shape)) if fortran_order else reversed(range(len(shape))):
+        strides[axis] = step
+        step *= shape[axis]
+    return tuple(strides)
+
+
+def plain_layout(spec: StackSpec, offset: int = 0) -> ArrayLayout:
+    """Layout of a C-order, little-endian CHW array."""
+    return ArrayLayout(spec, plain_strides(spec), offset)
