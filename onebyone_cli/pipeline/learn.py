@@ -173,12 +173,20 @@ class _Worker:
                     self._whole.add(number, self._moments(tile))
 
     def _moments(self, tile: NDArray[Any]) -> Moments:
+        if self._marks is None:
+            # One number that is not finite makes the mean so: only then is it worth searching.
+            moments = self._moments_of_all(tile)
+            if np.isfinite(moments.mean).all():
+                return moments
         invalid = ~np.isfinite(tile).all(axis=0)
         if self._marks is not None:
             invalid |= (tile == self._marks).any(axis=0)
         left_out = int(np.count_nonzero(invalid))
         if left_out:
             return moments_of(tile[:, ~invalid].astype(np.float64), invalid=left_out)
+        return self._moments_of_all(tile)
+
+    def _moments_of_all(self, tile: NDArray[Any]) -> Moments:
         block = self._block[:, : tile.shape[1]]
         np.copyto(block, tile)
         return moments_of(block)
