@@ -56,7 +56,7 @@ def fit(
         threads=values.threads_of(threads),
         nodata=values.number_of("--nodata", nodata) if nodata else None,
     )
-    targets.check_target(output, force=force, inputs=tuple(inputs))
+    targets.check_target(output, force=force, inputs=learning.files_of(inputs))
     moments = learning.take_moments(stacks, layout, settings, console, progress)
     model = choice.learn(moments, " ".join(inputs))
     save_model(output, model.arrays, model.meta, force=force, fsync=fsync)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from onebyone_cli.fit.model import Model
     from onebyone_cli.fit.moments import Moments
     from onebyone_cli.pipeline.learn import LearnSettings, MomentsJob
+    from onebyone_cli.weights import ChannelMap
 
 #: Components listed for people; all are in the JSON document and in the model.
 _MOST_ROWS = 20
@@ -40,6 +41,22 @@ class Choice:
             options |= {"standardize": self.standardize, "whiten": self.whiten}
         return fit.load(self.method)(moments, **options, source=source, version=__version__)
 
+    def stand_in(self, channels: int) -> "ChannelMap":
+        """Make weights of the shape that will be learned, as far as that is known beforehand."""
+        import numpy as np
+
+        from onebyone_cli.weights import ChannelMap
+
+        k = self.k or (1 if self.variance else channels)
+        return ChannelMap(np.zeros((k, channels)), np.zeros(k), f"--method {self.method}")
+
+
+def files_of(inputs: Sequence[str]) -> tuple[str, ...]:
+    """Name the files of the inputs, without datasets: none of them may be written to."""
+    from onebyone_cli import formats
+
+    return tuple(formats.split_inner(text)[0] for text in inputs)
+
 
 def choice_of(
     method: str, k: int | None, variance: str, all_components: bool, standardize: bool, whiten: bool
@@ -52,6 +69,10 @@ def choice_of(
         raise UsageError(f"give -k K, --variance FRACTION or --all; found {found}")
     if method != "pca" and (standardize or whiten):
         raise UsageError(f"--standardize and --whiten are for --method pca, not for {method}")
+    if k is not None:
+        from onebyone_cli.fit.model import check_components
+
+        check_components(k)
     fraction = values.number_of("--variance", variance) if variance else None
     return Choice(method, k, fraction, standardize, whiten)
 

@@ -1,12 +1,16 @@
 """``onebyone reduce``: fit, then apply what was learned to the same stack."""
 
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from onebyone_cli import targets
 from onebyone_cli.cli import learning, options, values
 from onebyone_cli.cli.console import Console
 from onebyone_cli.cli.progress import Progress
 from onebyone_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from onebyone_cli.fit.model import Model
 
 EXAMPLES = """\b
 Examples:
@@ -55,6 +59,8 @@ def reduce(
 
     console = Console(quiet=quiet, verbose=verbose, json=json)
     choice = learning.choice_of(method, components, variance, all_components, standardize, whiten)
+    if json and output == "-":
+        raise UsageError("--json and -o - both want standard output; name a file for one")
     if "-" in inputs:
         raise UsageError("reduce reads its input twice, which standard input does not allow")
     if save and not save.endswith(".npz"):
@@ -68,23 +74,28 @@ def reduce(
         nan_to=values.number_of("--nan-to", nan_to) if nan_to else None,
         scale=values.scale_of(scale),
     )
-    if output != "-":
-        targets.check_target(output, force=force, inputs=tuple(inputs))
     if save:
-        targets.check_target(save, force=force, inputs=tuple(inputs))
-    learn = LearnSettings(settings.memory, settings.threads, settings.nodata)
-    moments = learning.take_moments([inputs], layout, learn, console, progress)
-    model = choice.learn(moments, " ".join(inputs))
-    with ExitStack() as stack:
+        targets.check_target(save, force=force, inputs=learning.files_of(inputs))
+
+    def prepare(stack: ExitStack, learned: "Model | None") -> ApplyJob:
         opened = formats.open_inputs(inputs, layout=layout, memory=settings.memory, stack=stack)
-        job = ApplyJob(
+        channels = sum(reader.spec.channels for reader in opened)
+        return ApplyJob(
             opened,
-            make_layers([model.map], []),
+            make_layers([learned.map if learned else choice.stand_in(channels)], []),
             lambda spec: formats.make_writer(
                 output, spec, inputs=opened, format_name=format_name, force=force, fsync=fsync
             ),
             settings,
         )
+
+    with ExitStack() as stack:  # what can be refused is refused before the long reading
+        prepare(stack, None)
+    learn = LearnSettings(settings.memory, settings.threads, settings.nodata)
+    moments = learning.take_moments([inputs], layout, learn, console, progress)
+    model = choice.learn(moments, " ".join(inputs))
+    with ExitStack() as stack:
+        job = prepare(stack, model)
         with Progress(console, progress) as on_progress:
             report = job.run(on_progress)
     if save:
