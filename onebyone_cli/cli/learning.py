@@ -43,12 +43,10 @@ class Choice:
 
     def stand_in(self, channels: int) -> "ChannelMap":
         """Make weights of the shape that will be learned, as far as that is known beforehand."""
-        import numpy as np
-
-        from onebyone_cli.weights import ChannelMap
+        from onebyone_cli.weights.channel_map import zero_map
 
         k = self.k or (1 if self.variance else channels)
-        return ChannelMap(np.zeros((k, channels)), np.zeros(k), f"--method {self.method}")
+        return zero_map(k, channels, f"--method {self.method}")
 
 
 def files_of(inputs: Sequence[str]) -> tuple[str, ...]:

@@ -132,6 +132,11 @@ class ChannelMap:
         return replace(self, bias=bias)
 
 
+def zero_map(out_channels: int, in_channels: int, source: str) -> ChannelMap:
+    """Make a map of zeros, (K, C): a stand-in for weights whose shape alone is known."""
+    return ChannelMap(np.zeros((out_channels, in_channels)), np.zeros(out_channels), source)
+
+
 def _frozen(array: NDArray[np.float64]) -> NDArray[np.float64]:
     # Always a copy: nobody else can hold a writable view of what a running job multiplies by.
     frozen = np.array(array, dtype=np.float64, order="C")
