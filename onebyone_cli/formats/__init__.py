@@ -61,13 +61,14 @@ def split_inner(text: str) -> tuple[str, str]:
     path, inner : str
         `inner` is empty where no dataset is named.
     """
-    path, colon, inner = text.rpartition(":")
-    while colon and not os.path.lexists(text):
-        if _suffix(path) in load("hdf5").suffixes:
-            return path, inner
-        path, colon, rest = path.rpartition(":")
-        inner = f"{rest}:{inner}"
-    return text, ""
+    if ":" not in text or os.path.lexists(text):
+        return text, ""
+    suffixes = load("hdf5").suffixes
+    colons = [at for at, letter in enumerate(text) if letter == ":"]
+    parts = [(text[:at], text[at + 1 :]) for at in colons if _suffix(text[:at]) in suffixes]
+    # Of several readings, the one of a file that is there, else the shortest name.
+    there = [part for part in parts if os.path.lexists(part[0])]
+    return (there or parts or [(text, "")])[0]
 
 
 def of_input(path: str) -> Format:
