@@ -238,6 +238,20 @@ def argmax(y: NDArray[Any], out: NDArray[Any]) -> None:
     out[:, 0][missing] = np.nan
 
 
+def rms(y: NDArray[Any], out: NDArray[Any]) -> None:
+    """Root mean square of the output channels of each pixel.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n, K, T)
+        Output channels; overwritten.
+    out : ndarray of shape (n, 1, T)
+        Of the same type; NaN where any channel is NaN.
+    """
+    np.multiply(y, y, out=y)
+    out[:, 0] = np.sqrt(y.mean(axis=1))
+
+
 def argmax_dtype(channels: int) -> str:
     """Smallest unsigned type that holds every index of `channels` channels."""
     return "uint8" if channels <= 1 << 8 else "uint16" if channels <= 1 << 16 else "uint32"

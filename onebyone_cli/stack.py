@@ -58,6 +58,23 @@ def stacked_spec(inputs: Sequence[Reader | StreamReader], dtype: str) -> StackSp
     return StackSpec(channels, spec.height, spec.width, dtype, spec.batch)
 
 
+def channel_names(inputs: Sequence[Reader | StreamReader]) -> tuple[str, ...]:
+    """Name the channels of the inputs, as far as files name them.
+
+    Returns
+    -------
+    tuple of str
+        One for each channel, or nothing if no input has names for its own.
+    """
+    if not any(reader.channel_names for reader in inputs):
+        return ()
+    names: list[str] = []
+    for reader in inputs:
+        channels = range(reader.spec.channels)
+        names += reader.channel_names or [f"{reader.path}[{channel}]" for channel in channels]
+    return tuple(names)
+
+
 class Stack(Reader):
     """Several readers as one.
 

@@ -6,7 +6,7 @@ item, and everything else (slabs, threads, shards) is made of whole tiles. T dep
 and the weights alone, never on memory or threads: that is what makes the bytes the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from onebyone_cli.spec import Slab, StackSpec
 
@@ -20,6 +20,10 @@ _NARROWEST = 256
 #: Bytes of the widest layer's tile above which T is halved, so that a stack of thousands of
 #: channels still fits a small memory budget.
 _TILE_BYTES = 4 << 20
+
+#: Pixels of a run. A page of 4096 bytes has to be read for one pixel anyway; more neighbours than
+#: this tell little that is new.
+_RUN = 64
 
 
 def tile_pixels(plane_pixels: int, widest: int, item_bytes: int) -> int:
@@ -61,3 +65,28 @@ def iter_slabs(spec: StackSpec, slab_items: int, slab_pixels: int) -> Iterator[S
         items = min(slab_items, spec.items - item)
         for start in range(0, spec.pixels, slab_pixels):
             yield Slab(item, items, start, min(start + slab_pixels, spec.pixels))
+
+
+def iter_tiles(slabs: Iterable[Slab], tile: int) -> Iterator[tuple[int, int]]:
+    """Name the tiles of slabs, in order: item of the batch, and first pixel."""
+    for slab in slabs:
+        for item in range(slab.item, slab.item + slab.items):
+            for start in range(slab.start, slab.stop, tile):
+                yield item, start
+
+
+def run_pixels(spec: StackSpec) -> int:
+    """Pixels of a run, which is the unit of a sample: neighbours that are read together."""
+    return min(_RUN, spec.pixels)
+
+
+def count_runs(spec: StackSpec) -> int:
+    """How many runs a stack has; the last of each plane may be shorter."""
+    return spec.items * -(-spec.pixels // _RUN)
+
+
+def iter_runs(spec: StackSpec, numbers: Iterable[int]) -> Iterator[Slab]:
+    """Cut chosen runs out of a stack, each a slab of its own."""
+    for number in numbers:
+        item, run = divmod(number, -(-spec.pixels // _RUN))
+        yield Slab(item, 1, run * _RUN, min((run + 1) * _RUN, spec.pixels))

@@ -337,7 +337,7 @@ JOBS: dict[str, Callable[[int], tuple[Sequence[Layer], dict[str, Any]]]] = {
     "one output": lambda c: (make_layers([weights(3, 1, c)], []), {}),
     "sigmoid": lambda c: (make_layers([weights(4, 3, c, bias=True)], ["sigmoid"]), {}),
     "softmax": lambda c: (make_layers([weights(5, 4, c)], ["softmax"]), {}),
-    "argmax": lambda c: (make_layers([weights(6, 4, c)], []), {"argmax": True}),
+    "argmax": lambda c: (make_layers([weights(6, 4, c)], []), {"collapse": "argmax"}),
     "chain": lambda c: (
         make_layers([weights(7, 6, c, bias=True), weights(8, 5, 6), weights(9, 2, 5)], ["relu"]),
         {},
@@ -596,7 +596,7 @@ def test_nan_has_no_largest_channel(tmp_path: Path, k: int, dtype: str):
     path = save_npy(tmp_path / "in.npy", pierced(spec, hit, 2))
     layers = make_layers([weights(2, k, 3)], [])
     fill = {} if dtype == "float32" else {"nan_to": 99}
-    done = run([path], layers, tmp_path / "out.npy", argmax=True, dtype=dtype, **fill)
+    done = run([path], layers, tmp_path / "out.npy", collapse="argmax", dtype=dtype, **fill)
     y = result(tmp_path / "out.npy").reshape(-1)
     assert y.dtype == (dtype or "uint8")
     assert (y[~hit[0]] < k).all()

@@ -35,6 +35,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "workers": {"spec"},
     "weights": PLAIN | {"npy_header", "atomic", "targets"},
     "fit": PLAIN | {"weights"},
+    "moments_file": PLAIN | {"weights", "fit"},
     "casting": PLAIN,
     "conv1x1": PLAIN | {"weights"},
     "formats.array_layout": PLAIN,
@@ -53,7 +54,8 @@ JOINING = ("pipeline", "cli", "__main__")
 #: Beyond the standard library, wherever in the module the import stands.
 THIRD_PARTY = {
     "weights": {"numpy"},
-    "fit": {"numpy"},
+    "fit": {"numpy", "sklearn"},
+    "moments_file": {"numpy"},
     "casting": {"numpy"},
     "conv1x1": {"numpy"},
     "formats.base": {"numpy"},
@@ -61,7 +63,7 @@ THIRD_PARTY = {
     "formats.array_file": {"numpy"},
     "stack": {"numpy"},
     "pipeline": {"numpy"},
-    "cli": {"typer", "rich"},
+    "cli": {"typer", "rich", "matplotlib"},
 }
 #: One library for each format, with the extra that gives it more filters.
 LIBRARIES_OF_FORMATS = {
@@ -71,7 +73,7 @@ LIBRARIES_OF_FORMATS = {
 }
 
 #: What makes start-up slow. Help, version and completion get by without.
-HEAVY = {"numpy", "h5py", "PIL", "rich"}
+HEAVY = {"numpy", "h5py", "PIL", "rich", "matplotlib", "sklearn"}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from onebyone_cli import __version__
-from onebyone_cli.cli import apply, fit, reduce
+from onebyone_cli.cli import apply, fit, merge, reduce, stats
 
 app = typer.Typer(
     name="onebyone",
@@ -17,6 +17,8 @@ app = typer.Typer(
 app.command(epilog=apply.EXAMPLES)(apply.apply)
 app.command(epilog=fit.EXAMPLES)(fit.fit)
 app.command(epilog=reduce.EXAMPLES)(reduce.reduce)
+app.command(epilog=stats.EXAMPLES)(stats.stats)
+app.command(epilog=merge.EXAMPLES)(merge.merge)
 
 
 def _show_version(asked: bool) -> None:

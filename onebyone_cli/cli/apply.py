@@ -152,7 +152,7 @@ def apply(
     console = Console(quiet=quiet, verbose=verbose, json=json)
     if json and output == "-" and not dry_run:
         raise UsageError("--json and -o - both want standard output; name a file for one")
-    _check_names(inputs, [*weights, output])
+    values.check_names(inputs, [*weights, output])
     if inverse or denoise:
         layers = _layers_back(weights, [*kernel, *bias, *activation], there=denoise, back=inverse)
     else:
@@ -177,13 +177,6 @@ def apply(
         with ExitStack() as stack:
             report = finish(prepare(inputs, output, stack), output)
         console.document(report)
-
-
-def _check_names(inputs: Sequence[str], others: Sequence[str]) -> None:
-    if inputs.count("-") > 1:
-        raise UsageError("standard input is named twice, and it can be read only once")
-    if "" in (*inputs, *others):
-        raise UsageError("one of the file names is empty; is a variable of the shell not set?")
 
 
 def _apply_each(
@@ -370,7 +363,8 @@ def _layers_back(
     if len(weights) != 1 or others:
         raise UsageError("--inverse and --denoise take one model with -w, and nothing beside it")
     model = load_weights(weights[0])
-    way_back = inverse_map(model, model.meta.get("mean"), model.meta.get("scale"))
+    saved = model.meta
+    way_back = inverse_map(model, saved.get("mean"), saved.get("scale"), saved.get("inverse"))
     return make_layers([model, way_back] if there else [way_back], [])
 
 
@@ -427,7 +421,7 @@ def _settings(
         threads=values.threads_of(threads),
         compute=compute,
         dtype=values.dtype_of(dtype),
-        argmax=argmax,
+        collapse="argmax" if argmax else "",
         nodata=values.number_of("--nodata", nodata) if nodata else None,
         nan_to=values.number_of("--nan-to", nan_to) if nan_to else None,
         scale=values.scale_of(scale),

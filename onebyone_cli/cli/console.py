@@ -7,6 +7,7 @@ escaped: a data file can't write to the terminal.
 import errno
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from onebyone_cli.errors import read_write_error
@@ -60,6 +61,15 @@ class Console:
         if self.verbose:
             self.say(text)
 
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Show a table to people on standard error: drawn on a terminal, plain lines elsewhere."""
+        if self.quiet:
+            return
+        if self.is_terminal:
+            _draw_table(header, rows, sys.stderr)
+        else:
+            to_stderr("\n".join(table_lines(header, rows)))
+
     def document(self, content: dict[str, Any]) -> None:
         """Print the one JSON document, if JSON was asked for."""
         if not self.json:
@@ -68,6 +78,39 @@ class Console:
 
         # Surrogates stand for bytes that are no text; as escapes the document stays valid UTF-8.
         print_out(json.dumps(content, ensure_ascii=True))
+
+
+def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Set a table in plain lines: the columns to the right, but for texts in the first."""
+    cells = [[printable(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table that was asked for on standard output."""
+    if _is_terminal(sys.stdout) and os.environ.get("TERM", "dumb") not in ("dumb", ""):
+        _draw_table(header, rows, sys.stdout)
+    else:
+        print_out("\n".join(table_lines(header, rows)))
+
+
+def _draw_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | None
+) -> None:
+    from rich import box
+    from rich.console import Console as RichConsole
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in header:
+        table.add_column(printable(name), justify="right")
+    for row in rows:
+        table.add_row(*map(printable, row))
+    RichConsole(file=stream, markup=False, highlight=False).print(table)
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

@@ -1,30 +1,52 @@
-"""``onebyone fit``: take moments in one pass, learn weights, save them."""
+"""``onebyone fit``: gather what a learner needs in one pass, learn weights, save them."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from onebyone_cli import targets
-from onebyone_cli.cli import learning, options, values
+from onebyone_cli.cli import gathering, options, report, scree, values
+from onebyone_cli.cli.choice import Asked, Choice, choice_of
 from onebyone_cli.cli.console import Console
-from onebyone_cli.errors import UsageError
 from onebyone_cli.units import count
+
+if TYPE_CHECKING:
+    from onebyone_cli.cli.gathering import Known, Pass
+    from onebyone_cli.fit.model import Model
 
 EXAMPLES = """\b
 Examples:
   onebyone fit stack.npy -k 3 -o model.npz
   onebyone fit cube.h5:/radiance --variance 0.99 --nodata -9999 -o model.npz
+  onebyone fit cube.npy --method mnf --snr 10 -o model.npz
   onebyone fit scenes/*.npy --each -k 3 -o model.npz
+  onebyone fit part*.npz -k 3 -o model.npz
   onebyone apply stack.npy -w model.npz -o scores.npy
 """
 
 
 def fit(
-    inputs: options.Inputs,
+    inputs: options.InputsOrMoments,
     output: options.Model,
     components: options.Components = None,
     variance: options.Variance = "",
+    snr: options.SNR = "",
     all_components: options.AllComponents = False,
     method: options.Method = "pca",
     standardize: options.Standardize = False,
     whiten: options.Whiten = False,
+    noise: options.Noise = None,
+    noise_rows: options.NoiseRows = "",
+    noise_cols: options.NoiseColumns = "",
+    noise_from: options.NoiseFrom = "",
+    labels: options.Labels = "",
+    endmembers: options.Endmembers = "",
+    kind: options.Kind = None,
+    seed: options.Seed = None,
     each: options.EachStack = False,
+    mask: options.Mask = "",
+    sample: options.Sample = None,
+    plot: options.Plot = "",
     force: options.Force = False,
     layout: options.Layout = "CHW",
     nodata: options.NoData = "",
@@ -37,33 +59,89 @@ def fit(
     progress: options.ShowProgress = None,
     debug: options.Debug = False,
 ) -> None:
-    """Learn a 1×1 convolution from stacks: their principal components.
+    """Learn a 1×1 convolution from stacks, by PCA and its kin.
 
     One pass over the pixels, in float64. The model is an ordinary weights file for apply, with
     the centring folded into its bias. Pixels with NaN, an infinity or the nodata value in any
-    channel are left out.
+    channel are left out. Moments that stats has saved take the place of stacks.
     """
     from onebyone_cli.pipeline.learn import LearnSettings
-    from onebyone_cli.weights.save import save_model
 
     console = Console(quiet=quiet, verbose=verbose, json=json)
-    choice = learning.choice_of(method, components, variance, all_components, standardize, whiten)
-    if not output.endswith(".npz"):
-        raise UsageError(f"a model is a .npz file, and '{output}' is not called so")
-    stacks = [[text] for text in inputs] if each else [inputs]
+    asked = Asked(
+        method=method,
+        k=components,
+        variance=variance,
+        snr=snr,
+        all_components=all_components,
+        standardize=standardize,
+        whiten=whiten,
+        kind=kind or "",
+        seed=seed,
+        noise=noise or "",
+        noise_rows=noise_rows,
+        noise_cols=noise_cols,
+        noise_from=noise_from,
+        labels=labels,
+        endmembers=endmembers,
+    )
+    choice = choice_of(asked, sampling=sample is not None)
+    values.check_names(inputs, [output])
+    values.check_model_name(output)
     settings = LearnSettings(
         memory=values.memory_of(memory),
         threads=values.threads_of(threads),
         nodata=values.number_of("--nodata", nodata) if nodata else None,
+        wanted=choice.wanted(),
     )
-    targets.check_target(output, force=force, inputs=learning.files_of(inputs))
-    moments = learning.take_moments(stacks, layout, settings, console, progress)
-    model = choice.learn(moments, " ".join(inputs))
-    save_model(output, model.arrays, model.meta, force=force, fsync=fsync)
-    learning.tell(model, console)
-    console.say(
-        f"{output}: {model.map.in_channels} channels to {model.map.out_channels}, learned from "
-        f"{count(moments.count, 'pixel')}"
-        + (f"; {count(moments.invalid, 'invalid pixel')} left out" if moments.invalid else "")
-    )
-    console.document({"output": output, **learning.document(model, moments)})
+    way = gathering.Pass(settings, mask, labels, sample, seed or 0)
+    read = values.files_of([*inputs, mask, labels, noise_from, endmembers])
+    targets.check_target(output, force=force, inputs=read)
+    if plot:
+        scree.check_plot(plot, force=force, inputs=(*read, output))
+    known = _known(inputs, each, layout, choice, way, console, progress)
+    gathering.add_given(known, asked, layout, settings, console)
+    model = choice.learn(known.evidence, known.source)
+    gathering.save(model, known, output, force=force, fsync=fsync)
+    if plot:
+        scree.draw_scree(model, plot, force=force)
+    report.tell(model, console)
+    console.say(_closing_line(output, model))
+    console.document({"output": output, **report.document(model)})
+
+
+def _known(
+    inputs: Sequence[str],
+    each: bool,
+    layout: str,
+    choice: Choice,
+    way: "Pass",
+    console: Console,
+    progress: bool | None,
+) -> "Known":
+    """Gather from stacks, or join what was gathered."""
+    from onebyone_cli import formats
+
+    if gathering.are_moments(inputs):
+        way.refuse_for_moments()
+        known = gathering.join_saved(inputs, console)
+        choice.check_channels(known.evidence.channels, known.source)
+        choice.check_moments(known.evidence, known.source)
+        return known
+    with ExitStack() as stack:
+        opened = [
+            formats.open_inputs(names, layout=layout, memory=way.settings.memory, stack=stack)
+            for names in ([[name] for name in inputs] if each else [inputs])
+        ]
+        if choice.learner.reads_pixels:
+            return gathering.gather(opened, way, choice.check_channels, console, progress)
+        return gathering.headers_of(opened)
+
+
+def _closing_line(output: str, model: "Model") -> str:
+    line = f"{output}: {count(model.map.in_channels, 'channel')} to {model.map.out_channels}"
+    if model.meta["count"]:
+        line += f", learned from {count(model.meta['count'], 'pixel')}"
+    if model.meta["invalid"]:
+        line += f"; {count(model.meta['invalid'], 'pixel')} left out"
+    return line

@@ -13,6 +13,16 @@ Inputs = Annotated[
         show_default=False,
     ),
 ]
+InputsOrMoments = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        help="A .npy or .h5 file (file.h5:/dataset), an image, a folder of images, or - for a "
+        ".npy stream on standard input. Several are stacked along the channels (bands). Or "
+        "moments that stats has saved: several are joined.",
+        show_default=False,
+    ),
+]
 Output = Annotated[
     str,
     typer.Option(
@@ -178,21 +188,33 @@ Variance = Annotated[
         show_default=False,
     ),
 ]
+SNR = Annotated[
+    str,
+    typer.Option(
+        "--snr",
+        metavar="RATIO",
+        help="For mnf: keep the components whose signal-to-noise ratio is this or more.",
+        show_default=False,
+    ),
+]
 AllComponents = Annotated[
-    bool, typer.Option("--all", help="Keep as many components as channels.", show_default=False)
+    bool, typer.Option("--all", help="Keep all components there are.", show_default=False)
 ]
 Method = Annotated[
-    Literal["pca", "svd"],
+    Literal["pca", "svd", "mnf", "maf", "lda", "ica", "random", "unmix"],
     typer.Option(
         "--method",
-        help="pca: principal components of the covariance; svd: the same without centring.",
+        help="pca: principal components; svd: the same without centring; mnf: minimum noise "
+        "fraction; maf: autocorrelation factors; lda: what tells classes apart (--labels); ica: "
+        "independent components; random: a random projection; unmix: amounts of known spectra "
+        "(--endmembers).",
     ),
 ]
 Standardize = Annotated[
     bool,
     typer.Option(
         "--standardize",
-        help="Divide each channel by its standard deviation first (correlation PCA).",
+        help="For pca: divide each channel by its standard deviation first (correlation PCA).",
         show_default=False,
     ),
 ]
@@ -200,7 +222,129 @@ Whiten = Annotated[
     bool,
     typer.Option(
         "--whiten",
-        help="Divide each component by its standard deviation.",
+        help="For pca: divide each component by its standard deviation.",
+        show_default=False,
+    ),
+]
+Noise = Annotated[
+    Literal["right", "lower", "lowerright", "both"] | None,
+    typer.Option(
+        "--noise",
+        metavar="right|lower|lowerright|both",
+        help="For mnf and maf: the neighbours whose differences are taken for noise; both is right "
+        "and lower. Default: lowerright for mnf, both for maf.",
+        show_default=False,
+    ),
+]
+StatsNoise = Annotated[
+    Literal["right", "lower", "lowerright", "both"] | None,
+    typer.Option(
+        "--noise",
+        metavar="right|lower|lowerright|both",
+        help="Save the moments of the differences of these neighbours, too: what mnf and maf "
+        "learn from.",
+        show_default=False,
+    ),
+]
+NoiseRows = Annotated[
+    str,
+    typer.Option(
+        "--noise-rows",
+        metavar="FIRST:END",
+        help="Compare neighbours in these rows only, as in 0:100.",
+        show_default=False,
+    ),
+]
+NoiseColumns = Annotated[
+    str,
+    typer.Option(
+        "--noise-cols",
+        metavar="FIRST:END",
+        help="Compare neighbours in these columns only.",
+        show_default=False,
+    ),
+]
+NoiseFrom = Annotated[
+    str,
+    typer.Option(
+        "--noise-from",
+        metavar="FILE",
+        help="For mnf: a stack of noise alone, such as a dark frame, or its moments; its "
+        "covariance is that of the noise.",
+        show_default=False,
+    ),
+]
+Labels = Annotated[
+    str,
+    typer.Option(
+        "--labels",
+        metavar="FILE",
+        help="For lda: a map of integers, the class of each pixel; 0 is no class.",
+        show_default=False,
+    ),
+]
+Endmembers = Annotated[
+    str,
+    typer.Option(
+        "--endmembers",
+        metavar="FILE",
+        help="For unmix: a matrix with one row per channel and one column per endmember "
+        "(spillover matrix), in any format of weights.",
+        show_default=False,
+    ),
+]
+Kind = Annotated[
+    Literal["gaussian", "sparse"] | None,
+    typer.Option(
+        "--kind",
+        metavar="gaussian|sparse",
+        help="For random: how weights are drawn. Default: gaussian.",
+        show_default=False,
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        metavar="N",
+        help="Of whatever is drawn at random: the same seed gives the same result. Default: 0.",
+        show_default=False,
+    ),
+]
+Mask = Annotated[
+    str,
+    typer.Option(
+        "--mask",
+        metavar="FILE",
+        help="A map of one channel: pixels where it is 0 are left out.",
+        show_default=False,
+    ),
+]
+Sample = Annotated[
+    int | None,
+    typer.Option(
+        "--sample",
+        metavar="N",
+        help="Learn from about N pixels drawn at random, for a quick look: little else is read.",
+        show_default=False,
+    ),
+]
+Plot = Annotated[
+    str,
+    typer.Option(
+        "--plot",
+        metavar="FILE",
+        help="Draw the eigenvalues (scree plot) as .png or .svg; needs matplotlib.",
+        show_default=False,
+    ),
+]
+Residual = Annotated[
+    str,
+    typer.Option(
+        "--residual",
+        metavar="PATH",
+        help="Write what the components leave unexplained: for each pixel the root mean square, "
+        "over the channels, of its reconstruction error.",
         show_default=False,
     ),
 ]
@@ -220,11 +364,21 @@ SaveModel = Annotated[
         "--save", metavar="MODEL.npz", help="Save what was learned, too.", show_default=False
     ),
 ]
+Moments = Annotated[
+    str,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="PART.npz",
+        help="Save the moments, which fit and merge can join with others.",
+        show_default=False,
+    ),
+]
 EachStack = Annotated[
     bool,
     typer.Option(
         "--each",
-        help="Every input is a stack of its own; one basis is learned from all of them.",
+        help="Every input is a stack of its own; what is learned is of all of them together.",
         show_default=False,
     ),
 ]

@@ -1,5 +1,6 @@
 """Words of the command line turned into checked values; what commands share."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from onebyone_cli.errors import UsageError
@@ -8,6 +9,33 @@ from onebyone_cli.units import parse_bytes
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.base import Storage
+
+
+def check_names(inputs: Sequence[str], others: Sequence[str]) -> None:
+    """Refuse names of files that can't be meant.
+
+    Raises
+    ------
+    UsageError
+        If standard input is named twice, or a name is empty.
+    """
+    if inputs.count("-") > 1:
+        raise UsageError("standard input is named twice, and it can be read only once")
+    if "" in (*inputs, *others):
+        raise UsageError("one of the file names is empty; is a variable of the shell not set?")
+
+
+def check_model_name(path: str) -> None:
+    """Raise `UsageError` unless a file is called as a model or moments are."""
+    if not path.endswith(".npz"):
+        raise UsageError(f"a model is a .npz file, and '{path}' is not called so")
+
+
+def files_of(inputs: Sequence[str]) -> tuple[str, ...]:
+    """Name the files of inputs, without datasets: none of them may be written to."""
+    from onebyone_cli import formats
+
+    return tuple(formats.split_inner(text)[0] for text in inputs if text)
 
 
 def memory_of(text: str) -> int:
@@ -44,6 +72,16 @@ def number_of(option: str, text: str) -> float:
         return float(text)
     except ValueError as error:
         raise UsageError(f"{option} {text} is not a number; write it like 0 or -9999") from error
+
+
+def range_of(option: str, text: str) -> tuple[int, int] | None:
+    """Read FIRST:END, the end being the one after the last; None where nothing was given."""
+    if not text:
+        return None
+    parts = text.split(":")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise UsageError(f"{option} {text} is not a range; write FIRST:END, as in 0:100")
+    return int(parts[0]), int(parts[1])
 
 
 def scale_of(text: str) -> Literal["auto"] | tuple[float, float] | None:

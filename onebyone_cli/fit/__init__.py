@@ -1,27 +1,23 @@
 """The registry of learners: a name here, a file beside this one, and the rest follows.
 
-A learner is a function ``fit_<name>`` in ``fit/<name>.py`` from what was learned of the pixels
-(`moments.Moments`, or less) to a `model.Model`. It sees numbers, never files. This module imports
-neither numpy nor a learner before one is asked for, so that help stays quick.
+A learner is a function ``fit_<name>`` in ``fit/<name>.py`` from what is known of the pixels
+(`evidence.Evidence`) to a `model.Model`; its ``LEARNER`` says what it needs and which options it
+takes. It sees numbers, never files. This module imports neither numpy nor a learner before one is
+asked for, so that help stays quick.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from onebyone_cli.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from onebyone_cli.fit.model import Model
+from onebyone_cli.fit.learner import Learner
 
 #: In the order in which help lists them.
-NAMES = ("pca", "svd", "random", "unmix")
+NAMES = ("pca", "svd", "mnf", "maf", "lda", "ica", "random", "unmix")
 
 
-def load(name: str) -> Callable[..., Model]:
+def load(name: str) -> Learner:
     """Import one learner by its name in `NAMES`.
 
     Raises
@@ -31,7 +27,11 @@ def load(name: str) -> Callable[..., Model]:
     """
     if name not in NAMES:
         raise UsageError(f"--method {name} is unknown; choose from {', '.join(NAMES)}")
-    learner: Callable[..., Model] = getattr(
-        import_module(f"onebyone_cli.fit.{name}"), f"fit_{name}"
-    )
-    return learner
+    loaded = import_module(f"onebyone_cli.fit.{name}").LEARNER
+    assert isinstance(loaded, Learner)
+    return loaded
+
+
+def takers(option: str) -> list[str]:
+    """Name the learners that take an option."""
+    return [name for name in NAMES if option in load(name).options]

@@ -12,9 +12,11 @@ from onebyone_cli.units import count
 from onebyone_cli.weights.channel_map import ChannelMap
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from onebyone_cli.fit.moments import Moments
 
 #: Entries of a row this close to its largest are as large: what separates them is rounding, which
 #: differs between machines, and the sign of a component must not.
@@ -43,9 +45,14 @@ class Model:
         Eigenvalues of the components kept.
     explained_variance_ratio : ndarray of float64, shape (K,) or (0,)
         Their shares of the sum of all eigenvalues.
+    inverse_weight : ndarray of float64, shape (C, K), or None
+        The way back where it is not the one of `inverse_map`: what one unit of each component is
+        in the channels.
+    noise : ndarray of float64, shape (C, C), or None
+        Covariance of the noise, for methods that need one.
     meta : mapping
-        What a JSON document can hold: ``method``, ``options``, ``count``, ``invalid``,
-        ``warnings`` (a list of sentences) and ``version``.
+        What a JSON document can hold: ``method``, ``options``, ``count``, ``invalid`` and
+        ``warnings`` (a list of sentences).
     """
 
     map: ChannelMap
@@ -54,12 +61,14 @@ class Model:
     eigenvalues: NDArray[np.float64]
     explained_variance: NDArray[np.float64]
     explained_variance_ratio: NDArray[np.float64]
+    inverse_weight: NDArray[np.float64] | None
+    noise: NDArray[np.float64] | None
     meta: Mapping[str, Any]
 
     @property
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """Every array by the name under which it is saved."""
-        return {
+        arrays = {
             "weight": self.map.weight,
             "bias": self.map.bias,
             "mean": self.mean,
@@ -68,6 +77,11 @@ class Model:
             "explained_variance": self.explained_variance,
             "explained_variance_ratio": self.explained_variance_ratio,
         }
+        if self.inverse_weight is not None:
+            arrays["inverse"] = self.inverse_weight
+        if self.noise is not None:
+            arrays["noise"] = self.noise
+        return arrays
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -76,17 +90,52 @@ class Model:
 
     def inverse(self) -> ChannelMap:
         """Return the map back, from K channels to C; see `inverse_map`."""
-        return inverse_map(self.map, self.mean, self.scale)
+        return inverse_map(self.map, self.mean, self.scale, self.inverse_weight)
+
+    def residual(self) -> ChannelMap:
+        """Return the map from C channels to what is missing of each after there and back."""
+        there, back = self.map, self.inverse()
+        weight = np.eye(there.in_channels) - back.weight @ there.weight
+        return ChannelMap(weight, -(back.weight @ there.bias + back.bias), there.source)
+
+    def channel_errors(self, moments: Moments) -> NDArray[np.float64]:
+        """Return the root mean square reconstruction error of each channel, shape (C,).
+
+        No pixel is looked at: with R = 1 − A·W the mean square is the diagonal of R·Σ·Rᵀ, Σ
+        divided by the count here, and the squared mean of the error. Of Σ a factor is taken, so
+        that errors are right down to rounding of the channels themselves.
+
+        Parameters
+        ----------
+        moments : Moments
+            Of the pixels.
+        """
+        residual = self.residual()
+        values, vectors = np.linalg.eigh(moments.comoment / max(moments.count, 1))
+        factor = vectors * np.sqrt(np.maximum(values, 0.0))
+        spread = np.square(residual.weight @ factor).sum(axis=1)
+        shift = residual.weight @ moments.mean + residual.bias
+        rounding = 4 * np.finfo(np.float64).eps * np.abs(moments.mean)
+        shift[np.abs(shift) <= rounding * moments.channels] = 0.0
+        errors: NDArray[np.float64] = np.sqrt(spread + np.square(shift))
+        return errors
 
 
 def make_model(
     weight: NDArray[np.float64],
     *,
-    source: str,
-    meta: Mapping[str, Any],
+    method: str,
+    options: Mapping[str, Any],
+    source: str = "",
+    count: int = 0,
+    invalid: int = 0,
     mean: NDArray[np.float64] | None = None,
     scale: NDArray[np.float64] | None = None,
     eigenvalues: NDArray[np.float64] | None = None,
+    shares: bool = True,
+    inverse: NDArray[np.float64] | None = None,
+    noise: NDArray[np.float64] | None = None,
+    warnings: Sequence[str] = (),
 ) -> Model:
     """Put a model together; the bias and the shares follow from the rest.
 
@@ -94,29 +143,45 @@ def make_model(
     ----------
     weight : ndarray of float64, shape (K, C)
         One row per component.
+    method, options : str, mapping
+        Which learner, and what was asked of it.
     source : str
         What it was learned from, for messages.
-    meta : mapping
-        See `Model`.
+    count, invalid : int
+        Pixels that were counted in, and left out.
     mean, scale : ndarray of float64, shape (C,), optional
         Zeros and ones unless given.
     eigenvalues : ndarray of float64, shape (C,), optional
-        All of them, descending; those of the K components first.
+        All of them, those of the K components first.
+    shares : bool
+        Whether eigenvalues are parts of a whole, so that their shares in it mean something.
+    inverse, noise : ndarray of float64, optional
+        ``inverse_weight`` and ``noise`` of `Model`.
+    warnings : sequence of str
+        A sentence each.
     """
     channels = weight.shape[1]
-    centred = mean is not None
-    mean = np.zeros(channels) if mean is None else mean.copy()
+    bias = np.zeros(len(weight)) if mean is None else -(weight @ mean)
     values = np.zeros(0) if eigenvalues is None else eigenvalues
-    kept = values[: len(weight)]
+    kept = values[: len(weight)] if shares else np.zeros(0)
     total = float(values.sum())
+    meta = {
+        "method": method,
+        "options": dict(options),
+        "count": count,
+        "invalid": invalid,
+        "warnings": list(warnings),
+    }
     return Model(
-        ChannelMap(weight, -(weight @ mean) if centred else np.zeros(len(weight)), source, meta),
-        mean,
-        np.ones(channels) if scale is None else scale,
-        values,
-        kept.copy(),
-        kept / total if total > 0 else np.zeros(len(kept)),
-        meta,
+        map=ChannelMap(weight, bias, source, meta),
+        mean=np.zeros(channels) if mean is None else mean.copy(),
+        scale=np.ones(channels) if scale is None else scale,
+        eigenvalues=values,
+        explained_variance=kept.copy(),
+        explained_variance_ratio=kept / total if total > 0 else np.zeros(len(kept)),
+        inverse_weight=inverse,
+        noise=noise,
+        meta=meta,
     )
 
 
@@ -124,6 +189,7 @@ def inverse_map(
     forward: ChannelMap,
     mean: NDArray[np.float64] | None = None,
     scale: NDArray[np.float64] | None = None,
+    inverse: NDArray[np.float64] | None = None,
 ) -> ChannelMap:
     """Make the map that takes K output channels back to C input channels.
 
@@ -143,6 +209,8 @@ def inverse_map(
         Weight (K, C) and bias (K,).
     mean, scale : ndarray of float64, shape (C,), optional
         As in `Model`; zeros and ones unless given.
+    inverse : ndarray of float64, shape (C, K), optional
+        A, where the method that made the weights has one of its own.
 
     Returns
     -------
@@ -151,7 +219,17 @@ def inverse_map(
     """
     weight = forward.weight
     mean = np.zeros(forward.in_channels) if mean is None else mean
-    scale = np.ones(forward.in_channels) if scale is None else scale
+    back = _pseudo_inverse(weight, scale) if inverse is None else inverse
+    # Zero for learned weights; a bias from elsewhere is taken off before the way back.
+    rest = -forward.bias - weight @ mean
+    rest[np.abs(rest) <= _ORTHONORMAL * (np.abs(weight) @ np.abs(mean))] = 0.0
+    return ChannelMap(back, mean + back @ rest, forward.source, forward.meta)
+
+
+def _pseudo_inverse(
+    weight: NDArray[np.float64], scale: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    scale = np.ones(weight.shape[1]) if scale is None else scale
     rows = weight * scale
     norms = np.linalg.norm(rows, axis=1)
     norms[norms == 0] = 1.0  # a row of zeros tells nothing, and its inverse is zeros
@@ -159,11 +237,8 @@ def inverse_map(
     gram = rows @ rows.T
     orthonormal = np.abs(gram - np.eye(len(rows))).max() <= _ORTHONORMAL
     back = rows.T if orthonormal else np.linalg.pinv(rows)
-    inverse = back * scale[:, np.newaxis] / norms
-    # Zero for learned weights; a bias from elsewhere is taken off before the way back.
-    rest = -forward.bias - weight @ mean
-    rest[np.abs(rest) <= _ORTHONORMAL * (np.abs(weight) @ np.abs(mean))] = 0.0
-    return ChannelMap(inverse, mean + inverse @ rest, forward.source, forward.meta)
+    whole: NDArray[np.float64] = back * scale[:, np.newaxis] / norms
+    return whole
 
 
 def choose_components(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onebyone_cli.errors import DataError
+from onebyone_cli.fit.learner import Learner
 from onebyone_cli.fit.model import (
     Model,
     all_finite,
@@ -39,7 +40,6 @@ def fit_pca(
     standardize: bool = False,
     whiten: bool = False,
     source: str = "",
-    version: str = "",
 ) -> Model:
     """Learn principal components.
 
@@ -61,8 +61,6 @@ def fit_pca(
         Divide each component by its standard deviation, so that the scores have variance 1.
     source : str
         What the moments are of, for messages.
-    version : str
-        Version of this program, for the model's `meta`.
 
     Returns
     -------
@@ -79,7 +77,7 @@ def fit_pca(
         float64 to square, `k` is more than C, or whitening is asked for more components than vary.
     """
     _check_pixels(moments, source)
-    constant = _constant(moments)
+    constant = moments.constant
     if constant.all():
         raise DataError("no channel varies, so there are no components to learn", source)
     deviation = np.sqrt(np.where(constant, 0.0, moments.comoment.diagonal()))
@@ -119,23 +117,15 @@ def fit_pca(
     ]
     return make_model(
         fix_signs(rows),
+        method="pca",
+        options={"k": k, "variance": variance, "standardize": standardize, "whiten": whiten},
         source=source,
+        count=moments.count,
+        invalid=moments.invalid,
         mean=moments.mean,
         scale=scale,
         eigenvalues=eigenvalues,
-        meta={
-            "method": "pca",
-            "options": {
-                "k": k,
-                "variance": variance,
-                "standardize": standardize,
-                "whiten": whiten,
-            },
-            "count": moments.count,
-            "invalid": moments.invalid,
-            "warnings": warnings,
-            "version": version,
-        },
+        warnings=warnings,
     )
 
 
@@ -173,14 +163,6 @@ def check_counted(moments: Moments, source: str) -> None:
             "rescale them, or leave them out with a mask",
             source,
         )
-
-
-def _constant(moments: Moments) -> NDArray[np.bool_]:
-    # The range is exact where the co-moment of a constant is rounding.
-    still: NDArray[np.bool_] = (moments.minimum == moments.maximum) | ~(
-        moments.comoment.diagonal() > 0
-    )
-    return still
 
 
 def _eigen(
@@ -242,3 +224,10 @@ def warn_close(eigenvalues: NDArray[np.float64], kept: int, rank: int, pixels: i
         f"eigenvalues {kept - 1} and {kept} are nearly equal ({last:.6g} and {next_one:.6g}), so "
         "which direction is kept is a matter of chance; keep more components or fewer"
     ]
+
+
+LEARNER = Learner(
+    needs=frozenset({"pixels"}),
+    options=("k", "variance", "standardize", "whiten"),
+    learn=lambda known, source, options: fit_pca(known.pixels, source=source, **options),
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from onebyone_cli.errors import UsageError
+from onebyone_cli.fit.learner import Learner
 from onebyone_cli.fit.model import Model, check_components, make_model
 
 KINDS = ("gaussian", "sparse")
@@ -20,7 +21,6 @@ def fit_random(
     kind: str = "gaussian",
     seed: int = 0,
     source: str = "",
-    version: str = "",
 ) -> Model:
     """Draw a random projection from C channels to K.
 
@@ -42,8 +42,6 @@ def fit_random(
         Of the PCG64 generator, 0 or more; the same seed gives the same weights.
     source : str
         What it is for, for messages.
-    version : str
-        Version of this program, for the model's `meta`.
 
     Returns
     -------
@@ -69,14 +67,12 @@ def fit_random(
         signs = np.where(drawn < density / 2, -1.0, np.where(drawn < density, 1.0, 0.0))
         weight = signs * np.sqrt(1 / (density * k))
     return make_model(
-        weight,
-        source=source,
-        meta={
-            "method": "random",
-            "options": {"k": k, "kind": kind, "seed": seed},
-            "count": 0,
-            "invalid": 0,
-            "warnings": [],
-            "version": version,
-        },
+        weight, method="random", options={"k": k, "kind": kind, "seed": seed}, source=source
     )
+
+
+LEARNER = Learner(
+    needs=frozenset(),
+    options=("k", "kind", "seed"),
+    learn=lambda known, source, options: fit_random(known.channels, source=source, **options),
+)

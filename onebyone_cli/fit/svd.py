@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onebyone_cli.errors import DataError
+from onebyone_cli.fit.learner import Learner
 from onebyone_cli.fit.model import (
     Model,
     all_finite,
@@ -33,7 +34,6 @@ def fit_svd(
     k: int | None = None,
     variance: float | None = None,
     source: str = "",
-    version: str = "",
 ) -> Model:
     """Learn the right singular vectors of the pixels X (N×C).
 
@@ -51,8 +51,6 @@ def fit_svd(
         Keep the fewest that reach this fraction of the mean square. All C if neither is given.
     source : str
         What the moments are of, for messages.
-    version : str
-        Version of this program, for the model's `meta`.
 
     Returns
     -------
@@ -85,19 +83,16 @@ def fit_svd(
     rank = int((eigenvalues > negligible(eigenvalues)).sum())
     return make_model(
         fix_signs(vectors[:kept]),
+        method="svd",
+        options={"k": k, "variance": variance},
         source=source,
+        count=moments.count,
+        invalid=moments.invalid,
         eigenvalues=eigenvalues,
-        meta={
-            "method": "svd",
-            "options": {"k": k, "variance": variance},
-            "count": moments.count,
-            "invalid": moments.invalid,
-            "warnings": [
-                *warn_rank(kept, rank),
-                *warn_close(eigenvalues, kept, rank, moments.count),
-            ],
-            "version": version,
-        },
+        warnings=[
+            *warn_rank(kept, rank),
+            *warn_close(eigenvalues, kept, rank, moments.count),
+        ],
     )
 
 
@@ -108,3 +103,10 @@ def _factor(moments: Moments) -> NDArray[np.float64]:
     eigenvalues, vectors = np.linalg.eigh(moments.comoment / unit / unit)
     spread = np.sqrt(np.maximum(eigenvalues, 0.0))[:, np.newaxis] * vectors.T * unit
     return np.vstack([spread, np.sqrt(moments.count) * moments.mean])
+
+
+LEARNER = Learner(
+    needs=frozenset({"pixels"}),
+    options=("k", "variance"),
+    learn=lambda known, source, options: fit_svd(known.pixels, source=source, **options),
+)

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onebyone_cli.errors import DataError
+from onebyone_cli.fit.learner import Learner
 from onebyone_cli.fit.model import Model, all_finite, make_model
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from onebyone_cli.fit.evidence import Evidence
+
 #: Beyond this condition number the amounts are mostly noise: two spectra 0.1° apart have 1100.
 _ILL = 1e3
 
 
-def fit_unmix(endmembers: NDArray[np.float64], *, source: str = "", version: str = "") -> Model:
+def fit_unmix(endmembers: NDArray[np.float64], *, source: str = "") -> Model:
     """Make the map from pixels x ≈ M·y to amounts y: W = M⁺, the Moore-Penrose inverse.
 
     Parameters
@@ -30,8 +33,6 @@ def fit_unmix(endmembers: NDArray[np.float64], *, source: str = "", version: str
         M: one column per endmember, its value in each channel.
     source : str
         Where M came from, for messages.
-    version : str
-        Version of this program, for the model's `meta`.
 
     Returns
     -------
@@ -69,16 +70,7 @@ def fit_unmix(endmembers: NDArray[np.float64], *, source: str = "", version: str
         )
     weight = (right.T / singular) @ left.T / lengths[:, np.newaxis]
     return make_model(
-        weight,
-        source=source,
-        meta={
-            "method": "unmix",
-            "options": {"endmembers": k},
-            "count": 0,
-            "invalid": 0,
-            "warnings": warnings,
-            "version": version,
-        },
+        weight, method="unmix", options={"endmembers": k}, source=source, warnings=warnings
     )
 
 
@@ -98,3 +90,15 @@ def _check(endmembers: NDArray[np.float64], source: str) -> None:
             "channels or more: one row per channel, one column per endmember; maybe transpose it",
             source,
         )
+
+
+LEARNER = Learner(
+    needs=frozenset({"endmembers"}),
+    options=(),
+    learn=lambda known, source, options: fit_unmix(_given(known), source=source, **options),
+)
+
+
+def _given(known: Evidence) -> NDArray[np.float64]:
+    assert known.endmembers is not None
+    return known.endmembers

@@ -136,6 +136,8 @@ class _Input(ABC):
         Named values to carry to an output that can hold them.
     inner : str
         Name of the dataset inside the file, or empty.
+    channel_names : tuple of str
+        What the file calls its channels, one for each; empty where it does not.
     """
 
     path: str
@@ -143,6 +145,7 @@ class _Input(ABC):
     files: tuple[str, ...] = ()
     attributes: Mapping[str, Any] = {}
     inner: str = ""
+    channel_names: tuple[str, ...] = ()
 
     @abstractmethod
     def close(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from onebyone_cli.casting import Cast, CastCounts
-from onebyone_cli.conv1x1 import Convolution, argmax, argmax_dtype, arithmetic_dtype
+from onebyone_cli.conv1x1 import Convolution, argmax, argmax_dtype, arithmetic_dtype, rms
 from onebyone_cli.errors import DataError, ShapeMismatchError
 from onebyone_cli.formats.base import StreamWriter, Writer
 from onebyone_cli.pipeline.sources import Sources
@@ -46,8 +46,9 @@ class ApplySettings:
         ``"auto"``, ``"float32"`` or ``"float64"``.
     dtype : str
         Type of the output; empty for the arithmetic's own.
-    argmax : bool
-        Write the index of the largest output channel instead of the channels.
+    collapse : str
+        What is written in place of the output channels: ``"argmax"``, the index of the largest;
+        ``"rms"``, their root mean square; empty for the channels themselves.
     nodata : float or None
         Input value that marks a pixel as invalid, as NaN does.
     nan_to : float or None
@@ -61,7 +62,7 @@ class ApplySettings:
     threads: int
     compute: str = "auto"
     dtype: str = ""
-    argmax: bool = False
+    collapse: Literal["", "argmax", "rms"] = ""
     nodata: float | None = None
     nan_to: float | None = None
     scale: Literal["auto"] | tuple[float, float] | None = None
@@ -205,7 +206,7 @@ class ApplyJob:
         staged = 0 if self._computes_in_place() else convolution.out_channels
         # Masks and exponentials take passing copies of a tile, indices of invalid pixels 16 bytes.
         passing = self.output.channels * (number + 3) + convolution.widest + 16
-        if self._settings.argmax:
+        if self._settings.collapse:
             passing += convolution.out_channels + 8
         sources = self._sources
         return make_plan(
@@ -227,7 +228,7 @@ class ApplyJob:
 
     def _computes_in_place(self) -> bool:
         """Whether the convolution can write straight into the output's buffer."""
-        return self._cast.is_identity and not self._settings.argmax
+        return self._cast.is_identity and not self._settings.collapse
 
     def _write(
         self,
@@ -292,7 +293,7 @@ class _Worker:
         self._write = write
         self._convolution = job._convolution
         self._cast = job._cast
-        self._argmax = job._settings.argmax
+        self._collapse = {"": None, "argmax": argmax, "rms": rms}[job._settings.collapse]
         nodata = job._settings.nodata
         self._marks = None if nodata is None else source.marks(nodata)
         self._tile = tile
@@ -327,8 +328,8 @@ class _Worker:
         y = place[:items]
         self._convolution.apply(x, y, self._hidden)
         self._mark_invalid(x, y, pixels)
-        if self._argmax:
-            argmax(y, y[:, :1])
+        if self._collapse is not None:
+            self._collapse(y, y[:, :1])
             y = y[:, :1]
         if self._write is None:
             self._measure(y[:, :, :pixels])
@@ -386,7 +387,8 @@ def _output_spec(spec: StackSpec, convolution: Convolution, settings: ApplySetti
     channels, dtype = convolution.out_channels, settings.dtype
     if not dtype and settings.scale is not None:
         dtype = "uint8"
-    if settings.argmax:
+    if settings.collapse == "argmax":
         dtype = dtype or argmax_dtype(channels)
+    if settings.collapse:
         channels = 1
     return replace(spec, channels=channels, dtype=dtype or spec.dtype)

@@ -1,34 +1,66 @@
-"""Take the moments of stacks: the one pass over pixels that learning needs."""
+"""Gather what learners need to know of a stack: the one pass over its pixels."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from onebyone_cli.conv1x1 import arithmetic_dtype
-from onebyone_cli.fit.moments import Moments, moments_of, no_moments
+from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.fit.differences import Neighbour, Window
+from onebyone_cli.fit.evidence import Evidence, no_evidence
+from onebyone_cli.pipeline.companion import Companion
+from onebyone_cli.pipeline.gather import Gatherer
 from onebyone_cli.pipeline.sources import Sources
-from onebyone_cli.planning import Costs, make_plan
+from onebyone_cli.planning import Costs, Plan, make_plan
 from onebyone_cli.stack import stacked_spec
-from onebyone_cli.tiling import iter_slabs
+from onebyone_cli.tiling import count_runs, iter_runs, iter_slabs, iter_tiles, run_pixels
 from onebyone_cli.workers import run_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from onebyone_cli.formats.base import Reader, StreamReader
     from onebyone_cli.pipeline.sources import OnProgress
-    from onebyone_cli.spec import Slab
-    from onebyone_cli.stack import Stack
+    from onebyone_cli.spec import Slab, StackSpec
 
 _FLOAT64_BYTES = 8
+
+#: Classes of a tile whose moments are planned for; few tiles see more.
+_CLASSES_OF_A_TILE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a learner needs to know.
+
+    Attributes
+    ----------
+    pixels : bool
+        Moments of the pixels.
+    statistics : bool
+        Statistics of each channel by itself.
+    differences : tuple of str
+        Moments of the differences of neighbours in these directions, see `fit.differences`.
+    rows, columns : (int, int) or None
+        Part of the plane in which neighbours are compared: first, and the one after the last.
+        None for all of it.
+    sample : bool
+        The pixels of the chosen runs themselves.
+    """
+
+    pixels: bool = True
+    statistics: bool = False
+    differences: tuple[str, ...] = ()
+    rows: tuple[int, int] | None = None
+    columns: tuple[int, int] | None = None
+    sample: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +73,20 @@ class LearnSettings:
         Budget in bytes; most workers.
     nodata : float or None
         Input value that marks a pixel as invalid, as NaN does.
+    wanted : Wanted
+        What to gather.
+    runs_only : bool
+        Whether only the chosen runs are read.
     """
 
     memory: int
     threads: int
     nodata: float | None = None
+    wanted: Wanted = field(default_factory=Wanted)
+    runs_only: bool = False
 
 
-class MomentsJob:
+class LearnJob:
     """A pass over one stack, checked and planned; nothing has been read yet.
 
     Statistics are float64 whatever the input. Each tile is one block of pixels, and blocks are
@@ -60,6 +98,11 @@ class MomentsJob:
         Open, in channel order. Closed by whoever opened them.
     settings : LearnSettings
         The choices.
+    mask : Reader or StreamReader, optional
+        One channel: pixels where it is 0 are left out.
+    labels : Reader or StreamReader, optional
+        One channel of integers: the class of each pixel, 0 for none. With labels, moments are
+        those of the classes, and nothing else is gathered.
 
     Attributes
     ----------
@@ -67,126 +110,184 @@ class MomentsJob:
         The stack.
     plan : Plan
         How it will run.
+    runs : int
+        Runs of neighbouring pixels that a sample is drawn from; see `tiling.iter_runs`.
 
     Raises
     ------
     ShapeMismatchError
-        If inputs disagree in height or width.
+        If inputs, mask or labels disagree in height or width.
+    DataError
+        If the labels are no integers.
     UsageError
-        If the memory is too small.
+        If the memory is too small, or the window is not within the plane.
     """
 
-    def __init__(self, inputs: Sequence[Reader | StreamReader], settings: LearnSettings) -> None:
+    def __init__(
+        self,
+        inputs: Sequence[Reader | StreamReader],
+        settings: LearnSettings,
+        *,
+        mask: Reader | StreamReader | None = None,
+        labels: Reader | StreamReader | None = None,
+    ) -> None:
         self._sources = Sources(inputs)
-        self._nodata = settings.nodata
+        self._settings = settings
+        self.wanted, self.nodata = settings.wanted, settings.nodata
         dtype = arithmetic_dtype([reader.spec.dtype for reader in inputs])
         self.input = stacked_spec(inputs, dtype)
-        channels = self.input.channels
-        square = channels * channels * _FLOAT64_BYTES
-        tile_share = -(-square // self.input.pixels)
-        self.plan = make_plan(
-            self.input,
-            channels,
-            _FLOAT64_BYTES,
-            Costs(
-                # Moments of the tiles of a slab wait here until it is their turn.
-                slab_pixel=self.input.item_bytes * channels + tile_share,
-                # A block and, where pixels are left out, its copy; the masks that say which.
-                tile_pixel=(2 * _FLOAT64_BYTES + 1) * channels,
-                scratch=self._sources.scratch_bytes + square,
-                cache=self._sources.cache_bytes + self._sources.buffer_bytes + 2 * square,
-            ),
-            memory=settings.memory,
-            threads=settings.threads,
-            spool_input_bytes=self._sources.spool_bytes,
-        )
+        self.mask = None if mask is None else Companion(mask, self.input, "mask")
+        self.labels = None if labels is None else Companion(labels, self.input, "label map")
+        if labels is not None and "int" not in labels.spec.dtype:
+            raise DataError(
+                f"has {labels.spec.dtype} numbers; labels are integers, 0 where there is no class",
+                labels.path,
+            )
+        window = _window(settings.wanted, self.input.height, self.input.width)
+        self.neighbours = [
+            Neighbour(direction, self.input.width, window)
+            for direction in settings.wanted.differences
+        ]
+        self.runs = count_runs(self.input)
+        self.plan = self._make_plan()
 
-    def run(self, on_progress: OnProgress) -> Moments:
-        """Read everything once.
+    @property
+    def halo(self) -> int:
+        """Pixels beyond a slab that are read with it."""
+        reach = max((neighbour.offset for neighbour in self.neighbours), default=0)
+        return min(reach, self.input.pixels)
+
+    def run(self, on_progress: OnProgress, chosen: NDArray[np.int64] | None = None) -> Evidence:
+        """Read everything once, or the chosen runs.
 
         Parameters
         ----------
         on_progress : callable
             Called in the calling thread with a word for the step, the bytes of input done in it
             and all of them.
+        chosen : ndarray of int64, optional
+            Numbers of the runs that are the sample, ascending.
         """
         plan, spec = self.plan, self.input
-        whole = _InOrder(spec.channels)
+        chosen = np.zeros(0, np.int64) if chosen is None else chosen
+        most = max(2, self._settings.memory // 4 // self._square)
+        whole = _InOrder(spec.channels, iter_tiles(self._slabs(chosen), plan.tile_pixels), most)
         with ExitStack() as stack:
             source = self._sources.as_stack(spec.dtype, plan, stack, on_progress)
-            marks = None if self._nodata is None else source.marks(self._nodata)
+            for companion in filter(None, (self.mask, self.labels)):
+                companion.open(plan, stack, on_progress)
 
             def make_work() -> Callable[[Slab], None]:
-                return _Worker(self, source, marks, whole).process
+                gatherer = Gatherer(self, source, _membership(chosen, spec))
+
+                def work(slab: Slab) -> None:
+                    for tile, evidence in gatherer.process(slab):
+                        whole.add(tile, evidence)
+
+                return work
 
             pixel_bytes = spec.channels * spec.item_bytes
+            pixels = sum(slab.items * slab.pixels for slab in self._slabs(chosen))
             run_workers(
-                iter_slabs(spec, plan.slab_items, plan.slab_pixels),
+                self._slabs(chosen),
                 make_work,
                 plan.threads,
-                lambda pixels: on_progress("learning", pixels * pixel_bytes, spec.data_bytes),
+                lambda done: on_progress("learning", done * pixel_bytes, pixels * pixel_bytes),
             )
             self._sources.check_unchanged()
         return whole.total
 
+    def _slabs(self, chosen: NDArray[np.int64]) -> Iterator[Slab]:
+        if self._settings.runs_only:
+            return iter_runs(self.input, chosen.tolist())
+        return iter_slabs(self.input, self.plan.slab_items, self.plan.slab_pixels)
+
+    @property
+    def _square(self) -> int:
+        """Bytes of one co-moment."""
+        return self.input.channels**2 * _FLOAT64_BYTES
+
+    def _make_plan(self) -> Plan:
+        spec, sources = self.input, self._sources
+        companions = [each for each in (self.mask, self.labels) if each is not None]
+        everyone = [sources, *(companion.sources for companion in companions)]
+        kinds = _CLASSES_OF_A_TILE if self.labels else 1 + len(self.neighbours)
+        number = spec.item_bytes * spec.channels
+        companion_pixel = sum(2 * companion.pixel_bytes + 2 for companion in companions)
+        beyond = self.halo * (number + companion_pixel)
+        plan = make_plan(
+            spec,
+            spec.channels,
+            _FLOAT64_BYTES,
+            Costs(
+                # Moments of the tiles of a slab wait here until it is their turn.
+                slab_pixel=number + companion_pixel + -(-kinds * self._square // spec.pixels),
+                # A block and another; what marks the invalid, number by number.
+                tile_pixel=(2 * _FLOAT64_BYTES + 3) * spec.channels + 4 * _FLOAT64_BYTES,
+                scratch=max(each.scratch_bytes for each in everyone)
+                + beyond
+                + kinds * self._square,
+                cache=sum(each.cache_bytes for each in everyone)
+                + max(each.buffer_bytes for each in everyone)
+                + (1 + kinds) * self._square,
+            ),
+            memory=self._settings.memory,
+            threads=self._settings.threads,
+            spool_input_bytes=sum(each.spool_bytes for each in everyone),
+        )
+        if self._settings.runs_only:
+            run = run_pixels(spec)
+            plan = replace(plan, tile_pixels=run, slab_items=1, slab_pixels=run)
+        return plan
+
 
 class _InOrder:
-    """Merges the moments of blocks in the order of the blocks, whoever is done first."""
+    """Merges the evidence of tiles in the order of the tiles, whoever is done first."""
 
-    def __init__(self, channels: int) -> None:
-        self.total = no_moments(channels)
+    def __init__(self, channels: int, order: Iterator[tuple[int, int]], most_classes: int) -> None:
+        self.total = no_evidence(channels)
+        self._order, self._most_classes = order, most_classes
         self._lock = threading.Lock()
-        self._next = 0
-        self._waiting: dict[int, Moments] = {}
+        self._next = next(order, None)
+        self._waiting: dict[tuple[int, int], Evidence] = {}
 
-    def add(self, block: int, moments: Moments) -> None:
+    def add(self, tile: tuple[int, int], evidence: Evidence) -> None:
         with self._lock:
-            self._waiting[block] = moments
-            while (ready := self._waiting.pop(self._next, None)) is not None:
-                self.total.merge(ready)
-                self._next += 1
+            self._waiting[tile] = evidence
+            while self._next is not None and self._next in self._waiting:
+                self.total.merge(self._waiting.pop(self._next))
+                self._next = next(self._order, None)
+        if len(self.total.classes) > self._most_classes:
+            raise UsageError(
+                f"the labels have more than {self._most_classes} classes, and the moments of so "
+                "many outgrow --memory; give more of it, or check that this is a label map"
+            )
 
 
-class _Worker:
-    """The buffers of one thread, and what it does with a slab."""
+def _membership(
+    chosen: NDArray[np.int64], spec: StackSpec
+) -> Callable[[int, int, int], NDArray[np.bool_]]:
+    """Make a function that says which pixels [start, stop) of an item lie in chosen runs."""
+    run = run_pixels(spec)
+    runs_of_item = count_runs(spec) // spec.items
 
-    def __init__(
-        self, job: MomentsJob, source: Stack, marks: NDArray[Any] | None, whole: _InOrder
-    ) -> None:
-        plan, spec = job.plan, job.input
-        self._source, self._marks, self._whole = source, marks, whole
-        self._tile = plan.tile_pixels
-        self._tiles = -(-spec.pixels // plan.tile_pixels)
-        self._x = np.empty((plan.slab_items, spec.channels, plan.slab_pixels), spec.dtype)
-        self._block = np.empty((spec.channels, plan.tile_pixels))
-        self._scratch = np.empty(source.scratch_bytes, np.uint8)
+    def members(item: int, start: int, stop: int) -> NDArray[np.bool_]:
+        numbers = item * runs_of_item + np.arange(start, stop) // run
+        return np.isin(numbers, chosen)
 
-    def process(self, slab: Slab) -> None:
-        """Read one slab and take the moments of its tiles."""
-        x = self._x[: slab.items, :, : slab.pixels]
-        with np.errstate(all="ignore"):
-            self._source.read(slab, x, self._scratch)
-            for index in range(slab.items):
-                for start in range(0, slab.pixels, self._tile):
-                    tile = x[index, :, start : start + self._tile]
-                    number = (slab.item + index) * self._tiles + (slab.start + start) // self._tile
-                    self._whole.add(number, self._moments(tile))
+    return members
 
-    def _moments(self, tile: NDArray[Any]) -> Moments:
-        if self._marks is None:
-            # One number that is not finite makes the mean so: only then is it worth searching.
-            moments = self._moments_of_all(tile)
-            if np.isfinite(moments.mean).all():
-                return moments
-        invalid = ~np.isfinite(tile).all(axis=0)
-        if self._marks is not None:
-            invalid |= (tile == self._marks).any(axis=0)
-        left_out = int(np.count_nonzero(invalid))
-        if left_out:
-            return moments_of(tile[:, ~invalid].astype(np.float64), invalid=left_out)
-        return self._moments_of_all(tile)
 
-    def _moments_of_all(self, tile: NDArray[Any]) -> Moments:
-        block = self._block[:, : tile.shape[1]]
-        np.copyto(block, tile)
-        return moments_of(block)
+def _window(wanted: Wanted, height: int, width: int) -> Window:
+    """Check the window in which neighbours are compared; the whole plane where none is given."""
+    window = Window(wanted.rows or (0, height), wanted.columns or (0, width))
+    for option, (first, end), size in (
+        ("--noise-rows", window.rows, height),
+        ("--noise-cols", window.columns, width),
+    ):
+        if not 0 <= first < end <= size:
+            raise UsageError(
+                f"{option} {first}:{end} is not within the {size} there are; write FIRST:END, "
+                f"as in 0:{size}, END being the one after the last"
+            )
+    return window

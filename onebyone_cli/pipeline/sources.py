@@ -69,6 +69,46 @@ class Sources:
                 reader.check_unchanged()
 
 
+def hold_streams(
+    inputs: Sequence[Reader | StreamReader],
+    memory: int,
+    stack: ExitStack,
+    on_progress: OnProgress,
+) -> tuple[list[Reader], int]:
+    """Lay streams in spools, so that the inputs can be read again and again.
+
+    Parameters
+    ----------
+    inputs : sequence of Reader or StreamReader
+        In channel order.
+    memory : int
+        The budget in bytes. Spools may take half of it, and go into files if they need more.
+    stack : ExitStack
+        Closes the spools.
+    on_progress : callable
+        As in `Sources.as_stack`.
+
+    Returns
+    -------
+    inputs : list of Reader
+        The same inputs.
+    memory : int
+        What is left of the budget.
+    """
+    total = sum(reader.spec.data_bytes for reader in inputs if isinstance(reader, StreamReader))
+    in_memory = total <= memory // 2
+    held: list[Reader] = []
+    for reader in inputs:
+        if isinstance(reader, Reader):
+            held.append(reader)
+            continue
+        spool = stack.enter_context(Spool(reader.spec.data_bytes, in_memory=in_memory))
+        _drain(reader, spool, on_progress)
+        held.append(spool.reader(reader.stored))
+        held[-1].path, held[-1].channel_names = reader.path, reader.channel_names
+    return held, memory - total * in_memory
+
+
 def _drain(reader: StreamReader, spool: Spool, on_progress: OnProgress) -> None:
     done, total = 0, reader.spec.data_bytes
 

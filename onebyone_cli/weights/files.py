@@ -59,6 +59,12 @@ def load_weights(path: str, *, allow_nonfinite: bool = False) -> ChannelMap:
     fields = _load(path, "weight", allow_nonfinite=allow_nonfinite)
     weight = fields.pop("weight")
     bias = fields.pop("bias", None)
+    if "inverse" in fields and fields["inverse"].shape != weight.T.shape:
+        raise DataError(
+            f"the inverse has shape {fields['inverse'].shape} and the weight {weight.shape}; "
+            "expected (C, K) and (K, C)",
+            path,
+        )
     return ChannelMap(weight, np.zeros(len(weight)) if bias is None else bias, path, fields)
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from onebyone_cli.errors import DataError, OneByOneError, PolicyError
 from onebyone_cli.weights.json_matrix import flatten_meta, parse_meta
-from onebyone_cli.weights.npy_matrix import read_array
+from onebyone_cli.weights.npy_matrix import ShapeRule, read_array
 from onebyone_cli.weights.rules import SHAPES, Shape, quote
 
 #: Largest member kept for show (`ChannelMap.meta`); larger ones are left unread.
@@ -73,11 +73,55 @@ def read_npz(file: BinaryIO, path: str, wanted: str) -> dict[str, Any]:
                 path,
             )
         arrays = {
-            name: _read_member(archive, members[name], name, path)
-            for name in ("weight", "bias")
+            name: _read_member(archive, members[name], name, path, SHAPES[name])
+            for name in SHAPES
             if name in members and wanted in (name, "weight")
         }
         return (_read_meta(archive, members) if wanted == "weight" else {}) | arrays
+
+
+def read_arrays(file: BinaryIO, path: str) -> tuple[dict[str, NDArray[np.float64]], dict[str, Any]]:
+    """Read every array of an archive that this program made.
+
+    Parameters
+    ----------
+    file : binary file
+        Anywhere; must allow seeking.
+    path : str
+        Its name for messages.
+
+    Returns
+    -------
+    arrays : dict of ndarray of float64, of up to two axes
+        By name.
+    meta : dict
+        The JSON member ``meta``; empty if there is none.
+
+    Raises
+    ------
+    DataError
+        If the archive is damaged or hostile, or holds what this program does not write.
+    """
+    with _archive_errors(path), zipfile.ZipFile(file) as archive:
+        members = _members(archive, path)
+        info = members.pop("meta", None)
+        meta = {} if info is None else _read_meta(archive, {"meta": info})
+        for name, info in members.items():
+            if info.compress_type != zipfile.ZIP_STORED:  # which keeps a small file small
+                raise DataError(
+                    f"the member {quote(name)} is compressed; expected none to be", path
+                )
+        arrays = {
+            name: _read_member(archive, info, name, path, _flat_shape)
+            for name, info in members.items()
+        }
+        return arrays, meta
+
+
+def _flat_shape(shape: Shape, path: str) -> Shape:
+    if len(shape) > 2:
+        raise DataError(f"has shape {shape}; expected up to two axes", path)
+    return shape
 
 
 def _members(archive: zipfile.ZipFile, path: str) -> dict[str, zipfile.ZipInfo]:
@@ -100,7 +144,7 @@ def _members(archive: zipfile.ZipFile, path: str) -> dict[str, zipfile.ZipInfo]:
 
 
 def _read_member(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: str
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: str, rule: ShapeRule
 ) -> NDArray[np.float64]:
     if info.compress_type not in _COMPRESSIONS:
         raise DataError(
@@ -110,7 +154,7 @@ def _read_member(
         )
     with archive.open(info) as member:
         try:
-            array = read_array(member, info.file_size, path, SHAPES[name])
+            array = read_array(member, info.file_size, path, rule)
         except (DataError, PolicyError) as error:
             raise type(error)(f"member {name!r}: {error.message}", path) from error
         # zipfile compares the checksum when it meets the end.

@@ -71,8 +71,28 @@ def bias_shape(shape: Shape, path: str) -> Shape:
     return (prod(shape),)
 
 
-#: What the two named arrays of a weights file must look like.
-SHAPES = {"weight": weight_shape, "bias": bias_shape}
+def inverse_shape(shape: Shape, path: str) -> Shape:
+    """Return (C, K) for the stored shape of the way back.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        As stored.
+    path : str
+        File for messages.
+
+    Raises
+    ------
+    DataError
+        If it is no matrix.
+    """
+    if len(shape) != 2 or prod(shape) == 0:
+        raise DataError(f"the inverse has shape {shape}; expected (C, K)", path)
+    return shape
+
+
+#: What the named arrays of a weights file must look like.
+SHAPES = {"weight": weight_shape, "bias": bias_shape, "inverse": inverse_shape}
 
 
 def check_finite(array: NDArray[np.float64], name: str, path: str) -> None:

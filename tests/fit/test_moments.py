@@ -24,8 +24,6 @@ def assert_same(one: Moments, two: Moments, tolerance: float = 1e-12) -> None:
     size = max(np.abs(two.comoment).max(), np.finfo(float).tiny)
     assert np.abs(one.comoment - two.comoment).max() <= tolerance * size
     np.testing.assert_allclose(one.mean, two.mean, rtol=1e-14, atol=1e-14)
-    np.testing.assert_array_equal(one.minimum, two.minimum)
-    np.testing.assert_array_equal(one.maximum, two.maximum)
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e6, -1e9])
@@ -35,8 +33,6 @@ def test_against_numpy(mean: float):
     np.testing.assert_allclose(m.covariance, np.cov(x), rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(m.mean, x.mean(axis=1), rtol=1e-14)
     assert (m.count, m.invalid, m.channels) == (700, 3, 5)
-    np.testing.assert_array_equal(m.minimum, x.min(axis=1))
-    np.testing.assert_array_equal(m.maximum, x.max(axis=1))
 
 
 @given(
@@ -67,7 +63,6 @@ def test_nothing_merged_changes_nothing():
     empty = no_moments(3)
     empty.merge(m)
     assert_same(empty, m)
-    assert (no_moments(2).minimum == np.inf).all()
 
 
 def test_one_pixel():

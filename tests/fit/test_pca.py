@@ -313,11 +313,10 @@ def test_signs():
 
 def test_what_a_model_says():
     m = moments_of(mixed(3, 20, 17), invalid=2)
-    model = fit_pca(m, k=2, source="a.npy", version="1.2")
+    model = fit_pca(m, k=2, source="a.npy")
     assert model.meta["method"] == "pca"
     assert model.meta["options"]["k"] == 2
     assert (model.meta["count"], model.meta["invalid"]) == (20, 2)
-    assert model.meta["version"] == "1.2"
     assert model.map.source == "a.npy"
     assert {name: array.shape for name, array in model.arrays.items()} == {
         "weight": (2, 3),
@@ -334,7 +333,7 @@ def test_what_a_model_says():
 
 @pytest.mark.parametrize("name", fit.NAMES)
 def test_registry(name: str):
-    assert fit.load(name).__name__ == f"fit_{name}"
+    assert fit.load(name).options is not None
 
 
 def test_unknown_learner():

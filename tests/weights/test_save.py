@@ -21,7 +21,7 @@ from onebyone_cli.weights.save import model_bytes, save_model
 @pytest.fixture
 def model():
     x = np.random.default_rng(1).standard_normal((4, 99)) + 2
-    return fit_pca(moments_of(x, invalid=3), k=2, version="0.0.1")
+    return fit_pca(moments_of(x, invalid=3), k=2)
 
 
 def test_plain_numpy_reads_it(tmp_path, model):

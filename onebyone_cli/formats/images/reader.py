@@ -70,6 +70,10 @@ def list_folder(folder: str) -> list[str]:
     return images
 
 
+def _stem(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]
+
+
 class ImagesReader(StreamReader):
     """Images seen as one stack, decoded one at a time.
 
@@ -107,6 +111,8 @@ class ImagesReader(StreamReader):
                     _check_same_size(self._pages, page)
                     self._pages.append(page)
         self.spec = _stacked_spec(self._pages)
+        if len(images) == self.spec.channels > 1:
+            self.channel_names = tuple(_stem(path) for path in images)
         self.stored = plain_layout(self.spec)
         decoding = max(self._pages, key=lambda page: page.numbers.decode_bytes)
         self.buffer_bytes = decoding.numbers.decode_bytes + self._piece_bytes()

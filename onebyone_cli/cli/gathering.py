@@ -1,0 +1,300 @@
+"""Gathering what learners need: from stacks, or from moments that other jobs have saved."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from onebyone_cli import __version__
+from onebyone_cli.cli.progress import Progress
+from onebyone_cli.errors import DataError, ShapeMismatchError, UsageError
+from onebyone_cli.units import count
+
+if TYPE_CHECKING:
+    from onebyone_cli.cli.choice import Asked
+    from onebyone_cli.cli.console import Console
+    from onebyone_cli.fit.evidence import Evidence
+    from onebyone_cli.fit.model import Model
+    from onebyone_cli.fit.moments import Moments
+    from onebyone_cli.formats.base import Reader, StreamReader
+    from onebyone_cli.pipeline.learn import LearnJob, LearnSettings
+
+    Stack = Sequence[Reader | StreamReader]
+
+#: Pixels that independent components are looked for in, unless --sample says.
+_ICA_SAMPLE = 50_000
+
+
+@dataclass(slots=True)
+class Known:
+    """What was gathered, and from what.
+
+    Attributes
+    ----------
+    evidence : Evidence
+        The numbers.
+    source : str
+        The inputs, for messages.
+    inputs : list
+        Name and shape of each stack, for the record.
+    names : tuple of str
+        Names of the channels, or nothing.
+    """
+
+    evidence: "Evidence"
+    source: str
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+    names: tuple[str, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """Say where it came from, for ``meta``."""
+        return {"inputs": self.inputs, "version": __version__}
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """How pixels are gone through.
+
+    Attributes
+    ----------
+    settings : LearnSettings
+        Machine, validity, and what is gathered.
+    mask, labels : str
+        Maps that go with every stack; empty for none.
+    sample : int or None
+        Pixels to look at; None for all.
+    seed : int
+        Of the sample.
+    """
+
+    settings: "LearnSettings"
+    mask: str = ""
+    labels: str = ""
+    sample: int | None = None
+    seed: int = 0
+
+    def refuse_for_moments(self) -> None:
+        """Raise `UsageError` if something is asked for that only pixels can tell."""
+        asked = {
+            "--nodata": self.settings.nodata is not None,
+            "--mask": self.mask,
+            "--labels": self.labels,
+            "--sample": self.sample is not None,
+        }
+        for flag in (flag for flag, given in asked.items() if given):
+            raise UsageError(f"{flag} looks at pixels, and moments have none; give it to stats")
+
+    def jobs(self, stacks: "Sequence[Stack]", stack: ExitStack) -> "list[LearnJob]":
+        """Check and plan a job for every stack; nothing is read but headers."""
+        from onebyone_cli import formats
+        from onebyone_cli.pipeline.learn import LearnJob
+
+        def opened(path: str) -> "Reader | StreamReader | None":
+            if not path:
+                return None
+            return formats.open_inputs(
+                [path], layout="CHW", memory=self.settings.memory // 8, stack=stack
+            )[0]
+
+        if self.sample is not None and self.sample < 1:
+            raise UsageError(f"--sample {self.sample} is no pixel at all; give 1 or more")
+        settings = replace(self.settings, runs_only=self.sample is not None)
+        jobs = []
+        for inputs in stacks:
+            job = LearnJob(inputs, settings, mask=opened(self.mask), labels=opened(self.labels))
+            jobs.append(job)
+            _check_channels(job.input.channels, inputs[0].path, jobs[0].input.channels, stacks)
+        return jobs
+
+    def run(
+        self, jobs: "Sequence[LearnJob]", console: "Console", progress: bool | None
+    ) -> "Evidence":
+        """Gather from all stacks together."""
+        from onebyone_cli.fit.evidence import no_evidence
+        from onebyone_cli.pipeline.sampling import choose_runs
+
+        pixels = self.sample or (_ICA_SAMPLE if self.settings.wanted.sample else 0)
+        chosen = choose_runs(jobs, pixels, self.seed) if pixels else [None] * len(jobs)
+        whole = no_evidence(jobs[0].input.channels)
+        with Progress(console, progress) as on_progress:
+            for job, runs in zip(jobs, chosen, strict=True):
+                whole.merge(job.run(on_progress, runs))
+        return whole
+
+
+def _check_channels(channels: int, path: str, first: int, stacks: "Sequence[Stack]") -> None:
+    if channels != first:
+        raise ShapeMismatchError(
+            f"has {count(channels, 'channel')} and {stacks[0][0].path} has {first}; "
+            "inputs that are learned from together need the same channels",
+            path,
+        )
+
+
+def gather(
+    stacks: "Sequence[Stack]",
+    way: Pass,
+    check: "Callable[[int, str], None]",
+    console: "Console",
+    progress: bool | None,
+) -> Known:
+    """Gather from open stacks; everything is checked before the first is read.
+
+    Parameters
+    ----------
+    stacks : sequence of sequences of Reader or StreamReader
+        Inputs of each stack.
+    way : Pass
+        How.
+    check : callable
+        Given the channels and a name for messages, refuses what can't be.
+    console, progress
+        Where progress is shown, and whether.
+    """
+    with ExitStack() as stack:
+        jobs = way.jobs(stacks, stack)
+        known = headers_of(stacks)
+        check(known.evidence.channels, known.source)
+        known.evidence = way.run(jobs, console, progress)
+    return known
+
+
+def headers_of(stacks: "Sequence[Stack]") -> Known:
+    """Know of stacks what their headers say: channels, sizes, names."""
+    from onebyone_cli.fit.evidence import no_evidence
+    from onebyone_cli.stack import channel_names, stacked_spec
+
+    specs = [stacked_spec(inputs, inputs[0].spec.dtype) for inputs in stacks]
+    names = [" ".join(reader.path for reader in inputs) for inputs in stacks]
+    return Known(
+        no_evidence(specs[0].channels),
+        " ".join(names),
+        [
+            {"name": name, "shape": list(spec.shape)}
+            for name, spec in zip(names, specs, strict=True)
+        ],
+        channel_names(stacks[0]),
+    )
+
+
+def are_moments(inputs: Sequence[str]) -> bool:
+    """Say whether the inputs are moments that were saved, by their content.
+
+    Raises
+    ------
+    UsageError
+        If some are and some are not.
+    """
+    from onebyone_cli import moments_file
+
+    archives = [text for text in inputs if moments_file.is_archive(text)]
+    if archives and len(archives) < len(inputs):
+        other = next(text for text in inputs if text not in archives)
+        raise UsageError(
+            f"{archives[0]} is an archive of moments and {other} is a stack; "
+            "take the moments of all stacks with stats, or name stacks only"
+        )
+    return bool(archives)
+
+
+def join_saved(paths: Sequence[str], console: "Console") -> Known:
+    """Join moments that were saved, in the order given.
+
+    Raises
+    ------
+    ShapeMismatchError
+        If they have not the same channels.
+    DataError
+        If one is something else, or they were not gathered in the same way.
+    """
+    from onebyone_cli import moments_file
+    from onebyone_cli.fit.evidence import no_evidence
+
+    known: Known | None = None
+    for path in paths:
+        evidence, meta = moments_file.load_moments(path)
+        if known is None:
+            names = tuple(meta.get("channels", ()))
+            known = Known(no_evidence(evidence.channels), " ".join(paths), [], names)
+            kinds, first = evidence.kinds, path
+        if evidence.channels != known.evidence.channels:
+            raise ShapeMismatchError(
+                f"has moments of {count(evidence.channels, 'channel')} and {first} of "
+                f"{known.evidence.channels}; only those of the same channels can be joined",
+                path,
+            )
+        if evidence.kinds != kinds:
+            raise DataError(
+                f"holds {', '.join(evidence.kinds)} and {first} holds {', '.join(kinds)}; "
+                "make them with the same options of stats",
+                path,
+            )
+        repeated = [each for each in meta.get("inputs", ()) if each in known.inputs]
+        if repeated:
+            console.say(
+                f"warning: {path}: {repeated[0]['name']} was counted in already; "
+                "is a part named twice?"
+            )
+        known.inputs += meta.get("inputs", ())
+        known.evidence.merge(evidence)
+    assert known is not None
+    return known
+
+
+def add_given(
+    known: Known, asked: "Asked", layout: str, settings: "LearnSettings", console: "Console"
+) -> None:
+    """Add what comes from other files: a stack of noise, or spectra that are known."""
+    evidence = known.evidence
+    if asked.endmembers:
+        from onebyone_cli.weights import load_weights
+
+        matrix = load_weights(asked.endmembers).weight
+        if len(matrix) != evidence.channels:
+            turned = "; maybe transpose it" if matrix.shape[1] == evidence.channels else ""
+            raise ShapeMismatchError(
+                f"has {count(len(matrix), 'row')} and {known.source} has "
+                f"{count(evidence.channels, 'channel')}; expected one row per channel, one column "
+                f"per endmember{turned}",
+                asked.endmembers,
+            )
+        evidence.endmembers = matrix
+    if asked.noise_from:
+        evidence.noise = _noise_of(asked.noise_from, layout, settings, console)
+        if evidence.noise.channels != evidence.channels:
+            raise ShapeMismatchError(
+                f"has {count(evidence.noise.channels, 'channel')} and {known.source} has "
+                f"{evidence.channels}; noise needs the same channels",
+                asked.noise_from,
+            )
+
+
+def save(model: "Model", known: Known, path: str, *, force: bool, fsync: bool) -> None:
+    """Save a model with a record of what it was learned from."""
+    from onebyone_cli.weights.save import save_model
+
+    arrays: dict[str, Any] = dict(model.arrays)
+    if known.names:
+        arrays["channels"] = list(known.names)
+    save_model(path, arrays, {**model.meta, **known.record()}, force=force, fsync=fsync)
+
+
+def save_moments(known: Known, path: str, *, force: bool, fsync: bool) -> None:
+    """Save what was gathered with a record of what it was gathered from."""
+    from onebyone_cli import moments_file
+
+    meta = known.record() | ({"channels": list(known.names)} if known.names else {})
+    moments_file.save_moments(path, known.evidence, meta, force=force, fsync=fsync)
+
+
+def _noise_of(path: str, layout: str, settings: "LearnSettings", console: "Console") -> "Moments":
+    from onebyone_cli import formats
+    from onebyone_cli.pipeline.learn import Wanted
+
+    if are_moments([path]):
+        return join_saved([path], console).evidence.pixels
+    way = Pass(replace(settings, wanted=Wanted()))
+    with ExitStack() as stack:
+        opened = formats.open_inputs([path], layout=layout, memory=settings.memory, stack=stack)
+        known = gather([opened], way, lambda channels, source: None, console, None)
+    return known.evidence.pixels

@@ -1,0 +1,159 @@
+"""``onebyone stats``: statistics of each channel, and moments for others to learn from."""
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from onebyone_cli import targets
+from onebyone_cli.cli import gathering, options, values
+from onebyone_cli.cli.choice import directions_of
+from onebyone_cli.cli.console import Console, print_table
+from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.units import count
+
+if TYPE_CHECKING:
+    from onebyone_cli.cli.gathering import Known, Pass
+
+EXAMPLES = """\b
+Examples:
+  onebyone stats stack.npy
+  onebyone stats cube.h5 --nodata -9999 --json
+  onebyone stats scene1.npy -o part1.npz
+  onebyone fit part1.npz part2.npz -k 3 -o model.npz
+"""
+
+
+def stats(
+    inputs: options.InputsOrMoments,
+    output: options.Moments = "",
+    noise: options.StatsNoise = None,
+    noise_rows: options.NoiseRows = "",
+    noise_cols: options.NoiseColumns = "",
+    each: options.EachStack = False,
+    mask: options.Mask = "",
+    sample: options.Sample = None,
+    seed: options.Seed = None,
+    force: options.Force = False,
+    layout: options.Layout = "CHW",
+    nodata: options.NoData = "",
+    memory: options.Memory = "",
+    threads: options.Threads = None,
+    fsync: options.FSync = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    progress: options.ShowProgress = None,
+    debug: options.Debug = False,
+) -> None:
+    """Show valid pixels, range, mean and spread of each channel.
+
+    A channel counts its own valid pixels; its spread is the standard deviation. With -o the
+    moments are saved as well: mean and covariance of the pixels that are valid in every channel,
+    from which fit learns as from the stacks themselves, and which merge joins with those of other
+    parts.
+    """
+    from onebyone_cli.pipeline.learn import LearnSettings, Wanted
+
+    console = Console(quiet=quiet, verbose=verbose, json=json)
+    values.check_names(inputs, [output] if output else [])
+    if (noise or noise_rows or noise_cols) and not output:
+        raise UsageError("--noise takes moments of differences, which -o PART.npz would save")
+    if (noise_rows or noise_cols) and not noise:
+        raise UsageError("--noise-rows and --noise-cols are for --noise DIRECTION")
+    settings = LearnSettings(
+        memory=values.memory_of(memory),
+        threads=values.threads_of(threads),
+        nodata=values.number_of("--nodata", nodata) if nodata else None,
+        wanted=Wanted(
+            pixels=bool(output),
+            statistics=True,
+            differences=directions_of(noise or ""),
+            rows=values.range_of("--noise-rows", noise_rows),
+            columns=values.range_of("--noise-cols", noise_cols),
+        ),
+    )
+    way = gathering.Pass(settings, mask, sample=sample, seed=seed or 0)
+    if output:
+        values.check_model_name(output)
+        read = values.files_of([*inputs, mask])
+        targets.check_target(output, force=force, inputs=read)
+    if gathering.are_moments(inputs):
+        known = _joined(inputs, way, output, console)
+    else:
+        known = _gathered(inputs, each, layout, way, console, progress)
+    if output:
+        gathering.save_moments(known, output, force=force, fsync=fsync)
+    rows = _rows(known)
+    if not console.quiet:
+        _print(rows)
+    if output:
+        console.say(_closing_line(output, known))
+    console.document({"inputs": known.inputs, "channels": rows})
+
+
+def _gathered(
+    inputs: list[str],
+    each: bool,
+    layout: str,
+    way: "Pass",
+    console: Console,
+    progress: bool | None,
+) -> "Known":
+    from onebyone_cli import formats
+
+    with ExitStack() as stack:
+        opened = [
+            formats.open_inputs(names, layout=layout, memory=way.settings.memory, stack=stack)
+            for names in ([[name] for name in inputs] if each else [inputs])
+        ]
+        return gathering.gather(opened, way, lambda channels, source: None, console, progress)
+
+
+def _joined(inputs: list[str], way: "Pass", output: str, console: Console) -> "Known":
+    if output or way.settings.wanted.differences:
+        raise UsageError("moments are joined by: onebyone merge PART... -o WHOLE.npz")
+    way.refuse_for_moments()
+    known = gathering.join_saved(inputs, console)
+    if known.evidence.statistics is None:
+        raise DataError("holds no statistics of channels", known.source)
+    return known
+
+
+def _rows(known: "Known") -> list[dict[str, Any]]:
+    """Gather what is known of each channel; None where nothing was counted."""
+    statistics = known.evidence.statistics
+    assert statistics is not None
+    mean = statistics.mean + statistics.rest
+    rows = []
+    for channel, valid in enumerate(statistics.count.tolist()):
+        row: dict[str, Any] = {"channel": channel}
+        if known.names:
+            row["name"] = known.names[channel]
+        row["valid"] = valid
+        for name, numbers, least in (
+            ("min", statistics.minimum, 1),
+            ("max", statistics.maximum, 1),
+            ("mean", mean, 1),
+            ("sd", statistics.deviation, 2),
+        ):
+            row[name] = float(numbers[channel]) if valid >= least else None
+        rows.append(row)
+    return rows
+
+
+def _closing_line(output: str, known: "Known") -> str:
+    evidence = known.evidence
+    line = f"{output}: moments of {count(evidence.channels, 'channel')} and "
+    line += count(evidence.count, "pixel")
+    return line + (f"; {count(evidence.invalid, 'pixel')} left out" if evidence.invalid else "")
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    header = list(rows[0])
+    cells = [[_cell(value) for value in row.values()] for row in rows]
+    print_table(header, cells)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

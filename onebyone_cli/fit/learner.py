@@ -1,0 +1,37 @@
+"""What a learner owes the rest of the program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from onebyone_cli.fit.evidence import Evidence
+    from onebyone_cli.fit.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """One method; each learner's module defines one as ``LEARNER``.
+
+    Attributes
+    ----------
+    needs : frozenset of str
+        What of `Evidence` it looks at: ``"pixels"``, ``"differences"``, ``"classes"``,
+        ``"sample"`` or ``"endmembers"``. Without any of the first four nothing is read but
+        headers.
+    options : tuple of str
+        Keywords that `learn` takes; command-line options have the same names.
+    learn : callable
+        Takes the evidence, a name for messages, and the options; returns a model.
+    """
+
+    needs: frozenset[str]
+    options: tuple[str, ...]
+    learn: Callable[[Evidence, str, Mapping[str, Any]], Model]
+
+    @property
+    def reads_pixels(self) -> bool:
+        """Whether it has to see any pixel."""
+        return bool(self.needs - {"endmembers"})

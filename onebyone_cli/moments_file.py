@@ -1,0 +1,146 @@
+"""Moments in a file: what one job has gathered, for others to join and to learn from.
+
+A ``.npz`` that plain numpy reads. Arrays are named by the set and the field, as in
+``pixels.comoment``, ``differences.right.mean`` or ``statistics.minimum``; the JSON member ``meta``
+holds the counts of each set, which are integers of any size, and where the numbers came from.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onebyone_cli.errors import DataError, open_error
+from onebyone_cli.fit.channel_statistics import ChannelStatistics
+from onebyone_cli.fit.evidence import Evidence
+from onebyone_cli.fit.moments import Moments
+from onebyone_cli.weights.npz_matrix import read_arrays
+from onebyone_cli.weights.save import save_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    Arrays = dict[str, NDArray[np.float64]]
+
+_KIND = "onebyone moments"
+_ZIP_MAGIC = b"PK\x03\x04"
+_FIELDS = ("mean", "rest", "comoment")
+_STATISTICS = ("minimum", "maximum", "mean", "rest", "squares")
+
+
+def is_archive(path: str) -> bool:
+    """Say whether a file is a zip archive by its first bytes, as all files of moments are."""
+    try:
+        if not os.path.isfile(path):
+            return False
+        with open(path, "rb") as file:
+            return file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+    except (OSError, ValueError):  # whoever opens it next will say what is wrong
+        return False
+
+
+def save_moments(
+    path: str, evidence: Evidence, meta: Mapping[str, Any], *, force: bool, fsync: bool
+) -> None:
+    """Save what was gathered; the same evidence gives the same bytes.
+
+    Parameters
+    ----------
+    path : str
+        A ``.npz`` file to be.
+    evidence : Evidence
+        Its pixels, differences and statistics are saved.
+    meta : mapping
+        What else to remember, for people.
+    force, fsync : bool
+        As in `weights.save.save_model`.
+
+    Raises
+    ------
+    OutputRefusedError, ReadWriteError
+        As in `weights.save.save_model`.
+    """
+    arrays: Arrays = {}
+    counts: dict[str, Any] = {}
+    for name, moments in _sets(evidence).items():
+        counts[name] = {"count": moments.count, "invalid": moments.invalid}
+        arrays |= {f"{name}.{field}": getattr(moments, field) for field in _FIELDS}
+    statistics = evidence.statistics
+    if statistics is not None:
+        counts["statistics"] = {"count": statistics.count.tolist()}
+        arrays |= {f"statistics.{field}": getattr(statistics, field) for field in _STATISTICS}
+    save_model(path, arrays, {**meta, "kind": _KIND, "sets": counts}, force=force, fsync=fsync)
+
+
+def load_moments(path: str) -> tuple[Evidence, dict[str, Any]]:
+    """Load what was gathered.
+
+    Returns
+    -------
+    evidence : Evidence
+        As it was saved, to the last bit.
+    meta : dict
+        What was remembered with it.
+
+    Raises
+    ------
+    InputMissingError
+        If the file can't be opened.
+    DataError
+        If it holds something else, or is damaged.
+    """
+    try:
+        with open(path, "rb") as file:
+            arrays, meta = read_arrays(file, path)
+    except OSError as error:
+        raise open_error(path, error) from error
+    if meta.get("kind") != _KIND:
+        found = "a model or other weights" if "weight" in arrays else "an archive"
+        raise DataError(f"is {found}; expected moments, as stats -o writes them", path)
+    try:
+        evidence = _evidence(arrays, meta["sets"])
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise DataError(
+            "is not what stats -o writes; was it altered? make it again", path
+        ) from error
+    return evidence, meta
+
+
+def _sets(evidence: Evidence) -> dict[str, Moments]:
+    """Name every set of moments."""
+    differences = {f"differences.{name}": each for name, each in evidence.differences.items()}
+    return {"pixels": evidence.pixels, **differences}
+
+
+def _evidence(arrays: Arrays, counts: Mapping[str, Any]) -> Evidence:
+    """Put evidence together; any error of Python's own means that something does not fit."""
+    channels = len(arrays["pixels.mean"])
+
+    def moments(name: str) -> Moments:
+        fields = {field: arrays[f"{name}.{field}"] for field in _FIELDS}
+        shapes = [array.shape for array in fields.values()]
+        if shapes != [(channels,), (channels,), (channels, channels)]:
+            raise ValueError(shapes)
+        return Moments(_count(counts[name]["count"]), _count(counts[name]["invalid"]), **fields)
+
+    evidence = Evidence(moments("pixels"))
+    for name in counts:
+        if name.startswith("differences."):
+            evidence.differences[name.removeprefix("differences.")] = moments(name)
+    if "statistics" in counts:
+        each = [_count(number) for number in counts["statistics"]["count"]]
+        fields = {field: arrays[f"statistics.{field}"] for field in _STATISTICS}
+        if {array.shape for array in fields.values()} | {(len(each),)} != {(channels,)}:
+            raise ValueError("statistics")
+        evidence.statistics = ChannelStatistics(np.array(each, np.int64), **fields)
+    return evidence
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(value)
+    return value
