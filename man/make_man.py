@@ -104,6 +104,11 @@ ENVIRONMENT = (
     ),
     Note("NO_COLOR", "If it is set and not empty, the progress bar has no colour.", "--progress"),
     Note(
+        "OPENBLAS_CORETYPE",
+        "Read by the OpenBLAS that numpy brings: whose kernels it uses. On Zen 4 processors it is "
+        "set to Zen, which is faster for this program, unless you set it.",
+    ),
+    Note(
         "HDF5_USE_FILE_LOCKING",
         "Read by the HDF5 library. FALSE opens an .h5 file on a file system without locks, or one "
         "that a program left locked; only if nothing writes to it.",
@@ -211,7 +216,8 @@ def read_command(command: Any, above: tuple[str, ...] = (), parent: Any = None) 
     )
     path = (*above, command.name)
     parameters = command.get_params(context)
-    children = getattr(command, "commands", {}).values()
+    names = command.list_commands(context) if hasattr(command, "list_commands") else ()
+    children = [command.get_command(context, name) for name in names]
     return Command(
         path=path,
         help=tuple(blocks(command.help or "")),

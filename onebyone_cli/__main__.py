@@ -5,6 +5,8 @@ import signal
 import sys
 from typing import NoReturn
 
+from onebyone_cli import blas
+
 
 def main() -> NoReturn:
     """Run the program and leave with its exit status."""
@@ -12,10 +14,7 @@ def main() -> NoReturn:
     # Python's own handler would print a traceback. Ignored signals stay ignored (nohup, &).
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # Worker threads are ours; a BLAS with threads of its own would use every core twice. It reads
-    # these when numpy is imported, which is later.
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
+    blas.set_up()  # before numpy is imported, which is later
     if "_ONEBYONE_COMPLETE" in os.environ:
         # For completion Typer imports rich, to take markup out of help that has none. None in
         # this table means: not installed.

@@ -2,19 +2,20 @@
 
 A ``.npz`` that plain numpy reads. Arrays are named by the set and the field, as in
 ``pixels.comoment``, ``differences.right.mean`` or ``statistics.minimum``; the JSON member ``meta``
-holds the counts of each set, which are integers of any size, and where the numbers came from.
+holds the counts of each set, which are exact integers, and where the numbers came from.
 """
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onebyone_cli.errors import DataError, open_error
 from onebyone_cli.fit.channel_statistics import ChannelStatistics
+from onebyone_cli.fit.differences import STEPS
 from onebyone_cli.fit.evidence import Evidence
+from onebyone_cli.fit.model import all_finite
 from onebyone_cli.fit.moments import Moments
 from onebyone_cli.weights.npz_matrix import read_arrays
 from onebyone_cli.weights.save import save_model
@@ -27,20 +28,8 @@ if TYPE_CHECKING:
     Arrays = dict[str, NDArray[np.float64]]
 
 _KIND = "onebyone moments"
-_ZIP_MAGIC = b"PK\x03\x04"
 _FIELDS = ("mean", "rest", "comoment")
 _STATISTICS = ("minimum", "maximum", "mean", "rest", "squares")
-
-
-def is_archive(path: str) -> bool:
-    """Say whether a file is a zip archive by its first bytes, as all files of moments are."""
-    try:
-        if not os.path.isfile(path):
-            return False
-        with open(path, "rb") as file:
-            return file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
-    except (OSError, ValueError):  # whoever opens it next will say what is wrong
-        return False
 
 
 def save_moments(
@@ -103,10 +92,17 @@ def load_moments(path: str) -> tuple[Evidence, dict[str, Any]]:
         raise DataError(f"is {found}; expected moments, as stats -o writes them", path)
     try:
         evidence = _evidence(arrays, meta["sets"])
+        _check_record(meta, evidence.channels)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise DataError(
             "is not what stats -o writes; was it altered? make it again", path
         ) from error
+    if not _is_finite(evidence):
+        raise DataError(
+            "holds moments that are infinite or unknown: the pixels were too large to be squared, "
+            "or the file was altered; rescale them and make it again",
+            path,
+        )
     return evidence, meta
 
 
@@ -119,6 +115,8 @@ def _sets(evidence: Evidence) -> dict[str, Moments]:
 def _evidence(arrays: Arrays, counts: Mapping[str, Any]) -> Evidence:
     """Put evidence together; any error of Python's own means that something does not fit."""
     channels = len(arrays["pixels.mean"])
+    if not channels:
+        raise ValueError(channels)
 
     def moments(name: str) -> Moments:
         fields = {field: arrays[f"{name}.{field}"] for field in _FIELDS}
@@ -130,7 +128,10 @@ def _evidence(arrays: Arrays, counts: Mapping[str, Any]) -> Evidence:
     evidence = Evidence(moments("pixels"))
     for name in counts:
         if name.startswith("differences."):
-            evidence.differences[name.removeprefix("differences.")] = moments(name)
+            direction = name.removeprefix("differences.")
+            if direction not in STEPS:
+                raise ValueError(direction)
+            evidence.differences[direction] = moments(name)
     if "statistics" in counts:
         each = [_count(number) for number in counts["statistics"]["count"]]
         fields = {field: arrays[f"statistics.{field}"] for field in _STATISTICS}
@@ -141,6 +142,30 @@ def _evidence(arrays: Arrays, counts: Mapping[str, Any]) -> Evidence:
 
 
 def _count(value: Any) -> int:
-    if not isinstance(value, int) or value < 0:
+    # Arithmetic with numpy ends at 64 bits, and true is no number.
+    if type(value) is not int or not 0 <= value < 2**63:
         raise ValueError(value)
     return value
+
+
+def _check_record(meta: Mapping[str, Any], channels: int) -> None:
+    """Raise `ValueError` unless the names of inputs and channels are what their readers expect."""
+    names = meta.get("channels", [""] * channels)
+    inputs = meta.get("inputs", [])
+    if not isinstance(names, list) or not isinstance(inputs, list):
+        raise ValueError("no list")
+    fits = len(names) == channels and all(isinstance(name, str) for name in names)
+    named = all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in inputs)
+    if not fits or not named:
+        raise ValueError("names")
+
+
+def _is_finite(evidence: Evidence) -> bool:
+    """Say whether all is finite but the range of channels of which nothing was counted."""
+    numbers = [getattr(each, field) for each in _sets(evidence).values() for field in _FIELDS]
+    statistics = evidence.statistics
+    if statistics is not None:
+        counted = statistics.count > 0
+        numbers += [statistics.mean, statistics.rest, statistics.squares]
+        numbers += [statistics.minimum[counted], statistics.maximum[counted]]
+    return all_finite(*numbers)

@@ -2,9 +2,9 @@
 
 import os
 
-# As `cli.main` does: worker threads are ours, so BLAS gets none of its own. It reads these once.
-for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
+from onebyone_cli import blas
+
+blas.set_up()  # as the program does; numpy reads it once, when it is imported
 
 from hypothesis import HealthCheck, settings  # noqa: E402 (after the environment)
 

@@ -27,6 +27,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "spec": set(),
     "units": set(),
     "limits": set(),
+    "blas": set(),
     "npy_header": PLAIN,
     "atomic": PLAIN,
     "targets": PLAIN,
@@ -253,8 +254,8 @@ def test_only_two_modules_know_rich():
 LIGHT = [
     module
     for module in modules()
-    if room_of(module) in ("", "__main__", "cli", "atomic", "limits", "npy_header", "tiling")
-    or module in ("planning", "formats", "formats.base")
+    if room_of(module) in ("", "__main__", "blas", "cli", "atomic", "limits", "npy_header")
+    or module in ("tiling", "planning", "formats", "formats.base")
     or module in {f"formats.{name}" for name in formats.NAMES}
 ]
 

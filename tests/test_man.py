@@ -36,7 +36,8 @@ def commands(command: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, A
     """Walk the commands as Typer has them, with the names of the pages they should have."""
     path = (*above, command.name)
     yield "-".join(path), command
-    for child in getattr(command, "commands", {}).values():
+    for name in command.list_commands(None) if hasattr(command, "list_commands") else ():
+        child = command.get_command(None, name)
         if not child.hidden:
             yield from commands(child, path)
 

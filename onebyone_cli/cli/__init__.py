@@ -1,24 +1,43 @@
-"""The command line: one thin command per file, and nothing heavy imported until it runs."""
+"""The command line: one thin command per file, and nothing imported before it is asked for."""
 
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from onebyone_cli import __version__
-from onebyone_cli.cli import apply, fit, merge, reduce, stats
+
+#: Commands in the order in which help lists them. Each is a function in a module, both of this
+#: name, beside a text ``EXAMPLES``.
+NAMES = ("apply", "fit", "reduce", "stats", "merge")
+
+
+class _Commands(TyperGroup):
+    """The commands by name; only the one that runs is imported, and all of them for help."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(NAMES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in NAMES:
+            return None
+        module = import_module(f"onebyone_cli.cli.{cmd_name}")
+        alone = typer.Typer(
+            add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+        )
+        alone.command(cmd_name, epilog=module.EXAMPLES)(getattr(module, cmd_name))
+        return typer.main.get_command(alone)
+
 
 app = typer.Typer(
     name="onebyone",
+    cls=_Commands,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(epilog=apply.EXAMPLES)(apply.apply)
-app.command(epilog=fit.EXAMPLES)(fit.fit)
-app.command(epilog=reduce.EXAMPLES)(reduce.reduce)
-app.command(epilog=stats.EXAMPLES)(stats.stats)
-app.command(epilog=merge.EXAMPLES)(merge.merge)
 
 
 def _show_version(asked: bool) -> None:
@@ -36,7 +55,7 @@ def onebyone(
         ),
     ] = False,
 ) -> None:
-    """Apply 1×1 convolutions to tensor files: C×H×W stacks in, K×H×W out, streaming.
+    """Apply 1×1 convolutions to tensor files: C×H×W stacks in, K×H×W stacks out, streaming.
 
     Every pixel of the result is a weighted sum of the same pixel of all channels (bands):
     Y[k, h, w] = bias[k] + Σ_c weight[k, c] · X[c, h, w].

@@ -1,5 +1,6 @@
 """Gathering what learners need: from stacks, or from moments that other jobs have saved."""
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from onebyone_cli.pipeline.learn import LearnJob, LearnSettings
 
     Stack = Sequence[Reader | StreamReader]
+
+_ZIP_MAGIC = b"PK\x03\x04"
 
 #: Pixels that independent components are looked for in, unless --sample says.
 _ICA_SAMPLE = 50_000
@@ -185,9 +188,7 @@ def are_moments(inputs: Sequence[str]) -> bool:
     UsageError
         If some are and some are not.
     """
-    from onebyone_cli import moments_file
-
-    archives = [text for text in inputs if moments_file.is_archive(text)]
+    archives = [text for text in inputs if _is_archive(text)]
     if archives and len(archives) < len(inputs):
         other = next(text for text in inputs if text not in archives)
         raise UsageError(
@@ -195,6 +196,17 @@ def are_moments(inputs: Sequence[str]) -> bool:
             "take the moments of all stacks with stats, or name stacks only"
         )
     return bool(archives)
+
+
+def _is_archive(path: str) -> bool:
+    """Say whether a file begins as zip archives do, which all files of moments are."""
+    try:
+        if not os.path.isfile(path):
+            return False
+        with open(path, "rb") as file:
+            return file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+    except (OSError, ValueError):  # whoever opens it next will say what is wrong
+        return False
 
 
 def join_saved(paths: Sequence[str], console: "Console") -> Known:

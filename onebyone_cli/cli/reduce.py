@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from onebyone_cli import targets
@@ -195,7 +196,7 @@ class _Task:
                 "shape": list(done.output.shape),
                 "dtype": done.output.dtype,
                 **report.document(model),
-                "rmse": errors,
+                "rmse": [error if isfinite(error) else None for error in errors],
             }
         )
 

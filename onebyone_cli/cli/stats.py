@@ -1,6 +1,7 @@
 """``onebyone stats``: statistics of each channel, and moments for others to learn from."""
 
 from contextlib import ExitStack
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli import targets
@@ -119,7 +120,7 @@ def _joined(inputs: list[str], way: "Pass", output: str, console: Console) -> "K
 
 
 def _rows(known: "Known") -> list[dict[str, Any]]:
-    """Gather what is known of each channel; None where nothing was counted."""
+    """Gather what is known of each channel; None for the rest, such as a spread beyond float64."""
     statistics = known.evidence.statistics
     assert statistics is not None
     mean = statistics.mean + statistics.rest
@@ -135,7 +136,8 @@ def _rows(known: "Known") -> list[dict[str, Any]]:
             ("mean", mean, 1),
             ("sd", statistics.deviation, 2),
         ):
-            row[name] = float(numbers[channel]) if valid >= least else None
+            number = float(numbers[channel])
+            row[name] = number if valid >= least and isfinite(number) else None
         rows.append(row)
     return rows
 

@@ -53,10 +53,13 @@ class ChannelStatistics:
         """Count in the pixels of another set; the formula is that of `Moments.merge`."""
         count = self.count + other.count
         share = other.count / np.maximum(count, 1)
+        first = self.count == 0  # a difference from zero would round `rest` away
         with np.errstate(over="ignore", invalid="ignore"):
             delta = (other.mean - self.mean) + (other.rest - self.rest)
             mean, lost = two_sum(self.mean, delta * share)
-            self.mean, self.rest = two_sum(mean, self.rest + lost)
+            mean, rest = two_sum(mean, self.rest + lost)
+            self.mean = np.where(first, other.mean, mean)
+            self.rest = np.where(first, other.rest, rest)
             self.squares = self.squares + other.squares + delta * delta * (share * self.count)
         self.count = count
         np.minimum(self.minimum, other.minimum, out=self.minimum)

@@ -166,7 +166,8 @@ class Whitening:
     def _divide(self, matrix: NDArray[np.float64], shift: int) -> NDArray[np.float64]:
         """Divide channels by 2**power, and all by 2**shift."""
         scaled = np.ldexp(matrix, -np.add.outer(self.power, self.power) - shift)
-        return (scaled + scaled.T) / 2
+        symmetric: NDArray[np.float64] = (scaled + scaled.T) / 2
+        return symmetric
 
 
 def whiten(matrix: NDArray[np.float64], channels: int, what: str, source: str = "") -> Whitening:

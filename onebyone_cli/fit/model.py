@@ -108,11 +108,17 @@ class Model:
         Parameters
         ----------
         moments : Moments
-            Of the pixels.
+            Of the pixels. Where they are not finite, errors are NaN.
         """
         residual = self.residual()
-        values, vectors = np.linalg.eigh(moments.comoment / max(moments.count, 1))
-        factor = vectors * np.sqrt(np.maximum(values, 0.0))
+        covariance = moments.comoment / max(moments.count, 1)
+        if not all_finite(moments.mean, covariance):
+            return np.full(moments.channels, np.nan)
+        # Eigenvalues are found to a share of the largest, so channels are made equally loud first;
+        # a power of two changes no digit.
+        power = np.frexp(np.sqrt(np.maximum(covariance.diagonal(), 0.0)))[1]
+        values, vectors = np.linalg.eigh(np.ldexp(covariance, -np.add.outer(power, power)))
+        factor = np.ldexp(vectors * np.sqrt(np.maximum(values, 0.0)), power[:, np.newaxis])
         spread = np.square(residual.weight @ factor).sum(axis=1)
         shift = residual.weight @ moments.mean + residual.bias
         rounding = 4 * np.finfo(np.float64).eps * np.abs(moments.mean)

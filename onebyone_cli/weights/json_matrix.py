@@ -16,9 +16,9 @@ from onebyone_cli.errors import DataError
 from onebyone_cli.units import count
 from onebyone_cli.weights.rules import SHAPES, quote
 
-#: Integers of more digits become floats at once: exact up to here, and Python limits (and takes
+#: Integers of more digits, which no 64 bits hold, become floats at once: Python limits (and takes
 #: quadratic time for) the conversion of very long ones.
-_INTEGER_DIGITS = 15
+_INTEGER_DIGITS = 19
 
 _KINDS = {
     str: "text",

@@ -25,6 +25,9 @@ from onebyone_cli.weights.rules import SHAPES, Shape, quote
 #: Largest member kept for show (`ChannelMap.meta`); larger ones are left unread.
 _MAX_META_BYTES = 2**20
 
+#: Largest ``meta`` of an archive that this program made, which is a record of every input.
+_MAX_RECORD_BYTES = 2**28
+
 #: What numpy writes. The others (bzip2, LZMA) would only add decoders to trust.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -32,7 +35,7 @@ _ENCRYPTED = 0x1
 
 #: The header numpy writes for text of up to one axis: exactly that, as it is only kept for show.
 _TEXT_HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00..\{'descr': '([<>]U[1-9][0-9]{0,5})', 'fortran_order': False, "
+    rb"\x93NUMPY\x01\x00..\{'descr': '([<>]U[1-9][0-9]{0,7})', 'fortran_order': False, "
     rb"'shape': \(([0-9]*),?\), \} *\n",
     re.DOTALL,
 )
@@ -104,13 +107,13 @@ def read_arrays(file: BinaryIO, path: str) -> tuple[dict[str, NDArray[np.float64
     """
     with _archive_errors(path), zipfile.ZipFile(file) as archive:
         members = _members(archive, path)
-        info = members.pop("meta", None)
-        meta = {} if info is None else _read_meta(archive, {"meta": info})
         for name, info in members.items():
             if info.compress_type != zipfile.ZIP_STORED:  # which keeps a small file small
                 raise DataError(
                     f"the member {quote(name)} is compressed; expected none to be", path
                 )
+        record = {name: members.pop(name) for name in ("meta",) if name in members}
+        meta = _read_meta(archive, record, _MAX_RECORD_BYTES)
         arrays = {
             name: _read_member(archive, info, name, path, _flat_shape)
             for name, info in members.items()
@@ -156,16 +159,17 @@ def _read_member(
         try:
             array = read_array(member, info.file_size, path, rule)
         except (DataError, PolicyError) as error:
-            raise type(error)(f"member {name!r}: {error.message}", path) from error
+            raise type(error)(f"member {quote(name)}: {error.message}", path) from error
         # zipfile compares the checksum when it meets the end.
         member.read(1)
         return array
 
 
-def _read_meta(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> dict[str, Any]:
-    """Return what is small and simple among the other members; skip the rest."""
+def _read_meta(
+    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], room: int = _MAX_META_BYTES
+) -> dict[str, Any]:
+    """Return what is simple among the other members, and small together; skip the rest."""
     fields: dict[str, Any] = {}
-    room = _MAX_META_BYTES
     for name, info in members.items():
         if name in SHAPES or info.file_size > room or info.compress_type not in _COMPRESSIONS:
             continue
