@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onebyone_cli.buffers import empty_rows
 from onebyone_cli.errors import UsageError
 from onebyone_cli.units import count
 from onebyone_cli.weights import ChannelMap
@@ -141,7 +142,7 @@ class Convolution:
 
     def hidden_buffers(self, items: int, pixels: int) -> list[NDArray[Any]]:
         """Make the buffers that `apply` puts the values between layers in."""
-        return [np.empty((items, k, pixels), self.dtype) for k in self.hidden_channels]
+        return [empty_rows((items, k, pixels), self.dtype) for k in self.hidden_channels]
 
     def apply(self, x: NDArray[Any], y: NDArray[Any], hidden: Sequence[NDArray[Any]]) -> None:
         """Apply the chain to one tile.

@@ -8,7 +8,7 @@ from typing import Any
 
 from onebyone_cli.errors import UsageError
 from onebyone_cli.spec import StackSpec
-from onebyone_cli.tiling import count_slabs, tile_pixels
+from onebyone_cli.tiling import LONGEST_TILE, count_slabs, tile_pixels
 from onebyone_cli.units import format_bytes
 
 #: Buffers of one worker above which longer slabs gained nothing (see ``make bench``).
@@ -83,12 +83,15 @@ class Costs:
         For each worker: the reader's scratch.
     cache : int
         For the whole job: chunk caches and decoders.
+    item : int
+        For each item of a slab: what keeps the rows of buffers apart.
     """
 
     slab_pixel: int
     tile_pixel: int = 0
     scratch: int = 0
     cache: int = 0
+    item: int = 0
 
 
 def make_plan(
@@ -99,6 +102,7 @@ def make_plan(
     *,
     memory: int,
     threads: int,
+    longest_tile: int = LONGEST_TILE,
     spool_input_bytes: int = 0,
     spool_output_bytes: int = 0,
 ) -> Plan:
@@ -120,6 +124,8 @@ def make_plan(
         The budget in bytes.
     threads : int
         Most workers.
+    longest_tile : int
+        Width that no tile exceeds.
     spool_input_bytes, spool_output_bytes : int
         Sizes of the spools that the job needs.
 
@@ -128,8 +134,8 @@ def make_plan(
     UsageError
         If one worker with one tile does not fit the budget; says which budget would do.
     """
-    tile = tile_pixels(spec.pixels, widest, arithmetic_bytes)
-    smallest = tile * (costs.slab_pixel + costs.tile_pixel) + costs.scratch
+    tile = tile_pixels(spec.pixels, widest, arithmetic_bytes, longest_tile)
+    smallest = tile * (costs.slab_pixel + costs.tile_pixel) + costs.item + costs.scratch
     if smallest + costs.cache > memory:
         needed = -(-(smallest + costs.cache) // (1 << 20))
         raise UsageError(
@@ -140,7 +146,8 @@ def make_plan(
     room = memory - costs.cache
     threads = max(1, min(threads, room // smallest))
     items, pixels = _slab_size(spec, tile, costs, room // threads, threads)
-    worker = items * (pixels * costs.slab_pixel + tile * costs.tile_pixel) + costs.scratch
+    worker = items * (pixels * costs.slab_pixel + tile * costs.tile_pixel + costs.item)
+    worker += costs.scratch
     slabs = count_slabs(spec, items, pixels)
     threads = min(threads, slabs)
     left = room - threads * worker
@@ -172,9 +179,9 @@ def _slab_size(
     fair = threads * _SLABS_PER_THREAD
     if tile < spec.pixels:
         tiles = -(-spec.pixels // tile)
-        fit = (budget - tile * costs.tile_pixel) // (tile * costs.slab_pixel)
+        fit = (budget - tile * costs.tile_pixel - costs.item) // (tile * costs.slab_pixel)
         share = -(-tiles * spec.items // fair)
         return 1, tile * max(1, min(fit, share, tiles))
-    fit = budget // (tile * (costs.slab_pixel + costs.tile_pixel))
+    fit = budget // (tile * (costs.slab_pixel + costs.tile_pixel) + costs.item)
     share = -(-spec.items // fair)
     return max(1, min(fit, share, spec.items)), tile

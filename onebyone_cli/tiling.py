@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 
 from onebyone_cli.spec import Slab, StackSpec
 
-#: Widest tile. 1024 to 32768 pixels were within a fifth of each other for 50 → 20 channels with two
-#: threads; a narrow tile keeps the smallest possible memory low and stays in the cache of a core.
-_WIDEST = 4096
+#: Longest tile, unless a job has another. 1024 to 32768 pixels were within a fifth of each other
+#: for 50 → 20 channels with two threads; a narrow tile keeps the smallest possible memory low and
+#: stays in the cache of a core.
+LONGEST_TILE = 4096
 
 #: Narrowest tile: at 256 pixels the same multiplication took a fifth longer than at 4096.
 _NARROWEST = 256
@@ -26,7 +27,9 @@ _TILE_BYTES = 4 << 20
 _RUN = 64
 
 
-def tile_pixels(plane_pixels: int, widest: int, item_bytes: int) -> int:
+def tile_pixels(
+    plane_pixels: int, widest: int, item_bytes: int, longest: int = LONGEST_TILE
+) -> int:
     """Width T of the grid.
 
     Parameters
@@ -37,8 +40,10 @@ def tile_pixels(plane_pixels: int, widest: int, item_bytes: int) -> int:
         Largest number of channels anywhere from input to output.
     item_bytes : int
         Bytes of one number in the arithmetic.
+    longest : int
+        T is no more than this.
     """
-    width = _WIDEST
+    width = longest
     while width > _NARROWEST and width * widest * item_bytes > _TILE_BYTES:
         width //= 2
     return min(width, plane_pixels)
@@ -65,6 +70,30 @@ def iter_slabs(spec: StackSpec, slab_items: int, slab_pixels: int) -> Iterator[S
         items = min(slab_items, spec.items - item)
         for start in range(0, spec.pixels, slab_pixels):
             yield Slab(item, items, start, min(start + slab_pixels, spec.pixels))
+
+
+def count_tiles(spec: StackSpec, tile: int) -> int:
+    """How many tiles a stack has."""
+    return spec.items * -(-spec.pixels // tile)
+
+
+def iter_slabs_of_tiles(
+    spec: StackSpec, first: int, last: int, tile: int, slab_pixels: int
+) -> Iterator[Slab]:
+    """Cut tiles [first, last), numbered through the whole stack, into slabs of one item each."""
+    of_item = -(-spec.pixels // tile)
+    for item in range(first // of_item, -(-last // of_item)):
+        start = max(first - item * of_item, 0) * tile
+        stop = min((last - item * of_item) * tile, spec.pixels)
+        for at in range(start, stop, slab_pixels):
+            yield Slab(item, 1, at, min(at + slab_pixels, stop))
+
+
+def tile_range(spec: StackSpec, slab: Slab, tile: int) -> tuple[int, int]:
+    """Return the numbers of a slab's first tile and of the one after its last."""
+    of_item = -(-spec.pixels // tile)
+    last = slab.item + slab.items - 1
+    return slab.item * of_item + slab.start // tile, last * of_item + -(-slab.stop // tile)
 
 
 def iter_tiles(slabs: Iterable[Slab], tile: int) -> Iterator[tuple[int, int]]:

@@ -23,6 +23,7 @@ def run_workers(
     make_work: Callable[[], Work],
     threads: int,
     on_pixels: Callable[[int], None],
+    on_stop: Callable[[], None] = lambda: None,
 ) -> None:
     """Do some work on every slab.
 
@@ -37,6 +38,9 @@ def run_workers(
         Number of workers.
     on_pixels : callable
         Called in the calling thread, from time to time, with the pixels done so far.
+    on_stop : callable
+        Called when a worker has failed or a signal has come: work that waits for other work must
+        wait no longer.
 
     Raises
     ------
@@ -44,7 +48,7 @@ def run_workers(
         The first error of any worker, or a signal's exception in the calling thread, after all
         workers have stopped.
     """
-    shared = _Shared(iter(slabs), make_work)
+    shared = _Shared(iter(slabs), make_work, on_stop)
     others = [threading.Thread(target=shared.work_apart) for _ in range(1, threads)]
     try:
         for other in others:
@@ -53,7 +57,7 @@ def run_workers(
         for other in others:
             other.join()
     except BaseException:
-        shared.stopped = True
+        shared.stop()
         for other in others:
             if other.ident is not None:
                 other.join()
@@ -66,9 +70,12 @@ def run_workers(
 class _Shared:
     """What workers share: the next slab, the first error, the count."""
 
-    def __init__(self, slabs: Iterator[Slab], make_work: Callable[[], Work]) -> None:
+    def __init__(
+        self, slabs: Iterator[Slab], make_work: Callable[[], Work], on_stop: Callable[[], None]
+    ) -> None:
         self._slabs = slabs
         self._make_work = make_work
+        self._on_stop = on_stop
         self._lock = threading.Lock()
         self.stopped = False
         self.error: BaseException | None = None
@@ -88,8 +95,13 @@ class _Shared:
         try:
             self.work(lambda pixels: None)
         except BaseException as error:
-            self.stopped = True
             self.error = self.error or error
+            self.stop()
+
+    def stop(self) -> None:
+        """Have no worker take another slab."""
+        self.stopped = True
+        self._on_stop()
 
     def _next(self) -> Slab | None:
         with self._lock:

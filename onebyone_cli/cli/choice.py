@@ -1,7 +1,9 @@
 """What ``fit`` and ``reduce`` are asked to learn, checked as far as that goes without data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.cli import values
@@ -23,7 +25,7 @@ _FLAGS = {
     "standardize": "--standardize",
     "whiten": "--whiten",
     "kind": "--kind",
-    "seed": "--seed",
+    "seed": "--seed without --sample",
 }
 
 #: The same for what learners need to know, with who can make use of it.
@@ -39,8 +41,9 @@ _NEEDS = {
 #: The customary neighbours of each method; see ``fit.mnf`` and ``fit.maf``.
 _NOISE = {"mnf": "lowerright", "maf": "both"}
 
-#: What an option is that was not given.
-_ABSENT = (None, "", False)
+#: Options that say how many components are kept, and how they are written.
+_HOW_MANY = ("k", "variance", "snr")
+_HOW_MANY_SHOWN = {"-k": "-k K", "--variance": "--variance FRACTION", "--snr": "--snr RATIO"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,11 @@ class Asked:
     noise_from: str = ""
     labels: str = ""
     endmembers: str = ""
+
+    def has(self, option: str) -> bool:
+        """Say whether an option was given, be it as 0."""
+        value = getattr(self, option)
+        return value is not None and value is not False and value != ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +95,16 @@ class Choice:
         )
 
     def check_channels(self, channels: int, source: str) -> None:
-        """Refuse more components than there can be, before anything is read.
+        """Refuse what can't be learned, such as too many components, before anything is read.
 
         Raises
         ------
         DataError
             If K is more than C; a random projection may have that.
+        DependencyMissingError
+            If the learner's library is not installed.
         """
+        self.learner.prepare()
         k = self.asked.k
         if k is not None and k > channels and self.learner.reads_pixels:
             raise DataError(
@@ -125,16 +136,17 @@ class Choice:
         wanted = directions_of(asked.noise) or tuple(evidence.differences)
         missing = [each for each in wanted if each not in evidence.differences]
         if missing or not wanted:
+            which = f" ({missing[0]})" if missing else ""
             raise DataError(
-                f"holds no differences of neighbours ({missing[0] if missing else 'any'}); "
+                f"holds no differences of neighbours{which}; "
                 f"make it with stats --noise {asked.noise or _NOISE[asked.method]}",
                 source,
             )
         evidence.differences = {each: evidence.differences[each] for each in wanted}
 
     def learn(self, evidence: "Evidence", source: str) -> "Model":
-        """Learn a model from what was gathered."""
-        return self.learner.learn(evidence, source, self.options)
+        """Learn a model from what was gathered, or from what is known beforehand."""
+        return self.learner.learn(evidence, self.asked.endmembers or source, self.options)
 
     def stand_in(self, channels: int) -> "ChannelMap":
         """Make weights of the shape that will be learned, as far as that is known beforehand."""
@@ -144,15 +156,19 @@ class Choice:
         return zero_map(k, channels, f"--method {self.asked.method}")
 
 
-def choice_of(asked: Asked, *, sampling: bool = False) -> Choice:
+def choice_of(asked: Asked, *, mask: str = "", sampling: bool = False, plot: str = "") -> Choice:
     """Check what the user asked of the learner.
 
     Parameters
     ----------
     asked : Asked
         As typed.
+    mask : str
+        The map that leaves pixels out of the learning, if any.
     sampling : bool
         Whether a sample is drawn, which takes a seed as well.
+    plot : str
+        The scree plot to be, if any.
 
     Raises
     ------
@@ -162,61 +178,85 @@ def choice_of(asked: Asked, *, sampling: bool = False) -> Choice:
     from onebyone_cli import fit
 
     learner = fit.load(asked.method)
-    for option, flag in _FLAGS.items():
-        if option == "seed" and sampling:
-            continue
-        if getattr(asked, option) not in _ABSENT and option not in learner.options:
-            raise UsageError(f"{flag} is {_meant_for(fit.takers(option))}, not for {asked.method}")
-    for option, (flag, need) in _NEEDS.items():
-        if getattr(asked, option) and need not in learner.needs:
-            able = [name for name in fit.NAMES if need in fit.load(name).needs]
-            raise UsageError(f"{flag} is {_meant_for(able)}, not for {asked.method}")
+    for flag, is_given, fits in _rules(asked, mask, sampling, plot):
+        if is_given and not fits(learner):
+            able = _listed([name for name in fit.NAMES if fits(fit.load(name))], "and")
+            raise UsageError(f"{flag} is for --method {able}, not for {asked.method}")
     for option in ("labels", "endmembers"):
         need = _NEEDS[option][1]
-        if need in learner.needs and not getattr(asked, option):
+        if need in learner.needs and not asked.has(option):
             raise UsageError(f"--method {asked.method} needs --{option} FILE")
     if asked.noise_from and (asked.noise or asked.noise_rows or asked.noise_cols):
         raise UsageError("--noise-from brings its own noise; leave out the other --noise options")
     _check_how_many(asked, learner)
-    given = {
-        "k": asked.k,
-        "variance": values.number_of("--variance", asked.variance) if asked.variance else None,
-        "snr": values.number_of("--snr", asked.snr) if asked.snr else None,
-        "standardize": asked.standardize,
-        "whiten": asked.whiten,
-        "kind": asked.kind or "gaussian",
-        "seed": asked.seed or 0,
-    }
+    given = _values_of(asked)
     return Choice(asked, learner, {option: given[option] for option in learner.options})
 
 
-def _meant_for(methods: Sequence[str]) -> str:
-    return f"for --method {' and '.join(methods)}"
+def _rules(
+    asked: Asked, mask: str, sampling: bool, plot: str
+) -> "Iterator[tuple[str, bool, Callable[[Learner], bool]]]":
+    """Tell of each option that is not for every method whether it was given, and who takes it."""
+    for option, flag in _FLAGS.items():
+        given = asked.has(option) and not (option == "seed" and sampling)
+        yield flag, given, partial(_takes, option)
+    for option, (flag, need) in _NEEDS.items():
+        yield flag, asked.has(option), partial(_needs, need)
+    reads_pixels = attrgetter("reads_pixels")
+    yield "--all", asked.all_components, reads_pixels  # else there is no end of them, or no choice
+    yield "--mask", bool(mask), reads_pixels
+    yield "--sample", sampling, reads_pixels
+    yield "--plot", bool(plot), attrgetter("eigenvalues")
+
+
+def _takes(option: str, learner: "Learner") -> bool:
+    return option in learner.options
+
+
+def _needs(need: str, learner: "Learner") -> bool:
+    return need in learner.needs
 
 
 def _check_how_many(asked: Asked, learner: "Learner") -> None:
     """Check that exactly one option says how many components are kept."""
-    ways = [option for option in ("k", "variance", "snr") if option in learner.options]
-    given = [_FLAGS[option] for option in ways if getattr(asked, option) not in (None, "")]
-    flags = [_FLAGS[option] for option in ways]
-    if learner.reads_pixels:  # else there is no end to the components, or no choice
-        flags.append("--all")
-        given += ["--all"] * asked.all_components
-    elif asked.all_components:
-        raise UsageError(f"--all is not for {asked.method}")
-    if flags and len(given) != 1:
-        found = " and ".join(given) or "none of them"
-        raise UsageError(f"give {_listed(flags)}; found {found}")
+    ways = [_FLAGS[option] for option in _HOW_MANY if option in learner.options]
+    ways += ["--all"] * learner.reads_pixels
+    found = [_FLAGS[option] for option in _HOW_MANY if asked.has(option)]
+    found += ["--all"] * asked.all_components
+    if ways and len(found) != 1:
+        wanted = _listed([_HOW_MANY_SHOWN.get(flag, flag) for flag in ways], "or")
+        if len(ways) == 1:
+            raise UsageError(f"--method {asked.method} needs {wanted}")
+        raise UsageError(f"give {wanted}; found {_listed(found, 'and') or 'none of them'}")
+
+
+def _values_of(asked: Asked) -> dict[str, Any]:
+    """Read what learners are given, and refuse what is out of range."""
+    from onebyone_cli.fit.mnf import check_snr
+    from onebyone_cli.fit.model import check_components, check_variance
+
+    variance = values.number_of("--variance", asked.variance, "0.99") if asked.variance else None
+    snr = values.number_of("--snr", asked.snr, "10") if asked.snr else None
     if asked.k is not None:
-        from onebyone_cli.fit.model import check_components
-
         check_components(asked.k)
+    if variance is not None:
+        check_variance(variance)
+    if snr is not None:
+        check_snr(snr)
+    return {
+        "k": asked.k,
+        "variance": variance,
+        "snr": snr,
+        "standardize": asked.standardize,
+        "whiten": asked.whiten,
+        "kind": asked.kind or "gaussian",
+        "seed": values.seed_of(asked.seed),
+    }
 
 
-def _listed(flags: Sequence[str]) -> str:
-    values = {"-k": "-k K", "--variance": "--variance FRACTION", "--snr": "--snr RATIO"}
-    texts = [values.get(flag, flag) for flag in flags]
-    return " or ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+def _listed(words: Sequence[str], last: str) -> str:
+    """Join words by commas, the last one by a word."""
+    return f" {last} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def directions_of(noise: str) -> tuple[str, ...]:

@@ -28,6 +28,10 @@ def _escape(character: str) -> str:
     return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else ascii(character)[1:-1]
 
 
+#: Columns of a terminal that no table needs.
+_WIDEST = 10_000
+
+
 class Console:
     """Standard error and standard output.
 
@@ -105,12 +109,15 @@ def _draw_table(
     from rich.console import Console as RichConsole
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    # Wider than any terminal, which wraps the lines: no number loses digits to an ellipsis.
+    console = RichConsole(file=stream, markup=False, emoji=False, highlight=False, width=_WIDEST)
+    style = "" if console.no_color else "bold"
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style=style)
     for name in header:
         table.add_column(printable(name), justify="right")
     for row in rows:
         table.add_row(*map(printable, row))
-    RichConsole(file=stream, markup=False, highlight=False).print(table)
+    console.print(table)
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

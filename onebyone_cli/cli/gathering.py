@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli import __version__
 from onebyone_cli.cli.progress import Progress
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from onebyone_cli.cli.console import Console
     from onebyone_cli.fit.evidence import Evidence
     from onebyone_cli.fit.model import Model
-    from onebyone_cli.fit.moments import Moments
     from onebyone_cli.formats.base import Reader, StreamReader
     from onebyone_cli.pipeline.learn import LearnJob, LearnSettings
 
@@ -42,16 +41,26 @@ class Known:
         Name and shape of each stack, for the record.
     names : tuple of str
         Names of the channels, or nothing.
+    files : tuple of str
+        All files that were read for it.
     """
 
     evidence: "Evidence"
     source: str
     inputs: list[dict[str, Any]] = field(default_factory=list)
     names: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """Say where it came from, for ``meta``."""
         return {"inputs": self.inputs, "version": __version__}
+
+
+class Maps(NamedTuple):
+    """What goes with every stack, open; None where it was not asked for."""
+
+    mask: "Reader | None" = None
+    labels: "Reader | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,55 +90,72 @@ class Pass:
         asked = {
             "--nodata": self.settings.nodata is not None,
             "--mask": self.mask,
-            "--labels": self.labels,
             "--sample": self.sample is not None,
         }
         for flag in (flag for flag, given in asked.items() if given):
-            raise UsageError(f"{flag} looks at pixels, and moments have none; give it to stats")
+            raise UsageError(
+                f"{flag} looks at pixels, and moments have none; "
+                "give it to the stats that takes the moments"
+            )
 
-    def jobs(self, stacks: "Sequence[Stack]", stack: ExitStack) -> "list[LearnJob]":
-        """Check and plan a job for every stack; nothing is read but headers."""
+    def open_maps(self, stack: ExitStack) -> "Maps":
+        """Open mask and labels, to be read as often as need be.
+
+        Parameters
+        ----------
+        stack : ExitStack
+            Closes them.
+        """
         from onebyone_cli import formats
-        from onebyone_cli.pipeline.learn import LearnJob
+        from onebyone_cli.pipeline.sources import hold_streams
 
-        def opened(path: str) -> "Reader | StreamReader | None":
+        def opened(path: str) -> "Reader | None":
             if not path:
                 return None
-            return formats.open_inputs(
-                [path], layout="CHW", memory=self.settings.memory // 8, stack=stack
-            )[0]
+            memory = self.settings.memory // 8
+            readers = formats.open_inputs([path], layout="CHW", memory=memory, stack=stack)
+            # A pipe gives its bytes once; they are laid aside in a file, outside of the plan.
+            (held,), _ = hold_streams(readers, 0, stack, lambda step, done, total: None)
+            return held
+
+        return Maps(opened(self.mask), opened(self.labels))
+
+    def jobs(self, stacks: "Sequence[Stack]", maps: "Maps") -> "list[LearnJob]":
+        """Check and plan a job for every stack; nothing is read but headers."""
+        from onebyone_cli.pipeline.learn import LearnJob
 
         if self.sample is not None and self.sample < 1:
             raise UsageError(f"--sample {self.sample} is no pixel at all; give 1 or more")
         settings = replace(self.settings, runs_only=self.sample is not None)
         jobs = []
         for inputs in stacks:
-            job = LearnJob(inputs, settings, mask=opened(self.mask), labels=opened(self.labels))
+            job = LearnJob(inputs, settings, mask=maps.mask, labels=maps.labels)
             jobs.append(job)
             _check_channels(job.input.channels, inputs[0].path, jobs[0].input.channels, stacks)
         return jobs
 
     def run(
-        self, jobs: "Sequence[LearnJob]", console: "Console", progress: bool | None
-    ) -> "Evidence":
+        self,
+        jobs: "Sequence[LearnJob]",
+        into: "Evidence",
+        console: "Console",
+        progress: bool | None,
+    ) -> None:
         """Gather from all stacks together."""
-        from onebyone_cli.fit.evidence import no_evidence
         from onebyone_cli.pipeline.sampling import choose_runs
 
         pixels = self.sample or (_ICA_SAMPLE if self.settings.wanted.sample else 0)
         chosen = choose_runs(jobs, pixels, self.seed) if pixels else [None] * len(jobs)
-        whole = no_evidence(jobs[0].input.channels)
         with Progress(console, progress) as on_progress:
             for job, runs in zip(jobs, chosen, strict=True):
-                whole.merge(job.run(on_progress, runs))
-        return whole
+                into.merge(job.run(on_progress, runs))
 
 
 def _check_channels(channels: int, path: str, first: int, stacks: "Sequence[Stack]") -> None:
     if channels != first:
         raise ShapeMismatchError(
             f"has {count(channels, 'channel')} and {stacks[0][0].path} has {first}; "
-            "inputs that are learned from together need the same channels",
+            "stacks that count together need the same channels",
             path,
         )
 
@@ -137,9 +163,10 @@ def _check_channels(channels: int, path: str, first: int, stacks: "Sequence[Stac
 def gather(
     stacks: "Sequence[Stack]",
     way: Pass,
-    check: "Callable[[int, str], None]",
+    check: "Callable[[Known], None]",
     console: "Console",
     progress: bool | None,
+    maps: Maps | None = None,
 ) -> Known:
     """Gather from open stacks; everything is checked before the first is read.
 
@@ -150,15 +177,19 @@ def gather(
     way : Pass
         How.
     check : callable
-        Given the channels and a name for messages, refuses what can't be.
+        Given what headers tell, refuses what can't be; may add to the evidence.
     console, progress
         Where progress is shown, and whether.
+    maps : Maps, optional
+        Those of `way` where they are open already.
     """
     with ExitStack() as stack:
-        jobs = way.jobs(stacks, stack)
+        jobs = way.jobs(stacks, way.open_maps(stack) if maps is None else maps)
         known = headers_of(stacks)
-        check(known.evidence.channels, known.source)
-        known.evidence = way.run(jobs, console, progress)
+        check(known)
+        way.run(jobs, known.evidence, console, progress)
+    if way.settings.shard is not None:
+        known.inputs = [each | {"shard": str(way.settings.shard)} for each in known.inputs]
     return known
 
 
@@ -177,6 +208,7 @@ def headers_of(stacks: "Sequence[Stack]") -> Known:
             for name, spec in zip(names, specs, strict=True)
         ],
         channel_names(stacks[0]),
+        tuple(name for inputs in stacks for reader in inputs for name in reader.files),
     )
 
 
@@ -188,12 +220,15 @@ def are_moments(inputs: Sequence[str]) -> bool:
     UsageError
         If some are and some are not.
     """
+    from onebyone_cli import formats
+
     archives = [text for text in inputs if _is_archive(text)]
     if archives and len(archives) < len(inputs):
         other = next(text for text in inputs if text not in archives)
+        formats.of_input(formats.split_inner(other)[0])  # says so if it is not there
         raise UsageError(
-            f"{archives[0]} is an archive of moments and {other} is a stack; "
-            "take the moments of all stacks with stats, or name stacks only"
+            f"{archives[0]} is an archive, as moments are, and {other} is a stack; "
+            "take the moments of all stacks with stats -o, or name stacks only"
         )
     return bool(archives)
 
@@ -224,10 +259,15 @@ def join_saved(paths: Sequence[str], console: "Console") -> Known:
 
     known: Known | None = None
     for path in paths:
+        if os.access(path, os.R_OK) and not _is_archive(path):
+            raise DataError("is no .npz file; expected moments, as stats -o writes them", path)
         evidence, meta = moments_file.load_moments(path)
         if known is None:
             names = tuple(meta.get("channels", ()))
-            known = Known(no_evidence(evidence.channels), " ".join(paths), [], names)
+            joined = no_evidence(evidence.channels)
+            known = Known(joined, " ".join(paths), [], names, tuple(paths))
+            kinds, first = evidence.kinds, path
+        elif not kinds:  # what a shard without any tile holds
             kinds, first = evidence.kinds, path
         if evidence.channels != known.evidence.channels:
             raise ShapeMismatchError(
@@ -235,7 +275,7 @@ def join_saved(paths: Sequence[str], console: "Console") -> Known:
                 f"{known.evidence.channels}; only those of the same channels can be joined",
                 path,
             )
-        if evidence.kinds != kinds:
+        if evidence.kinds and evidence.kinds != kinds:
             raise DataError(
                 f"holds {', '.join(evidence.kinds)} and {first} holds {', '.join(kinds)}; "
                 "make them with the same options of stats",
@@ -261,7 +301,8 @@ def add_given(
     if asked.endmembers:
         from onebyone_cli.weights import load_weights
 
-        matrix = load_weights(asked.endmembers).weight
+        # What is not finite is refused by the learner, in words that fit.
+        matrix = load_weights(asked.endmembers, allow_nonfinite=True).weight
         if len(matrix) != evidence.channels:
             turned = "; maybe transpose it" if matrix.shape[1] == evidence.channels else ""
             raise ShapeMismatchError(
@@ -272,23 +313,40 @@ def add_given(
             )
         evidence.endmembers = matrix
     if asked.noise_from:
-        evidence.noise = _noise_of(asked.noise_from, layout, settings, console)
+        noise = _noise_of(asked.noise_from, layout, settings, console)
+        known.files += noise.files
+        evidence.noise = noise.evidence.pixels
         if evidence.noise.channels != evidence.channels:
             raise ShapeMismatchError(
                 f"has {count(evidence.noise.channels, 'channel')} and {known.source} has "
                 f"{evidence.channels}; noise needs the same channels",
                 asked.noise_from,
             )
+        if evidence.noise.count < 2 or evidence.noise.constant.all():
+            raise DataError(
+                f"no channel varies in its {count(evidence.noise.count, 'valid pixel')}; expected "
+                "a stack of noise alone, such as a dark frame",
+                asked.noise_from,
+            )
 
 
-def save(model: "Model", known: Known, path: str, *, force: bool, fsync: bool) -> None:
-    """Save a model with a record of what it was learned from."""
+def save(
+    model: "Model",
+    known: Known,
+    path: str,
+    *,
+    force: bool,
+    fsync: bool,
+    keep_equal: bool = False,
+) -> bool:
+    """Save a model with a record of what it was learned from; say whether it has changed."""
     from onebyone_cli.weights.save import save_model
 
     arrays: dict[str, Any] = dict(model.arrays)
     if known.names:
         arrays["channels"] = list(known.names)
-    save_model(path, arrays, {**model.meta, **known.record()}, force=force, fsync=fsync)
+    meta = {**model.meta, **known.record()}
+    return save_model(path, arrays, meta, force=force, fsync=fsync, keep_equal=keep_equal)
 
 
 def save_moments(known: Known, path: str, *, force: bool, fsync: bool) -> None:
@@ -299,14 +357,13 @@ def save_moments(known: Known, path: str, *, force: bool, fsync: bool) -> None:
     moments_file.save_moments(path, known.evidence, meta, force=force, fsync=fsync)
 
 
-def _noise_of(path: str, layout: str, settings: "LearnSettings", console: "Console") -> "Moments":
+def _noise_of(path: str, layout: str, settings: "LearnSettings", console: "Console") -> Known:
     from onebyone_cli import formats
     from onebyone_cli.pipeline.learn import Wanted
 
     if are_moments([path]):
-        return join_saved([path], console).evidence.pixels
+        return join_saved([path], console)
     way = Pass(replace(settings, wanted=Wanted()))
     with ExitStack() as stack:
         opened = formats.open_inputs([path], layout=layout, memory=settings.memory, stack=stack)
-        known = gather([opened], way, lambda channels, source: None, console, None)
-    return known.evidence.pixels
+        return gather([opened], way, lambda known: None, console, None)

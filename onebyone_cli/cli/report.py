@@ -1,4 +1,4 @@
-"""Telling what was learned: a table for people, the same for programs."""
+"""Telling what was learned or applied: tables for people, the same for programs."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from onebyone_cli.cli.console import Console
     from onebyone_cli.fit.model import Model
+    from onebyone_cli.pipeline import ApplyReport
 
 #: Components listed for people; all are in the JSON document and in the model.
 _MOST_ROWS = 20
@@ -42,7 +43,9 @@ def _components(model: "Model") -> tuple[list[str], list[list[str]]]:
 
 
 def tell_errors(errors: "Sequence[float]", names: "Sequence[str]", console: "Console") -> None:
-    """Show the root mean square reconstruction error of each channel."""
+    """Show the root mean square reconstruction error of each channel, where there is any."""
+    if not errors:
+        return
     rows = [
         [str(channel), *names[channel : channel + 1], f"{error:.4g}"]
         for channel, error in enumerate(errors)
@@ -50,6 +53,29 @@ def tell_errors(errors: "Sequence[float]", names: "Sequence[str]", console: "Con
     console.table(["channel", *["name"] * bool(names), "RMSE"], rows[:_MOST_ROWS])
     if len(rows) > _MOST_ROWS:
         console.say(f"... and {count(len(rows) - _MOST_ROWS, 'more channel')}")
+
+
+def applied(output: str, done: "ApplyReport") -> str:
+    """Say in a line what was written, and what became of some pixels on the way."""
+    line = f"{shown(output)}: {done.output.size} {done.output.dtype}"
+    line += unchanged(done.changed)
+    if done.invalid_pixels:
+        line += f"; {count(done.invalid_pixels, 'invalid pixel')}"
+    if done.saturated:
+        line += f"; {count(done.saturated, 'value')} saturated"
+    if done.replaced:
+        line += f"; {count(done.replaced, 'value')} filled in for NaN"
+    return line
+
+
+def unchanged(changed: bool) -> str:
+    """Say in a closing line that an equal output was kept; nothing if it was not."""
+    return "" if changed else ", unchanged"
+
+
+def shown(output: str) -> str:
+    """Name an output for people."""
+    return "standard output" if output == "-" else output
 
 
 def document(model: "Model") -> dict[str, Any]:

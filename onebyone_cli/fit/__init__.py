@@ -30,8 +30,3 @@ def load(name: str) -> Learner:
     loaded = import_module(f"onebyone_cli.fit.{name}").LEARNER
     assert isinstance(loaded, Learner)
     return loaded
-
-
-def takers(option: str) -> list[str]:
-    """Name the learners that take an option."""
-    return [name for name in NAMES if option in load(name).options]

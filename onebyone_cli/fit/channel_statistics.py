@@ -108,4 +108,5 @@ def statistics_of(
         if invalid is not None:
             x[invalid] = 0.0
         squares = np.einsum("cn,cn->c", x, x)
-    return ChannelStatistics(count, minimum, maximum, *two_sum(first, mean), squares)
+        mean, rest = two_sum(first, mean)
+    return ChannelStatistics(count, minimum, maximum, mean, rest, squares)

@@ -94,7 +94,7 @@ def difference_covariance(
         if moments.count < 2:
             raise DataError(
                 f"has {count(moments.count, 'pair')} of valid neighbours to tell the noise from; "
-                "expected 2 or more: check NaN, nodata, mask and --noise-rows",
+                "expected 2 or more: check NaN, nodata, mask and the --noise options",
                 source,
             )
     return np.asarray(np.mean([moments.covariance for moments in differences], axis=0))

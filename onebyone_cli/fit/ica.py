@@ -222,4 +222,6 @@ LEARNER = Learner(
     learn=lambda known, source, options: fit_ica(
         known.pixels, known.sampled, source=source, **options
     ),
+    eigenvalues=False,
+    prepare=_load_fast_ica,
 )

@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     from onebyone_cli.fit.moments import Moments
 
 
-def fit_lda(classes: Mapping[int, Moments], *, k: int | None = None, source: str = "") -> Model:
+def fit_lda(
+    classes: Mapping[int, Moments],
+    *,
+    k: int | None = None,
+    invalid: int = 0,
+    source: str = "",
+) -> Model:
     """Learn linear discriminants.
 
     With n_c the pixels of class c, N those of all, and sums over all pixels and all classes,
@@ -44,6 +50,8 @@ def fit_lda(classes: Mapping[int, Moments], *, k: int | None = None, source: str
     k : int, optional
         Components to keep. All min(C, classes − 1) if not given, where only independent channels
         and classes with pixels count.
+    invalid : int
+        Pixels that were left out besides those of the moments, such as those of no class.
     source : str
         What the moments are of, for messages.
 
@@ -90,7 +98,7 @@ def fit_lda(classes: Mapping[int, Moments], *, k: int | None = None, source: str
         options={"k": k, "classes": {str(label): of.count for label, of in ordered.items()}},
         source=source,
         count=total.count,
-        invalid=total.invalid,
+        invalid=total.invalid + invalid,
         mean=total.mean,
         eigenvalues=singular[:possible] ** 2,
         inverse=back,
@@ -104,8 +112,8 @@ def _with_pixels(classes: Mapping[int, Moments], source: str) -> list[Moments]:
         return list(found.values())
     which = "".join(f"only class {label}" for label in found) or "no class"
     raise DataError(
-        f"{which} of the {len(classes)} given has a valid pixel; expected two classes or more, "
-        "or there is nothing to tell apart",
+        f"{which} has valid pixels; expected two classes or more, or there is nothing to tell "
+        "apart: check labels, NaN, nodata and mask",
         source,
     )
 
@@ -237,5 +245,7 @@ def _warn_same(kept: int, differing: int) -> list[str]:
 LEARNER = Learner(
     needs=frozenset({"classes"}),
     options=("k",),
-    learn=lambda known, source, options: fit_lda(known.classes, source=source, **options),
+    learn=lambda known, source, options: fit_lda(
+        known.classes, invalid=known.invalid, source=source, **options
+    ),
 )

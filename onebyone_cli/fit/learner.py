@@ -25,11 +25,18 @@ class Learner:
         Keywords that `learn` takes; command-line options have the same names.
     learn : callable
         Takes the evidence, a name for messages, and the options; returns a model.
+    eigenvalues : bool
+        Whether the model has any, so that there is something to plot.
+    prepare : callable
+        Imports what `learn` will need; called before anything is read. Raises
+        `DependencyMissingError`.
     """
 
     needs: frozenset[str]
     options: tuple[str, ...]
     learn: Callable[[Evidence, str, Mapping[str, Any]], Model]
+    eigenvalues: bool = True
+    prepare: Callable[[], object] = lambda: None
 
     @property
     def reads_pixels(self) -> bool:

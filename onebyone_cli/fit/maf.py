@@ -23,6 +23,7 @@ from onebyone_cli.fit.model import (
     make_model,
     negligible,
 )
+from onebyone_cli.fit.pca import check_counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,6 +136,7 @@ def _warn_close(eigenvalues: NDArray[np.float64], kept: int, pixels: int) -> lis
 
 
 def _learn(known: Evidence, source: str, options: Mapping[str, Any]) -> Model:
+    check_counted(known.pixels, source)
     differences = difference_covariance(known.differences.values(), source)
     return fit_maf(known.pixels, differences, source=source, **options)
 

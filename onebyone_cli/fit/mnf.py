@@ -24,7 +24,7 @@ from onebyone_cli.fit.model import (
     make_model,
     negligible,
 )
-from onebyone_cli.fit.pca import warn_close, warn_rank
+from onebyone_cli.fit.pca import check_counted, warn_close, warn_rank
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
@@ -131,8 +131,14 @@ def _check_options(k: int | None, variance: float | None, snr: float | None) -> 
         )
     if k is not None:
         check_components(k)
-    if snr is not None and not snr >= 0:
-        raise UsageError(f"--snr {snr} is not a signal-to-noise ratio; give 0 or more")
+    if snr is not None:
+        check_snr(snr)
+
+
+def check_snr(ratio: float) -> None:
+    """Raise `UsageError` unless `ratio` is 0 or more."""
+    if not ratio >= 0:
+        raise UsageError(f"--snr {ratio:g} is not a signal-to-noise ratio; give 0 or more")
 
 
 def _check_noise(
@@ -199,6 +205,7 @@ def _together(pixels: int, noise_pixels: int) -> int:
 
 
 def _learn(known: Evidence, source: str, options: Mapping[str, Any]) -> Model:
+    check_counted(known.pixels, source)
     if known.noise is not None:
         noise, pixels = known.noise.covariance, known.noise.count
     else:

@@ -119,11 +119,11 @@ class Model:
         power = np.frexp(np.sqrt(np.maximum(covariance.diagonal(), 0.0)))[1]
         values, vectors = np.linalg.eigh(np.ldexp(covariance, -np.add.outer(power, power)))
         factor = np.ldexp(vectors * np.sqrt(np.maximum(values, 0.0)), power[:, np.newaxis])
-        spread = np.square(residual.weight @ factor).sum(axis=1)
+        spread = np.linalg.norm(residual.weight @ factor, axis=1)
         shift = residual.weight @ moments.mean + residual.bias
         rounding = 4 * np.finfo(np.float64).eps * np.abs(moments.mean)
         shift[np.abs(shift) <= rounding * moments.channels] = 0.0
-        errors: NDArray[np.float64] = np.sqrt(spread + np.square(shift))
+        errors: NDArray[np.float64] = np.hypot(spread, shift)  # a mean may be too large to square
         return errors
 
 
@@ -292,8 +292,7 @@ def choose_components(
         return k
     if variance is None:
         return channels
-    if not 0 < variance <= 1:
-        raise UsageError(f"--variance {variance} is not a fraction; give more than 0, up to 1")
+    check_variance(variance)
     reached = np.cumsum(eigenvalues)
     # Sums are rounded: 0.7 + 0.2 of 1.0 does reach 0.9.
     target = variance * reached[-1] * (1 - channels * np.finfo(np.float64).eps)
@@ -304,6 +303,12 @@ def check_components(k: int) -> None:
     """Raise `UsageError` unless `k` is 1 or more."""
     if k < 1:
         raise UsageError(f"-k {k} asks for no component; give 1 or more")
+
+
+def check_variance(fraction: float) -> None:
+    """Raise `UsageError` unless `fraction` is more than 0, and 1 or less."""
+    if not 0 < fraction <= 1:
+        raise UsageError(f"--variance {fraction:g} is not a fraction; give more than 0, up to 1")
 
 
 def fix_signs(rows: NDArray[np.float64]) -> NDArray[np.float64]:

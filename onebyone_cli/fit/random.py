@@ -75,4 +75,5 @@ LEARNER = Learner(
     needs=frozenset(),
     options=("k", "kind", "seed"),
     learn=lambda known, source, options: fit_random(known.channels, source=source, **options),
+    eigenvalues=False,
 )

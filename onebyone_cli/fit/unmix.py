@@ -96,6 +96,7 @@ LEARNER = Learner(
     needs=frozenset({"endmembers"}),
     options=(),
     learn=lambda known, source, options: fit_unmix(_given(known), source=source, **options),
+    eigenvalues=False,
 )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onebyone_cli.buffers import empty_rows
 from onebyone_cli.fit.channel_statistics import ChannelStatistics, statistics_of
 from onebyone_cli.fit.evidence import Evidence
 from onebyone_cli.fit.moments import Moments, moments_of, no_moments
@@ -42,9 +43,9 @@ class Gatherer:
         self._job, self._source, self._chosen = job, source, chosen
         self._marks = None if job.nodata is None else source.marks(job.nodata)
         reach = min(plan.slab_pixels + job.halo, spec.pixels)
-        self._x = np.empty(plan.slab_items * spec.channels * reach, spec.dtype)
-        self._block = np.empty((spec.channels, plan.tile_pixels))
-        self._other = np.empty_like(self._block) if job.neighbours else self._block
+        self._x = empty_rows((plan.slab_items, spec.channels, reach), spec.dtype)
+        self._block = empty_rows((spec.channels, plan.tile_pixels), np.float64)
+        self._other = empty_rows(self._block.shape, np.float64) if job.neighbours else self._block
         self._scratch = np.empty(source.scratch_bytes, np.uint8)
 
     def process(self, slab: Slab) -> Iterator[tuple[tuple[int, int], Evidence]]:
@@ -52,8 +53,7 @@ class Gatherer:
         job, tile = self._job, self._job.plan.tile_pixels
         # The neighbours of the last pixels lie beyond the slab.
         reach = Slab(slab.item, slab.items, slab.start, min(slab.stop + job.halo, job.input.pixels))
-        shape = slab.items, job.input.channels, reach.pixels
-        x = self._x[: shape[0] * shape[1] * shape[2]].reshape(shape)
+        x = self._x[: slab.items, :, : reach.pixels]
         with np.errstate(all="ignore"):
             self._source.read(reach, x, self._scratch)
             masks = None if job.mask is None else job.mask.read(reach) == 0

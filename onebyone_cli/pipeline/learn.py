@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onebyone_cli.buffers import PADDING
 from onebyone_cli.conv1x1 import arithmetic_dtype
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.fit.differences import Neighbour, Window
@@ -18,7 +19,16 @@ from onebyone_cli.pipeline.gather import Gatherer
 from onebyone_cli.pipeline.sources import Sources
 from onebyone_cli.planning import Costs, Plan, make_plan
 from onebyone_cli.stack import stacked_spec
-from onebyone_cli.tiling import count_runs, iter_runs, iter_slabs, iter_tiles, run_pixels
+from onebyone_cli.tiling import (
+    count_runs,
+    count_tiles,
+    iter_runs,
+    iter_slabs,
+    iter_slabs_of_tiles,
+    iter_tiles,
+    run_pixels,
+    tile_pixels,
+)
 from onebyone_cli.workers import run_workers
 
 if TYPE_CHECKING:
@@ -28,9 +38,17 @@ if TYPE_CHECKING:
 
     from onebyone_cli.formats.base import Reader, StreamReader
     from onebyone_cli.pipeline.sources import OnProgress
+    from onebyone_cli.sharding import Shard
     from onebyone_cli.spec import Slab, StackSpec
 
 _FLOAT64_BYTES = 8
+
+#: Longer tiles than those of a convolution: each is centred and merged, which costs time by the
+#: tile. 16384 pixels gained nothing more, and take more memory.
+_LONGEST_TILE = 8192
+
+#: See `LearnJob._spare_tiles`.
+_SPARE_TILES = 32
 
 #: Classes of a tile whose moments are planned for; few tiles see more.
 _CLASSES_OF_A_TILE = 16
@@ -77,6 +95,8 @@ class LearnSettings:
         What to gather.
     runs_only : bool
         Whether only the chosen runs are read.
+    shard : Shard or None
+        The share of the tiles that is looked at; None for all of them.
     """
 
     memory: int
@@ -84,6 +104,7 @@ class LearnSettings:
     nodata: float | None = None
     wanted: Wanted = field(default_factory=Wanted)
     runs_only: bool = False
+    shard: Shard | None = None
 
 
 class LearnJob:
@@ -170,8 +191,13 @@ class LearnJob:
         """
         plan, spec = self.plan, self.input
         chosen = np.zeros(0, np.int64) if chosen is None else chosen
-        most = max(2, self._settings.memory // 4 // self._square)
-        whole = _InOrder(spec.channels, iter_tiles(self._slabs(chosen), plan.tile_pixels), most)
+        tiles_of_slab = -(-plan.slab_pixels // plan.tile_pixels) * plan.slab_items
+        whole = _InOrder(
+            spec.channels,
+            iter_tiles(self._slabs(chosen), plan.tile_pixels),
+            most_waiting=plan.threads * tiles_of_slab + self._spare_tiles,
+            most_classes=max(2, self._settings.memory // 4 // self._square),
+        )
         with ExitStack() as stack:
             source = self._sources.as_stack(spec.dtype, plan, stack, on_progress)
             for companion in filter(None, (self.mask, self.labels)):
@@ -193,13 +219,20 @@ class LearnJob:
                 make_work,
                 plan.threads,
                 lambda done: on_progress("learning", done * pixel_bytes, pixels * pixel_bytes),
+                whole.stop,
             )
-            self._sources.check_unchanged()
+            for sources in self._everyone():
+                sources.check_unchanged()
         return whole.total
 
     def _slabs(self, chosen: NDArray[np.int64]) -> Iterator[Slab]:
         if self._settings.runs_only:
             return iter_runs(self.input, chosen.tolist())
+        shard, tile = self._settings.shard, self.plan.tile_pixels
+        if shard is not None:
+            tiles = count_tiles(self.input, tile)
+            first, last = (at * tiles // shard.count for at in (shard.index, shard.index + 1))
+            return iter_slabs_of_tiles(self.input, first, last, tile, self.plan.slab_pixels)
         return iter_slabs(self.input, self.plan.slab_items, self.plan.slab_pixels)
 
     @property
@@ -207,13 +240,30 @@ class LearnJob:
         """Bytes of one co-moment."""
         return self.input.channels**2 * _FLOAT64_BYTES
 
-    def _make_plan(self) -> Plan:
-        spec, sources = self.input, self._sources
+    def _everyone(self) -> list[Sources]:
         companions = [each for each in (self.mask, self.labels) if each is not None]
-        everyone = [sources, *(companion.sources for companion in companions)]
-        kinds = _CLASSES_OF_A_TILE if self.labels else 1 + len(self.neighbours)
+        return [self._sources, *(companion.sources for companion in companions)]
+
+    @property
+    def _kinds(self) -> int:
+        """Sets of moments of one tile."""
+        return _CLASSES_OF_A_TILE if self.labels else 1 + len(self.neighbours)
+
+    @property
+    def _spare_tiles(self) -> int:
+        """Tiles whose moments may wait beyond those of the slabs at hand.
+
+        A worker is held up by others now and then; without some room everyone would be.
+        """
+        return min(_SPARE_TILES, self._settings.memory // 32 // (self._kinds * self._square))
+
+    def _make_plan(self) -> Plan:
+        spec, everyone = self.input, self._everyone()
+        companions = [each for each in (self.mask, self.labels) if each is not None]
+        kinds = self._kinds
         number = spec.item_bytes * spec.channels
         companion_pixel = sum(2 * companion.pixel_bytes + 2 for companion in companions)
+        tile = tile_pixels(spec.pixels, spec.channels, _FLOAT64_BYTES, _LONGEST_TILE)
         beyond = self.halo * (number + companion_pixel)
         plan = make_plan(
             spec,
@@ -221,18 +271,20 @@ class LearnJob:
             _FLOAT64_BYTES,
             Costs(
                 # Moments of the tiles of a slab wait here until it is their turn.
-                slab_pixel=number + companion_pixel + -(-kinds * self._square // spec.pixels),
+                slab_pixel=number + companion_pixel + -(-kinds * self._square // tile),
                 # A block and another; what marks the invalid, number by number.
                 tile_pixel=(2 * _FLOAT64_BYTES + 3) * spec.channels + 4 * _FLOAT64_BYTES,
+                item=3 * PADDING * spec.channels,
                 scratch=max(each.scratch_bytes for each in everyone)
                 + beyond
                 + kinds * self._square,
                 cache=sum(each.cache_bytes for each in everyone)
                 + max(each.buffer_bytes for each in everyone)
-                + (1 + kinds) * self._square,
+                + (1 + kinds + kinds * self._spare_tiles) * self._square,
             ),
             memory=self._settings.memory,
             threads=self._settings.threads,
+            longest_tile=_LONGEST_TILE,
             spool_input_bytes=sum(each.spool_bytes for each in everyone),
         )
         if self._settings.runs_only:
@@ -242,21 +294,44 @@ class LearnJob:
 
 
 class _InOrder:
-    """Merges the evidence of tiles in the order of the tiles, whoever is done first."""
+    """Merges the evidence of tiles in the order of the tiles, whoever is done first.
 
-    def __init__(self, channels: int, order: Iterator[tuple[int, int]], most_classes: int) -> None:
+    Who is far ahead of the others waits for them, or what they find would pile up.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        order: Iterator[tuple[int, int]],
+        *,
+        most_waiting: int,
+        most_classes: int,
+    ) -> None:
         self.total = no_evidence(channels)
-        self._order, self._most_classes = order, most_classes
-        self._lock = threading.Lock()
+        self._order = order
+        self._most_waiting, self._most_classes = most_waiting, most_classes
+        self._turn = threading.Condition()
+        self._stopped = False
         self._next = next(order, None)
         self._waiting: dict[tuple[int, int], Evidence] = {}
 
+    def stop(self) -> None:
+        """Let nobody wait any longer: there will be no result."""
+        self._stopped = True
+        with self._turn:
+            self._turn.notify_all()
+
     def add(self, tile: tuple[int, int], evidence: Evidence) -> None:
-        with self._lock:
+        with self._turn:
+            while tile != self._next and len(self._waiting) >= self._most_waiting:
+                if self._stopped:
+                    return
+                self._turn.wait()
             self._waiting[tile] = evidence
             while self._next is not None and self._next in self._waiting:
                 self.total.merge(self._waiting.pop(self._next))
                 self._next = next(self._order, None)
+            self._turn.notify_all()
         if len(self.total.classes) > self._most_classes:
             raise UsageError(
                 f"the labels have more than {self._most_classes} classes, and the moments of so "

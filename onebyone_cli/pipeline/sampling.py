@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onebyone_cli.tiling import run_pixels
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -34,7 +32,9 @@ def choose_runs(jobs: Sequence[LearnJob], pixels: int, seed: int) -> list[NDArra
         For each job the numbers of its runs, ascending.
     """
     ends = np.cumsum([job.runs for job in jobs])
-    wanted = -(-pixels // max(run_pixels(job.input) for job in jobs))
+    # Some runs are shorter than others: as large a share of the runs as is wanted of the pixels.
+    everything = sum(job.input.items * job.input.pixels for job in jobs)
+    wanted = -(-pixels * int(ends[-1]) // everything)
     generator = np.random.Generator(np.random.PCG64(seed))
     drawn = generator.choice(ends[-1], min(wanted, ends[-1]), replace=False, shuffle=False)
     starts = [0, *ends[:-1]]

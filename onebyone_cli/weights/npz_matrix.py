@@ -70,6 +70,8 @@ def read_npz(file: BinaryIO, path: str, wanted: str) -> dict[str, Any]:
     with _archive_errors(path), zipfile.ZipFile(file) as archive:
         members = _members(archive, path)
         if wanted not in members:
+            if "pixels.comoment" in members:
+                raise DataError("holds moments, not weights; learn weights from it with fit", path)
             raise DataError(
                 f"has no member {wanted!r} but {_names(members)}; "
                 f"save it with numpy.savez(file, {wanted}=...)",

@@ -41,7 +41,8 @@ def save_model(
     *,
     force: bool = False,
     fsync: bool = False,
-) -> None:
+    keep_equal: bool = False,
+) -> bool:
     """Save weights and all that belongs to them; the same input gives the same bytes.
 
     Parameters
@@ -57,6 +58,13 @@ def save_model(
         Whether an existing file may be replaced.
     fsync : bool
         Have the file on the disk before it is published.
+    keep_equal : bool
+        Leave an existing file of the same bytes as it is.
+
+    Returns
+    -------
+    bool
+        Whether anything has changed: False where an equal file was kept.
 
     Raises
     ------
@@ -67,18 +75,13 @@ def save_model(
     ValueError
         If an array would need pickle, or `meta` holds NaN or infinity.
     """
-    data = memoryview(model_bytes(arrays, meta))
+    data = model_bytes(arrays, meta)
     targets.check_target(path, force=force)
     if targets.is_special(path):
         with open(path, "wb", buffering=0) as stream:
-            atomic.write_all(stream.fileno(), data, path)
-        return
-    file = atomic.AtomicFile(path, force=force, fsync=fsync)
-    try:
-        atomic.write_all(file.fd, data, path)
-        file.commit(len(data))
-    finally:
-        file.discard()
+            atomic.write_all(stream.fileno(), memoryview(data), path)
+        return True
+    return atomic.write_file(path, data, force=force, fsync=fsync, keep_equal=keep_equal)
 
 
 def model_bytes(arrays: Mapping[str, ArrayLike], meta: Mapping[str, Any]) -> bytes:

@@ -353,9 +353,9 @@ def test_the_same_mean():
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        ({}, "no class of the 0 given"),
-        ({1: no_moments(2), 2: no_moments(2)}, "no class of the 2 given"),
-        ({1: no_moments(2), 4: moments_of(np.eye(2))}, "only class 4 of the 2 given"),
+        ({}, "no class has valid pixels"),
+        ({1: no_moments(2), 2: no_moments(2)}, "no class has valid pixels"),
+        ({1: no_moments(2), 4: moments_of(np.eye(2))}, "only class 4 has valid pixels"),
         (dict.fromkeys([0, 1], moments_of(np.full((2, 5), 0.1))), "no channel varies"),
         ({n: moments_of(np.eye(2) * 1e200) for n in (0, 1)}, "too large to be squared"),
         ({n: moments_of(np.array([[n, n + 1.0]]) * 1e154) for n in (0, 5)}, "squared"),
