@@ -20,6 +20,29 @@ import errno
 import os
 
 
+class Stopped(BaseException):
+    """A signal asked us to stop.
+
+    Parameters
+    ----------
+    number : int
+        Of the signal.
+
+    Attributes
+    ----------
+    checkpoint : str
+        The output of which a checkpoint was kept; empty if there is none.
+    status : int or None
+        Exit status that the user wants then; None for the usual one.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+        self.checkpoint = ""
+        self.status: int | None = None
+
+
 class OneByOneError(Exception):
     """Base of every error this program raises on purpose.
 

@@ -4,6 +4,7 @@ Nothing here creates or changes anything. What passes can still fail later (some
 the file, a quota is reached); `atomic` deals with that.
 """
 
+import contextlib
 import os
 import stat
 
@@ -102,6 +103,9 @@ def check_space(path: str, needed: int) -> None:
         status = os.statvfs(folder)
     except OSError:
         return
+    # What an earlier run has left of the same output will be written over.
+    with contextlib.suppress(OSError):
+        needed -= os.stat(os.path.realpath(path) + ".part").st_blocks * 512
     free = status.f_bavail * status.f_frsize
     # File systems that are not on a disk, such as /proc, count no blocks at all.
     if status.f_blocks and free < needed:

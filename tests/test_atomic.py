@@ -1,6 +1,7 @@
 """Outputs appear whole or not at all, and nothing else is ever touched."""
 
 import errno
+import fcntl
 import os
 import socket
 import stat
@@ -10,12 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import new_folder
 
 from onebyone_cli import atomic, targets
-from onebyone_cli.atomic import AtomicFile, AtomicFolder, discard_all
+from onebyone_cli.atomic import (
+    AtomicFile,
+    AtomicFolder,
+    PartFile,
+    SharedFile,
+    discard_all,
+    journal_of,
+)
 from onebyone_cli.errors import OutputRefusedError, ReadWriteError
 from onebyone_cli.targets import check_space, check_target
 
@@ -73,6 +81,52 @@ def failing(number: int, *, times: int = 1, then: Callable[..., Any] | None = No
     return call
 
 
+# ---------------------------------------------------------------------- what is equal stays
+
+
+LONG_AGO = 1_000_000_000
+
+
+@given(st.binary(max_size=20), st.binary(max_size=20), st.integers(1, 8), st.booleans())
+def test_a_file_is_replaced_only_by_other_bytes(old: bytes, new: bytes, block: int, fsync: bool):
+    with new_folder() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(atomic, "_BLOCK_BYTES", block)
+        target = folder / "out.npy"
+        for content in (new, old):
+            target.write_bytes(old)
+            os.utime(target, (LONG_AGO, LONG_AGO))
+            changed = atomic.write_file(
+                str(target), content, force=True, fsync=fsync, keep_equal=True
+            )
+            assert changed == (content != old)
+            assert (target.stat().st_mtime == LONG_AGO) == (content == old)
+            assert content_of(folder) == {"out.npy": content}
+
+
+@given(st.dictionaries(st.sampled_from("abc"), st.binary(max_size=2), min_size=1), st.booleans())
+def test_a_folder_is_replaced_only_by_other_files(new: dict[str, bytes], fsync: bool):
+    old = {"a": b"1", "b": b"2"}
+    with new_folder() as parent:
+        for files in (new, old):
+            target = parent / f"out{len(list(parent.iterdir()))}"
+            target.mkdir()
+            for name, content in old.items():
+                (target / name).write_bytes(content)
+            os.utime(target, (LONG_AGO, LONG_AGO))
+            folder = AtomicFolder(str(target), force=True, fsync=fsync, keep_equal=True)
+            fill(folder, files)
+            assert folder.commit() == (files != old)
+            assert (target.stat().st_mtime == LONG_AGO) == (files == old)
+            assert content_of(target) == files
+
+
+def test_what_was_not_there_has_changed(tmp_path: Path):
+    assert atomic.write_file(str(tmp_path / "file"), b"new", force=True, keep_equal=True)
+    folder = AtomicFolder(f"{tmp_path}/folder/", force=True, keep_equal=True)
+    assert folder.commit()
+    assert names(tmp_path) == {"file", "folder"}
+
+
 # ------------------------------------------------------------------------------ one file
 
 
@@ -120,6 +174,15 @@ def test_force_replaces_and_keeps_the_old_file_until_then(tmp_path: Path):
     holder.close()
 
 
+@pytest.fixture(params=["one step", "two steps"])
+def publishing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How a file gets a name that must be free: by renameat2(2), or by a link where that is not."""
+    if request.param == "two steps":
+        monkeypatch.setattr(atomic, "_renameat2", lambda one, two, flags: False)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("publishing")
 def test_without_force_a_file_that_appeared_is_not_replaced(tmp_path: Path):
     target = tmp_path / "out.npy"
     file = AtomicFile(str(target))
@@ -130,6 +193,7 @@ def test_without_force_a_file_that_appeared_is_not_replaced(tmp_path: Path):
     assert content_of(tmp_path) == {"out.npy": b"somebody else's"}
 
 
+@pytest.mark.usefixtures("publishing")
 @pytest.mark.parametrize("kind", ["link", "dangling", "folder", "fifo"])
 def test_without_force_nothing_at_all_is_replaced(tmp_path: Path, kind: str):
     target = tmp_path / "out.npy"
@@ -147,6 +211,7 @@ def test_without_force_nothing_at_all_is_replaced(tmp_path: Path, kind: str):
     assert not stat.S_ISREG(target.lstat().st_mode)
 
 
+@pytest.mark.usefixtures("publishing")
 def test_of_many_at_once_exactly_one_wins(tmp_path: Path):
     files = [AtomicFile(str(tmp_path / "out.npy")) for _ in range(20)]
     assert len({file.temporary for file in files}) == 20
@@ -166,6 +231,7 @@ def test_of_many_at_once_exactly_one_wins(tmp_path: Path):
 def test_where_there_are_no_hard_links(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ):
+    monkeypatch.setattr(atomic, "_renameat2", lambda one, two, flags: False)
     monkeypatch.setattr(os, "link", failing(number))
     write_file(tmp_path / "out.npy")
     assert content_of(tmp_path) == {"out.npy": b"new"}
@@ -227,24 +293,29 @@ def test_a_rename_whose_answer_was_lost_has_been_done(
     assert content_of(tmp_path) == {"out.npy": b"new"}
 
 
-def test_fsync_comes_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_fsync_comes_before_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, publishing: str
+):
     done: list[str] = []
-    for call in ("fsync", "link", "rename"):
-        original = getattr(os, call)
+    for module, call in ((os, "fsync"), (os, "link"), (os, "rename"), (atomic, "_renameat2")):
+        original = getattr(module, call)
 
         def note(*args: Any, _name: str = call, _call: Any = original, **options: Any) -> Any:
-            done.append(_name)
-            return _call(*args, **options)
+            result = _call(*args, **options)
+            if result is not False:
+                done.append(_name)
+            return result
 
-        monkeypatch.setattr(os, call, note)
+        monkeypatch.setattr(module, call, note)
+    naming = "_renameat2" if publishing == "one step" else "link"
     write_file(tmp_path / "one", fsync=True)
-    assert done == ["fsync", "link", "fsync"]
+    assert done == ["fsync", naming, "fsync"]
     done.clear()
     write_file(tmp_path / "one", fsync=True, force=True)
-    assert done == ["fsync", "rename", "fsync"]
+    assert done == ["fsync", "publish", "fsync"]
     done.clear()
     write_file(tmp_path / "two")
-    assert done == ["link"]
+    assert done == [naming]
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
@@ -524,6 +595,250 @@ def test_discard_all_goes_on_after_something_that_can_not_be_removed(tmp_path: P
     discard_all()
     assert not os.path.exists(two.temporary)
     os.close(two.fd)
+
+
+# ---------------------------------------------------------------------------- part files
+
+
+def leave_part(target: Path, content: bytes = b"left", journal: bytes = b"{}") -> None:
+    """As a run that was stopped leaves it."""
+    file = PartFile(str(target))
+    os.write(file.fd, content)
+    Path(journal_of(str(target))).write_bytes(journal)
+    file.keep()
+
+
+def read_fd(fd: int) -> bytes:
+    return os.pread(fd, 1000, 0)
+
+
+@pytest.mark.usefixtures("publishing")
+@given(st.binary(min_size=1, max_size=100), st.booleans(), st.booleans())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_part_file_is_found_again_and_published(content: bytes, force: bool, fsync: bool):
+    with new_folder() as folder:
+        target = folder / "out.npy"
+        leave_part(target, content)
+        assert content_of(folder) == {"out.npy.part": content, "out.npy.part.json": b"{}"}
+        file = PartFile(str(target), force=force, fsync=fsync)
+        assert file.found
+        assert read_fd(file.fd) == content
+        file.take()
+        file.commit(len(content))
+        assert content_of(folder) == {"out.npy": content}
+        file.discard()
+        assert content_of(folder) == {"out.npy": content}
+
+
+def test_what_was_found_stays_until_it_is_taken(tmp_path: Path):
+    target = tmp_path / "out.npy"
+    leave_part(target)
+    before = content_of(tmp_path)
+    PartFile(str(target)).discard()
+    assert content_of(tmp_path) == before
+    file = PartFile(str(target))
+    discard_all()
+    assert content_of(tmp_path) == before
+    file.take()
+    file.discard()
+    assert names(tmp_path) == set()
+
+
+def test_what_is_new_goes_when_it_is_not_kept(tmp_path: Path):
+    file = PartFile(str(tmp_path / "out.npy"))
+    assert not file.found
+    (tmp_path / "out.npy.part.json").write_bytes(b"{}")
+    (tmp_path / "out.npy.part.json.new").write_bytes(b"{")
+    discard_all()
+    assert names(tmp_path) == set()
+    file.discard()
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("left", ["part", "journal", "empty part", "both"])
+def test_a_part_without_a_journal_counts_nothing(tmp_path: Path, left: str, fresh: bool):
+    target = tmp_path / "out.npy"
+    leave_part(target, b"" if left == "empty part" else b"left")
+    (tmp_path / "out.npy.part.json.new").write_bytes(b"{")
+    if left == "part":
+        (tmp_path / "out.npy.part.json").unlink()
+    if left == "journal":
+        (tmp_path / "out.npy.part").unlink()
+    file = PartFile(str(target), fresh=fresh)
+    assert file.found == (left == "both" and not fresh)
+    if not file.found:
+        # The journal is gone before there can be anything that it does not know of.
+        assert content_of(tmp_path) == {"out.npy.part": b""}
+        file.discard()
+        assert names(tmp_path) == set()
+    file.discard()
+
+
+def test_a_part_that_has_its_name_already_is_not_touched(tmp_path: Path):
+    target = tmp_path / "out.npy"
+    leave_part(target)
+    os.link(f"{target}.part", target)
+    file = PartFile(str(target), force=True)
+    assert not file.found
+    os.write(file.fd, b"new")
+    assert target.read_bytes() == b"left"
+    file.commit(3)
+    assert content_of(tmp_path) == {"out.npy": b"new"}
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "folder", "fifo", "socket"])
+def test_what_is_no_part_file_is_not_touched(tmp_path: Path, kind: str):
+    target, part = tmp_path / "out.npy", tmp_path / "out.npy.part"
+    (tmp_path / "other").write_bytes(b"somebody else's")
+    (tmp_path / "out.npy.part.json").write_bytes(b"{}")
+    if kind == "folder":
+        part.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(part)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(part))
+    else:
+        part.symlink_to("other" if kind == "link" else "gone")
+    for fresh in (False, True):
+        with pytest.raises(OutputRefusedError, match=rf"can't be created: {part}"):
+            PartFile(str(target), fresh=fresh)
+    assert names(tmp_path) == {"other", "out.npy.part", "out.npy.part.json"}
+    assert (tmp_path / "other").read_bytes() == b"somebody else's"
+
+
+@pytest.mark.skipif(as_root, reason="root may read everything")
+def test_a_part_that_may_not_be_opened(tmp_path: Path):
+    leave_part(tmp_path / "out.npy")
+    (tmp_path / "out.npy.part").chmod(0)
+    with pytest.raises(OutputRefusedError, match=r"out.npy.part: Permission denied"):
+        PartFile(str(tmp_path / "out.npy"))
+
+
+def test_a_folder_in_place_of_a_journal(tmp_path: Path):
+    leave_part(tmp_path / "out.npy")
+    (tmp_path / "out.npy.part.json").unlink()
+    (tmp_path / "out.npy.part.json").mkdir()
+    with pytest.raises(OutputRefusedError, match=r"out.npy.part.json: Is a directory"):
+        PartFile(str(tmp_path / "out.npy"))
+
+
+def test_one_run_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    target = str(tmp_path / "out.npy")
+    first = PartFile(target)
+    os.write(first.fd, b"first")
+    for fresh in (False, True):
+        with pytest.raises(OutputRefusedError, match="is being written by another run, which"):
+            PartFile(target, fresh=fresh)
+    assert read_fd(first.fd) == b"first"
+
+    def publish_late(*args: Any, **options: Any) -> None:
+        # Closed, and about to get its name: nobody can have it yet.
+        with pytest.raises(OutputRefusedError, match="is being written by another run"):
+            PartFile(target)
+        publish(*args, **options)
+
+    publish = atomic.publish
+    monkeypatch.setattr(atomic, "publish", publish_late)
+    first.commit(5)
+    assert content_of(tmp_path) == {"out.npy": b"first"}
+    PartFile(target, force=True).discard()
+
+
+@pytest.mark.parametrize("ending", ["commit", "discard"])
+def test_who_comes_when_another_is_done_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+):
+    """A run that opened the file of another before that one was published, or removed."""
+    target = str(tmp_path / "out.npy")
+    first = PartFile(target)
+    os.write(first.fd, b"first")
+    endings = [getattr(first, ending)]
+    lock = fcntl.flock
+
+    def end_then_lock(fd: int, how: int) -> None:
+        if endings:
+            endings.pop()()
+        lock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", end_then_lock)
+    second = PartFile(target, force=True)
+    assert not second.found
+    os.write(second.fd, b"second")
+    second.commit(6)
+    assert content_of(tmp_path) == {"out.npy": b"second"}
+
+
+def test_file_systems_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fcntl, "flock", failing(errno.ENOTSUP, times=100))
+    leave_part(tmp_path / "out.npy")
+    file = PartFile(str(tmp_path / "out.npy"))
+    assert file.found
+    file.take()
+    file.commit(4)
+    assert content_of(tmp_path) == {"out.npy": b"left"}
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o644, 0o660])
+def test_a_part_file_takes_the_permissions_of_what_it_replaces(tmp_path: Path, mode: int):
+    target = tmp_path / "out.npy"
+    target.write_bytes(b"old")
+    target.chmod(mode)
+    with umask(0o022):
+        file = PartFile(str(target), force=True)
+    assert stat.S_IMODE(os.fstat(file.fd).st_mode) == mode | 0o600
+    file.commit()
+    assert stat.S_IMODE(target.stat().st_mode) == mode
+
+
+def test_a_part_file_has_its_size_from_the_beginning(tmp_path: Path):
+    target = str(tmp_path / "out.npy")
+    file = PartFile(target)
+    file.settle(1000)
+    assert os.fstat(file.fd).st_size == 1000
+    Path(journal_of(target)).write_bytes(b"{}")
+    file.keep()
+    for size, is_refused in ((1000, False), (999, True), (1001, True)):
+        file = PartFile(target)
+        if is_refused:
+            with pytest.raises(OutputRefusedError, match=r"has 1000 bytes, and the job .* wrote"):
+                file.settle(size)
+        else:
+            file.settle(size)
+        file.discard()
+        assert (tmp_path / "out.npy.part").stat().st_size == 1000
+
+
+@given(st.integers(1, 255), st.integers(0, 200))
+def test_names_of_part_files_are_never_too_long(length: int, other: int):
+    one, two = "a" * length, "a" * (length - 1) + "b"
+    with new_folder() as folder:
+        files = [PartFile(str(folder / name)) for name in (one, two)]
+        for file in files:
+            Path(journal_of(file.path) + ".new").write_bytes(b"")
+        assert len(names(folder)) == 4
+        for file in files:
+            file.discard()
+        assert names(folder) == set()
+
+
+def test_shards_are_not_taken_for_what_a_run_has_left(tmp_path: Path):
+    target = tmp_path / "out.npy"
+    (tmp_path / "out.npy.part").write_bytes(b"shards")
+    (tmp_path / "out.npy.part.0-of-2.json").write_bytes(b"{}")
+    before = content_of(tmp_path)
+    for fresh in (False, True):
+        with pytest.raises(OutputRefusedError, match=r"has shards in .*; onebyone merge"):
+            PartFile(str(target), fresh=fresh)
+        assert content_of(tmp_path) == before
+
+
+def test_a_checkpoint_is_not_taken_for_shards(tmp_path: Path):
+    leave_part(tmp_path / "out.npy")
+    before = content_of(tmp_path)
+    with pytest.raises(OutputRefusedError, match="is the checkpoint of a run without --shard"):
+        SharedFile(str(tmp_path / "out.npy"))
+    assert content_of(tmp_path) == before
 
 
 # -------------------------------------------------------------------------- check_target

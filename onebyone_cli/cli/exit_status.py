@@ -52,15 +52,11 @@ def status_of(error: errors.OneByOneError) -> ExitStatus:
     return next(_STATUS[cls] for cls in type(error).__mro__ if cls in _STATUS)
 
 
-class Stopped(BaseException):
-    """A signal asked us to stop."""
+#: A batch system sends the last three before it ends a job.
+_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGXCPU)
 
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: After these a job that has a checkpoint ends with a status; after others it dies of the signal.
+_REQUEUED = (signal.SIGTERM, signal.SIGUSR1, signal.SIGXCPU)
 
 
 def run(app: Callable[..., Any]) -> NoReturn:
@@ -73,8 +69,15 @@ def run(app: Callable[..., Any]) -> NoReturn:
         status = _status_of_run(app)
         with contextlib.suppress(*[OSError] * bool(status)):  # then the first error is the one
             _flush()
-    except Stopped as stop:
+    except errors.Stopped as stop:
         died_of = stop.number
+        if stop.checkpoint:
+            console.error(
+                f"{stop.checkpoint}: stopped; run the same command again to go on, "
+                "or with --restart to begin anew"
+            )
+            if stop.number in _REQUEUED:
+                died_of, status = 0, stop.status or ExitStatus.STOPPED
     except BrokenPipeError:
         died_of = signal.SIGPIPE
     except OSError as error:
@@ -177,7 +180,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
     """Stop at once, and let nothing interrupt the clearing up."""
     for each in _SIGNALS:
         signal.signal(each, signal.SIG_IGN)
-    raise Stopped(number)
+    raise errors.Stopped(number)
 
 
 def _die_of(number: int) -> NoReturn:

@@ -1,4 +1,4 @@
-"""``onebyone merge``: join what jobs over parts have saved."""
+"""``onebyone merge``: join what jobs over parts have done."""
 
 from typing import Annotated
 
@@ -7,19 +7,27 @@ import typer
 from onebyone_cli import targets
 from onebyone_cli.cli import gathering, options, values
 from onebyone_cli.cli.console import Console
+from onebyone_cli.errors import UsageError
 from onebyone_cli.units import count
 
 EXAMPLES = """\b
 Examples:
   onebyone merge part1.npz part2.npz -o whole.npz
   onebyone fit whole.npz -k 3 -o model.npz
+  onebyone apply huge.npy -w model.npz -o scores.npy --shard 0/4
+  onebyone merge scores.npy
 """
 
 
 def merge(
     parts: Annotated[
         list[str],
-        typer.Argument(metavar="PART...", help="Moments that stats has saved.", show_default=False),
+        typer.Argument(
+            metavar="PART...",
+            help="With -o: moments that stats has saved. Without: outputs of apply --shard.",
+            default_factory=list,
+            show_default=False,
+        ),
     ],
     output: Annotated[
         str,
@@ -30,20 +38,33 @@ def merge(
             help="Where the moments of all parts together go.",
             show_default=False,
         ),
-    ],
+    ] = "",
+    inputs_from: options.InputsFrom = "",
     force: options.Force = False,
     fsync: options.FSync = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Join moments of parts into those of the whole.
+    """Join moments of parts, or check and publish a sharded output.
 
-    They are joined in the order in which they are named.
+    Moments are joined in the order in which they are named. An output whose shards are all done,
+    by the same command, gets its name; with a shard missing or different nothing happens.
     """
     console = Console(quiet=quiet, json=json)
-    values.check_names(parts, [output])
-    values.check_model_name(output)
+    parts = values.inputs_of(parts, inputs_from)
+    values.check_names(parts, [output] if output else [])
+    if output:
+        targets.check_not_input(output, values.files_of([inputs_from]))
+        _join(parts, output, force=force, fsync=fsync, console=console)
+    elif gathering.are_moments(parts):
+        raise UsageError("moments are joined into another file; name it with -o WHOLE.npz")
+    else:
+        _publish(parts, force=force, fsync=fsync, console=console)
+
+
+def _join(parts: list[str], output: str, *, force: bool, fsync: bool, console: Console) -> None:
+    values.check_archive_name(output, "moments are saved as")
     targets.check_target(output, force=force, inputs=values.files_of(parts))
     known = gathering.join_saved(parts, console)
     gathering.save_moments(known, output, force=force, fsync=fsync)
@@ -61,3 +82,15 @@ def merge(
             "invalid_pixels": evidence.invalid,
         }
     )
+
+
+def _publish(paths: list[str], *, force: bool, fsync: bool, console: Console) -> None:
+    from onebyone_cli.pipeline.shards import publish_shards
+
+    done = []
+    for path in paths:
+        shards = publish_shards(path, force=force, fsync=fsync)
+        made = f"complete, from {count(shards, 'shard')}" if shards else "complete already"
+        console.say(f"{path}: {made}")
+        done.append({"output": path, "shards": shards})
+    console.document({"outputs": done})

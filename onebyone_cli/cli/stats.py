@@ -33,9 +33,11 @@ def stats(
     mask: options.Mask = "",
     sample: options.Sample = None,
     seed: options.Seed = None,
+    shard: options.StatsShard = "",
+    inputs_from: options.InputsFrom = "",
     force: options.Force = False,
     layout: options.Layout = "CHW",
-    nodata: options.NoData = "",
+    nodata: options.NoDataInLearning = "",
     memory: options.Memory = "",
     threads: options.Threads = None,
     fsync: options.FSync = False,
@@ -53,13 +55,20 @@ def stats(
     parts.
     """
     from onebyone_cli.pipeline.learn import LearnSettings, Wanted
+    from onebyone_cli.sharding import parse_shard
 
     console = Console(quiet=quiet, verbose=verbose, json=json)
-    values.check_names(inputs, [output] if output else [])
-    if (noise or noise_rows or noise_cols) and not output:
-        raise UsageError("--noise takes moments of differences, which -o PART.npz would save")
-    if (noise_rows or noise_cols) and not noise:
-        raise UsageError("--noise-rows and --noise-cols are for --noise DIRECTION")
+    inputs = values.inputs_of(inputs, inputs_from, [mask])
+    values.check_names(inputs, [output] if output else [], [mask])
+    values.tell_defaults(memory, threads, console)
+    _check_together(
+        output=bool(output),
+        noise=bool(noise),
+        window=bool(noise_rows or noise_cols),
+        sample=sample is not None,
+        seed=seed is not None,
+        shard=bool(shard),
+    )
     settings = LearnSettings(
         memory=values.memory_of(memory),
         threads=values.threads_of(threads),
@@ -71,11 +80,12 @@ def stats(
             rows=values.range_of("--noise-rows", noise_rows),
             columns=values.range_of("--noise-cols", noise_cols),
         ),
+        shard=parse_shard(shard) if shard else None,
     )
-    way = gathering.Pass(settings, mask, sample=sample, seed=seed or 0)
+    way = gathering.Pass(settings, mask, sample=sample, seed=values.seed_of(seed))
     if output:
-        values.check_model_name(output)
-        read = values.files_of([*inputs, mask])
+        values.check_archive_name(output, "moments are saved as")
+        read = values.files_of([*inputs, mask, inputs_from])
         targets.check_target(output, force=force, inputs=read)
     if gathering.are_moments(inputs):
         known = _joined(inputs, way, output, console)
@@ -89,6 +99,22 @@ def stats(
     if output:
         console.say(_closing_line(output, known))
     console.document({"inputs": known.inputs, "channels": rows})
+
+
+def _check_together(
+    *, output: bool, noise: bool, window: bool, sample: bool, seed: bool, shard: bool
+) -> None:
+    """Refuse options that mean nothing without another, or beside it."""
+    if (noise or window) and not output:
+        raise UsageError("--noise is for the moments that are saved; give -o PART.npz")
+    if window and not noise:
+        raise UsageError("--noise-rows and --noise-cols are for --noise DIRECTION; give that, too")
+    if seed and not sample:
+        raise UsageError("--seed is for --sample N; give that, too")
+    if shard and not output:
+        raise UsageError("--shard is for moments that are joined with others; give -o PART.npz")
+    if shard and sample:
+        raise UsageError("--shard and --sample each choose pixels; give one of them")
 
 
 def _gathered(
@@ -106,7 +132,7 @@ def _gathered(
             formats.open_inputs(names, layout=layout, memory=way.settings.memory, stack=stack)
             for names in ([[name] for name in inputs] if each else [inputs])
         ]
-        return gathering.gather(opened, way, lambda channels, source: None, console, progress)
+        return gathering.gather(opened, way, lambda known: None, console, progress)
 
 
 def _joined(inputs: list[str], way: "Pass", output: str, console: Console) -> "Known":

@@ -11,7 +11,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from onebyone_cli import targets
+from onebyone_cli import atomic, targets
 from onebyone_cli.errors import DataError, UsageError, open_error
 from onebyone_cli.formats.base import (
     Format,
@@ -111,7 +111,9 @@ def open_input(text: str, *, layout: str = "CHW", memory: int = 1 << 26) -> Read
         Bytes that its caches and decoders may take.
     """
     path, inner = split_inner(text)
-    return of_input(path).read(Source(path, inner, layout, memory))
+    reader = of_input(path).read(Source(path, inner, layout, memory))
+    reader.axes = layout
+    return reader
 
 
 def open_inputs(
@@ -158,6 +160,9 @@ def make_writer(
     format_name: str = "",
     force: bool = False,
     fsync: bool = False,
+    keep_equal: bool = False,
+    resume: bool | None = None,
+    shared: bool = False,
     storage: Storage | None = None,
 ) -> Writer | StreamWriter:
     """Make the writer of an output; checks all that can be checked and creates nothing.
@@ -174,7 +179,7 @@ def make_writer(
         Other files that are read, such as weights.
     format_name : str
         What ``--format`` said, or empty.
-    force, fsync : bool
+    force, fsync, keep_equal : bool
         See `Target`.
     storage : Storage, optional
         Compression and chunks.
@@ -193,6 +198,8 @@ def make_writer(
         targets.check_not_input("/dev/stdout", read)
     else:
         targets.check_target(path, force=force, inputs=read)
+        for name in (atomic.part_of(path), atomic.journal_of(path)) if resume is not None else ():
+            targets.check_not_input(name, read)
     carried = next((reader for reader in inputs if reader.attributes), None)
     return found.write(
         Target(
@@ -202,6 +209,9 @@ def make_writer(
             kind=kind,
             force=force,
             fsync=fsync,
+            keep_equal=keep_equal,
+            resume=resume,
+            shared=shared,
             attributes=carried.attributes if carried else {},
             storage=storage or Storage(),
         )

@@ -229,7 +229,7 @@ class ArrayWriter(Writer):
         self.path = path
         self.spec = spec
         self._fd = fd
-        self._offset = offset
+        self.data_offset = offset
         *_, self._channel_stride, _, self._pixel_stride = plain_strides(spec)
 
     def open(self) -> None:
@@ -238,7 +238,7 @@ class ArrayWriter(Writer):
     def write(self, slab: Slab, block: NDArray[Any]) -> None:
         """Write a slab; see `Writer.write`."""
         stride = self._channel_stride
-        start = self._offset + slab.item * self.spec.channels * stride
+        start = self.data_offset + slab.item * self.spec.channels * stride
         start += slab.start * self._pixel_stride
         if slab.pixels == self.spec.pixels and block.flags.c_contiguous:
             write_from(self._fd, block, start, self.path)
@@ -247,6 +247,13 @@ class ArrayWriter(Writer):
             for channel in range(self.spec.channels):
                 write_from(self._fd, block[index, channel], start, self.path)
                 start += stride
+
+    def write_run(self, item: int, channel: int, start: int, numbers: NDArray[Any]) -> None:
+        """Write neighbouring numbers of one channel; see `Writer.write_run`."""
+        plane = (item * self.spec.channels + channel) * self._channel_stride
+        write_from(
+            self._fd, numbers, self.data_offset + plane + start * self._pixel_stride, self.path
+        )
 
     def commit(self) -> None:
         """Nothing to publish: the owner of the file does."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from onebyone_cli.atomic import AtomicFile
     from onebyone_cli.formats.array_layout import ArrayLayout
     from onebyone_cli.spec import Slab, StackSpec
 
@@ -105,6 +106,13 @@ class Target:
         Replace an existing output.
     fsync : bool
         Have the output on the disk before it is published.
+    keep_equal : bool
+        Leave an existing output of the same bytes as it is.
+    resume : bool or None
+        Whether to write a part file that a later run can go on with, where the format allows it:
+        False begins anew; None for a temporary that is gone when the run is.
+    shared : bool
+        Whether other jobs write the same file at the same time.
     attributes : mapping
         Names and values to carry over from the input, where the format can hold them.
     storage : Storage
@@ -117,6 +125,9 @@ class Target:
     kind: str = ""
     force: bool = False
     fsync: bool = False
+    keep_equal: bool = False
+    resume: bool | None = None
+    shared: bool = False
     attributes: Mapping[str, Any] = field(default_factory=dict)
     storage: Storage = field(default_factory=Storage)
 
@@ -136,6 +147,8 @@ class _Input(ABC):
         Named values to carry to an output that can hold them.
     inner : str
         Name of the dataset inside the file, or empty.
+    axes : str
+        Order of the last three axes as the user gave it: one of `spec.LAYOUTS`.
     channel_names : tuple of str
         What the file calls its channels, one for each; empty where it does not.
     """
@@ -145,6 +158,7 @@ class _Input(ABC):
     files: tuple[str, ...] = ()
     attributes: Mapping[str, Any] = {}
     inner: str = ""
+    axes: str = "CHW"
     channel_names: tuple[str, ...] = ()
 
     @abstractmethod
@@ -243,11 +257,14 @@ class _Output(ABC):
         Shape and type of what is written.
     buffer_bytes : int
         Memory the writer takes by itself, such as one image.
+    changed : bool
+        After `commit`: False where an equal output was there and was kept.
     """
 
     path: str
     spec: StackSpec
     buffer_bytes: int = 0
+    changed: bool = True
 
     @abstractmethod
     def open(self) -> None:
@@ -275,7 +292,23 @@ class _Output(ABC):
 
 
 class Writer(_Output):
-    """Fixed offsets: any slab, from several threads at once, in any order."""
+    """Fixed offsets: any slab, from several threads at once, in any order.
+
+    Attributes
+    ----------
+    file : AtomicFile
+        What is written, once it is open; a `PartFile` if a later run is to go on with it, a
+        `SharedFile` if other jobs write it, too.
+    data_offset : int
+        Bytes of the file before the first number, once it is open.
+    """
+
+    file: AtomicFile
+    data_offset: int
+
+    def container(self) -> str:
+        """Say in what the numbers lie, as far as it decides where, such as a dataset's name."""
+        return ""
 
     @abstractmethod
     def write(self, slab: Slab, block: NDArray[Any]) -> None:
@@ -287,6 +320,20 @@ class Writer(_Output):
             Which items and pixels.
         block : ndarray of shape (slab.items, K, slab.pixels)
             Of the output's dtype; its last axis is contiguous.
+        """
+
+    @abstractmethod
+    def write_run(self, item: int, channel: int, start: int, numbers: NDArray[Any]) -> None:
+        """Write neighbouring numbers of one channel.
+
+        Parameters
+        ----------
+        item, channel : int
+            Which plane.
+        start : int
+            First pixel.
+        numbers : ndarray of shape (n,)
+            Of the output's dtype, contiguous.
         """
 
 

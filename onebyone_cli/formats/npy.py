@@ -222,22 +222,45 @@ class NpyWriter(Writer):
         from onebyone_cli.formats.array_file import ArrayWriter
 
         target = self._target
-        self._file = atomic.AtomicFile(target.path, force=target.force, fsync=target.fsync)
-        atomic.write_all(self._file.fd, memoryview(self._header), self.path)
-        self._numbers = ArrayWriter(self._file.fd, self.spec, len(self._header), self.path)
+        self.file = atomic.create_file(
+            target.path,
+            force=target.force,
+            fsync=target.fsync,
+            keep_equal=target.keep_equal,
+            resume=target.resume,
+            shared=target.shared,
+        )
+        self.data_offset = len(self._header)
+        size = self.data_offset + self.spec.data_bytes
+        if isinstance(self.file, atomic.PartFile):
+            self.file.settle(size)
+        # Again if it was found: a crash of the machine may have taken it.
+        if not (isinstance(self.file, atomic.SharedFile) and self.file.found):
+            atomic.write_all(self.file.fd, memoryview(self._header), self.path)
+        if isinstance(self.file, atomic.SharedFile):
+            self.file.share(size, self._header)
+        self._numbers = ArrayWriter(self.file.fd, self.spec, self.data_offset, self.path)
+
+    def container(self) -> str:
+        """See `Writer.container`."""
+        return ".npy"
 
     def write(self, slab: Slab, block: NDArray[Any]) -> None:
         """Write a slab; see `Writer.write`."""
         self._numbers.write(slab, block)
 
+    def write_run(self, item: int, channel: int, start: int, numbers: NDArray[Any]) -> None:
+        """Write neighbouring numbers of one channel; see `Writer.write_run`."""
+        self._numbers.write_run(item, channel, start, numbers)
+
     def commit(self) -> None:
         """Publish the file."""
-        self._file.commit(len(self._header) + self.spec.data_bytes)
+        self.changed = self.file.commit(len(self._header) + self.spec.data_bytes)
 
     def discard(self) -> None:
         """Remove the temporary, if there is one."""
-        if hasattr(self, "_file"):
-            self._file.discard()
+        if hasattr(self, "file"):
+            self.file.discard()
 
 
 class NpyStreamWriter(StreamWriter):

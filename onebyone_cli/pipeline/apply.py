@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+import os
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
+from onebyone_cli.atomic import PartFile, SharedFile, journal_of
+from onebyone_cli.buffers import PADDING, empty_rows
 from onebyone_cli.casting import Cast, CastCounts
+from onebyone_cli.checkpoint import NOTHING, Checkpoint, Ledger
 from onebyone_cli.conv1x1 import Convolution, argmax, argmax_dtype, arithmetic_dtype, rms
-from onebyone_cli.errors import DataError, ShapeMismatchError
+from onebyone_cli.errors import (
+    DataError,
+    OneByOneError,
+    ReadWriteError,
+    ShapeMismatchError,
+    Stopped,
+    UsageError,
+)
 from onebyone_cli.formats.base import StreamWriter, Writer
+from onebyone_cli.pipeline.identity import identity_of
 from onebyone_cli.pipeline.sources import Sources
 from onebyone_cli.planning import Costs, Plan, make_plan
+from onebyone_cli.sharding import Share
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.spool import Spool
 from onebyone_cli.stack import stacked_spec
-from onebyone_cli.tiling import iter_slabs
+from onebyone_cli.tiling import count_tiles, iter_slabs, iter_slabs_of_tiles, tile_range
 from onebyone_cli.workers import run_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from onebyone_cli.checkpoint import Done, Policy
     from onebyone_cli.conv1x1 import Layer
     from onebyone_cli.formats.base import Reader, StreamReader
     from onebyone_cli.pipeline.sources import OnProgress
+    from onebyone_cli.sharding import Shard
     from onebyone_cli.spec import Slab
     from onebyone_cli.stack import Stack
 
@@ -56,6 +73,10 @@ class ApplySettings:
     scale : "auto", (float, float) or None
         Range that is mapped onto the whole range of an integer output; ``"auto"`` is the range of
         the result.
+    checkpoints : Policy or None
+        How a later run can go on where this one is stopped, where the output allows it.
+    shard : Shard or None
+        The share of the output that is computed; None for all of it.
     """
 
     memory: int
@@ -66,6 +87,8 @@ class ApplySettings:
     nodata: float | None = None
     nan_to: float | None = None
     scale: Literal["auto"] | tuple[float, float] | None = None
+    checkpoints: Policy | None = None
+    shard: Shard | None = None
 
     @property
     def fill(self) -> float | None:
@@ -88,6 +111,8 @@ class ApplyReport:
         Values beyond the range of the output's type.
     replaced : int
         Values that were NaN and became the stand-in.
+    changed : bool
+        False where an equal output was there and was kept.
     """
 
     input: StackSpec
@@ -95,16 +120,7 @@ class ApplyReport:
     invalid_pixels: int = 0
     saturated: int = 0
     replaced: int = 0
-
-
-@dataclass(slots=True)
-class _Counts:
-    """What one worker counted."""
-
-    invalid_pixels: int = 0
-    casts: CastCounts = field(default_factory=CastCounts)
-    low: float = np.inf
-    high: float = -np.inf
+    changed: bool = field(default=True, init=False)
 
 
 class ApplyJob:
@@ -120,6 +136,9 @@ class ApplyJob:
         Given the output's spec, checks the target and makes its writer.
     settings : ApplySettings
         The choices.
+    is_rehearsal : bool
+        Whether the layers stand in for others, which are not known yet: everything else is checked,
+        and the job is not run.
 
     Attributes
     ----------
@@ -127,6 +146,8 @@ class ApplyJob:
         The stack in the arithmetic's type; the result.
     plan : Plan
         How it will run.
+    shard : Shard or None
+        The share of the output that is computed.
 
     Raises
     ------
@@ -144,7 +165,10 @@ class ApplyJob:
         layers: Sequence[Layer],
         make_writer: Callable[[StackSpec], Writer | StreamWriter],
         settings: ApplySettings,
+        *,
+        is_rehearsal: bool = False,
     ) -> None:
+        self.is_rehearsal = is_rehearsal
         dtype = arithmetic_dtype([reader.spec.dtype for reader in inputs], settings.compute)
         self._sources = Sources(inputs)
         self._settings = settings
@@ -159,7 +183,14 @@ class ApplyJob:
             scale=(0, 1) if settings.scale == "auto" else settings.scale,
         )
         self._writer = make_writer(self.output)
+        self.shard = settings.shard
+        if self.shard is not None and not isinstance(self._writer, Writer):
+            raise UsageError(
+                f"--shard needs an output with fixed offsets, and {self._writer.path} has none; "
+                "write .npy, or .h5 without compression and chunks"
+            )
         self.plan = self._make_plan()
+        self._checkpoint = self._make_checkpoint(inputs, layers)
 
     def run(self, on_progress: OnProgress) -> ApplyReport:
         """Do the job; the output is published at the end, or there is none.
@@ -180,29 +211,76 @@ class ApplyJob:
     def _run_all(self, on_progress: OnProgress) -> ApplyReport:
         with ExitStack() as stack:
             source = self._sources.as_stack(self.input.dtype, self.plan, stack, on_progress)
+            stack.enter_context(self._writer)
+            stack.enter_context(self._taking_notes())
             if self._settings.scale == "auto":
-                low, high = self._range(source, on_progress)
                 self._cast = Cast(
                     self.input.dtype,
                     self.output.dtype,
                     fill=self._settings.fill,
-                    scale=(low, high),
+                    scale=self._range(source, on_progress),
                 )
-            stack.enter_context(self._writer)
             counts = self._write(source, on_progress)
             self._sources.check_unchanged()
+            if self.shard is not None:
+                self._finish_share()
+                return self._report(counts)
+            if self._checkpoint is not None:
+                self._checkpoint.end()
             self._writer.commit()
-        return ApplyReport(
-            self.input,
-            self.output,
-            counts.invalid_pixels,
-            counts.casts.saturated,
-            counts.casts.replaced,
+        return self._report(counts)
+
+    def _report(self, counts: Mapping[str, int]) -> ApplyReport:
+        numbers = (counts.get(name, 0) for name in ("invalid_pixels", "saturated", "replaced"))
+        report = ApplyReport(self.input, self.output, *numbers)
+        report.changed = self._writer.changed
+        return report
+
+    @contextmanager
+    def _taking_notes(self) -> Iterator[None]:
+        """Have what is done kept where the job is stopped, unless the data are at fault."""
+        checkpoint = self._checkpoint
+        if checkpoint is None:
+            yield
+            return
+        try:
+            checkpoint.begin(_part_of(self._writer))
+            yield
+        except DataError:
+            raise
+        except BaseException as reason:
+            if not checkpoint.stop():
+                raise
+            raise _with_advice(reason, checkpoint) from reason
+
+    def _make_checkpoint(
+        self, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
+    ) -> Checkpoint | None:
+        """Find what an earlier run has left, or refuse what another job has."""
+        policy, writer = self._settings.checkpoints, self._writer
+        if policy is None or not isinstance(writer, Writer):
+            return None
+        return Checkpoint(
+            writer.path,
+            journal_of(writer.path, self.shard),
+            identity_of(self, inputs, layers, writer, self._settings),
+            count_tiles(self.input, self.plan.tile_pixels),
+            self._sources.check_unchanged,
+            policy,
         )
+
+    def _finish_share(self) -> None:
+        """Note that this share is done; the output is published when all are."""
+        checkpoint, file = self._checkpoint, cast("Writer", self._writer).file
+        assert checkpoint is not None
+        assert isinstance(file, SharedFile)
+        file.sync()
+        checkpoint.complete(size=os.fstat(file.fd).st_size, complete=True)
 
     def _make_plan(self) -> Plan:
         convolution = self._convolution
         number = self.input.item_bytes
+        hidden = convolution.hidden_channels
         staged = 0 if self._computes_in_place() else convolution.out_channels
         # Masks and exponentials take passing copies of a tile, indices of invalid pixels 16 bytes.
         passing = self.output.channels * (number + 3) + convolution.widest + 16
@@ -216,7 +294,8 @@ class ApplyJob:
             Costs(
                 slab_pixel=self.input.channels * number
                 + self.output.channels * self.output.item_bytes,
-                tile_pixel=(sum(convolution.hidden_channels) + staged) * number + passing,
+                tile_pixel=(sum(hidden) + staged) * number + passing,
+                item=PADDING * (self.input.channels + self.output.channels + sum(hidden) + staged),
                 scratch=sources.scratch_bytes,
                 cache=sources.cache_bytes + max(self._writer.buffer_bytes, sources.buffer_bytes),
             ),
@@ -230,26 +309,40 @@ class ApplyJob:
         """Whether the convolution can write straight into the output's buffer."""
         return self._cast.is_identity and not self._settings.collapse
 
-    def _write(
-        self,
-        source: Stack,
-        on_progress: OnProgress,
-    ) -> _Counts:
+    def _write(self, source: Stack, on_progress: OnProgress) -> Mapping[str, int]:
+        """Write the result; return what was counted."""
         writer = self._writer
         if isinstance(writer, Writer):
-            return self._run(source, writer.write, on_progress, "applying")
+            return self._write_slabs(source, writer, on_progress)
         size = self.output.data_bytes
+        ledger = Ledger()
         with Spool(size, in_memory=self.plan.output_in_memory) as spool:
-            counts = self._run(source, spool.writer(self.output).write, on_progress, "applying")
+            self._run(source, spool.writer(self.output).write, on_progress, "applying", ledger)
             writer.fill(spool.planes(self.output), lambda done: on_progress("writing", done, size))
-        return counts
+        return ledger.done.counts
+
+    def _write_slabs(
+        self, source: Stack, writer: Writer, on_progress: OnProgress
+    ) -> Mapping[str, int]:
+        ledger = Ledger() if self._checkpoint is None else self._checkpoint
+        share, write = None, writer.write
+        if self.shard is not None:
+            share = Share(self.shard, self.output, writer.data_offset)
+            write = partial(_write_share, writer, share)
+        self._run(source, write, on_progress, "applying", ledger, share)
+        return ledger.done.counts
 
     def _range(self, source: Stack, on_progress: OnProgress) -> tuple[float, float]:
         """Smallest and largest finite value of the result, found by computing all of it."""
-        counts = self._run(source, None, on_progress, "measuring")
-        if counts.low > counts.high:
-            return 0.0, 0.0
-        return counts.low, counts.high
+        noted = {} if self._checkpoint is None else self._checkpoint.extra
+        match noted.get("range"):
+            case [float(low), float(high)]:
+                return low, high
+        workers = self._run(source, None, on_progress, "measuring", Ledger())
+        low, high = min(w.low for w in workers), max(w.high for w in workers)
+        found = (low, high) if low <= high else (0.0, 0.0)
+        noted["range"] = list(found)
+        return found
 
     def _run(
         self,
@@ -257,25 +350,86 @@ class ApplyJob:
         write: Write | None,
         on_progress: OnProgress,
         step: str,
-    ) -> _Counts:
-        """Run all slabs; without `write`, only measure the range of the result."""
+        ledger: Ledger,
+        share: Share | None = None,
+    ) -> Sequence[_Worker]:
+        """Run all slabs that are not done; without `write`, only measure the range."""
         plan = self.plan
         workers: list[_Worker] = []
 
         def make_work() -> Callable[[Slab], None]:
             worker = _Worker(self, source, write)
             workers.append(worker)
-            return worker.process
 
+            def work(slab: Slab) -> None:
+                ledger.add(*tile_range(self.input, slab, plan.tile_pixels), worker.process(slab))
+
+            return work
+
+        done_before = ledger.done
+
+        def slabs(done: Done) -> Iterator[Slab]:
+            parts = chain.from_iterable(
+                self._cut_out(slab, done)
+                for slab in iter_slabs(self.input, plan.slab_items, plan.slab_pixels)
+            )
+            return parts if share is None else filter(share.has_part_of, parts)
+
+        total = self.input.items * self.input.pixels if share is None else _pixels(slabs(NOTHING))
+        before = total - _pixels(slabs(done_before)) if done_before.ranges else 0
         pixel_bytes = self.input.channels * self.input.item_bytes
-        total = self.input.data_bytes
         run_workers(
-            iter_slabs(self.input, plan.slab_items, plan.slab_pixels),
+            slabs(done_before),
             make_work,
             plan.threads,
-            lambda pixels: on_progress(step, pixels * pixel_bytes, total),
+            lambda pixels: on_progress(step, (before + pixels) * pixel_bytes, total * pixel_bytes),
         )
-        return _joined(workers)
+        return workers
+
+    def _cut_out(self, slab: Slab, done: Done) -> Iterator[Slab]:
+        """Cut out of a slab what is not done; another run may have had slabs of another size."""
+        tile = self.plan.tile_pixels
+        first, last = tile_range(self.input, slab, tile)
+        for start, stop in done.gaps(first, last):
+            if (start, stop) == (first, last):
+                yield slab
+            else:
+                yield from iter_slabs_of_tiles(self.input, start, stop, tile, self.plan.slab_pixels)
+
+
+def _pixels(slabs: Iterable[Slab]) -> int:
+    return sum(slab.items * slab.pixels for slab in slabs)
+
+
+def _write_share(writer: Writer, share: Share, slab: Slab, block: NDArray[Any]) -> None:
+    """Write what belongs to a share of a slab, and nothing else."""
+    for index in range(slab.items):
+        for channel in range(share.spec.channels):
+            numbers = block[index, channel]
+            item = slab.item + index
+            for start, stop in share.runs(item, channel, slab.start, slab.stop):
+                part = numbers[start - slab.start : stop - slab.start]
+                writer.write_run(item, channel, start, part)
+
+
+def _part_of(writer: Writer | StreamWriter) -> PartFile | SharedFile:
+    assert isinstance(writer, Writer)
+    assert isinstance(writer.file, PartFile | SharedFile)
+    return writer.file
+
+
+def _with_advice(reason: BaseException, checkpoint: Checkpoint) -> BaseException:
+    """Have an error or a signal say that there is a checkpoint, and how to go on."""
+    if isinstance(reason, MemoryError):
+        reason = ReadWriteError("out of memory; give a smaller --memory", checkpoint.path)
+    if isinstance(reason, Stopped):
+        reason.checkpoint, reason.status = checkpoint.path, checkpoint.policy.status
+    elif isinstance(reason, OneByOneError):
+        reason.message += (
+            "; what is done is kept: run the same command again to go on, "
+            "or with --restart to begin anew"
+        )
+    return reason
 
 
 class _Worker:
@@ -298,17 +452,19 @@ class _Worker:
         self._marks = None if nodata is None else source.marks(nodata)
         self._tile = tile
         number = job.input.dtype
-        self._x = np.empty((items, job.input.channels, pixels), number)
-        self._out = np.empty((items, job.output.channels, pixels), job.output.dtype)
+        self._x = empty_rows((items, job.input.channels, pixels), number)
+        self._out = empty_rows((items, job.output.channels, pixels), job.output.dtype)
         self._scratch = np.empty(source.scratch_bytes, np.uint8)
         self._hidden = self._convolution.hidden_buffers(items, tile)
         self._in_place = job._computes_in_place()
         if not self._in_place:
-            self._y = np.empty((items, self._convolution.out_channels, tile), number)
-        self.counts = _Counts()
+            self._y = empty_rows((items, self._convolution.out_channels, tile), number)
+        self._casts, self._invalid_pixels = CastCounts(), 0
+        self.low, self.high = np.inf, -np.inf
 
-    def process(self, slab: Slab) -> None:
-        """Read, convolve and write one slab."""
+    def process(self, slab: Slab) -> dict[str, int]:
+        """Read, convolve and write one slab; return what was counted in it."""
+        self._casts, self._invalid_pixels = CastCounts(), 0
         x = self._x[: slab.items]
         # Overflow and NaN are results here, counted where they matter; numpy need not warn.
         with np.errstate(all="ignore"):
@@ -321,6 +477,7 @@ class _Worker:
                 self._process_tile(x[:, :, start : start + self._tile], start, stop)
         if self._write is not None:
             self._write(slab, self._out[: slab.items, :, : slab.pixels])
+        return {"invalid_pixels": self._invalid_pixels, **asdict(self._casts)}
 
     def _process_tile(self, x: NDArray[Any], start: int, stop: int) -> None:
         items, pixels = x.shape[0], stop - start
@@ -335,7 +492,7 @@ class _Worker:
             self._measure(y[:, :, :pixels])
         elif not self._in_place:
             out = self._out[:items, :, start:stop]
-            self.counts.casts.add(self._cast.apply(y, out, pixels))
+            self._casts.add(self._cast.apply(y, out, pixels))
 
     def _mark_invalid(self, x: NDArray[Any], y: NDArray[Any], pixels: int) -> None:
         """Make invalid pixels NaN in every output channel, and count them.
@@ -348,24 +505,14 @@ class _Worker:
         invalid = np.isnan(x[:, :, :pixels]).any(axis=1)
         if self._marks is not None:
             invalid |= (x[:, :, :pixels] == self._marks).any(axis=1)
-        self.counts.invalid_pixels += int(np.count_nonzero(invalid))
+        self._invalid_pixels += int(np.count_nonzero(invalid))
         y[:, :, :pixels].swapaxes(0, 1)[:, invalid] = np.nan
 
     def _measure(self, y: NDArray[Any]) -> None:
         finite = y[np.isfinite(y)]
         if finite.size:
-            self.counts.low = min(self.counts.low, float(finite.min()))
-            self.counts.high = max(self.counts.high, float(finite.max()))
-
-
-def _joined(workers: Sequence[_Worker]) -> _Counts:
-    whole = _Counts()
-    for worker in workers:
-        whole.invalid_pixels += worker.counts.invalid_pixels
-        whole.casts.add(worker.counts.casts)
-        whole.low = min(whole.low, worker.counts.low)
-        whole.high = max(whole.high, worker.counts.high)
-    return whole
+            self.low = min(self.low, float(finite.min()))
+            self.high = max(self.high, float(finite.max()))
 
 
 def _check_channels(

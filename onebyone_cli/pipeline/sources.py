@@ -106,6 +106,7 @@ def hold_streams(
         _drain(reader, spool, on_progress)
         held.append(spool.reader(reader.stored))
         held[-1].path, held[-1].channel_names = reader.path, reader.channel_names
+        held[-1].files, held[-1].inner, held[-1].axes = reader.files, reader.inner, reader.axes
     return held, memory - total * in_memory
 
 

@@ -151,7 +151,7 @@ def test_the_folder_of_each_is_cleared_up(endless: Path, folder: Path) -> None:
     args = [*sum_of(endless, "results", "--each")]
     process = start(*args, cwd=folder, env=surroundings(folder))
     deadline = time.monotonic() + DEADLINE_S
-    while not list(folder.glob("results/.*.part")) and time.monotonic() < deadline:
+    while not list(folder.glob("results/*.part")) and time.monotonic() < deadline:
         time.sleep(0.002)
     process.terminate()
     assert (end(process), process.returncode) == ("", -signal.SIGTERM)
@@ -240,9 +240,14 @@ def test_a_script_stops_with_the_program(endless: Path, folder: Path) -> None:
     assert os.listdir(folder) == []
 
 
-def test_kill_leaves_a_hidden_file_at_most(endless: Path, short: Path, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("resume", "left_over"), [("auto", "out.npy.part"), ("off", ".out.npy.onebyone-")]
+)
+def test_kill_leaves_one_file_at_most(
+    resume: str, left_over: str, endless: Path, short: Path, folder: Path
+) -> None:
     (folder / "out.npy").write_bytes(OLD)
-    process = begin(folder, sum_of(endless, "out.npy", "--force"))
+    process = begin(folder, sum_of(endless, "out.npy", "--force", "--resume", resume))
     time.sleep(random.uniform(0, 0.3))
     process.kill()
     end(process)
@@ -250,10 +255,11 @@ def test_kill_leaves_a_hidden_file_at_most(endless: Path, short: Path, folder: P
     assert (folder / "out.npy").read_bytes() == OLD
     left.remove("out.npy")
     assert len(left) == 1
-    assert left[0].startswith(".out.npy.onebyone-")
+    assert left[0].startswith(left_over)
     assert left[0].endswith(".part")
-    # It is in nobody's way.
+    # It is in nobody's way, and the one with a name of its own is cleared.
     assert onebyone(*sum_of(short, "out.npy", "--force"), cwd=folder).returncode == 0
+    assert left_in(folder) == (["out.npy"] if resume == "auto" else sorted([*left, "out.npy"]))
 
 
 def test_the_cursor_of_the_terminal_comes_back(endless: Path, folder: Path) -> None:

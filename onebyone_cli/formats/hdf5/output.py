@@ -7,6 +7,7 @@ fixed (1.8, which every HDF5 since 2008 reads and which guards its metadata by c
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -35,19 +36,25 @@ class Sink:
     Parameters
     ----------
     fd : int
-        Descriptor open for reading and writing.
+        Descriptor open for reading and writing. What the file holds is written over: HDF5 sees an
+        empty one.
+    fixed : bool
+        Whether the file has its size already, and keeps it.
 
     Attributes
     ----------
     error : OSError or None
         The first one.
+    size : int
+        What HDF5 takes for the size of the file.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, *, fixed: bool = False) -> None:
         self.error: OSError | None = None
+        self.size = 0
         self._fd = fd
+        self._fixed = fixed
         self._at = 0
-        self._size = os.fstat(fd).st_size
 
     def drop(self) -> None:
         """Write no more: the file is going to be removed."""
@@ -55,7 +62,7 @@ class Sink:
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a place; h5py uses the start and the end of the file as origins."""
-        self._at = offset + (self._size if whence == os.SEEK_END else 0)
+        self._at = offset + (self.size if whence == os.SEEK_END else 0)
         return self._at
 
     def tell(self) -> int:
@@ -82,17 +89,17 @@ class Sink:
                 done += os.pwrite(self._fd, view[done:], self._at + done)
         except OSError as error:
             self._note(error)
-        self._size = max(self._size, self._at + len(view))
+        self.size = max(self.size, self._at + len(view))
         return len(view)
 
     def truncate(self, size: int) -> int:
         """Set the size of the file."""
         try:
-            if self._fd >= 0:
+            if self._fd >= 0 and not self._fixed:
                 os.ftruncate(self._fd, size)
         except OSError as error:
             self._note(error)
-        self._size = size
+        self.size = size
         return size
 
     def flush(self) -> None:
@@ -128,10 +135,21 @@ class OutputFile:
     def __init__(self, target: Target, name: str, dtype: Any, chunk: tuple[int, ...] = ()) -> None:
         self.dataset: Any = None
         self._target = target
-        self.file = atomic.AtomicFile(target.path, force=target.force, fsync=target.fsync)
+        self._aside = -1
+        # Chunks go through HDF5 in order, and what it holds back no later run can go on with.
+        resume = None if chunk else target.resume
+        self.file = atomic.create_file(
+            target.path,
+            force=target.force,
+            fsync=target.fsync,
+            keep_equal=target.keep_equal,
+            resume=resume,
+            shared=target.shared,
+        )
+        self._h5: Any = None
+        self._sink = Sink(-1)
         try:
-            self._sink = Sink(self.file.fd)
-            self._h5: Any = None
+            self._sink = Sink(self._header_fd(), fixed=self.file.found)
             self.attempt(self._create, name.encode(), dtype, chunk)
         except BaseException:
             self.discard()
@@ -164,14 +182,39 @@ class OutputFile:
         h5, self._h5 = self._h5, None
         if h5 is not None:
             self.attempt(h5.close)
-        return os.fstat(self.file.fd).st_size
+        return self._sink.size
+
+    def share(self, size: int, data_offset: int) -> None:
+        """Let other jobs have the file, which is closed, if they or later ones write it as well."""
+        if isinstance(self.file, atomic.PartFile):
+            self.file.settle(size)
+        if isinstance(self.file, atomic.SharedFile):
+            written = self.file.fd if self._aside < 0 else self._aside
+            self.file.share(size, os.pread(written, data_offset, 0))
 
     def discard(self) -> None:
         """Close and remove the file, unless it was committed."""
         self._sink.drop()
         with suppress(OneByOneError, OSError):
             self.close()
+        if self._aside >= 0:
+            fd, self._aside = self._aside, -1
+            os.close(fd)
         self.file.discard()
+
+    def _header_fd(self) -> int:
+        """Say where HDF5 writes: into the file, unless other jobs have that one.
+
+        Then the same bytes are there already, and what HDF5 writes only tells where the numbers
+        belong. It goes into a file without a name, which takes no room for numbers it has not. What
+        an earlier run has left gets the same bytes again: a crash of the machine may have taken
+        them.
+        """
+        if not (isinstance(self.file, atomic.SharedFile) and self.file.found):
+            return self.file.fd
+        with tempfile.TemporaryFile() as nameless:
+            self._aside = os.dup(nameless.fileno())
+        return self._aside
 
     def _create(self, name: bytes, dtype: Any, chunk: tuple[int, ...]) -> None:
         h5py = load_h5py()

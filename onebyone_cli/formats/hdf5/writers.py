@@ -63,21 +63,32 @@ class ContiguousWriter(Writer):
             self._target, _dataset_name(self._target), _stored_type(self.spec)
         )
         try:
-            offset = int(output.dataset.get_offset())
-            self._size = max(output.close(), offset + self.spec.data_bytes)
+            self.data_offset = int(output.dataset.get_offset())
+            self._size = max(output.close(), self.data_offset + self.spec.data_bytes)
+            output.share(self._size, self.data_offset)
         except BaseException:
             self.discard()
             raise
-        self._numbers = ArrayWriter(output.file.fd, self.spec, offset, self.path)
+        self.file = output.file
+        self._numbers = ArrayWriter(output.file.fd, self.spec, self.data_offset, self.path)
+
+    def container(self) -> str:
+        """See `Writer.container`; another version of HDF5 may put numbers elsewhere."""
+        version = load_h5py().version.hdf5_version
+        return f"/{_dataset_name(self._target)} in a file of HDF5 {version}"
 
     def write(self, slab: Slab, block: NDArray[Any]) -> None:
         """Write a slab; see `Writer.write`."""
         self._numbers.write(slab, block)
 
+    def write_run(self, item: int, channel: int, start: int, numbers: NDArray[Any]) -> None:
+        """Write neighbouring numbers of one channel; see `Writer.write_run`."""
+        self._numbers.write_run(item, channel, start, numbers)
+
     def commit(self) -> None:
         """Publish the file."""
         assert self._output is not None
-        self._output.file.commit(self._size)
+        self.changed = self._output.file.commit(self._size)
 
     def discard(self) -> None:
         """Remove the temporary, if there is one."""
@@ -138,7 +149,7 @@ class ChunkedWriter(StreamWriter):
     def commit(self) -> None:
         """Publish the file."""
         assert self._output is not None
-        self._output.file.commit(self._output.close())
+        self.changed = self._output.file.commit(self._output.close())
 
     def discard(self) -> None:
         """Remove the temporary, if there is one."""

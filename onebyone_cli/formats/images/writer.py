@@ -110,7 +110,9 @@ class ImagesWriter(StreamWriter):
             make: type[atomic.AtomicFolder | atomic.AtomicFile] = atomic.AtomicFolder
         else:
             make = atomic.AtomicFile
-        self._output = make(target.path, force=target.force, fsync=target.fsync)
+        self._output = make(
+            target.path, force=target.force, fsync=target.fsync, keep_equal=target.keep_equal
+        )
 
     def fill(self, result: Planes, on_bytes: Callable[[int], None]) -> None:
         """Write all images; see `StreamWriter.fill`."""
@@ -128,7 +130,7 @@ class ImagesWriter(StreamWriter):
         """Publish the image or the folder."""
         # A long job: somebody may have put something into the folder meanwhile.
         self._check_replaceable()
-        self._output.commit()
+        self.changed = self._output.commit()
 
     def discard(self) -> None:
         """Remove the temporary, if there is one."""

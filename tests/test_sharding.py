@@ -1,0 +1,124 @@
+"""Shares: every number has one writer, no block has two, and arrays of batch systems are read."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onebyone_cli import sharding
+from onebyone_cli.errors import UsageError
+from onebyone_cli.sharding import Shard, Share, parse_shard
+from onebyone_cli.spec import Slab, StackSpec
+
+specs = st.builds(
+    StackSpec,
+    channels=st.integers(1, 4),
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    dtype=st.sampled_from(["uint8", "uint16", "float32", "float64"]),
+    batch=st.sampled_from([(), (3,), (2, 2)]),
+)
+
+
+@given(
+    spec=specs,
+    count=st.integers(1, 6),
+    cut=st.integers(1, 500),
+    block=st.sampled_from([64, 256, 4096]),
+)
+def test_every_number_has_one_writer_and_no_block_has_two(spec, count, cut, block):
+    offset = 128
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sharding, "BLOCK_BYTES", block)
+        shares = [Share(Shard(index, count), spec, offset) for index in range(count)]
+        numbers = spec.data_bytes // spec.item_bytes
+        writers = [[] for _ in range(numbers)]
+        for share in shares:
+            for item in range(spec.items):
+                for start in range(0, spec.pixels, cut):
+                    slab = Slab(item, 1, start, min(start + cut, spec.pixels))
+                    written = [
+                        (item * spec.channels + channel) * spec.pixels + pixel
+                        for channel in range(spec.channels)
+                        for first, end in share.runs(item, channel, slab.start, slab.stop)
+                        for pixel in range(first, end)
+                    ]
+                    assert share.has_part_of(slab) == bool(written)
+                    for number in written:
+                        writers[number].append(share.shard.index)
+    assert all(len(each) == 1 for each in writers)
+    blocks: dict[int, set[int]] = {}
+    for number, (writer,) in enumerate(writers):
+        blocks.setdefault((offset + number * spec.item_bytes) // block, set()).add(writer)
+    assert all(len(each) == 1 for each in blocks.values())
+
+
+def test_shares_of_a_large_output_are_fair():
+    spec = StackSpec(20, 6000, 6000, "float32")
+    slab = 65536
+    sizes = []
+    for index in range(8):
+        share = Share(Shard(index, 8), spec, 128)
+        slabs = [Slab(0, 1, at, min(at + slab, spec.pixels)) for at in range(0, spec.pixels, slab)]
+        sizes.append(sum(share.has_part_of(each) for each in slabs))
+    assert sum(sizes) < 1.2 * len(slabs)
+    assert max(sizes) <= 1.2 * len(slabs) / 8 + 8
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "expected"),
+    [
+        ("0/1", {}, Shard(0, 1)),
+        ("3/8", {"SLURM_ARRAY_TASK_ID": "5"}, Shard(3, 8)),
+        (
+            "auto",
+            {
+                "SLURM_ARRAY_TASK_ID": "7",
+                "SLURM_ARRAY_TASK_MIN": "1",
+                "SLURM_ARRAY_TASK_STEP": "2",
+                "SLURM_ARRAY_TASK_COUNT": "4",
+            },
+            Shard(3, 4),
+        ),
+        (
+            "auto",
+            {
+                "SGE_TASK_ID": "2",
+                "SGE_TASK_FIRST": "1",
+                "SGE_TASK_LAST": "4",
+                "SGE_TASK_STEPSIZE": "1",
+            },
+            Shard(1, 4),
+        ),
+        ("auto/5", {"PBS_ARRAY_INDEX": "4"}, Shard(4, 5)),
+    ],
+)
+def test_reading(text, environment, expected):
+    assert parse_shard(text, environment) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "environment"),
+    [
+        ("4/4", {}),
+        ("-1/4", {}),
+        ("1", {}),
+        ("a/b", {}),
+        ("1/0", {}),
+        ("auto", {}),
+        ("auto", {"PBS_ARRAY_INDEX": "4"}),
+        ("auto", {"SGE_TASK_ID": "undefined"}),
+        # An array such as 1,3,4 has a count that its steps do not make.
+        (
+            "auto",
+            {
+                "SLURM_ARRAY_TASK_ID": "4",
+                "SLURM_ARRAY_TASK_MIN": "1",
+                "SLURM_ARRAY_TASK_STEP": "1",
+                "SLURM_ARRAY_TASK_COUNT": "3",
+            },
+        ),
+    ],
+)
+def test_what_is_no_share(text, environment):
+    with pytest.raises(UsageError, match="--shard"):
+        parse_shard(text, environment)
