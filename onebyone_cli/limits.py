@@ -7,6 +7,9 @@ batch systems in the environment. Nothing here trusts the size of the whole mach
 import os
 from collections.abc import Iterator
 from math import ceil
+from typing import NamedTuple
+
+from onebyone_cli.units import format_bytes
 
 #: Default budget where nothing sets a lower limit: enough for slabs to be as long as is useful,
 #: little enough to be welcome on a login node.
@@ -15,94 +18,156 @@ DEFAULT_MEMORY = 256 << 20
 _CGROUP = "/sys/fs/cgroup"
 
 
-def default_memory() -> int:
-    """Bytes of pixel buffers to use when the user does not say.
+class Limit(NamedTuple):
+    """What is allowed, and who says so."""
+
+    amount: int
+    source: str
+
+    def __str__(self) -> str:
+        """Say a number in a line, such as ``4: SLURM_CPUS_PER_TASK``."""
+        return f"{self.amount}: {self.source}"
+
+
+class Memory(NamedTuple):
+    """The default budget, and the limit that it follows from; None where that is our own."""
+
+    budget: int
+    limit: Limit | None
+
+    def __str__(self) -> str:
+        """Say it in a line, such as ``1.9 GiB of 3.8 GiB: SLURM_MEM_PER_NODE``."""
+        if self.limit is None:
+            return f"{format_bytes(self.budget)}: the default, no limit is lower"
+        return f"{format_bytes(self.budget)} of {format_bytes(self.limit.amount)}: " + (
+            self.limit.source
+        )
+
+
+def default_memory(root: str = "") -> int:
+    """Bytes of pixel buffers to use when the user does not say; see `memory_allowed`."""
+    return memory_allowed(root).budget
+
+
+def default_threads(root: str = "") -> int:
+    """Worker threads to use when the user does not say; see `threads_allowed`."""
+    return threads_allowed(root).amount
+
+
+def memory_allowed(root: str = "") -> Memory:
+    """Find the default budget.
 
     The smaller of 256 MiB and half of what control groups, Slurm and resource limits allow: the
     other half is for Python and its libraries.
+
+    Parameters
+    ----------
+    root : str
+        Where the system's files are; for tests.
     """
-    allowed = [limit for limit in (_cgroup_memory(), _slurm_memory(), _rlimit_memory()) if limit]
-    return min(DEFAULT_MEMORY, *(limit // 2 for limit in allowed)) if allowed else DEFAULT_MEMORY
+    limits = [*_cgroup_memory(root), *_slurm_memory(), *_rlimit_memory()]
+    least = min(limits, key=lambda limit: limit.amount, default=None)
+    if least is None or least.amount // 2 >= DEFAULT_MEMORY:
+        return Memory(DEFAULT_MEMORY, None)
+    return Memory(least.amount // 2, least)
 
 
-def default_threads() -> int:
-    """Worker threads to use when the user does not say.
+def threads_allowed(root: str = "") -> Limit:
+    """Find the default number of worker threads.
 
     ``ONEBYONE_THREADS``, else ``SLURM_CPUS_PER_TASK``, never more than affinity and the quota of
     the control group give.
+
+    Parameters
+    ----------
+    root : str
+        Where the system's files are; for tests.
     """
-    ours = _number(os.environ.get("ONEBYONE_THREADS"))
+    ours = _variable("ONEBYONE_THREADS")
     if ours:
-        return ours
-    allowed = [_affinity()]
-    slurm = _number(os.environ.get("SLURM_CPUS_PER_TASK"))
-    quota = _cgroup_cpus()
-    allowed += [limit for limit in (slurm, quota) if limit]
-    return max(1, min(allowed))
+        return Limit(ours, "ONEBYONE_THREADS")
+    limits = [*_slurm_cpus(), *_cgroup_cpus(root), _affinity()]
+    # Of equal ones the first: what was asked of a batch system tells more than its consequences.
+    least = min(limits, key=lambda limit: limit.amount)
+    return Limit(max(1, least.amount), least.source)
 
 
-def _affinity() -> int:
+def _affinity() -> Limit:
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return Limit(len(os.sched_getaffinity(0)), "processors this process may run on")
+    return Limit(os.cpu_count() or 1, "processors of the machine")
 
 
-def _rlimit_memory() -> int:
+def _rlimit_memory() -> Iterator[Limit]:
     import resource
 
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return 0 if soft == resource.RLIM_INFINITY else soft
+    for which, flag in ((resource.RLIMIT_AS, "-v"), (resource.RLIMIT_DATA, "-d")):
+        soft, _ = resource.getrlimit(which)
+        if soft != resource.RLIM_INFINITY and soft > 0:
+            yield Limit(soft, f"ulimit {flag}")
 
 
-def _slurm_memory() -> int:
+def _slurm_cpus() -> Iterator[Limit]:
+    cpus = _variable("SLURM_CPUS_PER_TASK")
+    if cpus:
+        yield Limit(cpus, "SLURM_CPUS_PER_TASK")
+
+
+def _slurm_memory() -> Iterator[Limit]:
     """Memory of this task on this node, given by Slurm in MiB."""
-    node = _number(os.environ.get("SLURM_MEM_PER_NODE"))
+    node, cpu = _variable("SLURM_MEM_PER_NODE"), _variable("SLURM_MEM_PER_CPU")
     if node:
-        return node << 20
-    cpu = _number(os.environ.get("SLURM_MEM_PER_CPU"))
-    cpus = _number(os.environ.get("SLURM_CPUS_PER_TASK")) or 1
-    return (cpu * cpus) << 20 if cpu else 0
+        yield Limit(node << 20, "SLURM_MEM_PER_NODE")
+    elif cpu:
+        cpus = _variable("SLURM_CPUS_PER_TASK") or 1
+        yield Limit((cpu * cpus) << 20, "SLURM_MEM_PER_CPU")
 
 
-def _cgroup_memory() -> int:
-    limits = [_number(_read(f"{folder}/memory.max")) for folder in _groups("")]
-    limits += [_number(_read(f"{folder}/memory.limit_in_bytes")) for folder in _groups("memory")]
-    # Version 1 writes "no limit" as the largest multiple of a page.
-    real = [limit for limit in limits if 0 < limit < 1 << 60]
-    return min(real, default=0)
+def _cgroup_memory(root: str) -> Iterator[Limit]:
+    files = [f"{folder}/memory.max" for folder in _groups(root, "")]
+    files += [f"{folder}/memory.limit_in_bytes" for folder in _groups(root, "memory")]
+    for file in files:
+        limit = _number(_read(file))
+        # Version 1 writes "no limit" as the largest multiple of a page.
+        if 0 < limit < 1 << 60:
+            yield Limit(limit, f"cgroup limit {file}")
 
 
-def _cgroup_cpus() -> int:
-    quotas = [_read(f"{folder}/cpu.max").split() for folder in _groups("")]
-    quotas += [
-        [_read(f"{folder}/cpu.cfs_quota_us"), _read(f"{folder}/cpu.cfs_period_us")]
-        for folder in _groups("cpu")
+def _cgroup_cpus(root: str) -> Iterator[Limit]:
+    quotas = [
+        (f"{folder}/cpu.max", _read(f"{folder}/cpu.max").split()) for folder in _groups(root, "")
     ]
-    counts = [
-        ceil(_number(quota[0]) / _number(quota[1]))
-        for quota in quotas
-        if len(quota) == 2 and _number(quota[0]) and _number(quota[1])
-    ]
-    return min(counts, default=0)
+    for folder in _groups(root, "cpu"):
+        file = f"{folder}/cpu.cfs_quota_us"
+        quotas.append((file, [_read(file), _read(f"{folder}/cpu.cfs_period_us")]))
+    for file, quota in quotas:
+        if len(quota) == 2 and _number(quota[0]) and _number(quota[1]):
+            yield Limit(ceil(_number(quota[0]) / _number(quota[1])), f"cgroup quota {file}")
 
 
-def _groups(controller: str) -> Iterator[str]:
+def _groups(root: str, controller: str) -> Iterator[str]:
     """Folders of the process's own control group and of all above it.
 
     A limit anywhere on the way up holds, so the own group alone does not tell.
 
     Parameters
     ----------
+    root : str
+        Where the system's files are.
     controller : str
         A controller of version 1, or empty for version 2.
     """
-    for line in _read("/proc/self/cgroup").splitlines():
+    for line in _read(f"{root}/proc/self/cgroup").splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controller not in controllers.split(","):
             continue
         parts = [part for part in path.split("/") if part]
-        for depth in range(len(parts), -1, -1):
-            yield "/".join([_CGROUP, *filter(None, [controller]), *parts[:depth]])
+        # Controllers that are mounted together have a folder called by all of their names, and
+        # mostly a link to it by each; version 2 beside version 1 has one called "unified".
+        mounts = dict.fromkeys([controller, controllers]) if controller else ["", "unified"]
+        for mount in mounts:
+            for depth in range(len(parts), -1, -1):
+                yield "/".join([f"{root}{_CGROUP}", *filter(None, [mount]), *parts[:depth]])
 
 
 def _read(path: str) -> str:
@@ -111,6 +176,10 @@ def _read(path: str) -> str:
             return file.read().strip()
     except OSError:
         return ""
+
+
+def _variable(name: str) -> int:
+    return _number(os.environ.get(name))
 
 
 def _number(text: str | None) -> int:

@@ -11,7 +11,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from onebyone_cli import limits
-from onebyone_cli.limits import DEFAULT_MEMORY, default_memory, default_threads
+from onebyone_cli.limits import (
+    DEFAULT_MEMORY,
+    default_memory,
+    default_threads,
+    memory_allowed,
+    threads_allowed,
+)
 
 GROUP_V2 = "0::/system.slice/slurmstepd.scope/job_7/step_0\n"
 GROUP_V1 = "5:cpu,cpuacct:/slurm/uid_1/job_7\n4:memory:/slurm/uid_1/job_7\n1:name=systemd:/x\n"
@@ -157,6 +163,101 @@ def test_where_there_is_no_affinity():
         assert default_threads() == 3
         patch.setattr(os, "cpu_count", lambda: None)
         assert default_threads() == 1
+
+
+# ------------------------------------------------------------------------- who says so, in a line
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A whole machine below a folder, without limits and with 8 processors."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY,) * 2)
+    return tmp_path
+
+
+def lay_out(root: Path, groups: str, files: dict[str, str]) -> None:
+    for name, text in {"proc/self/cgroup": groups, **files}.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+
+
+def told(root: Path) -> tuple[str, str]:
+    """What people are told, with the root taken away."""
+    threads, memory = threads_allowed(str(root)), memory_allowed(str(root))
+    return str(threads).replace(str(root), ""), str(memory).replace(str(root), "")
+
+
+def test_nobody_says_anything(root: Path) -> None:
+    assert told(root) == (
+        "8: processors this process may run on",
+        "256.0 MiB: the default, no limit is lower",
+    )
+
+
+def test_version_2_says_so_at_any_level(root: Path) -> None:
+    group = "sys/fs/cgroup/system.slice"
+    files = {
+        f"{group}/memory.max": str(300 << 20),
+        f"{group}/job/memory.max": "max",
+        f"{group}/cpu.max": "max 100000",
+        f"{group}/job/cpu.max": "250000 100000",
+    }
+    lay_out(root, "0::/system.slice/job", files)
+    assert told(root) == (
+        f"3: cgroup quota /{group}/job/cpu.max",
+        f"150.0 MiB of 300.0 MiB: cgroup limit /{group}/memory.max",
+    )
+
+
+@pytest.mark.parametrize("mount", ["cpu", "cpu,cpuacct"])
+def test_version_1_says_so_under_either_name(root: Path, mount: str) -> None:
+    cpu, memory = f"sys/fs/cgroup/{mount}/slurm", "sys/fs/cgroup/memory/slurm/uid_1/job_7"
+    files = {
+        f"{cpu}/cpu.cfs_quota_us": "200000",
+        f"{cpu}/cpu.cfs_period_us": "100000",
+        f"{cpu}/uid_1/cpu.cfs_quota_us": "-1",
+        f"{memory}/memory.limit_in_bytes": str(1 << 27),
+        "sys/fs/cgroup/memory/memory.limit_in_bytes": str((1 << 63) - 4096),
+    }
+    lay_out(root, GROUP_V1, files)
+    assert told(root) == (
+        f"2: cgroup quota /{cpu}/cpu.cfs_quota_us",
+        f"64.0 MiB of 128.0 MiB: cgroup limit /{memory}/memory.limit_in_bytes",
+    )
+
+
+def test_version_2_beside_version_1(root: Path) -> None:
+    file = "sys/fs/cgroup/unified/a/memory.max"
+    lay_out(root, "1:name=systemd:/a\n0::/a", {file: str(1 << 20)})
+    assert told(root)[1] == f"512.0 KiB of 1.0 MiB: cgroup limit /{file}"
+
+
+def test_the_batch_system_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "4")
+    monkeypatch.setenv("SLURM_MEM_PER_CPU", "50")
+    assert told(root) == ("4: SLURM_CPUS_PER_TASK", "100.0 MiB of 200.0 MiB: SLURM_MEM_PER_CPU")
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "100")
+    assert told(root)[1] == "50.0 MiB of 100.0 MiB: SLURM_MEM_PER_NODE"
+    monkeypatch.setenv("ONEBYONE_THREADS", "99")
+    assert told(root)[0] == "99: ONEBYONE_THREADS"
+    # What Slurm was asked for comes before what it made of it.
+    monkeypatch.delenv("ONEBYONE_THREADS")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(4)))
+    assert told(root)[0] == "4: SLURM_CPUS_PER_TASK"
+
+
+@pytest.mark.parametrize(("which", "flag"), [("RLIMIT_AS", "-v"), ("RLIMIT_DATA", "-d")])
+def test_limits_of_the_shell_say_so(
+    root: Path, monkeypatch: pytest.MonkeyPatch, which: str, flag: str
+) -> None:
+    limited = {getattr(resource, which): 1 << 26}
+    infinite = resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "getrlimit", lambda each: (limited.get(each, infinite), infinite))
+    assert told(root)[1] == f"32.0 MiB of 64.0 MiB: ulimit {flag}"
 
 
 # -------------------------------------------------------------------------------------- junk

@@ -4,13 +4,28 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from onebyone_cli import __version__
+from onebyone_cli.errors import UsageError
 
 #: Commands in the order in which help lists them. Each is a function in a module, both of this
 #: name, beside a text ``EXAMPLES``.
 NAMES = ("apply", "fit", "reduce", "stats", "merge")
+
+
+class _Command(TyperCommand):
+    """One command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse options with nothing for a value: for most that is as if they were not there."""
+        rest = super().parse_args(ctx, args)
+        for option in () if ctx.resilient_parsing else self.params:
+            typed = ctx.get_parameter_source(option.name).name == "COMMANDLINE"
+            if typed and ctx.params[option.name] == "":
+                flag = " / ".join(option.opts)
+                raise UsageError(f"{flag} is empty; is a variable of the shell not set?")
+        return rest
 
 
 class _Commands(TyperGroup):
@@ -21,12 +36,13 @@ class _Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in NAMES:
+            self.commands = {name: TyperCommand(name) for name in NAMES}  # to be suggested
             return None
         module = import_module(f"onebyone_cli.cli.{cmd_name}")
         alone = typer.Typer(
             add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
         )
-        alone.command(cmd_name, epilog=module.EXAMPLES)(getattr(module, cmd_name))
+        alone.command(cmd_name, cls=_Command, epilog=module.EXAMPLES)(getattr(module, cmd_name))
         return typer.main.get_command(alone)
 
 

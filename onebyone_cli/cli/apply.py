@@ -4,14 +4,16 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from onebyone_cli import targets
-from onebyone_cli.cli import options, values
+from onebyone_cli.cli import options, report, values
 from onebyone_cli.cli.console import Console, print_out
+from onebyone_cli.cli.depfile import DepFile
 from onebyone_cli.cli.progress import Progress
 from onebyone_cli.errors import OutputRefusedError, UsageError
 from onebyone_cli.units import count, format_bytes
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     # Typer evaluates the annotations of commands; those of helpers are quoted instead.
     from onebyone_cli.conv1x1 import Layer
     from onebyone_cli.formats.base import Storage, StreamWriter, Writer
-    from onebyone_cli.pipeline import ApplyJob, ApplyReport, ApplySettings
+    from onebyone_cli.pipeline import ApplyJob, ApplySettings
     from onebyone_cli.spec import StackSpec
 
 
@@ -112,7 +114,10 @@ def apply(
             show_default=False,
         ),
     ] = False,
+    inputs_from: options.InputsFrom = "",
     force: options.Force = False,
+    if_changed: options.IfChanged = False,
+    depfile: options.DepFile = "",
     format_name: options.FormatName = "",
     layout: options.Layout = "CHW",
     dtype: options.DType = "",
@@ -136,6 +141,11 @@ def apply(
     memory: options.Memory = "",
     threads: options.Threads = None,
     fsync: options.FSync = False,
+    resume: options.Resume = "auto",
+    restart: options.Restart = False,
+    checkpoint_every: options.CheckpointEvery = 10.0,
+    requeue_exit_code: options.RequeueExitCode = None,
+    shard: options.ShardOf = "",
     dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -152,31 +162,48 @@ def apply(
     console = Console(quiet=quiet, verbose=verbose, json=json)
     if json and output == "-" and not dry_run:
         raise UsageError("--json and -o - both want standard output; name a file for one")
+    inputs = values.inputs_of(inputs, inputs_from)
     values.check_names(inputs, [*weights, output])
+    values.check_whole_output(output, if_changed=if_changed, depfile=depfile, shard=shard)
     if inverse or denoise:
         layers = _layers_back(weights, [*kernel, *bias, *activation], there=denoise, back=inverse)
     else:
         layers = _layers(weights, kernel, bias, activation, allow_nonfinite=allow_nonfinite)
-    settings = _settings(memory, threads, compute, dtype, argmax, nodata, nan_to, scale)
+    policy = values.checkpoints_of(
+        inputs, resume, restart, checkpoint_every, requeue_exit_code, sharded=bool(shard)
+    )
+    settings = replace(
+        _settings(memory, threads, compute, dtype, argmax, nodata, nan_to, scale),
+        checkpoints=policy,
+        shard=values.shard_of(shard, inputs, output, scale, each),
+    )
+    values.tell_defaults(memory, threads, console)
+    rules = DepFile(depfile, force=force or if_changed, fsync=fsync, keep_equal=if_changed)
+    rules.check(output)
     prepare = partial(
         _prepare,
+        rules=rules,
         layers=layers,
         settings=settings,
         layout=layout,
-        also_read=(*weights, *bias),
+        also_read=(*weights, *bias, *values.files_of([inputs_from])),
         format_name=format_name,
-        force=force,
+        force=force or if_changed,
         fsync=fsync,
+        keep_equal=if_changed,
         storage=values.storage_of(compression, level, shuffle, fletcher32, chunks),
     )
     finish = partial(_finish, console=console, progress=progress, dry_run=dry_run)
     if each:
-        reports = _apply_each(inputs, output, format_name, prepare, finish)
-        console.document({"outputs": reports})
+        done: dict[str, Any] = {
+            "outputs": _apply_each(inputs, output, format_name, prepare, finish)
+        }
     else:
         with ExitStack() as stack:
-            report = finish(prepare(inputs, output, stack), output)
-        console.document(report)
+            done = finish(prepare(inputs, output, stack), output)
+    if not dry_run:
+        rules.write()
+    console.document(done)
 
 
 def _apply_each(
@@ -251,6 +278,7 @@ def _prepare(
     output: str,
     stack: ExitStack,
     *,
+    rules: DepFile,
     layers: "tuple[Layer, ...]",
     settings: "ApplySettings",
     layout: str,
@@ -258,6 +286,7 @@ def _prepare(
     format_name: str,
     force: bool,
     fsync: bool,
+    keep_equal: bool,
     storage: "Storage",
 ) -> "ApplyJob":
     """Open inputs, check everything and plan; nothing is created."""
@@ -265,6 +294,7 @@ def _prepare(
     from onebyone_cli.pipeline import ApplyJob
 
     opened = formats.open_inputs(inputs, layout=layout, memory=settings.memory, stack=stack)
+    rules.add(output, (*(name for reader in opened for name in reader.files), *also_read))
 
     def make_writer(spec: "StackSpec") -> "Writer | StreamWriter":
         return formats.make_writer(
@@ -275,6 +305,9 @@ def _prepare(
             format_name=format_name,
             force=force,
             fsync=fsync,
+            keep_equal=keep_equal,
+            resume=None if settings.checkpoints is None else not settings.checkpoints.restart,
+            shared=settings.shard is not None,
             storage=storage,
         )
 
@@ -301,15 +334,19 @@ def _finish(
         console.detail(line)
     started = time.monotonic()
     with Progress(console, progress) as on_progress:
-        report = job.run(on_progress)
+        done = job.run(on_progress)
     seconds = time.monotonic() - started
-    console.say(_closing_line(report, output))
+    if job.shard is None:
+        console.say(report.applied(output, done))
+    else:
+        console.say(f"{output}: shard {job.shard} is done; after the last: onebyone merge {output}")
     rate = (job.input.data_bytes + job.output.data_bytes) / max(seconds, 1e-9)
     console.detail(f"{seconds:.2f} s, {format_bytes(int(rate))}/s in and out")
     return content | {
-        "invalid_pixels": report.invalid_pixels,
-        "saturated": report.saturated,
-        "replaced": report.replaced,
+        "invalid_pixels": done.invalid_pixels,
+        "saturated": done.saturated,
+        "replaced": done.replaced,
+        "changed": done.changed,
         "seconds": round(seconds, 6),
     }
 
@@ -318,7 +355,7 @@ def _plan_lines(job: "ApplyJob", output: str) -> list[str]:
     plan = job.plan
     lines = [
         f"input     {job.input.size}, read as {job.input.dtype}",
-        f"output    {_shown(output)}: {job.output.size} {job.output.dtype}, "
+        f"output    {report.shown(output)}: {job.output.size} {job.output.dtype}, "
         f"{format_bytes(job.output.data_bytes)}",
         f"strategy  {plan.strategy}: {count(plan.slabs, 'slab')} of up to "
         f"{count(plan.slab_items * plan.slab_pixels, 'pixel')}, tiles of {plan.tile_pixels}",
@@ -333,21 +370,6 @@ def _plan_lines(job: "ApplyJob", output: str) -> list[str]:
             place = "in memory" if in_memory else "in a file under $TMPDIR"
             lines.append(f"spool     {name}, {format_bytes(size)} {place}")
     return lines
-
-
-def _shown(output: str) -> str:
-    return "standard output" if output == "-" else output
-
-
-def _closing_line(report: "ApplyReport", output: str) -> str:
-    line = f"{_shown(output)}: {report.output.size} {report.output.dtype}"
-    if report.invalid_pixels:
-        line += f"; {count(report.invalid_pixels, 'invalid pixel')}"
-    if report.saturated:
-        line += f"; {count(report.saturated, 'value')} saturated"
-    if report.replaced:
-        line += f"; {count(report.replaced, 'value')} filled in for NaN"
-    return line
 
 
 def _layers_back(

@@ -1,6 +1,6 @@
 """``onebyone fit``: gather what a learner needs in one pass, learn weights, save them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ from onebyone_cli import targets
 from onebyone_cli.cli import gathering, options, report, scree, values
 from onebyone_cli.cli.choice import Asked, Choice, choice_of
 from onebyone_cli.cli.console import Console
+from onebyone_cli.cli.depfile import DepFile
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
@@ -47,9 +48,12 @@ def fit(
     mask: options.Mask = "",
     sample: options.Sample = None,
     plot: options.Plot = "",
+    inputs_from: options.InputsFrom = "",
     force: options.Force = False,
+    if_changed: options.IfChanged = False,
+    depfile: options.DepFile = "",
     layout: options.Layout = "CHW",
-    nodata: options.NoData = "",
+    nodata: options.NoDataInLearning = "",
     memory: options.Memory = "",
     threads: options.Threads = None,
     fsync: options.FSync = False,
@@ -85,29 +89,41 @@ def fit(
         labels=labels,
         endmembers=endmembers,
     )
-    choice = choice_of(asked, sampling=sample is not None)
-    values.check_names(inputs, [output])
-    values.check_model_name(output)
+    choice = choice_of(asked, mask=mask, sampling=sample is not None, plot=plot)
+    inputs = values.inputs_of(inputs, inputs_from, [mask, labels, noise_from])
+    values.check_names(inputs, [output], [mask, labels, noise_from])
+    values.check_archive_name(output, "a model is")
+    values.check_outputs([output, plot, depfile])
+    values.tell_defaults(memory, threads, console)
+    force = force or if_changed
+    rules = DepFile(depfile, force=force, fsync=fsync, keep_equal=if_changed)
+    rules.check(output)
     settings = LearnSettings(
         memory=values.memory_of(memory),
         threads=values.threads_of(threads),
         nodata=values.number_of("--nodata", nodata) if nodata else None,
         wanted=choice.wanted(),
     )
-    way = gathering.Pass(settings, mask, labels, sample, seed or 0)
-    read = values.files_of([*inputs, mask, labels, noise_from, endmembers])
+    way = gathering.Pass(settings, mask, labels, sample, values.seed_of(seed))
+    read = values.files_of([*inputs, mask, labels, noise_from, endmembers, inputs_from])
     targets.check_target(output, force=force, inputs=read)
     if plot:
         scree.check_plot(plot, force=force, inputs=(*read, output))
-    known = _known(inputs, each, layout, choice, way, console, progress)
-    gathering.add_given(known, asked, layout, settings, console)
+
+    def check(known: "Known") -> None:
+        choice.check_channels(known.evidence.channels, known.source)
+        gathering.add_given(known, asked, layout, settings, console)
+        rules.add(output, (*known.files, *read))
+
+    known = _known(inputs, each, layout, choice, way, check, console, progress)
     model = choice.learn(known.evidence, known.source)
-    gathering.save(model, known, output, force=force, fsync=fsync)
+    changed = gathering.save(model, known, output, force=force, fsync=fsync, keep_equal=if_changed)
     if plot:
-        scree.draw_scree(model, plot, force=force)
+        scree.draw_scree(model, plot, force=force, keep_equal=if_changed)
+    rules.write()
     report.tell(model, console)
-    console.say(_closing_line(output, model))
-    console.document({"output": output, **report.document(model)})
+    console.say(_closing_line(output, model) + report.unchanged(changed))
+    console.document({"output": output, **report.document(model), "changed": changed})
 
 
 def _known(
@@ -116,6 +132,7 @@ def _known(
     layout: str,
     choice: Choice,
     way: "Pass",
+    check: "Callable[[Known], None]",
     console: Console,
     progress: bool | None,
 ) -> "Known":
@@ -125,8 +142,8 @@ def _known(
     if gathering.are_moments(inputs):
         way.refuse_for_moments()
         known = gathering.join_saved(inputs, console)
-        choice.check_channels(known.evidence.channels, known.source)
         choice.check_moments(known.evidence, known.source)
+        check(known)
         return known
     with ExitStack() as stack:
         opened = [
@@ -134,8 +151,10 @@ def _known(
             for names in ([[name] for name in inputs] if each else [inputs])
         ]
         if choice.learner.reads_pixels:
-            return gathering.gather(opened, way, choice.check_channels, console, progress)
-        return gathering.headers_of(opened)
+            return gathering.gather(opened, way, check, console, progress)
+        known = gathering.headers_of(opened)
+        check(known)
+        return known
 
 
 def _closing_line(output: str, model: "Model") -> str:

@@ -10,6 +10,7 @@ Inputs = Annotated[
         metavar="INPUT...",
         help="A .npy or .h5 file (file.h5:/dataset), an image, a folder of images, or - for a "
         ".npy stream on standard input. Several are stacked along the channels (bands).",
+        default_factory=list,
         show_default=False,
     ),
 ]
@@ -20,6 +21,7 @@ InputsOrMoments = Annotated[
         help="A .npy or .h5 file (file.h5:/dataset), an image, a folder of images, or - for a "
         ".npy stream on standard input. Several are stacked along the channels (bands). Or "
         "moments that stats has saved: several are joined.",
+        default_factory=list,
         show_default=False,
     ),
 ]
@@ -36,6 +38,34 @@ Output = Annotated[
 ]
 Force = Annotated[
     bool, typer.Option("-f", "--force", help="Replace an existing output.", show_default=False)
+]
+IfChanged = Annotated[
+    bool,
+    typer.Option(
+        "--if-changed",
+        help="Replace an existing output only if its bytes would be others; else it is left "
+        "alone, with its time of modification.",
+        show_default=False,
+    ),
+]
+DepFile = Annotated[
+    str,
+    typer.Option(
+        "--depfile",
+        metavar="FILE",
+        help="Write a rule for make as well: OUTPUT depends on all files that were read.",
+        show_default=False,
+    ),
+]
+InputsFrom = Annotated[
+    str,
+    typer.Option(
+        "--inputs-from",
+        metavar="FILE",
+        help="Read more names of inputs from a file, or from standard input (-): one a line, or "
+        "each ended by NUL, as find -print0 does.",
+        show_default=False,
+    ),
 ]
 FormatName = Annotated[
     str,
@@ -88,6 +118,15 @@ NanTo = Annotated[
         show_default=False,
     ),
 ]
+NoDataInLearning = Annotated[
+    str,
+    typer.Option(
+        "--nodata",
+        metavar="VALUE",
+        help="Leave out what has this value, as NaN is left out.",
+        show_default=False,
+    ),
+]
 Scale = Annotated[
     str,
     typer.Option(
@@ -114,6 +153,62 @@ Threads = Annotated[
         "--threads",
         metavar="N",
         help="Most worker threads. Default: the processors this process may use.",
+        show_default=False,
+    ),
+]
+Resume = Annotated[
+    Literal["auto", "off"],
+    typer.Option(
+        "--resume",
+        help="auto: a long job that is stopped leaves OUTPUT.part and a journal, and the same "
+        "command goes on from there (.npy, and .h5 without compression); off: it leaves nothing.",
+    ),
+]
+Restart = Annotated[
+    bool,
+    typer.Option(
+        "--restart", help="Discard what a stopped job has left, and begin anew.", show_default=False
+    ),
+]
+CheckpointEvery = Annotated[
+    float,
+    typer.Option(
+        "--checkpoint-every",
+        metavar="SECONDS",
+        min=0,
+        help="Time from one checkpoint to the next; jobs that are stopped before the first leave "
+        "nothing. 0 notes everything at once.",
+    ),
+]
+RequeueExitCode = Annotated[
+    int | None,
+    typer.Option(
+        "--requeue-exit-code",
+        metavar="N",
+        min=1,
+        max=125,
+        help="Exit status after SIGTERM, SIGUSR1 or SIGXCPU with a checkpoint, for a batch system "
+        "that requeues on one of its own. Default: 75.",
+        show_default=False,
+    ),
+]
+ShardOf = Annotated[
+    str,
+    typer.Option(
+        "--shard",
+        metavar="I/N|auto",
+        help="Compute share I of N, counting from 0, straight into OUTPUT.part; auto asks the "
+        "array of Slurm, PBS or SGE. When all are done: onebyone merge OUTPUT.",
+        show_default=False,
+    ),
+]
+StatsShard = Annotated[
+    str,
+    typer.Option(
+        "--shard",
+        metavar="I/N|auto",
+        help="Look at share I of N of every input, counting from 0, and save its moments with -o; "
+        "auto asks the array of Slurm, PBS or SGE.",
         show_default=False,
     ),
 ]
@@ -325,7 +420,7 @@ Sample = Annotated[
     typer.Option(
         "--sample",
         metavar="N",
-        help="Learn from about N pixels drawn at random, for a quick look: little else is read.",
+        help="Look at about N pixels only, drawn at random: little else is read.",
         show_default=False,
     ),
 ]
@@ -378,7 +473,7 @@ EachStack = Annotated[
     bool,
     typer.Option(
         "--each",
-        help="Every input is a stack of its own; what is learned is of all of them together.",
+        help="Every input is a stack of its own, and the pixels of all of them count together.",
         show_default=False,
     ),
 ]

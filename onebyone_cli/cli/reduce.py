@@ -10,11 +10,13 @@ from onebyone_cli import targets
 from onebyone_cli.cli import gathering, options, report, scree, values
 from onebyone_cli.cli.choice import Asked, Choice, choice_of
 from onebyone_cli.cli.console import Console
+from onebyone_cli.cli.depfile import DepFile
 from onebyone_cli.cli.progress import Progress
 from onebyone_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from onebyone_cli.cli.gathering import Known
+    from onebyone_cli.fit.model import Model
     from onebyone_cli.formats.base import Reader, StreamReader, StreamWriter, Writer
     from onebyone_cli.pipeline import ApplyJob, ApplyReport, ApplySettings
     from onebyone_cli.spec import StackSpec
@@ -52,7 +54,10 @@ def reduce(
     save: options.SaveModel = "",
     residual: options.Residual = "",
     plot: options.Plot = "",
+    inputs_from: options.InputsFrom = "",
     force: options.Force = False,
+    if_changed: options.IfChanged = False,
+    depfile: options.DepFile = "",
     format_name: options.FormatName = "",
     layout: options.Layout = "CHW",
     dtype: options.DType = "",
@@ -63,6 +68,10 @@ def reduce(
     memory: options.Memory = "",
     threads: options.Threads = None,
     fsync: options.FSync = False,
+    resume: options.Resume = "auto",
+    restart: options.Restart = False,
+    checkpoint_every: options.CheckpointEvery = 10.0,
+    requeue_exit_code: options.RequeueExitCode = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -94,10 +103,14 @@ def reduce(
         labels=labels,
         endmembers=endmembers,
     )
-    choice = choice_of(asked, sampling=sample is not None)
-    values.check_names(inputs, [output])
-    if json and output == "-":
-        raise UsageError("--json and -o - both want standard output; name a file for one")
+    choice = choice_of(asked, mask=mask, sampling=sample is not None, plot=plot)
+    inputs = values.inputs_of(inputs, inputs_from, [mask, labels, noise_from])
+    values.check_names(inputs, [output], [mask, labels, noise_from])
+    values.check_whole_output(output, if_changed=if_changed, depfile=depfile)
+    values.tell_defaults(memory, threads, console)
+    if json and "-" in (output, residual):
+        flag = "-o" if output == "-" else "--residual"
+        raise UsageError(f"--json and {flag} - both want standard output; name a file for one")
     settings = ApplySettings(
         memory=values.memory_of(memory),
         threads=values.threads_of(threads),
@@ -106,17 +119,25 @@ def reduce(
         nodata=values.number_of("--nodata", nodata) if nodata else None,
         nan_to=values.number_of("--nan-to", nan_to) if nan_to else None,
         scale=values.scale_of(scale),
+        checkpoints=values.checkpoints_of(
+            inputs, resume, restart, checkpoint_every, requeue_exit_code
+        ),
     )
-    outputs = _Outputs(output, save, residual, plot, format_name, force, fsync)
-    outputs.check([*inputs, mask, labels, noise_from, endmembers])
-    task = _Task(choice, outputs, settings, layout, mask, labels, sample, seed or 0)
+    read = values.files_of([*inputs, mask, labels, noise_from, endmembers, inputs_from])
+    force = force or if_changed
+    rules = DepFile(depfile, force=force, fsync=fsync, keep_equal=if_changed)
+    outputs = _Outputs(
+        output, save, residual, plot, format_name, force, fsync, if_changed, read, rules
+    )
+    outputs.check()
+    task = _Task(choice, outputs, settings, layout, mask, labels, sample, values.seed_of(seed))
     with ExitStack() as stack:
         task.run(inputs, console, progress, stack)
 
 
 @dataclass(frozen=True, slots=True)
 class _Outputs:
-    """Where results go."""
+    """Where results go, and the files that are read, to which none may go."""
 
     path: str
     model: str
@@ -125,18 +146,34 @@ class _Outputs:
     format_name: str
     force: bool
     fsync: bool
+    keep_equal: bool
+    read: tuple[str, ...]
+    rules: DepFile
 
-    def check(self, inputs: Sequence[str]) -> None:
+    def check(self) -> None:
         """Refuse what can't be written, as far as that is known from names."""
-        read = values.files_of(inputs)
-        written = [path for path in (self.path, self.model, self.residual, self.plot) if path]
-        if len(set(written)) < len(written):
-            raise UsageError("two outputs have the same name; give each its own")
+        values.check_outputs([self.path, self.model, self.residual, self.plot, self.rules.path])
+        self.rules.check(self.path)
         if self.model:
-            values.check_model_name(self.model)
-            targets.check_target(self.model, force=self.force, inputs=read)
+            values.check_archive_name(self.model, "a model is")
+            targets.check_target(self.model, force=self.force, inputs=self.read)
         if self.plot:
-            scree.check_plot(self.plot, force=self.force, inputs=read)
+            scree.check_plot(self.plot, force=self.force, inputs=self.read)
+
+    def save(self, model: "Model", known: "Known") -> None:
+        """Write what goes beside the result, which is there by now."""
+        if self.model:
+            gathering.save(
+                model,
+                known,
+                self.model,
+                force=self.force,
+                fsync=self.fsync,
+                keep_equal=self.keep_equal,
+            )
+        if self.plot:
+            scree.draw_scree(model, self.plot, force=self.force, keep_equal=self.keep_equal)
+        self.rules.write()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,37 +196,54 @@ class _Task:
         from onebyone_cli import formats
         from onebyone_cli.pipeline.sources import hold_streams
 
+        if gathering.are_moments(inputs):
+            raise UsageError(
+                f"reduce needs pixels, and {inputs[0]} is an archive, as moments are; "
+                "learn from it with fit, then apply the model to stacks"
+            )
         memory = self.settings.memory
         opened = formats.open_inputs(inputs, layout=self.layout, memory=memory, stack=stack)
+        files = (name for reader in opened for name in reader.files)
+        self.outputs.rules.add(self.outputs.path, (*files, *self.outputs.read))
         channels = sum(reader.spec.channels for reader in opened)
         source = " ".join(inputs)
         self.choice.check_channels(channels, source)
         # What can be refused is refused before the long reading.
         stand_in = self.choice.stand_in(channels)
-        self._apply_job(opened, opened, stand_in, memory)
+        self._apply_job(opened, opened, stand_in, memory, is_rehearsal=True)
         if self.outputs.residual:
-            self._residual_job(opened, opened, stand_in, memory)
-        self._way(memory).jobs([opened], stack)
+            self._residual_job(opened, opened, stand_in, memory, is_rehearsal=True)
+        maps = self._way(memory).open_maps(stack)
+        self._way(memory).jobs([opened], maps)
         with Progress(console, progress) as on_progress:
             held, memory = hold_streams(opened, memory, stack, on_progress)
-        known = self._known(held, memory, console, progress)
+        known = self._known(held, maps, memory, console, progress)
         model = self.choice.learn(known.evidence, source)
+        rest = None
         with Progress(console, progress) as on_progress:
             done = self._apply_job(opened, held, model.map, memory).run(on_progress)
             if self.outputs.residual:
-                self._residual_job(opened, held, model.residual(), memory).run(on_progress)
+                rest = self._residual_job(opened, held, model.residual(), memory).run(on_progress)
         outputs = self.outputs
-        if outputs.model:
-            gathering.save(model, known, outputs.model, force=outputs.force, fsync=outputs.fsync)
-        if outputs.plot:
-            scree.draw_scree(model, outputs.plot, force=outputs.force)
+        outputs.save(model, known)
+        self._tell(model, known, done, rest, console)
+
+    def _tell(
+        self,
+        model: "Model",
+        known: "Known",
+        done: "ApplyReport",
+        rest: "ApplyReport | None",
+        console: Console,
+    ) -> None:
+        outputs = self.outputs
         report.tell(model, console)
         moments = known.evidence.overall
         errors = model.channel_errors(moments).tolist() if moments.count else []
-        if outputs.residual:
+        if rest is not None:
             report.tell_errors(errors, known.names, console)
-            console.say(f"{outputs.residual}: {done.output.height}×{done.output.width} residual")
-        console.say(_closing_line(outputs.path, done))
+            console.say(report.applied(outputs.residual, rest))
+        console.say(report.applied(outputs.path, done))
         console.document(
             {
                 "output": outputs.path,
@@ -197,6 +251,9 @@ class _Task:
                 "dtype": done.output.dtype,
                 **report.document(model),
                 "rmse": [error if isfinite(error) else None for error in errors],
+                "saturated": done.saturated,
+                "replaced": done.replaced,
+                "changed": done.changed,
             }
         )
 
@@ -210,14 +267,22 @@ class _Task:
         return gathering.Pass(settings, self.mask, self.labels, self.sample, self.seed)
 
     def _known(
-        self, held: "Sequence[Reader]", memory: int, console: Console, progress: bool | None
+        self,
+        held: "Sequence[Reader]",
+        maps: gathering.Maps,
+        memory: int,
+        console: Console,
+        progress: bool | None,
     ) -> "Known":
         way = self._way(memory)
+
+        def add(known: "Known") -> None:
+            gathering.add_given(known, self.choice.asked, self.layout, way.settings, console)
+
         if self.choice.learner.reads_pixels or self.outputs.residual:
-            known = gathering.gather([held], way, lambda channels, name: None, console, progress)
-        else:
-            known = gathering.headers_of([held])
-        gathering.add_given(known, self.choice.asked, self.layout, way.settings, console)
+            return gathering.gather([held], way, add, console, progress, maps)
+        known = gathering.headers_of([held])
+        add(known)
         return known
 
     def _apply_job(
@@ -226,9 +291,11 @@ class _Task:
         held: "Sequence[Reader | StreamReader]",
         weights: "ChannelMap",
         memory: int,
+        *,
+        is_rehearsal: bool = False,
     ) -> "ApplyJob":
         settings = replace(self.settings, memory=memory)
-        return self._job(opened, held, weights, self.outputs.path, settings)
+        return self._job(opened, held, weights, self.outputs.path, settings, is_rehearsal)
 
     def _residual_job(
         self,
@@ -236,6 +303,8 @@ class _Task:
         held: "Sequence[Reader | StreamReader]",
         weights: "ChannelMap",
         memory: int,
+        *,
+        is_rehearsal: bool = False,
     ) -> "ApplyJob":
         from onebyone_cli.conv1x1 import arithmetic_dtype
 
@@ -248,7 +317,7 @@ class _Task:
             scale=None,
             collapse="rms",
         )
-        return self._job(opened, held, weights, self.outputs.residual, settings)
+        return self._job(opened, held, weights, self.outputs.residual, settings, is_rehearsal)
 
     def _job(
         self,
@@ -257,27 +326,33 @@ class _Task:
         weights: "ChannelMap",
         path: str,
         settings: "ApplySettings",
+        is_rehearsal: bool,
     ) -> "ApplyJob":
         from onebyone_cli import formats
         from onebyone_cli.conv1x1 import make_layers
         from onebyone_cli.pipeline import ApplyJob
 
-        outputs = self.outputs
+        outputs, policy = self.outputs, settings.checkpoints
 
         def make_writer(spec: "StackSpec") -> "Writer | StreamWriter":
-            return formats.make_writer(
-                path,
-                spec,
-                inputs=opened,
-                also_read=[name for name in (self.mask, self.labels) if name],
-                format_name=outputs.format_name if path == outputs.path else "",
-                force=outputs.force,
-                fsync=outputs.fsync,
-            )
+            try:
+                return formats.make_writer(
+                    path,
+                    spec,
+                    inputs=opened,
+                    also_read=outputs.read,
+                    format_name=outputs.format_name if path == outputs.path else "",
+                    force=outputs.force,
+                    fsync=outputs.fsync,
+                    keep_equal=outputs.keep_equal,
+                    resume=None if policy is None else not policy.restart,
+                )
+            except UsageError as error:
+                if path != outputs.residual:
+                    raise
+                # --dtype, --scale and --format, which are the remedies named, are not for this.
+                found = error.message.partition("; ")[0]
+                raise UsageError(f"--residual {path}: {found}; name a .npy or .h5 file") from error
 
-        return ApplyJob(held, make_layers([weights], []), make_writer, settings)
-
-
-def _closing_line(output: str, done: "ApplyReport") -> str:
-    name = "standard output" if output == "-" else output
-    return f"{name}: {done.output.size} {done.output.dtype}"
+        layers = make_layers([weights], [])
+        return ApplyJob(held, layers, make_writer, settings, is_rehearsal=is_rehearsal)

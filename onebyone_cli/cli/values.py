@@ -1,5 +1,7 @@
 """Words of the command line turned into checked values; what commands share."""
 
+import math
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -8,27 +10,88 @@ from onebyone_cli.spec import ITEM_BYTES
 from onebyone_cli.units import parse_bytes
 
 if TYPE_CHECKING:
+    from onebyone_cli.checkpoint import Policy
+    from onebyone_cli.cli.console import Console
     from onebyone_cli.formats.base import Storage
+    from onebyone_cli.sharding import Shard
 
 
-def check_names(inputs: Sequence[str], others: Sequence[str]) -> None:
+def check_names(inputs: Sequence[str], others: Sequence[str], maps: Sequence[str] = ()) -> None:
     """Refuse names of files that can't be meant.
+
+    Parameters
+    ----------
+    inputs, others : sequence of str
+        Inputs, and other files that have to be named.
+    maps : sequence of str
+        What else is read as inputs are, such as a mask; empty where it was not given.
 
     Raises
     ------
     UsageError
         If standard input is named twice, or a name is empty.
     """
-    if inputs.count("-") > 1:
+    if [*inputs, *maps].count("-") > 1:
         raise UsageError("standard input is named twice, and it can be read only once")
     if "" in (*inputs, *others):
         raise UsageError("one of the file names is empty; is a variable of the shell not set?")
 
 
-def check_model_name(path: str) -> None:
+def inputs_of(named: Sequence[str], list_name: str, maps: Sequence[str] = ()) -> list[str]:
+    """Put the inputs together: those of the command line, then those of ``--inputs-from``.
+
+    Parameters
+    ----------
+    named : sequence of str
+        On the command line.
+    list_name : str
+        Of the file with more names; empty where there is none.
+    maps : sequence of str
+        What else is read as inputs are.
+
+    Raises
+    ------
+    UsageError
+        If there is none in all, or standard input would be read twice.
+    """
+    if list_name == "-" and "-" in (*named, *maps):
+        raise UsageError("standard input is named as an input and as the list of --inputs-from")
+    if list_name:
+        from onebyone_cli.cli.name_list import read_names
+
+        more = read_names(list_name)
+        if list_name == "-" and "-" in more:
+            raise UsageError("the list of --inputs-from is standard input, and names it as input")
+        return [*named, *more]
+    if not named:
+        raise UsageError("no input; name one, or a list of them with --inputs-from FILE")
+    return list(named)
+
+
+def check_outputs(outputs: Sequence[str]) -> None:
+    """Raise `UsageError` if two outputs are the same file, however they are spelled."""
+    from onebyone_cli import atomic, formats
+
+    paths = [formats.split_inner(text)[0] for text in outputs if text]
+    files = {path if path == "-" else os.path.realpath(path) for path in paths}
+    parts = {name for path in paths for name in (atomic.part_of(path), atomic.journal_of(path))}
+    if len(files) < len(paths) or files & parts:
+        raise UsageError("two outputs have the same name; give each its own")
+
+
+def check_whole_output(output: str, *, if_changed: bool, depfile: str, shard: str = "") -> None:
+    """Refuse what is for an output that this very run publishes as a file."""
+    if if_changed and output == "-":
+        raise UsageError("--if-changed compares with an existing file; name one with -o, not -")
+    for flag in ["--if-changed"] * if_changed + ["--depfile"] * bool(depfile):
+        if shard:
+            raise UsageError(f"{flag} is for a run that publishes its output, not for --shard")
+
+
+def check_archive_name(path: str, what: str) -> None:
     """Raise `UsageError` unless a file is called as a model or moments are."""
     if not path.endswith(".npz"):
-        raise UsageError(f"a model is a .npz file, and '{path}' is not called so")
+        raise UsageError(f"{what} a .npz file, and '{path}' is not called so")
 
 
 def files_of(inputs: Sequence[str]) -> tuple[str, ...]:
@@ -59,6 +122,18 @@ def threads_of(number: int | None) -> int:
     return number or default_threads()
 
 
+def tell_defaults(memory: str, threads: int | None, console: "Console") -> None:
+    """Tell those who ask for more where the defaults of the machine come from."""
+    from onebyone_cli import limits
+
+    if not console.verbose:
+        return
+    if threads is None:
+        console.detail(f"threads {limits.threads_allowed()}")
+    if not memory:
+        console.detail(f"memory {limits.memory_allowed()}")
+
+
 def dtype_of(text: str) -> str:
     """Check ``--dtype``; empty where nothing was given."""
     if text and text not in ITEM_BYTES:
@@ -66,12 +141,19 @@ def dtype_of(text: str) -> str:
     return text
 
 
-def number_of(option: str, text: str) -> float:
+def number_of(option: str, text: str, example: str = "0 or -9999") -> float:
     """Read the number of an option."""
     try:
         return float(text)
     except ValueError as error:
-        raise UsageError(f"{option} {text} is not a number; write it like 0 or -9999") from error
+        raise UsageError(f"{option} {text} is not a number; write it like {example}") from error
+
+
+def seed_of(number: int | None) -> int:
+    """Check ``--seed``: the default where nothing was given."""
+    if number is not None and number < 0:
+        raise UsageError(f"--seed {number} is negative; give 0 or more")
+    return number or 0
 
 
 def range_of(option: str, text: str) -> tuple[int, int] | None:
@@ -81,7 +163,10 @@ def range_of(option: str, text: str) -> tuple[int, int] | None:
     parts = text.split(":")
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
         raise UsageError(f"{option} {text} is not a range; write FIRST:END, as in 0:100")
-    return int(parts[0]), int(parts[1])
+    first, end = map(int, parts)
+    if first >= end:
+        raise UsageError(f"{option} {text} is empty; END is the one after the last, as in 0:100")
+    return first, end
 
 
 def scale_of(text: str) -> Literal["auto"] | tuple[float, float] | None:
@@ -94,6 +179,55 @@ def scale_of(text: str) -> Literal["auto"] | tuple[float, float] | None:
     if len(parts) != 2:
         raise UsageError(f"--scale {text} is not a range; write auto or MIN,MAX, as in 0,255")
     return number_of("--scale", parts[0]), number_of("--scale", parts[1])
+
+
+def checkpoints_of(
+    inputs: Sequence[str],
+    resume: str,
+    restart: bool,
+    every: float,
+    status: int | None,
+    *,
+    sharded: bool = False,
+) -> "Policy | None":
+    """Say how checkpoints are taken; None where a later run could not go on with this one."""
+    from onebyone_cli import formats
+    from onebyone_cli.checkpoint import Policy
+
+    if math.isnan(every):
+        raise UsageError("--checkpoint-every nan is no time; write seconds, as in 60")
+    if resume == "off" and not sharded:
+        if restart:
+            raise UsageError("--restart is for --resume auto, and that is off")
+        return None
+    paths = [formats.split_inner(text)[0] for text in inputs]
+    # What comes through a pipe is gone.
+    if not all(os.path.isfile(path) or os.path.isdir(path) for path in paths):
+        return None
+    return Policy(every, restart, status, always=sharded)
+
+
+def shard_of(
+    text: str, inputs: Sequence[str], output: str, scale: str, each: bool
+) -> "Shard | None":
+    """Read ``--shard``, and refuse it where shares can't be put together."""
+    from onebyone_cli import formats
+    from onebyone_cli.sharding import parse_shard
+
+    if not text:
+        return None
+    if each:
+        raise UsageError("--shard is for one output; with --each give every job its own inputs")
+    if scale == "auto":
+        raise UsageError("--scale auto looks at the whole result; with --shard give MIN,MAX")
+    if output == "-":
+        raise UsageError("--shard writes its share into a file; name one with -o")
+    paths = [formats.split_inner(name)[0] for name in inputs]
+    if not all(os.path.isfile(path) or os.path.isdir(path) for path in paths if path != "-"):
+        raise UsageError("--shard needs inputs that every job can read; a pipe is read only once")
+    if "-" in paths:
+        raise UsageError("--shard needs inputs that every job can read, not standard input")
+    return parse_shard(text)
 
 
 def storage_of(

@@ -1,0 +1,59 @@
+"""Lists of names in files, for more inputs than a command line can hold."""
+
+import os
+import sys
+from typing import BinaryIO
+
+from onebyone_cli.errors import DataError, InputMissingError, open_error
+
+#: Names of a million files; whatever is larger is no list of names.
+_MOST_BYTES = 64 << 20
+
+
+def read_names(path: str) -> list[str]:
+    """Read names of files: one a line, or each ended by NUL if there is any NUL.
+
+    A name is the bytes as they stand there, without quoting. Blank lines are passed over.
+
+    Parameters
+    ----------
+    path : str
+        The list; ``-`` is standard input.
+
+    Raises
+    ------
+    InputMissingError
+        If it can't be read.
+    DataError
+        If it names nothing, or is too large to be a list.
+    """
+    content = _read(path)
+    shown = "standard input" if path == "-" else path
+    if len(content) > _MOST_BYTES:
+        raise DataError("is larger than 64 MiB; expected a list of names of files", shown)
+    if b"\0" in content:
+        names = content.removesuffix(b"\0").split(b"\0")
+        if b"" in names:
+            raise DataError("has an empty name; expected a name before every NUL", shown)
+    else:
+        names = [line for line in content.split(b"\n") if line.strip()]
+    if not names:
+        raise DataError("names no file; expected one name a line, or each ended by NUL", shown)
+    return [os.fsdecode(name) for name in names]
+
+
+def _read(path: str) -> bytes:
+    """Read a list; one that is too long only as far as shows that."""
+    try:
+        if path != "-":
+            with open(path, "rb") as file:
+                return file.read(_MOST_BYTES + 1)
+        return _standard_input().read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise open_error("standard input" if path == "-" else path, error) from error
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None:  # it was closed before we began
+        raise InputMissingError("is closed; expected a list of names of files", "standard input")
+    return sys.stdin.buffer
