@@ -9,6 +9,8 @@ TOLERANCE = 1e-4
 ROWS = 64
 
 ours, theirs = (np.load(path, mmap_mode="r") for path in sys.argv[1:])
+if isinstance(ours, np.lib.npyio.NpzFile):  # models: their eigenvalues, as a stack of one row
+    ours, theirs = (model["eigenvalues"].reshape(1, 1, -1) for model in (ours, theirs))
 if ours.shape != theirs.shape:
     sys.exit(f"shapes differ: {ours.shape} and {theirs.shape}")
 largest = 0.0

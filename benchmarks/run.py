@@ -1,6 +1,6 @@
 """Measure onebyone against other ways to do the same job and print one table for each job.
 
-    python benchmarks/run.py [--jobs startup,small,large] [--runs N] [--folder DATA]
+    python benchmarks/run.py [--jobs startup,small,fit,large,fit-large] [--runs N] [--folder DATA]
 
 Whole processes are measured, from start to exit, as `time` would: wall clock, processor time and
 the largest resident memory, which the system reports for each child when it ends. README.md
@@ -13,6 +13,7 @@ memory is never reported below what its parent had at the start of the child.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import io
 import os
 import platform
@@ -43,7 +44,7 @@ MEBIBYTE = 2**20
 # Left free on the disk besides what the job itself writes.
 DISK_RESERVE = 1024 * MEBIBYTE
 
-DEFAULT_RUNS = {"startup": 21, "small": 15, "large": 3}
+DEFAULT_RUNS = {"startup": 21, "small": 15, "fit": 15, "large": 3, "fit-large": 5}
 
 
 # ------------------------------------------------------------------------------------- measuring
@@ -385,6 +386,65 @@ def print_large_targets(mine: Contender, copy: Contender, small: Contender | Non
         print_target("growth over the small job", growth, 16, " MiB")
 
 
+def measure_fit(options: Options) -> None:
+    """Measure learning from the 72 MB stack, and learning and applying in one go."""
+    folder = options.folder
+    stack, model = provide_stack(folder, SMALL_SIDE), folder / "fit_onebyone.npz"
+    script_model, sklearn_model = folder / "fit_script.npz", folder / "fit_sklearn.npz"
+    script = Contender(
+        "NumPy script, cov and eigh",
+        python_script("pca_script.py", stack, script_model),
+        script_model,
+    )
+    sklearn = Contender(
+        "scikit-learn PCA",
+        python_script("pca_sklearn.py", stack, sklearn_model),
+        sklearn_model,
+        None if importlib.util.find_spec("sklearn") else "not installed",
+    )
+    components = ["-k", str(FILTERS)]
+    fit = ours("onebyone fit", [ONEBYONE, "fit", stack, *components, "-o", model, "-q"], model)
+    apply = onebyone_apply(stack, weights_file(folder), folder / "fit_apply.npy")
+    scores = folder / "fit_reduce.npy"
+    reduce = ours(
+        "onebyone reduce", [ONEBYONE, "reduce", stack, *components, "-o", scores, "-q"], scores
+    )
+    contenders = [script, sklearn, fit, apply, reduce]
+    warm_up(contenders)
+    compare_outputs(fit, script)
+    measure_in_turns(contenders, options.runs_of("fit"), options.keep)
+    title = f"fit, {CHANNELS}×{SMALL_SIDE}×{SMALL_SIDE} float32 to {FILTERS} components"
+    print_table(title, contenders, reference=script)
+    if fit.missing:
+        return
+    print_target("wall time", fit.ratio(script, wall), 0.5, " × the script")
+    if not sklearn.missing:
+        print_target("wall time", fit.ratio(sklearn, wall), 0.15, " × scikit-learn")
+    both = fit.middle(wall) + apply.middle(wall)
+    print_target("reduce", reduce.middle(wall) / both, 1, " × fit and apply")
+
+
+def measure_fit_large(options: Options) -> None:
+    """Measure learning from the large stack against reading it."""
+    folder, side = options.folder, options.large_side
+    if not (stack_file(folder, side).exists() or has_room(folder, side)):
+        return
+    stack, model = provide_stack(folder, side), folder / "fit_large.npz"
+    cat = Contender("cat in", ["sh", "-c", f"cat {shlex.quote(str(stack))} >/dev/null"])
+    command = [ONEBYONE, "fit", stack, "-k", str(FILTERS), "-o", model, "-q"]
+    fit = ours("onebyone fit", command, model)
+    contenders = [cat, fit]
+    warm_up(contenders)
+    measure_in_turns(contenders, options.runs_of("fit-large"), options.keep)
+    size = f"{stack_bytes(CHANNELS, side) / 1e9:.1f} GB"
+    title = f"fit-large, {CHANNELS}×{side}×{side} float32 ({size}) to {FILTERS} components"
+    print_table(title, contenders, reference=cat)
+    if not fit.missing:
+        seconds = median(f.wall - 2 * c.wall for f, c in zip(fit.samples, cat.samples, strict=True))
+        print_target("wall time beyond 2 × cat", seconds, 2, " s")
+        print_target("resident memory", fit.middle(memory) / MEBIBYTE, 100, " MiB")
+
+
 def has_room(folder: Path, side: int) -> bool:
     """Tell whether the large job fits on the disk, and say so if it does not."""
     # The warm-up leaves the outputs of all three commands until they have been compared.
@@ -407,7 +467,7 @@ def parse_arguments() -> Options:
     """Return the parsed command line."""
     parser = argparse.ArgumentParser(description="Measure onebyone against other programs.")
     parser.add_argument(
-        "--jobs", type=job_names, default=list(DEFAULT_RUNS), help="startup,small,large"
+        "--jobs", type=job_names, default=list(DEFAULT_RUNS), help=",".join(DEFAULT_RUNS)
     )
     parser.add_argument("--runs", type=positive, help="measured runs of each command")
     parser.add_argument("--folder", type=Path, default=HERE / "data", help="where the data goes")
@@ -450,8 +510,12 @@ def main() -> None:
         measure_startup(options)
     if "small" in options.jobs:
         small = measure_small(options)
+    if "fit" in options.jobs:
+        measure_fit(options)
     if "large" in options.jobs:
         measure_large(options, small)
+    if "fit-large" in options.jobs:
+        measure_fit_large(options)
 
 
 if __name__ == "__main__":
