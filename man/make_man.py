@@ -99,10 +99,21 @@ ENVIRONMENT = (
     Note("TMPDIR", "The folder for spools, see FILES. Default: /tmp.", "--memory"),
     Note(
         "TERM",
-        "If it is unset, empty or dumb there are plain lines in place of a progress bar.",
+        "If it is unset, empty or dumb there are plain lines in place of a progress bar and of "
+        "drawn tables.",
         "--progress",
     ),
-    Note("NO_COLOR", "If it is set and not empty, the progress bar has no colour.", "--progress"),
+    Note(
+        "NO_COLOR",
+        "If it is set and not empty, the progress bar has no colour and no heading is bold.",
+        "--progress",
+    ),
+    Note(
+        "MPLCONFIGDIR",
+        "Read by matplotlib: the folder for its cache of fonts. Default: in ~/.cache; where that "
+        "can't be written to, one under $TMPDIR, which is removed again.",
+        "--plot",
+    ),
     Note(
         "OPENBLAS_CORETYPE",
         "Read by the OpenBLAS that numpy brings: whose kernels it uses. On Zen 4 processors it is "
