@@ -33,12 +33,13 @@ _MAX_DIGITS = 19
 #: one for luck); kept so that our files are the bytes ``numpy.save`` would have written.
 _GROWTH_DIGITS = 21
 
-_NAMES = {
+#: Types by the codes that numpy and its files have for them, without the byte order.
+TYPE_NAMES = {
     "b1": "bool", "i1": "int8", "u1": "uint8", "i2": "int16", "u2": "uint16", "i4": "int32",
     "u4": "uint32", "i8": "int64", "u8": "uint64", "f2": "float16", "f4": "float32",
     "f8": "float64",
 }  # fmt: skip
-_CODES = {name: code for code, name in _NAMES.items()}
+_CODES = {name: code for code, name in TYPE_NAMES.items()}
 
 _OTHER_KINDS = {
     "c": "complex numbers",
@@ -278,7 +279,7 @@ def _number_type(descr: str, path: str) -> tuple[str, bool]:
             "save plain numbers instead",
             path,
         )
-    name = _NAMES.get(code)
+    name = TYPE_NAMES.get(code)
     if name is None:
         kind = _OTHER_KINDS.get(code[:1], "a type that is not portable")
         raise DataError(

@@ -60,6 +60,11 @@ class Spool:
         except OSError as error:
             raise read_write_error("writing", self.path, error) from error
 
+    @property
+    def size(self) -> int:
+        """Bytes appended so far."""
+        return self._end
+
     def reader(self, layout: ArrayLayout) -> ArrayReader:
         """Read what was appended, as an array."""
         return ArrayReader(self.fd, layout, self.path, owns_fd=False)

@@ -123,6 +123,11 @@ class Stack(Reader):
         for reader, _, _ in self._parts:
             reader.check_unchanged()
 
+    def abandon(self) -> None:
+        """Tell every input that slabs will be missing."""
+        for reader, _, _ in self._parts:
+            reader.abandon()
+
     def close(self) -> None:
         """Nothing of its own to close."""
 

@@ -56,11 +56,14 @@ def run_workers(
         shared.work(on_pixels)
         for other in others:
             other.join()
-    except BaseException:
-        shared.stop()
+    except BaseException as error:
+        shared.stop(error)
         for other in others:
             if other.ident is not None:
                 other.join()
+        if isinstance(error, Exception) and shared.error is not None:
+            # Ours may be no more than what came of it.
+            raise shared.error from shared.error.__cause__
         raise
     if shared.error is not None:
         raise shared.error
@@ -95,12 +98,12 @@ class _Shared:
         try:
             self.work(lambda pixels: None)
         except BaseException as error:
-            self.error = self.error or error
-            self.stop()
+            self.stop(error)
 
-    def stop(self) -> None:
-        """Have no worker take another slab."""
+    def stop(self, error: BaseException) -> None:
+        """Have no worker take another slab; keep the first error."""
         self.stopped = True
+        self.error = self.error or error
         self._on_stop()
 
     def _next(self) -> Slab | None:

@@ -96,6 +96,37 @@ def start(
     )
 
 
+# What the system reports of a child is never below what its parent held, and pytest holds a lot:
+# the program itself reads its own high-water mark, on its way out.
+_REPORTING = """
+import os, sys
+leave = os._exit
+def report(status):
+    with open("/proc/self/status") as file:
+        print(next(line.split()[1] for line in file if line.startswith("VmHWM")), flush=True)
+    leave(status)
+os._exit = report
+from onebyone_cli.__main__ import main
+main()
+"""
+
+
+def peak_memory(
+    *args: str | Path, cwd: Path, stdin: int | IO[bytes] = subprocess.DEVNULL, **env: str
+) -> int:
+    """Largest resident memory of a run that must succeed, in bytes."""
+    done = subprocess.run(
+        [sys.executable, "-c", _REPORTING, *map(str, args)],
+        cwd=cwd,
+        env=environment(**env),
+        stdin=stdin,
+        capture_output=True,
+        check=True,
+        timeout=TIMEOUT_S,
+    )
+    return int(done.stdout) * 1024
+
+
 class Terminal:
     """The far end of a terminal: collects what a program shows on it.
 

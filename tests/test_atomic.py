@@ -312,7 +312,7 @@ def test_fsync_comes_before_the_name(
     assert done == ["fsync", naming, "fsync"]
     done.clear()
     write_file(tmp_path / "one", fsync=True, force=True)
-    assert done == ["fsync", "publish", "fsync"]
+    assert done == ["fsync", "rename", "fsync"]
     done.clear()
     write_file(tmp_path / "two")
     assert done == [naming]

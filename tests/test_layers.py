@@ -20,7 +20,14 @@ ROOT = Path(onebyone_cli.__file__).parent
 
 #: Rooms, and the rooms they may know. A room is a module, or a package with all that is in it.
 PLAIN = {"errors", "spec", "units"}
-CONTRACTS = {"formats.base", "formats.array_layout", "formats.array_file"}
+CONTRACTS = {
+    "formats.base",
+    "formats.array_layout",
+    "formats.array_file",
+    "formats.byte_source",
+    "formats.array_stream",
+    "formats.array_source",
+}
 MAY_KNOW: dict[str, set[str]] = {
     "": set(),
     "errors": set(),
@@ -45,13 +52,21 @@ MAY_KNOW: dict[str, set[str]] = {
     "formats.array_layout": PLAIN,
     "formats.base": PLAIN | {"formats.array_layout", "atomic"},
     "formats.array_file": PLAIN | {"formats.array_layout", "formats.base"},
-    # The registry finds formats by their names, so it imports none.
-    "formats": PLAIN | {"atomic", "targets", "formats.base"},
+    "formats.byte_source": PLAIN | {"atomic"},
+    "formats.array_stream": PLAIN | {"formats.array_layout", "formats.base", "formats.byte_source"},
+    "formats.array_source": PLAIN
+    | {f"formats.{name}" for name in ("base", "byte_source", "array_layout")}
+    | {"formats.array_file", "formats.array_stream"},
+    "formats.raw": PLAIN | CONTRACTS,
+    # The registry finds formats by their names, so it imports none but the one that has no name.
+    "formats": PLAIN | {"atomic", "targets", "formats.base", "formats.raw"},
     "stack": PLAIN | {"formats.base"},
     "spool": PLAIN | CONTRACTS | {"atomic", "targets"},
 }
 #: What each format may know, besides the modules of its own family.
 FORMATS_MAY_KNOW = PLAIN | CONTRACTS | {"atomic", "targets", "npy_header"}
+#: Formats, and what is one in all but that no file is known for it.
+FORMATS = (*formats.NAMES, "raw")
 #: These know everything that lies before them.
 JOINING = ("pipeline", "cli", "__main__")
 
@@ -66,6 +81,7 @@ THIRD_PARTY = {
     "formats.base": {"numpy"},
     "formats.array_layout": {"numpy"},
     "formats.array_file": {"numpy"},
+    "formats.array_stream": {"numpy"},
     "stack": {"numpy"},
     "pipeline": {"numpy"},
     "cli": {"typer", "rich", "matplotlib"},
@@ -73,6 +89,7 @@ THIRD_PARTY = {
 #: One library for each format, with the extra that gives it more filters.
 LIBRARIES_OF_FORMATS = {
     "npy": {"numpy"},
+    "raw": {"numpy"},
     "hdf5": {"numpy", "h5py", "hdf5plugin"},
     "images": {"numpy", "PIL"},
 }
@@ -182,7 +199,7 @@ def test_a_module_knows_only_what_lies_before_it(module: str):
     room = room_of(module)
     known = {room_of(other) for other in ours(module)} - {room}
     if is_format(module):
-        families = [family_of(name) for name in formats.NAMES if module in family_of(name)]
+        families = [family_of(name) for name in FORMATS if module in family_of(name)]
         family = {room_of(other) for other in frozenset().union(*families)}
         assert known - family <= FORMATS_MAY_KNOW
     elif room in JOINING:
@@ -210,19 +227,19 @@ def test_the_direction_has_no_way_back():
 
 
 def test_no_format_imports_another():
-    for name in formats.NAMES:
-        for other in formats.NAMES:
+    for name in FORMATS:
+        for other in FORMATS:
             if name < other:
                 assert not family_of(name) & family_of(other)
 
 
 def test_every_file_of_formats_belongs_to_a_format():
-    whole = frozenset().union(*(family_of(name) for name in formats.NAMES))
+    whole = frozenset().union(*(family_of(name) for name in FORMATS))
     strangers = {module for module in modules() if is_format(module)} - whole
     assert not strangers
 
 
-@pytest.mark.parametrize("name", formats.NAMES)
+@pytest.mark.parametrize("name", FORMATS)
 def test_a_format_uses_its_own_library(name: str):
     used = {found.library for module in family_of(name) for found in imports_of(module)}
     foreign = used - set(sys.stdlib_module_names) - {"onebyone_cli"}
@@ -260,7 +277,7 @@ LIGHT = [
     for module in modules()
     if room_of(module) in ("", "__main__", "blas", "cli", "atomic", "limits", "npy_header")
     or module in ("tiling", "planning", "formats", "formats.base")
-    or module in {f"formats.{name}" for name in formats.NAMES}
+    or module in {f"formats.{name}" for name in FORMATS}
 ]
 
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onebyone_cli import targets
 from onebyone_cli.cli import options, report, values
 from onebyone_cli.cli.console import Console, print_out
 from onebyone_cli.cli.depfile import DepFile
+from onebyone_cli.cli.each import Each, TargetNames
 from onebyone_cli.cli.progress import Progress
-from onebyone_cli.errors import OutputRefusedError, UsageError
+from onebyone_cli.cli.reading import Reading
+from onebyone_cli.errors import UsageError
 from onebyone_cli.units import count, format_bytes
 
 if TYPE_CHECKING:
     # Typer evaluates the annotations of commands; those of helpers are quoted instead.
     from onebyone_cli.conv1x1 import Layer
-    from onebyone_cli.formats.base import Storage, StreamWriter, Writer
+    from onebyone_cli.formats.base import Reader, Storage, StreamReader, StreamWriter, Writer
     from onebyone_cli.pipeline import ApplyJob, ApplySettings
     from onebyone_cli.spec import StackSpec
 
@@ -33,6 +34,7 @@ Examples:
   onebyone apply cube.h5:/radiance -w model.npz -o reduced.h5
   onebyone apply rgb/ --kernel "0.2126 0.7152 0.0722" --dtype uint8 -o grey.png
   cat stack.npy | onebyone apply - -w weights.npy -o - > result.npy
+  cat frame*.npy | onebyone apply - --each -w weights.npy -o - | next-program
 """
 
 
@@ -110,7 +112,9 @@ def apply(
         bool,
         typer.Option(
             "--each",
-            help="Every input is a stack of its own, and OUTPUT is a folder.",
+            help="Every input is a stack of its own, and OUTPUT is a folder. A pipe may bring "
+            "several, one after another: those of standard input become stdin_0.npy, stdin_1.npy "
+            "and so on. With -o - the results follow each other on standard output.",
             show_default=False,
         ),
     ] = False,
@@ -120,6 +124,9 @@ def apply(
     depfile: options.DepFile = "",
     format_name: options.FormatName = "",
     layout: options.Layout = "CHW",
+    raw: options.Raw = False,
+    shape: options.Shape = "",
+    dtype_in: options.DTypeIn = "",
     dtype: options.DType = "",
     scale: options.Scale = "",
     compute: options.Compute = "auto",
@@ -177,6 +184,7 @@ def apply(
         checkpoints=policy,
         shard=values.shard_of(shard, inputs, output, scale, each),
     )
+    reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
     values.tell_defaults(memory, threads, console)
     rules = DepFile(depfile, force=force or if_changed, fsync=fsync, keep_equal=if_changed)
     rules.check(output)
@@ -185,7 +193,6 @@ def apply(
         rules=rules,
         layers=layers,
         settings=settings,
-        layout=layout,
         also_read=(*weights, *bias, *values.files_of([inputs_from])),
         format_name=format_name,
         force=force or if_changed,
@@ -195,93 +202,25 @@ def apply(
     )
     finish = partial(_finish, console=console, progress=progress, dry_run=dry_run)
     if each:
-        done: dict[str, Any] = {
-            "outputs": _apply_each(inputs, output, format_name, prepare, finish)
-        }
+        tasks = Each(reading, TargetNames(output, format_name, raw=raw), prepare, finish)
+        # How many a stream brings nobody knows: what is not printed at the end is not kept.
+        reports = [done for done in tasks.run(inputs, only_first=dry_run) if json]
+        content: dict[str, Any] = {"outputs": reports}
     else:
         with ExitStack() as stack:
-            done = finish(prepare(inputs, output, stack), output)
+            content = finish(prepare(reading.open(inputs, stack), output), output)
     if not dry_run:
         rules.write()
-    console.document(done)
-
-
-def _apply_each(
-    inputs: Sequence[str],
-    folder: str,
-    format_name: str,
-    prepare: "Callable[[Sequence[str], str, ExitStack], ApplyJob]",
-    finish: "Callable[[ApplyJob, str], dict[str, Any]]",
-) -> list[dict[str, Any]]:
-    """Apply to every input by itself; all are checked before the first is begun."""
-    tasks = list(zip(inputs, _names_of_each(inputs, folder, format_name), strict=True))
-    made = _make_folder(folder)
-    try:
-        for source, target in tasks:
-            if source != "-":  # whose header can be read only once
-                with ExitStack() as stack:
-                    prepare([source], target, stack)
-        reports = []
-        for source, target in tasks:
-            with ExitStack() as stack:
-                reports.append(finish(prepare([source], target, stack), target))
-        return reports
-    finally:
-        if made and not os.listdir(folder):
-            os.rmdir(folder)
-
-
-def _names_of_each(inputs: Sequence[str], folder: str, format_name: str) -> list[str]:
-    """Name the outputs of ``--each`` after the inputs, in the same format where that is possible.
-
-    Raises
-    ------
-    UsageError
-        If two inputs would write the same output.
-    """
-    from onebyone_cli import formats
-
-    names: dict[str, str] = {}
-    for text in inputs:
-        path, _ = formats.split_inner(text)
-        stem = os.path.basename(os.path.normpath(path)) if path != "-" else "stdin"
-        if not os.path.isdir(path):
-            stem = os.path.splitext(stem)[0]
-        wanted = format_name or formats.of_input(path).name
-        suffix = {"npy": ".npy", "hdf5": ".h5"}.get(wanted, "/" if format_name else ".npy")
-        name = os.path.join(folder, stem + suffix)
-        if name in names:
-            raise UsageError(f"{names[name]} and {text} would both be written to {name}")
-        names[name] = text
-    return list(names)
-
-
-def _make_folder(folder: str) -> bool:
-    """Make the folder of ``--each`` if it is not there; say whether it was made."""
-    if folder == "-":
-        raise UsageError("--each writes a file for every input; name a folder with -o")
-    if os.path.isdir(folder):
-        return False
-    targets.check_folder(os.path.dirname(os.path.realpath(folder)), folder)
-    if os.path.lexists(folder):
-        raise OutputRefusedError("is a file; --each needs a folder", folder)
-    try:
-        os.mkdir(folder)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise OutputRefusedError(f"can't be created: {reason}", folder) from error
-    return True
+    console.document(content)
 
 
 def _prepare(
-    inputs: Sequence[str],
+    opened: "Sequence[Reader | StreamReader]",
     output: str,
-    stack: ExitStack,
     *,
     rules: DepFile,
     layers: "tuple[Layer, ...]",
     settings: "ApplySettings",
-    layout: str,
     also_read: Sequence[str],
     format_name: str,
     force: bool,
@@ -289,11 +228,10 @@ def _prepare(
     keep_equal: bool,
     storage: "Storage",
 ) -> "ApplyJob":
-    """Open inputs, check everything and plan; nothing is created."""
+    """Check everything and plan; nothing is created."""
     from onebyone_cli import formats
     from onebyone_cli.pipeline import ApplyJob
 
-    opened = formats.open_inputs(inputs, layout=layout, memory=settings.memory, stack=stack)
     rules.add(output, (*(name for reader in opened for name in reader.files), *also_read))
 
     def make_writer(spec: "StackSpec") -> "Writer | StreamWriter":

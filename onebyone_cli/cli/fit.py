@@ -9,6 +9,7 @@ from onebyone_cli.cli import gathering, options, report, scree, values
 from onebyone_cli.cli.choice import Asked, Choice, choice_of
 from onebyone_cli.cli.console import Console
 from onebyone_cli.cli.depfile import DepFile
+from onebyone_cli.cli.reading import Reading
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ Examples:
   onebyone fit cube.npy --method mnf --snr 10 -o model.npz
   onebyone fit scenes/*.npy --each -k 3 -o model.npz
   onebyone fit part*.npz -k 3 -o model.npz
+  cat scene*.npy | onebyone fit - --each -k 3 -o model.npz
   onebyone apply stack.npy -w model.npz -o scores.npy
 """
 
@@ -53,6 +55,9 @@ def fit(
     if_changed: options.IfChanged = False,
     depfile: options.DepFile = "",
     layout: options.Layout = "CHW",
+    raw: options.Raw = False,
+    shape: options.Shape = "",
+    dtype_in: options.DTypeIn = "",
     nodata: options.NoDataInLearning = "",
     memory: options.Memory = "",
     threads: options.Threads = None,
@@ -105,6 +110,7 @@ def fit(
         wanted=choice.wanted(),
     )
     way = gathering.Pass(settings, mask, labels, sample, values.seed_of(seed))
+    reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
     read = values.files_of([*inputs, mask, labels, noise_from, endmembers, inputs_from])
     targets.check_target(output, force=force, inputs=read)
     if plot:
@@ -115,7 +121,7 @@ def fit(
         gathering.add_given(known, asked, layout, settings, console)
         rules.add(output, (*known.files, *read))
 
-    known = _known(inputs, each, layout, choice, way, check, console, progress)
+    known = _known(inputs, each, reading, choice, way, check, console, progress)
     model = choice.learn(known.evidence, known.source)
     changed = gathering.save(model, known, output, force=force, fsync=fsync, keep_equal=if_changed)
     if plot:
@@ -129,7 +135,7 @@ def fit(
 def _known(
     inputs: Sequence[str],
     each: bool,
-    layout: str,
+    reading: Reading,
     choice: Choice,
     way: "Pass",
     check: "Callable[[Known], None]",
@@ -137,22 +143,18 @@ def _known(
     progress: bool | None,
 ) -> "Known":
     """Gather from stacks, or join what was gathered."""
-    from onebyone_cli import formats
-
-    if gathering.are_moments(inputs):
+    if gathering.are_moments(inputs, raw=reading.raw is not None):
         way.refuse_for_moments()
         known = gathering.join_saved(inputs, console)
         choice.check_moments(known.evidence, known.source)
         check(known)
         return known
     with ExitStack() as stack:
-        opened = [
-            formats.open_inputs(names, layout=layout, memory=way.settings.memory, stack=stack)
-            for names in ([[name] for name in inputs] if each else [inputs])
-        ]
+        stacks, series = reading.open_stacks(inputs, stack, each=each)
         if choice.learner.reads_pixels:
-            return gathering.gather(opened, way, check, console, progress)
-        known = gathering.headers_of(opened)
+            return gathering.gather(stacks, way, check, console, progress, series=series)
+        # Nothing but the number of channels counts, which every stack of a stream has.
+        known = gathering.headers_of(stacks or [[next(iter(series[0]))]])
         check(known)
         return known
 

@@ -1,9 +1,10 @@
 """Gathering what learners need: from stacks, or from moments that other jobs have saved."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli import __version__
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from onebyone_cli.cli.console import Console
     from onebyone_cli.fit.evidence import Evidence
     from onebyone_cli.fit.model import Model
-    from onebyone_cli.formats.base import Reader, StreamReader
+    from onebyone_cli.formats.base import Reader, Series, StreamReader
     from onebyone_cli.pipeline.learn import LearnJob, LearnSettings
 
     Stack = Sequence[Reader | StreamReader]
@@ -51,6 +52,22 @@ class Known:
     names: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
 
+    def note(self, inputs: "Stack") -> None:
+        """Note a stack that belongs to it; those of one stream and shape are counted."""
+        from onebyone_cli.stack import stacked_spec
+
+        files = tuple(name for reader in inputs for name in reader.files)
+        if self.files[-len(files) :] != files:
+            self.files += files
+        shape = stacked_spec(inputs, inputs[0].spec.dtype).shape
+        entry = {"name": _name_of(inputs), "shape": list(shape)}
+        if not inputs[0].series:
+            self.inputs.append(entry)
+        elif self.inputs and self.inputs[-1] | entry == self.inputs[-1]:
+            self.inputs[-1]["arrays"] += 1
+        else:
+            self.inputs.append(entry | {"arrays": 1})
+
     def record(self) -> dict[str, Any]:
         """Say where it came from, for ``meta``."""
         return {"inputs": self.inputs, "version": __version__}
@@ -84,6 +101,11 @@ class Pass:
     labels: str = ""
     sample: int | None = None
     seed: int = 0
+
+    @property
+    def draws(self) -> bool:
+        """Whether something is drawn at random from the pixels of all stacks together."""
+        return self.sample is not None or self.settings.wanted.sample
 
     def refuse_for_moments(self) -> None:
         """Raise `UsageError` if something is asked for that only pixels can tell."""
@@ -167,8 +189,11 @@ def gather(
     console: "Console",
     progress: bool | None,
     maps: Maps | None = None,
+    series: "Sequence[Series]" = (),
 ) -> Known:
     """Gather from open stacks; everything is checked before the first is read.
+
+    What streams bring comes after the stacks that are known, each stack checked when it begins.
 
     Parameters
     ----------
@@ -182,38 +207,63 @@ def gather(
         Where progress is shown, and whether.
     maps : Maps, optional
         Those of `way` where they are open already.
+    series : sequence of Series
+        Streams of more stacks.
     """
     with ExitStack() as stack:
-        jobs = way.jobs(stacks, way.open_maps(stack) if maps is None else maps)
+        maps = way.open_maps(stack) if maps is None else maps
+        more = chain.from_iterable(series)
+        if way.draws and series:
+            stacks = [*stacks, *_laid_aside(more, stack, console, progress)]
+        elif not stacks:
+            stacks = [[next(more)]]
+        jobs = way.jobs(stacks, maps)
         known = headers_of(stacks)
         check(known)
         way.run(jobs, known.evidence, console, progress)
+        for reader in more:
+            (job,) = way.jobs([[reader]], maps)
+            _check_channels(job.input.channels, reader.path, jobs[0].input.channels, stacks)
+            known.note([reader])
+            way.run([job], known.evidence, console, progress)
     if way.settings.shard is not None:
         known.inputs = [each | {"shard": str(way.settings.shard)} for each in known.inputs]
     return known
 
 
+def _laid_aside(
+    more: "Iterable[Reader | StreamReader]",
+    stack: ExitStack,
+    console: "Console",
+    progress: bool | None,
+) -> "list[Stack]":
+    """Lay aside what streams bring: a sample is drawn from all stacks together."""
+    from onebyone_cli.pipeline.sources import hold_series
+
+    with Progress(console, progress) as on_progress:
+        return [[reader] for reader in hold_series(more, stack, on_progress)]
+
+
 def headers_of(stacks: "Sequence[Stack]") -> Known:
     """Know of stacks what their headers say: channels, sizes, names."""
     from onebyone_cli.fit.evidence import no_evidence
-    from onebyone_cli.stack import channel_names, stacked_spec
+    from onebyone_cli.stack import channel_names
 
-    specs = [stacked_spec(inputs, inputs[0].spec.dtype) for inputs in stacks]
-    names = [" ".join(reader.path for reader in inputs) for inputs in stacks]
-    return Known(
-        no_evidence(specs[0].channels),
-        " ".join(names),
-        [
-            {"name": name, "shape": list(spec.shape)}
-            for name, spec in zip(names, specs, strict=True)
-        ],
-        channel_names(stacks[0]),
-        tuple(name for inputs in stacks for reader in inputs for name in reader.files),
-    )
+    channels = sum(reader.spec.channels for reader in stacks[0])
+    names = dict.fromkeys(_name_of(inputs) for inputs in stacks)
+    known = Known(no_evidence(channels), " ".join(names), names=channel_names(stacks[0]))
+    for inputs in stacks:
+        known.note(inputs)
+    return known
 
 
-def are_moments(inputs: Sequence[str]) -> bool:
-    """Say whether the inputs are moments that were saved, by their content.
+def _name_of(inputs: "Stack") -> str:
+    """Name the inputs of a stack, or the stream that it came through with others."""
+    return " ".join(reader.series or reader.path for reader in inputs)
+
+
+def are_moments(inputs: Sequence[str], *, raw: bool = False) -> bool:
+    """Say whether the inputs are moments that were saved, by their content, unless they are raw.
 
     Raises
     ------
@@ -222,7 +272,7 @@ def are_moments(inputs: Sequence[str]) -> bool:
     """
     from onebyone_cli import formats
 
-    archives = [text for text in inputs if _is_archive(text)]
+    archives = [text for text in inputs if not raw and _is_archive(text)]
     if archives and len(archives) < len(inputs):
         other = next(text for text in inputs if text not in archives)
         formats.of_input(formats.split_inner(other)[0])  # says so if it is not there

@@ -81,6 +81,35 @@ Layout = Annotated[
     Literal["CHW", "HWC", "HCW"],
     typer.Option("--layout", help="Order of the last three axes in the input."),
 ]
+Raw = Annotated[
+    bool,
+    typer.Option(
+        "--raw",
+        help="Inputs are numbers without a header, in files or pipes of any name; say with "
+        "--shape and --dtype-in what they are.",
+        show_default=False,
+    ),
+]
+Shape = Annotated[
+    str,
+    typer.Option(
+        "--shape",
+        metavar="SIZES",
+        help="For --raw: the sizes of each input in the order of --layout, as in 50,600,600; "
+        "those before the last three are a batch.",
+        show_default=False,
+    ),
+]
+DTypeIn = Annotated[
+    str,
+    typer.Option(
+        "--dtype-in",
+        metavar="TYPE",
+        help="For --raw: the type of the numbers, such as f4 or float32, u1 or uint8; with > "
+        "before it the byte order is big-endian.",
+        show_default=False,
+    ),
+]
 DType = Annotated[
     str,
     typer.Option(
@@ -473,7 +502,8 @@ EachStack = Annotated[
     bool,
     typer.Option(
         "--each",
-        help="Every input is a stack of its own, and the pixels of all of them count together.",
+        help="Every input is a stack of its own, and the pixels of all of them count together. "
+        "A pipe may bring several stacks, one after another.",
         show_default=False,
     ),
 ]

@@ -12,6 +12,7 @@ from onebyone_cli.cli.choice import Asked, Choice, choice_of
 from onebyone_cli.cli.console import Console
 from onebyone_cli.cli.depfile import DepFile
 from onebyone_cli.cli.progress import Progress
+from onebyone_cli.cli.reading import Reading
 from onebyone_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ def reduce(
     depfile: options.DepFile = "",
     format_name: options.FormatName = "",
     layout: options.Layout = "CHW",
+    raw: options.Raw = False,
+    shape: options.Shape = "",
+    dtype_in: options.DTypeIn = "",
     dtype: options.DType = "",
     scale: options.Scale = "",
     compute: options.Compute = "auto",
@@ -130,7 +134,8 @@ def reduce(
         output, save, residual, plot, format_name, force, fsync, if_changed, read, rules
     )
     outputs.check()
-    task = _Task(choice, outputs, settings, layout, mask, labels, sample, values.seed_of(seed))
+    reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
+    task = _Task(choice, outputs, settings, reading, mask, labels, sample, values.seed_of(seed))
     with ExitStack() as stack:
         task.run(inputs, console, progress, stack)
 
@@ -183,7 +188,7 @@ class _Task:
     choice: Choice
     outputs: _Outputs
     settings: "ApplySettings"
-    layout: str
+    reading: Reading
     mask: str
     labels: str
     sample: int | None
@@ -193,16 +198,15 @@ class _Task:
         self, inputs: Sequence[str], console: Console, progress: bool | None, stack: ExitStack
     ) -> None:
         """Learn, apply, tell."""
-        from onebyone_cli import formats
         from onebyone_cli.pipeline.sources import hold_streams
 
-        if gathering.are_moments(inputs):
+        if gathering.are_moments(inputs, raw=self.reading.raw is not None):
             raise UsageError(
                 f"reduce needs pixels, and {inputs[0]} is an archive, as moments are; "
                 "learn from it with fit, then apply the model to stacks"
             )
         memory = self.settings.memory
-        opened = formats.open_inputs(inputs, layout=self.layout, memory=memory, stack=stack)
+        opened = self.reading.open(inputs, stack)
         files = (name for reader in opened for name in reader.files)
         self.outputs.rules.add(self.outputs.path, (*files, *self.outputs.read))
         channels = sum(reader.spec.channels for reader in opened)
@@ -277,7 +281,9 @@ class _Task:
         way = self._way(memory)
 
         def add(known: "Known") -> None:
-            gathering.add_given(known, self.choice.asked, self.layout, way.settings, console)
+            gathering.add_given(
+                known, self.choice.asked, self.reading.layout, way.settings, console
+            )
 
         if self.choice.learner.reads_pixels or self.outputs.residual:
             return gathering.gather([held], way, add, console, progress, maps)

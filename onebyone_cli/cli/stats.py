@@ -8,6 +8,7 @@ from onebyone_cli import targets
 from onebyone_cli.cli import gathering, options, values
 from onebyone_cli.cli.choice import directions_of
 from onebyone_cli.cli.console import Console, print_table
+from onebyone_cli.cli.reading import Reading
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.units import count
 
@@ -37,6 +38,9 @@ def stats(
     inputs_from: options.InputsFrom = "",
     force: options.Force = False,
     layout: options.Layout = "CHW",
+    raw: options.Raw = False,
+    shape: options.Shape = "",
+    dtype_in: options.DTypeIn = "",
     nodata: options.NoDataInLearning = "",
     memory: options.Memory = "",
     threads: options.Threads = None,
@@ -83,14 +87,15 @@ def stats(
         shard=parse_shard(shard) if shard else None,
     )
     way = gathering.Pass(settings, mask, sample=sample, seed=values.seed_of(seed))
+    reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
     if output:
         values.check_archive_name(output, "moments are saved as")
         read = values.files_of([*inputs, mask, inputs_from])
         targets.check_target(output, force=force, inputs=read)
-    if gathering.are_moments(inputs):
+    if gathering.are_moments(inputs, raw=raw):
         known = _joined(inputs, way, output, console)
     else:
-        known = _gathered(inputs, each, layout, way, console, progress)
+        known = _gathered(inputs, each, reading, way, console, progress)
     if output:
         gathering.save_moments(known, output, force=force, fsync=fsync)
     rows = _rows(known)
@@ -120,19 +125,14 @@ def _check_together(
 def _gathered(
     inputs: list[str],
     each: bool,
-    layout: str,
+    reading: Reading,
     way: "Pass",
     console: Console,
     progress: bool | None,
 ) -> "Known":
-    from onebyone_cli import formats
-
     with ExitStack() as stack:
-        opened = [
-            formats.open_inputs(names, layout=layout, memory=way.settings.memory, stack=stack)
-            for names in ([[name] for name in inputs] if each else [inputs])
-        ]
-        return gathering.gather(opened, way, lambda known: None, console, progress)
+        stacks, series = reading.open_stacks(inputs, stack, each=each)
+        return gathering.gather(stacks, way, lambda known: None, console, progress, series=series)
 
 
 def _joined(inputs: list[str], way: "Pass", output: str, console: Console) -> "Known":

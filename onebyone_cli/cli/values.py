@@ -12,8 +12,11 @@ from onebyone_cli.units import parse_bytes
 if TYPE_CHECKING:
     from onebyone_cli.checkpoint import Policy
     from onebyone_cli.cli.console import Console
-    from onebyone_cli.formats.base import Storage
+    from onebyone_cli.formats.base import RawSpec, Storage
     from onebyone_cli.sharding import Shard
+
+#: Sizes of more digits are none that any array has.
+_SIZE_DIGITS = 19
 
 
 def check_names(inputs: Sequence[str], others: Sequence[str], maps: Sequence[str] = ()) -> None:
@@ -139,6 +142,46 @@ def dtype_of(text: str) -> str:
     if text and text not in ITEM_BYTES:
         raise UsageError(f"--dtype {text} is unknown; choose from {', '.join(ITEM_BYTES)}")
     return text
+
+
+def raw_of(raw: bool, shape: str, dtype: str) -> "RawSpec | None":
+    """Read what inputs without a header hold; None where they have headers."""
+    from onebyone_cli.formats.base import RawSpec
+
+    if not raw and (shape or dtype):
+        raise UsageError("--shape and --dtype-in are for inputs without a header; give --raw, too")
+    if not raw:
+        return None
+    if not (shape and dtype):
+        raise UsageError("--raw needs --shape, as in 50,600,600, and --dtype-in, as in f4")
+    name, big_endian = _type_in(dtype)
+    return RawSpec(_shape_in(shape), name, big_endian)
+
+
+def _shape_in(text: str) -> tuple[int, ...]:
+    sizes = text.split(",")
+    if not all(size.isascii() and size.isdigit() and len(size) < _SIZE_DIGITS for size in sizes):
+        raise UsageError(f"--shape {text} is not a shape; write C,H,W, as in 50,600,600")
+    shape = tuple(map(int, sizes))
+    if 0 in shape:
+        raise UsageError(f"--shape {text} holds no pixels; give sizes of 1 or more")
+    if len(shape) < 2:
+        raise UsageError(f"--shape {text} has one axis; write C,H,W, or H,W for a single channel")
+    return shape
+
+
+def _type_in(text: str) -> tuple[str, bool]:
+    """Read the name of a type, and whether it is big-endian."""
+    from onebyone_cli.npy_header import TYPE_NAMES
+
+    code = text[1:] if text[0] in "<>" else text
+    name = TYPE_NAMES.get(code, code)
+    if name not in ITEM_BYTES:
+        known = ", ".join((*TYPE_NAMES, *ITEM_BYTES))
+        raise UsageError(
+            f"--dtype-in {text} is unknown; choose from {known}; < or > may come first"
+        )
+    return name, text[0] == ">"
 
 
 def number_of(option: str, text: str, example: str = "0 or -9999") -> float:

@@ -8,6 +8,7 @@ import numpy and their third-party library inside functions, so that help stays 
 from __future__ import annotations
 
 import os
+import stat
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from onebyone_cli.errors import DataError, UsageError, open_error
 from onebyone_cli.formats.base import (
     Format,
     Reader,
+    Series,
     Source,
     Storage,
     StreamReader,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import ExitStack
 
+    from onebyone_cli.formats.base import RawSpec
     from onebyone_cli.spec import StackSpec
 
 #: Files that are open besides the inputs, with room to spare.
@@ -98,7 +101,9 @@ def of_input(path: str) -> Format:
     return found
 
 
-def open_input(text: str, *, layout: str = "CHW", memory: int = 1 << 26) -> Reader | StreamReader:
+def open_input(
+    text: str, *, layout: str = "CHW", memory: int = 1 << 26, raw: RawSpec | None = None
+) -> Reader | StreamReader:
     """Open an input by its name, as the user wrote it; reads its header only.
 
     Parameters
@@ -109,15 +114,64 @@ def open_input(text: str, *, layout: str = "CHW", memory: int = 1 << 26) -> Read
         One of `spec.LAYOUTS`.
     memory : int
         Bytes that its caches and decoders may take.
+    raw : RawSpec, optional
+        What is in a file or pipe without a header.
     """
+    if raw is not None:
+        from onebyone_cli.formats.raw import read as read_raw
+
+        reader = read_raw(Source(text, "", layout, memory, raw))
+        reader.axes, reader.raw = layout, raw
+        return reader
     path, inner = split_inner(text)
     reader = of_input(path).read(Source(path, inner, layout, memory))
     reader.axes = layout
     return reader
 
 
+def is_stream(text: str) -> bool:
+    """Say whether an input is a stream, which several stacks can come through: ``-`` or a pipe."""
+    if text == "-":
+        return True
+    try:
+        mode = os.stat(text).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def open_series(text: str, *, layout: str, raw: RawSpec | None, stack: ExitStack) -> Series:
+    """Open a stream of several stacks, which `stack` closes; reads nothing.
+
+    Parameters
+    ----------
+    text : str
+        An input of which `is_stream` is true.
+    layout, raw
+        As in `open_input`, for all of them.
+    stack : ExitStack
+        Closes the stream.
+    """
+    source = Source(text, layout=layout, raw=raw)
+    if raw is None:
+        found = of_input(text).series
+        assert found is not None, "whatever a stream is taken for can be several"
+        opened = found(source)
+    else:
+        from onebyone_cli.formats.raw import series
+
+        opened = series(source)
+    stack.callback(opened.close)
+    return opened
+
+
 def open_inputs(
-    texts: Sequence[str], *, layout: str, memory: int, stack: ExitStack
+    texts: Sequence[str],
+    *,
+    layout: str,
+    memory: int,
+    stack: ExitStack,
+    raw: RawSpec | None = None,
 ) -> list[Reader | StreamReader]:
     """Open the inputs of a job, which `stack` closes.
 
@@ -131,11 +185,14 @@ def open_inputs(
         The budget of the job. Caches and decoders of all inputs together may take half of it.
     stack : ExitStack
         Closes what was opened.
+    raw : RawSpec, optional
+        What is in each of them, where they have no headers.
     """
     _allow_files(len(texts))
     opened: list[Reader | StreamReader] = []
     for text in texts:
-        opened.append(open_input(text, layout=layout, memory=memory // 2 // len(texts)))
+        share = memory // 2 // len(texts)
+        opened.append(open_input(text, layout=layout, memory=share, raw=raw))
         stack.callback(opened[-1].close)
     return opened
 

@@ -44,6 +44,16 @@ class ArrayLayout:
         return self.strides == plain_strides(self.spec)
 
     @property
+    def is_pixel_ordered(self) -> bool:
+        """Whether pixel follows pixel, as in HWC: all channels of one before those of the next."""
+        *batch, c, h, w = self.strides
+        spec = self.spec
+        pixels = StackSpec(spec.height, spec.width, spec.channels, spec.dtype, spec.batch)
+        pairs = zip(pixels.shape, (*batch, h, w, c), plain_strides(pixels), strict=True)
+        # The stride of a single number is of no account.
+        return all(size == 1 or stride == plain for size, stride, plain in pairs)
+
+    @property
     def end(self) -> int:
         """Offset of the first byte after the numbers."""
         return self.offset + self.spec.data_bytes

@@ -8,7 +8,8 @@ There are two kinds on each side, and a format picks the one that is true of the
 
 ==============  ==================================================================================
 `Reader`        any slab at any time, from several threads at once
-`StreamReader`  all bytes once, in the file's own order; the pipeline lays them in a spool first
+`StreamReader`  all bytes once, in the file's own order; the pipeline lays them in a spool first,
+                unless slabs come one after another in that order and each is read just once
 `Writer`        any slab at any time, from several threads at once (fixed offsets)
 `StreamWriter`  wants the finished result channel by channel (pipes, images, compressed chunks);
                 the pipeline lays the result in a spool first
@@ -18,7 +19,7 @@ There are two kinds on each side, and a format picks the one that is true of the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -31,6 +32,26 @@ if TYPE_CHECKING:
     from onebyone_cli.atomic import AtomicFile
     from onebyone_cli.formats.array_layout import ArrayLayout
     from onebyone_cli.spec import Slab, StackSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RawSpec:
+    """What the user says of an input that says nothing itself: numbers without a header.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Sizes of the axes as stored: H, W or C, H, W with leading batch axes, in the order that
+        the layout says.
+    dtype : str
+        A key of `spec.ITEM_BYTES`.
+    big_endian : bool
+        Byte order of the numbers.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    big_endian: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +68,15 @@ class Source:
         Order of the last three axes as stored: one of `spec.LAYOUTS`.
     memory : int
         Bytes that chunk caches and decoders of this input may take.
+    raw : RawSpec or None
+        What is in it, where it is numbers without a header.
     """
 
     path: str
     inner: str = ""
     layout: str = "CHW"
     memory: int = 1 << 26
+    raw: RawSpec | None = None
 
     @property
     def name(self) -> str:
@@ -149,6 +173,10 @@ class _Input(ABC):
         Name of the dataset inside the file, or empty.
     axes : str
         Order of the last three axes as the user gave it: one of `spec.LAYOUTS`.
+    raw : RawSpec or None
+        What the user said of numbers without a header.
+    series : str
+        Name of the stream if this is one of several that come through it; else empty.
     channel_names : tuple of str
         What the file calls its channels, one for each; empty where it does not.
     """
@@ -159,6 +187,8 @@ class _Input(ABC):
     attributes: Mapping[str, Any] = {}
     inner: str = ""
     axes: str = "CHW"
+    raw: RawSpec | None = None
+    series: str = ""
     channel_names: tuple[str, ...] = ()
 
     @abstractmethod
@@ -217,6 +247,9 @@ class Reader(_Input):
     def check_unchanged(self) -> None:
         """Raise `ReadWriteError` if the file was changed since it was opened."""
 
+    def abandon(self) -> None:
+        """Be told that the job has failed, and slabs that were to be read will not be."""
+
 
 class StreamReader(_Input):
     """All bytes once, in the order in which the source has them.
@@ -227,10 +260,13 @@ class StreamReader(_Input):
         How the drained bytes are to be understood, once they are in one piece.
     buffer_bytes : int
         Memory that `drain` takes, such as one decoded image.
+    pixel_ordered : bool
+        Whether pixels come one after another, so that `slabs` can stand in for `drain`.
     """
 
     stored: ArrayLayout
     buffer_bytes: int = 0
+    pixel_ordered: bool = False
 
     @abstractmethod
     def drain(self, write: Callable[[memoryview], None]) -> None:
@@ -241,6 +277,45 @@ class StreamReader(_Input):
         DataError
             If the source ends too early or holds something else than its header said.
         """
+
+    def slabs(self, pixels: int) -> Reader:
+        """Make a reader of slabs in place of `drain`, where the stream is pixel-ordered.
+
+        Every slab must be asked for once, by any thread; each waits until those before it have
+        been read.
+
+        Parameters
+        ----------
+        pixels : int
+            Most pixels of a slab, those of all its items together.
+        """
+        raise NotImplementedError
+
+
+class Series(ABC):
+    """Stacks that follow each other in one stream, any number of them.
+
+    Attributes
+    ----------
+    path : str
+        The stream as the user wrote it, for messages.
+    """
+
+    path: str
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Reader | StreamReader]:
+        """Open one after another; each is done with when the next is asked for.
+
+        Raises
+        ------
+        DataError
+            If what follows is no stack.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the stream. May be called twice."""
 
 
 class _Output(ABC):
@@ -372,6 +447,8 @@ class Format:
         Open an input.
     write : callable
         Make a writer for an output.
+    series : callable or None
+        Open a stream of several inputs, where they can follow each other.
     """
 
     name: str
@@ -380,3 +457,4 @@ class Format:
     read: Callable[[Source], Reader | StreamReader]
     write: Callable[[Target], Writer | StreamWriter]
     kinds: tuple[str, ...] = ()
+    series: Callable[[Source], Series] | None = None

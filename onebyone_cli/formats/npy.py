@@ -11,24 +11,20 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli import atomic, targets
-from onebyone_cli.errors import (
-    DataError,
-    InputMissingError,
-    UsageError,
-    open_error,
-    read_write_error,
-)
+from onebyone_cli.errors import DataError, UsageError, read_write_error
+from onebyone_cli.formats.array_source import ArraySeries, Kind, open_array
 from onebyone_cli.formats.base import (
     Format,
     Planes,
     Reader,
+    Series,
     Source,
     StreamReader,
     StreamWriter,
     Target,
     Writer,
 )
-from onebyone_cli.npy_header import NpyHeader, format_header, read_header
+from onebyone_cli.npy_header import format_header, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,54 +32,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onebyone_cli.formats.array_layout import ArrayLayout
+    from onebyone_cli.formats.byte_source import ByteSource
     from onebyone_cli.spec import Slab
 
-#: Piece in which streams are copied: that of a Linux pipe that was asked for its largest buffer.
+#: Piece in which streams are written: that of a Linux pipe that was asked for its largest buffer.
 _PIECE_BYTES = 1 << 20
 
 
 def read(source: Source) -> Reader | StreamReader:
     """Open a ``.npy`` file, or the stream on standard input for ``-``."""
-    if source.path == "-":
-        return _read_fd(0, source, owns_fd=False)
-    try:
-        fd = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise open_error(source.path, error) from error
-    try:
-        return _read_fd(fd, source, owns_fd=True)
-    except BaseException:
-        os.close(fd)
-        raise
+    return open_array(source, _KIND)
 
 
-def _read_fd(fd: int, source: Source, *, owns_fd: bool) -> Reader | StreamReader:
-    path = "standard input" if source.path == "-" else source.path
-    try:
-        status = os.fstat(fd)
-    except OSError as error:
-        raise open_error(path, error) from error
-    if stat.S_ISREG(status.st_mode):
-        from onebyone_cli.formats.array_file import ArrayReader
-
-        start = os.lseek(fd, 0, os.SEEK_CUR)
-        header = read_header(_reader_of(fd, path), path)
-        _check_size(header, status.st_size - start, path)
-        reader = ArrayReader(fd, _layout(header, source, path, start), path, owns_fd=owns_fd)
-        reader.files = (source.path if owns_fd else "/dev/stdin",)
-        return reader
-    if os.isatty(fd):
-        raise UsageError("standard input is a terminal; give a file, or pipe a .npy stream in")
-    if not (stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode)):
-        kind = "folder" if stat.S_ISDIR(status.st_mode) else "device"
-        raise InputMissingError(f"is a {kind}; expected a .npy file or a pipe", path)
-    header = read_header(_reader_of(fd, path), path)
-    return NpyStream(fd, _layout(header, source, path, 0), path, owns_fd=owns_fd)
+def series(source: Source) -> Series:
+    """Open a stream of ``.npy`` arrays, as ``cat a.npy b.npy`` makes it."""
+    return ArraySeries(source, _KIND)
 
 
-def _layout(header: NpyHeader, source: Source, path: str, start: int) -> ArrayLayout:
+def _describe(opened: ByteSource, source: Source, path: str) -> ArrayLayout:
     from onebyone_cli.formats.array_layout import array_layout
 
+    header = read_header(opened.read, path)
     return array_layout(
         header.shape,
         header.dtype,
@@ -91,12 +60,11 @@ def _layout(header: NpyHeader, source: Source, path: str, start: int) -> ArrayLa
         layout=source.layout,
         fortran_order=header.fortran_order,
         big_endian=header.big_endian,
-        offset=start + header.data_offset,
     )
 
 
-def _check_size(header: NpyHeader, size: int, path: str) -> None:
-    expected = header.data_offset + header.data_bytes
+def _check_size(layout: ArrayLayout, start: int, size: int, path: str) -> None:
+    size, expected = size - start, layout.end - start
     if size < expected:
         raise DataError(
             f"is truncated: has {size} bytes, its header promises {expected}; "
@@ -111,91 +79,7 @@ def _check_size(header: NpyHeader, size: int, path: str) -> None:
         )
 
 
-def _reader_of(fd: int, path: str) -> Callable[[int], bytes]:
-    """Read exactly n bytes, or what is left: a pipe gives as few as one at a time."""
-
-    def read_up_to(count: int) -> bytes:
-        pieces = []
-        try:
-            while count and (piece := _read_some(fd, count)):
-                pieces.append(piece)
-                count -= len(piece)
-        except OSError as error:
-            raise read_write_error("reading", path, error) from error
-        return b"".join(pieces)
-
-    return read_up_to
-
-
-class NpyStream(StreamReader):
-    """A ``.npy`` stream whose header has been read.
-
-    Parameters
-    ----------
-    fd : int
-        Descriptor, standing at the first number.
-    layout : ArrayLayout
-        What the header says; the offset is of no use here.
-    path : str
-        Name for messages.
-    owns_fd : bool
-        Whether `close` closes the descriptor.
-    """
-
-    def __init__(self, fd: int, layout: ArrayLayout, path: str, *, owns_fd: bool) -> None:
-        from dataclasses import replace
-
-        self.path = path
-        self.spec = layout.spec
-        self.stored = replace(layout, offset=0)
-        self.buffer_bytes = _PIECE_BYTES
-        self._fd = fd
-        self._owns_fd = owns_fd
-
-    def drain(self, write: Callable[[memoryview], None]) -> None:
-        """Hand over all numbers; see `StreamReader.drain`."""
-        left = self.spec.data_bytes
-        piece = memoryview(bytearray(min(_PIECE_BYTES, left)))
-        try:
-            while left:
-                count = self._read_into(piece[:left])
-                if count == 0:
-                    raise DataError(
-                        f"ends {left} bytes early: its header promises "
-                        f"{self.spec.data_bytes} bytes of numbers; did the program before the "
-                        "pipe stop?",
-                        self.path,
-                    )
-                write(piece[:count])
-                left -= count
-            if _read_some(self._fd, 1):
-                raise DataError(
-                    "goes on after the array that its header describes; expected exactly one array",
-                    self.path,
-                )
-        except OSError as error:
-            raise read_write_error("reading", self.path, error) from error
-
-    def close(self) -> None:
-        """Close the descriptor if it is ours."""
-        if self._owns_fd and self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            os.close(fd)
-
-    def _read_into(self, piece: memoryview) -> int:
-        while True:
-            try:
-                return os.readv(self._fd, [piece])
-            except BlockingIOError:
-                atomic.wait_until_ready(self._fd)
-
-
-def _read_some(fd: int, count: int) -> bytes:
-    while True:
-        try:
-            return os.read(fd, count)
-        except BlockingIOError:
-            atomic.wait_until_ready(fd)
+_KIND = Kind(_describe, _check_size, "its header promises", ".npy ")
 
 
 def write(target: Target) -> Writer | StreamWriter:
@@ -326,4 +210,5 @@ FORMAT = Format(
     suffixes=(".npy",),
     read=read,
     write=write,
+    series=series,
 )

@@ -170,7 +170,9 @@ class ApplyJob:
     ) -> None:
         self.is_rehearsal = is_rehearsal
         dtype = arithmetic_dtype([reader.spec.dtype for reader in inputs], settings.compute)
-        self._sources = Sources(inputs)
+        # The range takes a pass of its own; a share, or what a job has left, is no whole stack.
+        once = settings.scale != "auto" and not (settings.checkpoints or settings.shard)
+        self._sources = Sources(inputs, in_order=once)
         self._settings = settings
         self.input = stacked_spec(inputs, dtype)
         _check_channels(self.input, inputs, layers)
@@ -293,7 +295,8 @@ class ApplyJob:
             number,
             Costs(
                 slab_pixel=self.input.channels * number
-                + self.output.channels * self.output.item_bytes,
+                + self.output.channels * self.output.item_bytes
+                + sources.slab_pixel_bytes,
                 tile_pixel=(sum(hidden) + staged) * number + passing,
                 item=PADDING * (self.input.channels + self.output.channels + sum(hidden) + staged),
                 scratch=sources.scratch_bytes,
@@ -383,6 +386,7 @@ class ApplyJob:
             make_work,
             plan.threads,
             lambda pixels: on_progress(step, (before + pixels) * pixel_bytes, total * pixel_bytes),
+            source.abandon,
         )
         return workers
 

@@ -49,6 +49,7 @@ def identity_of(
             "the dataset": [reader.inner for reader in inputs],
             "the shape of the input": list(job.input.shape),
             "--layout": [reader.axes for reader in inputs],
+            "--dtype-in": [_raw_type(reader) for reader in inputs],
             "the type of the arithmetic": job.input.dtype,
             "the digest of the weights": UNKNOWN if job.is_rehearsal else _digest(layers),
             "the output": writer.container(),
@@ -69,6 +70,10 @@ def _file(path: str) -> str:
     seconds, fraction = divmod(status.st_mtime_ns, 10**9)
     changed = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))
     return f"{os.path.realpath(path)} of {status.st_size} bytes at {changed}.{fraction:09d} UTC"
+
+
+def _raw_type(reader: Reader | StreamReader) -> list[Any] | None:
+    return None if reader.raw is None else [reader.raw.dtype, reader.raw.big_endian]
 
 
 def _digest(layers: Sequence[Layer]) -> str:

@@ -152,7 +152,9 @@ class LearnJob:
         mask: Reader | StreamReader | None = None,
         labels: Reader | StreamReader | None = None,
     ) -> None:
-        self._sources = Sources(inputs)
+        # Neighbours are read twice, a sample or a share is read here and there.
+        once = not (settings.wanted.differences or settings.runs_only or settings.shard)
+        self._sources = Sources(inputs, in_order=once)
         self._settings = settings
         self.wanted, self.nodata = settings.wanted, settings.nodata
         dtype = arithmetic_dtype([reader.spec.dtype for reader in inputs])
@@ -212,6 +214,10 @@ class LearnJob:
 
                 return work
 
+            def on_stop() -> None:
+                whole.stop()
+                source.abandon()
+
             pixel_bytes = spec.channels * spec.item_bytes
             pixels = sum(slab.items * slab.pixels for slab in self._slabs(chosen))
             run_workers(
@@ -219,7 +225,7 @@ class LearnJob:
                 make_work,
                 plan.threads,
                 lambda done: on_progress("learning", done * pixel_bytes, pixels * pixel_bytes),
-                whole.stop,
+                on_stop,
             )
             for sources in self._everyone():
                 sources.check_unchanged()
@@ -271,7 +277,10 @@ class LearnJob:
             _FLOAT64_BYTES,
             Costs(
                 # Moments of the tiles of a slab wait here until it is their turn.
-                slab_pixel=number + companion_pixel + -(-kinds * self._square // tile),
+                slab_pixel=number
+                + self._sources.slab_pixel_bytes
+                + companion_pixel
+                + -(-kinds * self._square // tile),
                 # A block and another; what marks the invalid, number by number.
                 tile_pixel=(2 * _FLOAT64_BYTES + 3) * spec.channels + 4 * _FLOAT64_BYTES,
                 item=3 * PADDING * spec.channels,

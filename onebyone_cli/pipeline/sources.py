@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from onebyone_cli.formats.array_file import SCRATCH_BYTES
@@ -10,7 +11,7 @@ from onebyone_cli.spool import Spool
 from onebyone_cli.stack import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import ExitStack
 
     from onebyone_cli.planning import Plan
@@ -26,11 +27,16 @@ class Sources:
     ----------
     inputs : sequence of Reader or StreamReader
         Closed by whoever opened them.
+    in_order : bool
+        Whether every slab will be read just once, one after another: then streams whose pixels
+        come in that order need not be laid aside.
 
     Attributes
     ----------
     scratch_bytes : int
         For each worker.
+    slab_pixel_bytes : int
+        More scratch for each worker, for each pixel of a slab.
     cache_bytes : int
         What readers hold while slabs are read.
     buffer_bytes : int
@@ -39,12 +45,18 @@ class Sources:
         Bytes to be laid aside, of all streams together.
     """
 
-    def __init__(self, inputs: Sequence[Reader | StreamReader]) -> None:
+    def __init__(self, inputs: Sequence[Reader | StreamReader], *, in_order: bool = False) -> None:
         self._inputs = inputs
+        self._in_order = in_order
         direct = [reader for reader in inputs if isinstance(reader, Reader)]
         streams = [reader for reader in inputs if isinstance(reader, StreamReader)]
+        flowing = [reader.spec for reader in streams if self._flows(reader)]
+        streams = [reader for reader in streams if not self._flows(reader)]
         spooled = [SCRATCH_BYTES] * bool(streams)
-        self.scratch_bytes = max([*spooled, *(reader.scratch_bytes for reader in direct)])
+        self.scratch_bytes = max([0, *spooled, *(reader.scratch_bytes for reader in direct)])
+        self.slab_pixel_bytes = max(
+            (spec.channels * spec.item_bytes for spec in flowing), default=0
+        )
         self.cache_bytes = sum(reader.cache_bytes for reader in direct)
         self.buffer_bytes = max((reader.buffer_bytes for reader in streams), default=0)
         self.spool_bytes = sum(reader.spec.data_bytes for reader in streams)
@@ -53,14 +65,20 @@ class Sources:
         """Make one stack of them; streams are drained into spools that `stack` closes."""
         readers: list[Reader] = []
         for reader in self._inputs:
-            if isinstance(reader, StreamReader):
+            if isinstance(reader, Reader):
+                readers.append(reader)
+            elif self._flows(reader):
+                readers.append(reader.slabs(plan.slab_items * plan.slab_pixels))
+            else:
                 total = reader.spec.data_bytes
                 spool = stack.enter_context(Spool(total, in_memory=plan.input_in_memory))
                 _drain(reader, spool, on_progress)
                 readers.append(spool.reader(reader.stored))
-            else:
-                readers.append(reader)
         return Stack(readers, dtype)
+
+    def _flows(self, reader: StreamReader) -> bool:
+        """Say whether slabs are taken off a stream as they come."""
+        return self._in_order and reader.pixel_ordered
 
     def check_unchanged(self) -> None:
         """Raise `ReadWriteError` if a file was changed since it was opened."""
@@ -104,10 +122,45 @@ def hold_streams(
             continue
         spool = stack.enter_context(Spool(reader.spec.data_bytes, in_memory=in_memory))
         _drain(reader, spool, on_progress)
-        held.append(spool.reader(reader.stored))
-        held[-1].path, held[-1].channel_names = reader.path, reader.channel_names
-        held[-1].files, held[-1].inner, held[-1].axes = reader.files, reader.inner, reader.axes
+        held.append(_held(reader, spool))
     return held, memory - total * in_memory
+
+
+def hold_series(
+    series: Iterable[Reader | StreamReader], stack: ExitStack, on_progress: OnProgress
+) -> list[Reader]:
+    """Lay all that streams bring in one spool, so that it can be read in any order.
+
+    How much it will be is known at the end only, so the spool is a file.
+
+    Parameters
+    ----------
+    series : iterable of Reader or StreamReader
+        One after another.
+    stack : ExitStack
+        Closes the spool.
+    on_progress : callable
+        As in `Sources.as_stack`.
+    """
+    spool = stack.enter_context(Spool(0, in_memory=False))
+    found = []
+    for reader in series:
+        start = spool.size
+        if isinstance(reader, StreamReader):
+            _drain(reader, spool, on_progress)
+        found.append((reader, start))
+    # Only now, since a reader notices if its file becomes longer.
+    return [_held(reader, spool, start) for reader, start in found]
+
+
+def _held(reader: Reader | StreamReader, spool: Spool, start: int = 0) -> Reader:
+    if isinstance(reader, Reader):
+        return reader
+    held = spool.reader(replace(reader.stored, offset=start))
+    held.path, held.series, held.files = reader.path, reader.series, reader.files
+    held.inner, held.axes, held.raw = reader.inner, reader.axes, reader.raw
+    held.channel_names = reader.channel_names
+    return held
 
 
 def _drain(reader: StreamReader, spool: Spool, on_progress: OnProgress) -> None:

@@ -1,14 +1,12 @@
 """Memory does not grow with the input, and stays inside the budget."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from command import environment
+from command import peak_memory
 
 from onebyone_cli.npy_header import format_header
 
@@ -34,34 +32,6 @@ def compressed_stack(path: Path, side: int) -> Path:
     return path
 
 
-# What the system reports of a child is never below what its parent held, and pytest holds a lot:
-# the program itself reads its own high-water mark, on its way out.
-_REPORTING = """
-import os, sys
-leave = os._exit
-def report(status):
-    with open("/proc/self/status") as file:
-        print(next(line.split()[1] for line in file if line.startswith("VmHWM")), flush=True)
-    leave(status)
-os._exit = report
-from onebyone_cli.__main__ import main
-main()
-"""
-
-
-def peak(*arguments: str | Path, cwd: Path) -> int:
-    """Largest resident memory of a run, in bytes."""
-    done = subprocess.run(
-        [sys.executable, "-c", _REPORTING, *map(str, arguments)],
-        cwd=cwd,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=True,
-    )
-    return int(done.stdout) * 1024
-
-
 @pytest.mark.parametrize("command", ["apply", "fit"])
 def test_memory_does_not_grow_with_the_input(command: str, tmp_path: Path):
     np.save(tmp_path / "w.npy", np.ones((1, 16)))
@@ -77,7 +47,7 @@ def test_memory_does_not_grow_with_the_input(command: str, tmp_path: Path):
                 file.seek(-4, os.SEEK_END)
                 file.write(np.float32(1).tobytes())
         budget = ["--memory", "8M", "--threads", "2", "-q", "-f"]
-        peaks.append(peak(command, stack, *job, *budget, cwd=tmp_path))
+        peaks.append(peak_memory(command, stack, *job, *budget, cwd=tmp_path))
     assert peaks[1] - peaks[0] < 4 * MEBIBYTE
 
 
@@ -85,10 +55,10 @@ def test_memory_follows_the_budget(tmp_path: Path):
     np.save(tmp_path / "w.npy", np.ones((1, 16)))
     job = ["-w", "w.npy", "-o", "out.npy", "-q", "-f", "--threads", "2"]
     small = empty_stack(tmp_path / "small.npy", 8)
-    base = peak("apply", small, *job, cwd=tmp_path)
+    base = peak_memory("apply", small, *job, cwd=tmp_path)
     stack = empty_stack(tmp_path / "x.npy", 1500)
     for budget in (4, 16):
-        used = peak("apply", stack, *job, "--memory", f"{budget}M", cwd=tmp_path)
+        used = peak_memory("apply", stack, *job, "--memory", f"{budget}M", cwd=tmp_path)
         # The allocator keeps some of what it has given out; the threads have stacks.
         assert used - base < (budget * 1.1 + 4) * MEBIBYTE
 
@@ -96,6 +66,6 @@ def test_memory_follows_the_budget(tmp_path: Path):
 def test_chunks_stay_inside_the_budget(tmp_path: Path):
     np.save(tmp_path / "w.npy", np.ones((1, 16)))
     job = ["-w", "w.npy", "-o", "out.npy", "-q", "-f", "--threads", "2", "--memory", "16M"]
-    base = peak("apply", compressed_stack(tmp_path / "s.h5", 16), *job, cwd=tmp_path)
-    used = peak("apply", compressed_stack(tmp_path / "x.h5", 1600), *job, cwd=tmp_path)
+    base = peak_memory("apply", compressed_stack(tmp_path / "s.h5", 16), *job, cwd=tmp_path)
+    used = peak_memory("apply", compressed_stack(tmp_path / "x.h5", 1600), *job, cwd=tmp_path)
     assert used - base < (16 * 1.1 + 8) * MEBIBYTE

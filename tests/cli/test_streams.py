@@ -262,6 +262,274 @@ def test_an_output_pipe_that_does_not_block(work: Path) -> None:
     assert len(received) == 128 + 2000 * 2000
 
 
+# Pipelines
+
+
+def test_cat_in_and_out_is_the_same_as_files(work: Path) -> None:
+    line = '"$0" "$@" -o out.npy -q && cat stack.npy | "$0" apply - --kernel "1 10" -o - -q'
+    done = shell(f"{line} | cmp - out.npy", *APPLY, cwd=work)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", "")
+
+
+def test_three_stages(work: Path) -> None:
+    line = (
+        'cat stack.npy | "$0" apply - --kernel "1 10; 2 0" -o - -q'
+        ' | "$0" apply - --kernel "1 -1" -o - -q | "$0" apply - --kernel "3; 4" -o - -q'
+    )
+    done = shell(f"set -o pipefail; {line}", cwd=work)
+    assert (done.returncode, done.stderr) == (0, "")
+    difference = SUM - 2 * STACK[:1]
+    assert np.array_equal(read_bytes(done.stdout), np.concatenate([3 * difference, 4 * difference]))
+
+
+# Several arrays in one stream
+
+FRAMES = [
+    np.arange(2 * h * w, dtype=np.float32).reshape(2, h, w) for h, w in ((3, 4), (1, 9), (5, 2))
+]
+SUMS = [np.einsum("kc,chw->khw", [[1, 10]], frame).astype(np.float32) for frame in FRAMES]
+MANY = b"".join(map(bytes_of, FRAMES))
+EACH = ("apply", "-", "--each", "--kernel", "1 10")
+RAW = ("--raw", "--shape", "3,4,2", "--dtype-in", "u1", "--layout", "HWC")
+
+
+def outputs(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
+    return {path.name: np.load(path) for path in sorted(folder.iterdir())}
+
+
+def same(found: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    return found.keys() == wanted.keys() and all(
+        np.array_equal(found[name], wanted[name]) for name in wanted
+    )
+
+
+def named_from_stdin(arrays: list[Any]) -> dict[str, Any]:
+    return {f"stdin_{index}.npy": array for index, array in enumerate(arrays)}
+
+
+def test_each_array_of_a_stream_becomes_a_file(work: Path) -> None:
+    done = onebyone(*EACH, "-o", "out/", "-q", cwd=work, input=MANY)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert same(outputs(work / "out"), named_from_stdin(SUMS))
+
+
+def test_each_array_of_a_file_on_standard_input(work: Path) -> None:
+    (work / "many").write_bytes(MANY)
+    done = shell('"$0" "$@" < many', *EACH, "-o", "out/", "-q", cwd=work)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert same(outputs(work / "out"), named_from_stdin(SUMS))
+
+
+def test_each_array_of_named_pipes_and_files(work: Path) -> None:
+    (work / "many").write_bytes(MANY)
+    line = 'mkfifo one two; cat many > one & cat stack.npy > two & "$0" "$@"'
+    args = ["apply", "one", "stack.npy", "two", "--each", "--kernel", "1 10", "-o", "out", "-q"]
+    done = shell(line, *args, cwd=work)
+    assert (done.returncode, done.stderr) == (0, "")
+    wanted = {f"one_{index}.npy": array for index, array in enumerate(SUMS)}
+    assert same(outputs(work / "out"), wanted | {"two_0.npy": SUM, "stack.npy": SUM})
+
+
+def test_results_follow_each_other_on_standard_output(work: Path) -> None:
+    done = onebyone(*EACH, "-o", "-", "-q", cwd=work, input=MANY)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == b"".join(map(bytes_of, SUMS))
+    # Files as well, for whoever reads them as a stream.
+    args = ["apply", "stack.npy", "./stack.npy", "--each", "--kernel", "1 10", "-o", "-", "-q"]
+    assert onebyone(*args, cwd=work).stdout == 2 * bytes_of(SUM)
+
+
+def test_a_filter_of_frames(work: Path) -> None:
+    line = (
+        '"$0" "$@" -o - -q | "$0" apply - --each --kernel "1; 2" -o - -q'
+        ' | "$0" apply - --each --kernel "1 1" -o out -q'
+    )
+    done = shell(f"set -o pipefail; {line}", *EACH, cwd=work, input=MANY)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert same(outputs(work / "out"), named_from_stdin([3 * array for array in SUMS]))
+
+
+def test_a_filter_hands_on_what_it_has(work: Path) -> None:
+    """A result comes out before the next array has come in."""
+    process = start(*EACH, "-o", "-", "-q", cwd=work, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    for frame, wanted in zip(FRAMES, SUMS, strict=True):
+        process.stdin.write(bytes_of(frame))
+        process.stdin.flush()
+        assert process.stdout.read(len(bytes_of(wanted))) == bytes_of(wanted)
+    process.communicate()
+    assert process.returncode == 0
+
+
+def test_a_reader_that_has_seen_enough_frames(work: Path) -> None:
+    line = '{ while cat stack.npy; do :; done; } | "$0" "$@" | head -c 500 | wc -c'
+    done = shell(f"{line}; echo ${{PIPESTATUS[*]}}", *EACH, "-o", "-", "-q", cwd=work)
+    counted, *statuses = done.stdout.decode().split()
+    assert (counted, statuses[1:]) == ("500", [str(SIGPIPE_IN_A_SHELL), "0", "0"])
+    assert done.stderr == ""
+    assert inputs_only(work)
+
+
+def test_many_arrays_byte_by_byte(work: Path) -> None:
+    process = start(*EACH, "-o", "-", "-q", cwd=work, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    for value in MANY:
+        process.stdin.write(bytes([value]))
+        process.stdin.flush()
+    out, said = process.communicate()
+    assert (process.returncode, said) == (0, b"")
+    assert out == b"".join(map(bytes_of, SUMS))
+
+
+@pytest.mark.parametrize("size", [1, 60, 128, 150])
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_a_stream_that_ends_inside_an_array(size: int, threads: str, work: Path) -> None:
+    whole = bytes_of(STACK)
+    args = [*EACH, "-o", "out", "-q", "--threads", threads]
+    done = onebyone(*args, cwd=work, input=2 * whole + whole[:size])
+    assert done.returncode == 65
+    assert_told_in_one_line(done)
+    assert done.stderr.startswith("onebyone: standard input, array 2 (counting from 0): ")
+    assert same(outputs(work / "out"), named_from_stdin([SUM, SUM]))
+
+
+@pytest.mark.parametrize("tail", [b"\n", b"nothing that numpy wrote", bytes(100)])
+def test_what_follows_an_array_is_no_array(tail: bytes, work: Path) -> None:
+    done = onebyone(*EACH, "-o", "out", "-q", cwd=work, input=bytes_of(STACK) + tail)
+    assert done.returncode == 65
+    assert_told_in_one_line(done)
+    assert "array 1 (counting from 0): is not a .npy array" in done.stderr
+    assert same(outputs(work / "out"), named_from_stdin([SUM]))
+
+
+def test_a_stream_without_an_array(work: Path) -> None:
+    done = onebyone(*EACH, "-o", "out", cwd=work)
+    assert done.returncode == 65
+    assert_told_in_one_line(done)
+    assert inputs_only(work)
+    assert not (work / "out").exists()
+
+
+def test_an_array_whose_output_is_there(work: Path) -> None:
+    (work / "out").mkdir()
+    (work / "out/stdin_1.npy").write_bytes(b"mine")
+    done = onebyone(*EACH, "-o", "out", "-q", cwd=work, input=MANY)
+    assert done.returncode == 73
+    assert_told_in_one_line(done)
+    assert (work / "out/stdin_1.npy").read_bytes() == b"mine"
+    assert np.array_equal(np.load(work / "out/stdin_0.npy"), SUMS[0])
+    done = onebyone(*EACH, "-o", "out", "-q", "--force", cwd=work, input=MANY)
+    assert same(outputs(work / "out"), named_from_stdin(SUMS))
+
+
+def test_an_array_that_has_the_name_of_a_file(work: Path) -> None:
+    (work / "stdin_1.npy").write_bytes(bytes_of(STACK))
+    args = ["apply", "-", "stdin_1.npy", "--each", "--kernel", "1 10", "-o", "out", "-q", "-f"]
+    done = onebyone(*args, cwd=work, input=MANY)
+    assert done.returncode == 2
+    assert "stdin_1.npy and - would both be written to out/stdin_1.npy" in done.stderr
+
+
+def test_frames_of_a_program(work: Path) -> None:
+    """As from ``ffmpeg -f rawvideo``: nothing says where a frame begins but its size."""
+    frames = np.random.default_rng(1).integers(0, 255, (5, 3, 4, 2), np.uint8)
+    done = onebyone(*EACH, *RAW, "-o", "out", "-q", cwd=work, input=frames.tobytes())
+    assert (done.returncode, done.stderr) == (0, "")
+    wanted = [(frame @ np.float32([1, 10]))[None] for frame in frames]
+    assert same(outputs(work / "out"), named_from_stdin(wanted))
+
+
+def test_frames_that_do_not_block(work: Path) -> None:
+    frames = np.random.default_rng(1).integers(0, 255, (5, 3, 4, 2), np.uint8)
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    with open(read, "rb") as stdin:
+        process = start(*EACH, *RAW, "-o", "-", "-q", cwd=work, stdin=stdin)
+    content = frames.tobytes()
+    with open(write, "wb", buffering=0) as file:
+        for part in (content[:10], content[10:60], content[60:]):
+            time.sleep(0.2)
+            file.write(part)
+    out, said = process.communicate()
+    assert (process.returncode, said) == (0, b"")
+    sums = [(frame @ np.float32([1, 10]))[None] for frame in frames]
+    assert out == b"".join(map(bytes_of, sums))
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (24 * 2 + 7, "standard input, array 2 (counting from 0): ends 17 bytes early"),
+        (0, "standard input, array 0 (counting from 0): is empty; expected the 24 bytes"),
+    ],
+)
+def test_frames_that_are_not_whole(size: int, said: str, work: Path) -> None:
+    done = onebyone(*EACH, *RAW, "-o", "out", "-q", cwd=work, input=bytes(size))
+    assert done.returncode == 65
+    assert_told_in_one_line(done)
+    assert done.stderr.startswith(f"onebyone: {said}")
+
+
+def test_raw_numbers_in_a_pipe_and_in_a_file(work: Path) -> None:
+    (work / "numbers").write_bytes(STACK.astype(">f4").tobytes())
+    raw = ["--raw", "--shape", "2,3,4", "--dtype-in", ">f4"]
+    done = onebyone("apply", "numbers", *raw, "--kernel", "1 10", "-o", "-", cwd=work)
+    assert np.array_equal(read_bytes(done.stdout), SUM)
+    piped = shell('cat numbers | "$0" apply - "$@" --kernel "1 10" -o -', *raw, cwd=work)
+    assert piped.stdout == done.stdout
+    twice = [*raw, "--kernel", "1 0 0 10"]
+    both = shell('cat numbers | "$0" apply - numbers "$@" -o -', *twice, cwd=work)
+    assert both.stdout == done.stdout
+    for line in ('"$0" reduce numbers "$@" -o a.npy', 'cat numbers | "$0" reduce - "$@" -o b.npy'):
+        assert shell(line, *raw, "-k", "1", cwd=work).returncode == 0
+    assert (work / "a.npy").read_bytes() == (work / "b.npy").read_bytes()
+
+
+LEARNING = {
+    "pca": ["-k", "1"],
+    "neighbours": ["--method", "maf", "-k", "1"],
+    "a sample": ["-k", "1", "--sample", "40"],
+    "no pixel": ["--method", "random", "-k", "1"],
+}
+
+
+@pytest.mark.parametrize("options", LEARNING.values(), ids=LEARNING)
+def test_all_arrays_of_a_stream_are_learned_from(options: list[str], work: Path) -> None:
+    rng = np.random.default_rng(2)
+    names = ["a.npy", "b.npy", "c.npy"]
+    for name, size in zip(names, ((9, 9), (70, 3), (20, 20)), strict=True):
+        np.save(work / name, rng.standard_normal((3, *size)))
+    files = onebyone("fit", *names, "--each", *options, "-o", "files.npz", "-q", cwd=work)
+    args = ["fit", "-", "--each", *options, "-o", "pipe.npz", "-q"]
+    pipe = shell('cat a.npy b.npy c.npy | "$0" "$@"', *args, cwd=work)
+    assert (files.returncode, pipe.returncode) == (0, 0), pipe.stderr
+    with np.load(work / "files.npz") as one, np.load(work / "pipe.npz") as two:
+        assert one.files == two.files
+        for name in set(one.files) - {"meta"}:
+            assert np.array_equal(one[name], two[name])
+
+
+def test_statistics_of_a_stream_of_frames(work: Path) -> None:
+    frames = np.random.default_rng(1).integers(0, 255, (5, 3, 4, 2), np.uint8)
+    args = ["stats", "-", "--each", *RAW, "--json", "-o", "part.npz"]
+    done = onebyone(*args, cwd=work, input=frames.tobytes())
+    assert done.returncode == 0
+    document = json.loads(done.stdout)
+    assert document["inputs"] == [{"name": "standard input", "shape": [2, 3, 4], "arrays": 5}]
+    assert [row["valid"] for row in document["channels"]] == [60, 60]
+    means = [row["mean"] for row in document["channels"]]
+    assert np.allclose(means, frames.mean(axis=(0, 1, 2)), rtol=1e-12)
+
+
+def test_an_array_with_other_channels(work: Path) -> None:
+    content = bytes_of(STACK) + bytes_of(np.zeros((3, 3, 4)))
+    done = onebyone("stats", "-", "--each", cwd=work, input=content)
+    assert done.returncode == 65
+    assert_told_in_one_line(done)
+    assert "array 1 (counting from 0): has 3 channels and standard input, array 0" in done.stderr
+
+
 # Terminals
 
 

@@ -34,8 +34,8 @@ from strategies import (
 from onebyone_cli.errors import DataError, InputMissingError, ReadWriteError, UsageError
 from onebyone_cli.formats import npy
 from onebyone_cli.formats.array_file import ArrayReader
+from onebyone_cli.formats.array_stream import ArrayStream
 from onebyone_cli.formats.base import Source, Storage, Target, Writer
-from onebyone_cli.formats.npy import NpyStream
 from onebyone_cli.npy_header import format_header
 from onebyone_cli.spec import Slab, StackSpec
 from onebyone_cli.spool import Spool
@@ -269,7 +269,7 @@ def test_streams_arrive_whole_however_they_trickle(
         stdin_of(fd),
         npy.read(Source("-", layout=layout)) as reader,
     ):
-        assert isinstance(reader, NpyStream)
+        assert isinstance(reader, ArrayStream)
         assert (reader.spec, reader.path, reader.files) == (spec, "standard input", ())
         assert same_numbers(drained(reader, data), stack)
 
@@ -278,7 +278,7 @@ def test_a_stream_byte_by_byte():
     stack = np.arange(12, dtype=np.float64).reshape(1, 3, 4)
     pieces = []
     with pipe_of(npy_bytes(stack), 1) as fd, stdin_of(fd), npy.read(Source("-")) as reader:
-        assert isinstance(reader, NpyStream)
+        assert isinstance(reader, ArrayStream)
         reader.drain(lambda piece: pieces.append(bytes(piece)))
     assert b"".join(pieces) == stack.tobytes()
 
@@ -300,7 +300,7 @@ def test_standard_input_that_does_not_wait():
     writer.start()
     pieces = []
     with stdin_of(end), npy.read(Source("-")) as reader:
-        assert isinstance(reader, NpyStream)
+        assert isinstance(reader, ArrayStream)
         reader.drain(lambda piece: pieces.append(bytes(piece)))
     writer.join()
     os.close(end)
@@ -317,7 +317,7 @@ def test_streams_that_end_too_early(spec: StackSpec, seed: int, data: st.DataObj
                 npy.read(Source("-"))
             return
         with npy.read(Source("-")) as reader:
-            assert isinstance(reader, NpyStream)
+            assert isinstance(reader, ArrayStream)
             missing = len(content) - length
             match = f"ends {missing} bytes early: its header promises {spec.data_bytes} bytes"
             with pytest.raises(DataError, match=match):
@@ -328,7 +328,7 @@ def test_streams_that_end_too_early(spec: StackSpec, seed: int, data: st.DataObj
 def test_streams_that_go_on(tail: bytes):
     content = npy_bytes(np.zeros((2, 2)))
     with pipe_of(content + tail) as fd, stdin_of(fd), npy.read(Source("-")) as reader:
-        assert isinstance(reader, NpyStream)
+        assert isinstance(reader, ArrayStream)
         with pytest.raises(DataError, match=r"goes on after the array .*expected"):
             reader.drain(lambda piece: None)
 
@@ -336,7 +336,7 @@ def test_streams_that_go_on(tail: bytes):
 def test_a_huge_claim_of_a_stream_is_not_allocated():
     header = format_header((10**9, 10**9, 1), "float64")
     with pipe_of(header + bytes(10)) as fd, stdin_of(fd), npy.read(Source("-")) as reader:
-        assert isinstance(reader, NpyStream)
+        assert isinstance(reader, ArrayStream)
         assert reader.spec.data_bytes == 8 * 10**18
         assert reader.buffer_bytes <= 1 << 20
         with pytest.raises(DataError, match="bytes early"):
@@ -403,7 +403,7 @@ def test_named_pipes_are_streams(tmp_path: Path):
     writer.start()
     pieces = []
     with npy.read(Source(str(path))) as reader:
-        assert isinstance(reader, NpyStream)
+        assert isinstance(reader, ArrayStream)
         reader.drain(lambda piece: pieces.append(bytes(piece)))
         reader.close()
     writer.join()

@@ -1,0 +1,72 @@
+"""How the inputs of a command are opened: one stack of all, or with ``--each`` one of each."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from onebyone_cli.formats.base import RawSpec, Reader, Series, StreamReader
+
+    Stack = Sequence[Reader | StreamReader]
+
+
+class Stacks(NamedTuple):
+    """The stacks of a command.
+
+    Attributes
+    ----------
+    known : sequence of sequences of Reader or StreamReader
+        The inputs of each stack whose header has been read.
+    series : sequence of Series
+        Streams of more of them, of which nothing has been read.
+    """
+
+    known: "Sequence[Stack]"
+    series: "Sequence[Series]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What options say of all inputs.
+
+    Attributes
+    ----------
+    layout : str
+        Order of the last three axes: one of `spec.LAYOUTS`.
+    memory : int
+        Budget of the job in bytes.
+    raw : RawSpec or None
+        What inputs without a header hold.
+    """
+
+    layout: str
+    memory: int
+    raw: "RawSpec | None" = None
+
+    def open(self, inputs: Sequence[str], stack: ExitStack) -> "Stack":
+        """Open the inputs of one stack, which are closed by `stack`."""
+        from onebyone_cli import formats
+
+        return formats.open_inputs(
+            inputs, layout=self.layout, memory=self.memory, raw=self.raw, stack=stack
+        )
+
+    def open_series(self, stream: str, stack: ExitStack) -> "Series":
+        """Open a stream of stacks, which is closed by `stack`."""
+        from onebyone_cli import formats
+
+        return formats.open_series(stream, layout=self.layout, raw=self.raw, stack=stack)
+
+    def open_stacks(self, inputs: Sequence[str], stack: ExitStack, *, each: bool) -> Stacks:
+        """Open one stack, or with `each` one for each input and those that streams bring."""
+        from onebyone_cli import formats
+
+        if not each:
+            return Stacks([self.open(inputs, stack)])
+        files = [text for text in inputs if not formats.is_stream(text)]
+        streams = [text for text in inputs if formats.is_stream(text)]
+        return Stacks(
+            [self.open([text], stack) for text in files],
+            [self.open_series(text, stack) for text in streams],
+        )

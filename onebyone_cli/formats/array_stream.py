@@ -1,0 +1,199 @@
+"""An array that comes through a pipe: its numbers once, in the order in which they are stored.
+
+In most orders the numbers of a slab lie far apart, and the stream is laid in a spool first. Where
+pixels come one after another (HWC), so do slabs, and `SlabsInOrder` takes them off the pipe.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onebyone_cli.errors import DataError, ReadWriteError
+from onebyone_cli.formats.base import Reader, StreamReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.formats.array_layout import ArrayLayout
+    from onebyone_cli.formats.byte_source import ByteSource
+    from onebyone_cli.spec import Slab
+
+#: Piece in which streams are copied: that of a Linux pipe that was asked for its largest buffer.
+PIECE_BYTES = 1 << 20
+
+#: Numbers are brought from HWC to CHW in blocks that stay in the cache of a core, as in
+#: `array_file.SCRATCH_BYTES`.
+_BLOCK_BYTES = 1 << 19
+
+#: Time after which a worker that waits for a pipe looks whether anybody still wants the numbers.
+_PATIENCE_MS = 200
+
+
+class ArrayStream(StreamReader):
+    """The numbers of an array, which begin at the next byte of a pipe.
+
+    Parameters
+    ----------
+    source : ByteSource
+        The pipe.
+    layout : ArrayLayout
+        What is promised of the array; the offset is of no use here.
+    path : str
+        Name for messages.
+    promise : str
+        Who says how many bytes there are, for messages; as in ``"its header promises"``.
+    alone : bool
+        Whether the pipe must end after it; it is closed with the array then.
+    """
+
+    def __init__(
+        self, source: ByteSource, layout: ArrayLayout, path: str, promise: str, *, alone: bool
+    ) -> None:
+        self.path = path
+        self.spec = layout.spec
+        self.stored = replace(layout, offset=0)
+        self.buffer_bytes = PIECE_BYTES
+        self.pixel_ordered = layout.is_pixel_ordered
+        self.left = self.spec.data_bytes
+        self._source = source
+        self._promise = promise
+        self._alone = alone
+
+    def drain(self, write: Callable[[memoryview], None]) -> None:
+        """Hand over all numbers; see `StreamReader.drain`."""
+        piece = memoryview(bytearray(min(PIECE_BYTES, self.left)))
+        while self.left:
+            write(piece[: self.read_into(piece)])
+        self.check_end()
+
+    def slabs(self, pixels: int) -> SlabsInOrder:
+        """Make a reader that takes slabs off the pipe; see `StreamReader.slabs`."""
+        return SlabsInOrder(self, pixels)
+
+    def read_into(self, piece: memoryview) -> int:
+        """Read what has come of the numbers; return its size, which is 1 or more.
+
+        Raises
+        ------
+        DataError
+            If the pipe ends first.
+        """
+        count = self._source.read_into(piece[: self.left])
+        if count == 0:
+            raise DataError(
+                f"ends {self.left} bytes early: {self._promise} {self.spec.data_bytes} bytes of "
+                "numbers; did the program before the pipe stop?",
+                self.path,
+            )
+        self.left -= count
+        return count
+
+    def has_come(self, milliseconds: int) -> bool:
+        """Wait for the pipe, no longer than that; say whether `read_into` would wait no more."""
+        return self._source.has_come(milliseconds)
+
+    def check_end(self) -> None:
+        """Raise `DataError` if the pipe goes on although this was to be all of it."""
+        if self._alone and not self._source.at_end():
+            raise DataError(
+                f"goes on after the array of {self.spec.data_bytes} bytes; expected exactly one "
+                "(apply, fit and stats take several, one after another, with --each)",
+                self.path,
+            )
+
+    def skip(self) -> None:
+        """Leave out what was not read: the pipe is where the next array begins."""
+        piece = memoryview(bytearray(min(PIECE_BYTES, self.left)))
+        while self.left:
+            self.read_into(piece)
+
+    def close(self) -> None:
+        """Close the pipe if nothing else is to come from it."""
+        if self._alone:
+            self._source.close()
+
+
+class SlabsInOrder(Reader):
+    """Takes slabs off a pipe whose pixels come one after another, without laying them aside.
+
+    Every slab must be asked for, once. Threads may ask in any order: each waits for its turn, has
+    the bytes of its slab read into its own scratch, and turns them into CHW while the next one
+    reads.
+
+    Parameters
+    ----------
+    stream : ArrayStream
+        Pixel-ordered; nothing of it has been read.
+    pixels : int
+        Most pixels of a slab, those of all its items together.
+    """
+
+    def __init__(self, stream: ArrayStream, pixels: int) -> None:
+        self.path = stream.path
+        self.spec = stream.spec
+        self.channel_names = stream.channel_names
+        self._pixel_bytes = self.spec.channels * self.spec.item_bytes
+        self.scratch_bytes = pixels * self._pixel_bytes
+        self._stream = stream
+        self._turn = threading.Condition()
+        self._next = 0
+        self._abandoned = False
+
+    def read(self, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
+        """Read a slab when it is its turn; see `Reader.read`."""
+        start = slab.item * self.spec.pixels + slab.start
+        count = slab.items * slab.pixels
+        stored = scratch[: count * self._pixel_bytes]
+        self._wait_for_turn(start)
+        try:
+            self._fill(stored.data)
+            if self._stream.left == 0:
+                self._stream.check_end()
+        except BaseException:
+            self.abandon()
+            raise
+        with self._turn:
+            self._next = start + count
+            self._turn.notify_all()
+        numbers = stored.view(self._stream.stored.dtype)
+        self._spread(numbers.reshape(slab.items, slab.pixels, self.spec.channels), out)
+
+    def abandon(self) -> None:
+        """Let those go who wait for a slab that nobody will read any more."""
+        with self._turn:
+            self._abandoned = True
+            self._turn.notify_all()
+
+    def close(self) -> None:
+        """Nothing of its own to close: the stream is whoever's opened it."""
+
+    def _wait_for_turn(self, start: int) -> None:
+        with self._turn:
+            self._turn.wait_for(lambda: self._abandoned or self._next == start)
+        self._check_wanted()
+
+    def _fill(self, stored: memoryview) -> None:
+        while stored:
+            # A program that sends nothing must not keep us from stopping.
+            while not self._stream.has_come(_PATIENCE_MS):
+                self._check_wanted()
+            stored = stored[self._stream.read_into(stored) :]
+
+    def _check_wanted(self) -> None:
+        if self._abandoned:
+            raise ReadWriteError("is not read to its end, since the job has failed", self.path)
+
+    def _spread(self, numbers: NDArray[Any], out: NDArray[Any]) -> None:
+        """Copy (items, pixels, C) into (items, C, pixels)."""
+        items, pixels, _ = numbers.shape
+        step = max(1, _BLOCK_BYTES // self._pixel_bytes)
+        for item in range(items):
+            for start in range(0, pixels, step):
+                block = numbers[item, start : start + step]
+                np.copyto(out[item, :, start : start + len(block)], block.T, casting="unsafe")

@@ -1,0 +1,89 @@
+"""Numbers without a header, as ffmpeg or a program in C write them: options say what they are.
+
+No name tells such a file, so this is no format of the registry: `formats.open_input` comes here
+where ``--raw`` was given, whatever the input is called.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from onebyone_cli.errors import DataError
+from onebyone_cli.formats.array_source import ArraySeries, Kind, open_array
+from onebyone_cli.spec import ITEM_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from onebyone_cli.formats.array_layout import ArrayLayout
+    from onebyone_cli.formats.base import RawSpec, Reader, Series, Source, StreamReader
+    from onebyone_cli.formats.byte_source import ByteSource
+
+
+def read(source: Source) -> Reader | StreamReader:
+    """Open a file or pipe of numbers; it must be exactly as long as `Source.raw` says."""
+    return open_array(source, _kind(source))
+
+
+def series(source: Source) -> Series:
+    """Open a stream of frames, all of the shape that `Source.raw` says."""
+    return ArraySeries(source, _kind(source))
+
+
+def _kind(source: Source) -> Kind:
+    raw = source.raw
+    assert raw is not None
+
+    def check_size(layout: ArrayLayout, start: int, size: int, path: str) -> None:
+        _check_size(raw, size - start, path)
+
+    return Kind(_describe, check_size, "--shape and --dtype-in promise")
+
+
+def _describe(opened: ByteSource, source: Source, path: str) -> ArrayLayout:
+    from onebyone_cli.formats.array_layout import array_layout
+
+    raw = source.raw
+    assert raw is not None
+    layout = array_layout(
+        raw.shape, raw.dtype, path, layout=source.layout, big_endian=raw.big_endian
+    )
+    if opened.at_end():
+        raise DataError(
+            f"is empty; expected the {layout.spec.data_bytes} bytes that --shape and --dtype-in "
+            "promise",
+            path,
+        )
+    return layout
+
+
+def _check_size(raw: RawSpec, found: int, path: str) -> None:
+    expected = prod(raw.shape) * ITEM_BYTES[raw.dtype]
+    if found == expected:
+        return
+    fitting = " or ".join(dict.fromkeys(map(_written, _fitting_shapes(raw, found))))
+    raise DataError(
+        f"has {found} bytes, and --shape {_written(raw.shape)} of {raw.dtype} is {expected}; "
+        + (f"--shape {fitting} would fit" if fitting else "check --shape and --dtype-in"),
+        path,
+    )
+
+
+def _fitting_shapes(raw: RawSpec, found: int) -> Iterator[tuple[int, ...]]:
+    """Find shapes of as many bytes that differ in their first or last axis, or have one more."""
+    numbers, rest = divmod(found, ITEM_BYTES[raw.dtype])
+    if rest:
+        return
+    inner, outer = raw.shape[1:], raw.shape[:-1]
+    if numbers % prod(inner) == 0:
+        yield numbers // prod(inner), *inner
+    if numbers % prod(outer) == 0:
+        yield *outer, numbers // prod(outer)
+    if numbers % prod(raw.shape) == 0 and len(raw.shape) > 2:
+        yield numbers // prod(raw.shape), *raw.shape
+
+
+def _written(shape: tuple[int, ...]) -> str:
+    """Write a shape as the option takes it."""
+    return ",".join(map(str, shape))
