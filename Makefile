@@ -22,7 +22,7 @@ define typed
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bless man bench clean
+.PHONY: help demo test lint bless man bench kills clean
 .DELETE_ON_ERROR:
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo 'make bless   write the expected output of the golden cases anew (then read git diff)'
 	@echo 'make man     write the man pages anew from what --help says'
 	@echo 'make bench   time it against other programs; BENCH_ARGS="--jobs small" for a quick look'
+	@echo 'make kills   kill 500 jobs at random times, and have each go on to the same bytes'
 	@echo 'make clean   remove the environment, caches, demo output and benchmark data'
 
 demo: $(RUN_STAMP)
@@ -64,6 +65,9 @@ man: $(RUN_STAMP)
 bench: $(RUN_STAMP)
 	$(BIN)/python -m compileall -q onebyone_cli
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+
+kills: $(DEV_STAMP)
+	KILLS=500 $(BIN)/python -m pytest tests/cli/test_resume.py -k 'random_kills or interrupted'
 
 clean:
 	rm -rf $(VENV) demo benchmarks/data build dist

@@ -140,6 +140,22 @@ FILES = (
         "--output",
     ),
     Note(
+        "OUTPUT.part",
+        "An output that a later run can go on with, while it is being written: .npy, or .h5 "
+        "without compression and chunks, of inputs that are no pipes. It is locked while a run "
+        "writes it. Where there is no OUTPUT.part.json it counts nothing, and the next run clears "
+        "it.",
+        "--resume",
+    ),
+    Note(
+        "OUTPUT.part.json",
+        "The journal of OUTPUT.part: what the job is, with digests of the weights and the times of "
+        "the inputs, what is done of it, and what was counted. Together they are a checkpoint. The "
+        "same command goes on from it; any other is refused, unless with --restart. Remove both to "
+        "give up.",
+        "--resume",
+    ),
+    Note(
         "$TMPDIR/onebyone-*",
         "Spools: what can be read or written only in one order, a pipe say, is laid aside here "
         "when memory does not hold it. A spool has lost its name by the time it is filled: it is "

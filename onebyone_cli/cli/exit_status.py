@@ -71,13 +71,11 @@ def run(app: Callable[..., Any]) -> NoReturn:
             _flush()
     except errors.Stopped as stop:
         died_of = stop.number
-        if stop.checkpoint:
-            console.error(
-                f"{stop.checkpoint}: stopped; run the same command again to go on, "
-                "or with --restart to begin anew"
-            )
-            if stop.number in _REQUEUED:
-                died_of, status = 0, stop.status or ExitStatus.STOPPED
+        if stop.checkpoint and stop.number in _REQUEUED:
+            died_of, status = 0, stop.status or ExitStatus.STOPPED
+            _tell(_notice_of(stop), status)
+        elif stop.checkpoint:
+            console.error(str(_notice_of(stop)))
     except BrokenPipeError:
         died_of = signal.SIGPIPE
     except OSError as error:
@@ -133,12 +131,23 @@ def _report(error: errors.OneByOneError) -> ExitStatus:
         import traceback
 
         traceback.print_exception(error)
+    _tell(error, status)
+    return status
+
+
+def _notice_of(stop: errors.Stopped) -> errors.OneByOneError:
+    return errors.OneByOneError(
+        "stopped; run the same command again to go on, or with --restart to begin anew",
+        stop.checkpoint,
+    )
+
+
+def _tell(error: errors.OneByOneError, status: int) -> None:
     console.error(str(error))
     if "--json" in sys.argv[1:]:
         content = {"code": int(status), "message": error.message, "path": error.path}
         with contextlib.suppress(errors.ReadWriteError):  # which may be the very error
             console.Console(json=True).document({"error": content})
-    return status
 
 
 def _report_bug(error: Exception) -> ExitStatus:

@@ -251,9 +251,9 @@ class ApplyJob:
         except DataError:
             raise
         except BaseException as reason:
-            if not checkpoint.stop():
-                raise
-            raise _with_advice(reason, checkpoint) from reason
+            if checkpoint.stop():
+                _say_how_to_go_on(reason, checkpoint)
+            raise
 
     def _make_checkpoint(
         self, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
@@ -422,18 +422,19 @@ def _part_of(writer: Writer | StreamWriter) -> PartFile | SharedFile:
     return writer.file
 
 
-def _with_advice(reason: BaseException, checkpoint: Checkpoint) -> BaseException:
-    """Have an error or a signal say that there is a checkpoint, and how to go on."""
-    if isinstance(reason, MemoryError):
-        reason = ReadWriteError("out of memory; give a smaller --memory", checkpoint.path)
+def _say_how_to_go_on(reason: BaseException, checkpoint: Checkpoint) -> None:
+    """Have a signal or an error tell that there is a checkpoint."""
+    advice = (
+        "; what is done is kept: run the same command again to go on, "
+        "or with --restart to begin anew"
+    )
     if isinstance(reason, Stopped):
         reason.checkpoint, reason.status = checkpoint.path, checkpoint.policy.status
     elif isinstance(reason, OneByOneError):
-        reason.message += (
-            "; what is done is kept: run the same command again to go on, "
-            "or with --restart to begin anew"
-        )
-    return reason
+        reason.message += advice
+    elif isinstance(reason, MemoryError):
+        message = "out of memory; give a smaller --memory" + advice
+        raise ReadWriteError(message, checkpoint.path) from reason
 
 
 class _Worker:
