@@ -15,6 +15,9 @@ from onebyone_cli.errors import OutputRefusedError, ReadWriteError, read_write_e
 
 _under_way: set[str] = set()
 
+#: Folders made for outputs; those that nothing was published in go as well.
+_made: list[str] = []
+
 #: Longest part of the target's name that a temporary repeats: file names end at 255 bytes.
 _NAME_BYTES = 180
 
@@ -26,9 +29,29 @@ _BLOCK_BYTES = 1 << 18
 
 
 def discard_all() -> None:
-    """Remove every temporary that was neither published nor discarded."""
+    """Remove every temporary that was neither published nor discarded, and folders left empty."""
     for path in list(_under_way):
         _remove(path)
+    while _made:
+        with contextlib.suppress(OSError):
+            os.rmdir(_made.pop())
+
+
+def make_folder(path: str) -> None:
+    """Make a folder for several outputs, which `discard_all` removes if it is empty.
+
+    Raises
+    ------
+    OutputRefusedError
+        If it can't be made.
+    """
+    _made.append(path)  # before it is there: a signal may come at once
+    try:
+        os.mkdir(path)
+    except OSError as error:
+        _made.remove(path)
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise OutputRefusedError(f"can't be created: {reason}", path) from error
 
 
 class AtomicFile:
@@ -267,7 +290,8 @@ class PartFile(AtomicFile):
 
     def _empty(self) -> None:
         """Begin anew. An old journal goes first, for good: it must never speak of new bytes."""
-        if os.fstat(self.fd).st_size and _has_shards(self.temporary):
+        size = os.fstat(self.fd).st_size
+        if size and _has_shards(self.temporary):
             self.keep()
             raise OutputRefusedError(
                 f"has shards in {self.temporary}; onebyone merge publishes them, or remove "
@@ -279,7 +303,8 @@ class PartFile(AtomicFile):
             os.unlink(name)
         if journals:
             sync_folder(self.temporary)
-        os.ftruncate(self.fd, 0)
+        if size:  # ext4 writes a file out on closing that was emptied, even if it was empty
+            os.ftruncate(self.fd, 0)
 
     def _open_locked(self) -> None:
         """Open the file, or make it, so that no other run has it open."""

@@ -23,6 +23,7 @@ from onebyone_cli.atomic import (
     SharedFile,
     discard_all,
     journal_of,
+    make_folder,
 )
 from onebyone_cli.errors import OutputRefusedError, ReadWriteError
 from onebyone_cli.targets import check_space, check_target
@@ -595,6 +596,18 @@ def test_discard_all_goes_on_after_something_that_can_not_be_removed(tmp_path: P
     discard_all()
     assert not os.path.exists(two.temporary)
     os.close(two.fd)
+
+
+def test_discard_all_removes_folders_that_nothing_was_published_in(tmp_path: Path):
+    for name in ("used", "unused"):
+        make_folder(str(tmp_path / name))
+    AtomicFile(str(tmp_path / "used" / "file")).commit()
+    under_way = AtomicFile(str(tmp_path / "unused" / "file"))
+    with pytest.raises(OutputRefusedError, match="can't be created"):
+        make_folder(str(tmp_path / "used"))
+    discard_all()
+    assert names(tmp_path) == {"used"}
+    os.close(under_way.fd)
 
 
 # ---------------------------------------------------------------------------- part files

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from onebyone_cli import targets
+from onebyone_cli import atomic, targets
 from onebyone_cli.cli.reading import Reading
 from onebyone_cli.errors import OutputRefusedError, UsageError
 
@@ -108,22 +108,18 @@ class Each:
         from onebyone_cli import formats
 
         tasks = [(text, self.names.take(text)) for text in inputs]
-        made = _make_folder(self.names.folder)
-        try:
-            for text, target in tasks:
-                if not formats.is_stream(text):  # whose headers can be read only once
-                    with ExitStack() as stack:
-                        self.prepare(self.reading.open([text], stack), target)
-            for text, target in tasks:
+        _make_folder(self.names.folder)
+        for text, target in tasks:
+            if not formats.is_stream(text):  # whose headers can be read only once
                 with ExitStack() as stack:
-                    if formats.is_stream(text):
-                        yield from self._run_series(text, stack, only_first=only_first)
-                    else:
-                        job = self.prepare(self.reading.open([text], stack), target)
-                        yield self.finish(job, target)
-        finally:
-            if made and not os.listdir(self.names.folder):
-                os.rmdir(self.names.folder)
+                    self.prepare(self.reading.open([text], stack), target)
+        for text, target in tasks:
+            with ExitStack() as stack:
+                if formats.is_stream(text):
+                    yield from self._run_series(text, stack, only_first=only_first)
+                else:
+                    job = self.prepare(self.reading.open([text], stack), target)
+                    yield self.finish(job, target)
 
     def _run_series(
         self, text: str, stack: ExitStack, *, only_first: bool
@@ -135,16 +131,11 @@ class Each:
                 return
 
 
-def _make_folder(folder: str) -> bool:
-    """Make the folder of ``--each`` if it is not there; say whether it was made."""
+def _make_folder(folder: str) -> None:
+    """Make the folder of ``--each`` if it is not there."""
     if folder == "-" or os.path.isdir(folder):
-        return False
+        return
     targets.check_folder(os.path.dirname(os.path.realpath(folder)), folder)
     if os.path.lexists(folder):
         raise OutputRefusedError("is a file; --each needs a folder", folder)
-    try:
-        os.mkdir(folder)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise OutputRefusedError(f"can't be created: {reason}", folder) from error
-    return True
+    atomic.make_folder(folder)
