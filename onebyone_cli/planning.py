@@ -12,7 +12,7 @@ from onebyone_cli.tiling import LONGEST_TILE, count_slabs, tile_pixels
 from onebyone_cli.units import format_bytes
 
 #: Buffers of one worker above which longer slabs gained nothing (see ``make bench``).
-_USEFUL_BYTES = 8 << 20
+_USEFUL_BYTES = 12 << 20
 
 #: Slabs for each thread, so that the last ones to finish do not leave the others idle for long.
 _SLABS_PER_THREAD = 4
