@@ -15,10 +15,9 @@ import os
 import threading
 import time
 import zlib
-from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli import atomic
 from onebyone_cli.errors import DataError, OutputRefusedError, ReadWriteError, read_write_error
@@ -48,8 +47,7 @@ _SHOWN = 200
 _LONGEST = 1 << 26
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """Tiles that are done, and what was counted in them.
 
     Attributes
@@ -106,8 +104,7 @@ class Ledger:
             self.done = self.done.with_more(start, stop, counts)
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """What the user wants of checkpoints.
 
     Attributes
@@ -356,8 +353,7 @@ class Checkpoint(Ledger):
         return OutputRefusedError(found, self.path)
 
 
-@dataclass(frozen=True, slots=True)
-class Journal:
+class Journal(NamedTuple):
     """A journal as it is read.
 
     Attributes

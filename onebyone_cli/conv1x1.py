@@ -6,9 +6,8 @@ A chain of layers with activations between them is the ``mlpconv`` block of Lin,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -44,8 +43,7 @@ def arithmetic_dtype(dtypes: Sequence[str], compute: str = "auto") -> str:
     return "float32" if all(dtype in _FLOAT32_HOLDS for dtype in dtypes) else "float64"
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """One 1×1 convolution and what follows it.
 
     Attributes

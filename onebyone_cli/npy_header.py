@@ -12,8 +12,8 @@ sizes are Python integers, so a claim of 2**32 × 2**32 is seen for what it is.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 from onebyone_cli.errors import DataError, PolicyError
 from onebyone_cli.spec import ITEM_BYTES
@@ -52,8 +52,7 @@ _OTHER_KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class NpyHeader:
+class NpyHeader(NamedTuple):
     """What the header of one array says.
 
     Attributes

@@ -3,8 +3,7 @@
 Plain integers: no arrays, no files. Every byte that is alive while pixels flow is counted here.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from onebyone_cli.errors import UsageError
 from onebyone_cli.spec import StackSpec
@@ -18,8 +17,7 @@ _USEFUL_BYTES = 12 << 20
 _SLABS_PER_THREAD = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """How a job will run.
 
     Attributes
@@ -66,11 +64,10 @@ class Plan:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for ``--json``."""
-        return {"strategy": self.strategy, **asdict(self), "total_bytes": self.total_bytes}
+        return {"strategy": self.strategy, **self._asdict(), "total_bytes": self.total_bytes}
 
 
-@dataclass(frozen=True, slots=True)
-class Costs:
+class Costs(NamedTuple):
     """What pixels cost in memory, in bytes.
 
     Attributes

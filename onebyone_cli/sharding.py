@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from onebyone_cli.errors import UsageError
 from onebyone_cli.spec import Slab, StackSpec
@@ -39,8 +40,7 @@ class Shard:
         return f"{self.index}/{self.count}"
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """What a shard writes of one output.
 
     Attributes

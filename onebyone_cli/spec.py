@@ -1,7 +1,7 @@
 """What a stack is and which part of it is meant, as plain data."""
 
-from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 #: Bytes of one number, by the name the program uses for the type everywhere.
 ITEM_BYTES = {
@@ -22,8 +22,7 @@ ITEM_BYTES = {
 LAYOUTS = ("CHW", "HWC", "HCW")
 
 
-@dataclass(frozen=True, slots=True)
-class StackSpec:
+class StackSpec(NamedTuple):
     """The shape and type of a stack, whatever file it is in.
 
     Attributes
@@ -73,8 +72,7 @@ class StackSpec:
         return "×".join(map(str, self.shape))
 
 
-@dataclass(frozen=True, slots=True)
-class Slab:
+class Slab(NamedTuple):
     """The part of a stack that one worker holds at a time.
 
     Either a range of pixels of one item of the batch, or all pixels of several items (small

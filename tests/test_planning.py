@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -172,7 +171,7 @@ def test_spools_lie_in_memory_only_where_they_fit(job: dict, extra: tuple[int, i
     # Spools take what the buffers left: they do not change how a job is cut.
     without = roomy(job | {"spool_input_bytes": 0, "spool_output_bytes": 0}, extra, threads)
     cut = {"spool_input_bytes": 0, "spool_output_bytes": 0, "fixed_bytes": without.fixed_bytes}
-    assert without == replace(plan, **cut, input_in_memory=False, output_in_memory=False)
+    assert without == plan._replace(**cut, input_in_memory=False, output_in_memory=False)
 
 
 @given(jobs(), extras)

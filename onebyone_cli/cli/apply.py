@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -179,8 +178,7 @@ def apply(
     policy = values.checkpoints_of(
         inputs, resume, restart, checkpoint_every, requeue_exit_code, sharded=bool(shard)
     )
-    settings = replace(
-        _settings(memory, threads, compute, dtype, argmax, nodata, nan_to, scale),
+    settings = _settings(memory, threads, compute, dtype, argmax, nodata, nan_to, scale)._replace(
         checkpoints=policy,
         shard=values.shard_of(shard, inputs, output, scale, each),
     )

@@ -1,10 +1,9 @@
 """What ``fit`` and ``reduce`` are asked to learn, checked as far as that goes without data."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.cli import values
 from onebyone_cli.errors import DataError, UsageError
@@ -46,8 +45,7 @@ _HOW_MANY = ("k", "variance", "snr")
 _HOW_MANY_SHOWN = {"-k": "-k K", "--variance": "--variance FRACTION", "--snr": "--snr RATIO"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(NamedTuple):
     """What the command line says about learning, as it was typed; empty where it says nothing."""
 
     method: str
@@ -72,8 +70,7 @@ class Asked:
         return value is not None and value is not False and value != ""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """A learner, and what it is asked for; checked as far as that goes without data."""
 
     asked: Asked

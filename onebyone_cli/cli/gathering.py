@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -80,8 +80,7 @@ class Maps(NamedTuple):
     labels: "Reader | None" = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(NamedTuple):
     """How pixels are gone through.
 
     Attributes
@@ -148,7 +147,7 @@ class Pass:
 
         if self.sample is not None and self.sample < 1:
             raise UsageError(f"--sample {self.sample} is no pixel at all; give 1 or more")
-        settings = replace(self.settings, runs_only=self.sample is not None)
+        settings = self.settings._replace(runs_only=self.sample is not None)
         jobs = []
         for inputs in stacks:
             job = LearnJob(inputs, settings, mask=maps.mask, labels=maps.labels)
@@ -413,7 +412,7 @@ def _noise_of(path: str, layout: str, settings: "LearnSettings", console: "Conso
 
     if are_moments([path]):
         return join_saved([path], console)
-    way = Pass(replace(settings, wanted=Wanted()))
+    way = Pass(settings._replace(wanted=Wanted()))
     with ExitStack() as stack:
         opened = formats.open_inputs([path], layout=layout, memory=settings.memory, stack=stack)
         return gather([opened], way, lambda known: None, console, None)

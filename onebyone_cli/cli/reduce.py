@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli import targets
 from onebyone_cli.cli import gathering, options, report, scree, values
@@ -140,8 +139,7 @@ def reduce(
         task.run(inputs, console, progress, stack)
 
 
-@dataclass(frozen=True, slots=True)
-class _Outputs:
+class _Outputs(NamedTuple):
     """Where results go, and the files that are read, to which none may go."""
 
     path: str
@@ -181,8 +179,7 @@ class _Outputs:
         self.rules.write()
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
+class _Task(NamedTuple):
     """One call of the command, with everything that was asked for."""
 
     choice: Choice
@@ -266,7 +263,7 @@ class _Task:
 
         wanted = self.choice.wanted()
         if self.outputs.residual and not self.labels:  # errors are told from moments
-            wanted = replace(wanted, pixels=True)
+            wanted = wanted._replace(pixels=True)
         settings = LearnSettings(memory, self.settings.threads, self.settings.nodata, wanted)
         return gathering.Pass(settings, self.mask, self.labels, self.sample, self.seed)
 
@@ -300,7 +297,7 @@ class _Task:
         *,
         is_rehearsal: bool = False,
     ) -> "ApplyJob":
-        settings = replace(self.settings, memory=memory)
+        settings = self.settings._replace(memory=memory)
         return self._job(opened, held, weights, self.outputs.path, settings, is_rehearsal)
 
     def _residual_job(
@@ -315,8 +312,7 @@ class _Task:
         from onebyone_cli.conv1x1 import arithmetic_dtype
 
         # The rest is a small difference of large numbers: in float64, whatever the input.
-        settings = replace(
-            self.settings,
+        settings = self.settings._replace(
             memory=memory,
             compute="float64",
             dtype=arithmetic_dtype([reader.spec.dtype for reader in held]),

@@ -7,8 +7,7 @@ quality with implications for noise removal", IEEE Transactions on Geoscience an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -29,8 +28,7 @@ STEPS = {"right": (0, 1), "lower": (1, 0), "lowerright": (1, 1)}
 DIRECTIONS = {**{name: (name,) for name in STEPS}, "both": ("right", "lower")}
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """Part of a plane in which neighbours are compared.
 
     Attributes
@@ -43,8 +41,7 @@ class Window:
     columns: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
+class Neighbour(NamedTuple):
     """One direction, in a plane of a given size.
 
     Attributes

@@ -7,7 +7,6 @@ way, which with the Cholesky factor of B they would not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -58,8 +57,7 @@ class Ratios(NamedTuple):
     back: NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Whitening:
+class Whitening(NamedTuple):
     """A covariance B, taken apart into the directions in which it varies and those in which not.
 
     Attributes

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli.errors import DataError
 from onebyone_cli.formats.base import Reader, Series, Source, StreamReader
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.array_layout import ArrayLayout
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """A way of saying what array follows.
 
     Attributes
@@ -63,7 +61,7 @@ def open_array(source: Source, kind: Kind) -> Reader | StreamReader:
             from onebyone_cli.formats.array_stream import ArrayStream
 
             return ArrayStream(opened, layout, opened.path, kind.promise, alone=True)
-        layout = replace(layout, offset=opened.position)
+        layout = layout._replace(offset=opened.position)
         kind.check_size(layout, start, opened.size, opened.path)
         return _reader(opened, layout, opened.path, owns_fd=opened.owns_fd)
     except BaseException:
@@ -116,7 +114,7 @@ class ArraySeries(Series):
         """Open the next array of a file, as in ``onebyone apply - --each < several``."""
         opened = self._opened
         layout = self._kind.describe(opened, self._source, path)
-        layout = replace(layout, offset=opened.position)
+        layout = layout._replace(offset=opened.position)
         if layout.end > opened.size:
             raise DataError(
                 f"ends {layout.end - opened.size} bytes early: {self._kind.promise} "

@@ -7,7 +7,6 @@ pixels come one after another (HWC), so do slabs, and `SlabsInOrder` takes them 
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +56,7 @@ class ArrayStream(StreamReader):
     ) -> None:
         self.path = path
         self.spec = layout.spec
-        self.stored = replace(layout, offset=0)
+        self.stored = layout._replace(offset=0)
         self.buffer_bytes = PIECE_BYTES
         self.pixel_ordered = layout.is_pixel_ordered
         self.left = self.spec.data_bytes

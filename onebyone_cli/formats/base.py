@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from onebyone_cli.spec import Slab, StackSpec
 
 
-@dataclass(frozen=True, slots=True)
-class RawSpec:
+class RawSpec(NamedTuple):
     """What the user says of an input that says nothing itself: numbers without a header.
 
     Attributes
@@ -54,8 +53,7 @@ class RawSpec:
     big_endian: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """What the user named as an input, and how to read it.
 
     Attributes
@@ -84,8 +82,7 @@ class Source:
         return f"{self.path}:{self.inner}" if self.inner else self.path
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
+class Storage(NamedTuple):
     """How a chunked container lays out its numbers; ignored by no format, refused by most.
 
     Attributes
@@ -112,8 +109,7 @@ class Storage:
         return not (self.compression or self.shuffle or self.fletcher32 or self.chunks)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What the user named as the output, and how to write it.
 
     Attributes
@@ -152,8 +148,8 @@ class Target:
     keep_equal: bool = False
     resume: bool | None = None
     shared: bool = False
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    storage: Storage = field(default_factory=Storage)
+    attributes: Mapping[str, Any] = MappingProxyType({})
+    storage: Storage = Storage()
 
 
 class _Input(ABC):
@@ -429,8 +425,7 @@ class StreamWriter(_Output):
         """Take the whole result; call `on_bytes` with the number of result bytes done so far."""
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """One file format; each module of this package defines one as ``FORMAT``.
 
     Attributes

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
 
@@ -51,8 +51,7 @@ if TYPE_CHECKING:
     Write = Callable[[Slab, NDArray[Any]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class ApplySettings:
+class ApplySettings(NamedTuple):
     """What the user chose about the numbers and the machine.
 
     Attributes
@@ -543,4 +542,4 @@ def _output_spec(spec: StackSpec, convolution: Convolution, settings: ApplySetti
         dtype = dtype or argmax_dtype(channels)
     if settings.collapse:
         channels = 1
-    return replace(spec, channels=channels, dtype=dtype or spec.dtype)
+    return spec._replace(channels=channels, dtype=dtype or spec.dtype)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -54,8 +53,7 @@ _SPARE_TILES = 32
 _CLASSES_OF_A_TILE = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a learner needs to know.
 
     Attributes
@@ -81,8 +79,7 @@ class Wanted:
     sample: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LearnSettings:
+class LearnSettings(NamedTuple):
     """What the user chose about the machine and about pixels that do not count.
 
     Attributes
@@ -102,7 +99,7 @@ class LearnSettings:
     memory: int
     threads: int
     nodata: float | None = None
-    wanted: Wanted = field(default_factory=Wanted)
+    wanted: Wanted = Wanted()
     runs_only: bool = False
     shard: Shard | None = None
 
@@ -298,7 +295,7 @@ class LearnJob:
         )
         if self._settings.runs_only:
             run = run_pixels(spec)
-            plan = replace(plan, tile_pixels=run, slab_items=1, slab_pixels=run)
+            plan = plan._replace(tile_pixels=run, slab_items=1, slab_pixels=run)
         return plan
 
 

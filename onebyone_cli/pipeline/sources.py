@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from onebyone_cli.formats.array_file import SCRATCH_BYTES
@@ -156,7 +155,7 @@ def hold_series(
 def _held(reader: Reader | StreamReader, spool: Spool, start: int = 0) -> Reader:
     if isinstance(reader, Reader):
         return reader
-    held = spool.reader(replace(reader.stored, offset=start))
+    held = spool.reader(reader.stored._replace(offset=start))
     held.path, held.series, held.files = reader.path, reader.series, reader.files
     held.inner, held.axes, held.raw = reader.inner, reader.axes, reader.raw
     held.channel_names = reader.channel_names

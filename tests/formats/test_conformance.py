@@ -6,7 +6,6 @@ first of its suffixes does not name a file that holds any stack; see `NAMES_OF_T
 
 import contextlib
 import os
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -179,7 +178,7 @@ class TestConformance:
         sides = st.integers(1, 20)
         shape = (data.draw(st.integers(1, 12)), data.draw(sides), data.draw(sides))
         dtype = data.draw(st.sampled_from(held_types(kind)))
-        batches = [b for b in ((), (1,), (3,), (2, 2)) if can_hold(kind, replace(ONE, batch=b))]
+        batches = [b for b in ((), (1,), (3,), (2, 2)) if can_hold(kind, ONE._replace(batch=b))]
         spec = StackSpec(*shape, dtype, data.draw(st.sampled_from(batches)))
         stack = numbers_of(seed, spec)
         with new_folder() as folder:

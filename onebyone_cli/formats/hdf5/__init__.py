@@ -23,7 +23,6 @@ read with `array_file.ArrayReader` and written with `array_file.ArrayWriter`, ex
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli import targets
@@ -85,7 +84,7 @@ def _attributes(source: Source, inner: str, identity: tuple[int, int]) -> dict[s
     try:
         file.check_unchanged(identity)
         with told_shortly("can't be understood by HDF5", source.name):
-            return read_attributes(find_dataset(file.root, replace(source, inner=inner))[1])
+            return read_attributes(find_dataset(file.root, source._replace(inner=inner))[1])
     finally:
         file.close()
 

@@ -7,10 +7,9 @@ knows about that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +30,7 @@ _MAX_DECODES = 8
 _USEFUL_CACHE = 1 << 24
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(NamedTuple):
     """The cells of a dataset.
 
     Attributes
@@ -131,8 +129,7 @@ def make_grid(
     return Grid(spec.shape, tuple(cell), order, spec.item_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class CachePlan:
+class CachePlan(NamedTuple):
     """How much a random-access reader keeps.
 
     Attributes
@@ -176,8 +173,7 @@ def plan_cache(grid: Grid, decode_bytes: int, memory: int, threads: int) -> Cach
     return CachePlan(cells, decoders, cells * grid.cell_bytes + decoders * each)
 
 
-@dataclass(frozen=True, slots=True)
-class DrainPlan:
+class DrainPlan(NamedTuple):
     """An order in which to read everything once, in pieces that fit the memory.
 
     Attributes

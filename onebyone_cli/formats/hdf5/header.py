@@ -5,9 +5,8 @@ Everything here is known from the file's metadata; no number is read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.errors import DataError, DependencyMissingError, PolicyError
 from onebyone_cli.formats.array_layout import ArrayLayout, array_layout
@@ -77,8 +76,7 @@ _SPARSE_BYTES = 1 << 26
 _SPARSE_RATIO = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(NamedTuple):
     """One step that chunks went through when they were written.
 
     Attributes
@@ -93,8 +91,7 @@ class Filter:
     values: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What is known of a dataset before it is read.
 
     Attributes
@@ -282,7 +279,7 @@ def _check_sparse(dataset: Any, layout: ArrayLayout, chunk_bytes: int, path: str
 
 
 def _placed(layout: ArrayLayout, offset: int, file_bytes: int, path: str) -> ArrayLayout:
-    placed = replace(layout, offset=offset)
+    placed = layout._replace(offset=offset)
     if placed.end > file_bytes:
         raise DataError(
             f"is truncated: has {file_bytes} bytes, and its numbers would end at {placed.end}; "

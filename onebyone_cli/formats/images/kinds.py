@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli.errors import UsageError
 
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from onebyone_cli.spec import StackSpec
 
 
-@dataclass(frozen=True, slots=True)
-class ImageKind:
+class ImageKind(NamedTuple):
     """One type of image file, as far as it can be written without losing anything.
 
     Attributes

@@ -8,9 +8,8 @@ arrive as it is stored is refused here, before anything is decoded.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.errors import DataError
 
@@ -54,8 +53,7 @@ _TIFF_TYPES = {
 _BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR, _FORMAT = 258, 262, 274, 277, 284, 339
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(NamedTuple):
     """What a header says about the numbers of one picture.
 
     Attributes
