@@ -167,7 +167,7 @@ class Checkpoint(Ledger):
         super().__init__()
         self.path, self.policy = path, policy
         self.journal = journal
-        self._describe, self._check = cache(describe), check
+        self.describe, self._check = cache(describe), check
         self._tiles = tiles
         self._synced = NOTHING
         self.extra: dict[str, Any] = {}
@@ -273,7 +273,7 @@ class Checkpoint(Ledger):
         self._check()
         content = {
             "kind": _KIND,
-            "job": self._describe(),
+            "job": self.describe(),
             "boot": _boot_id(),
             "written": _as_json(self.done),
             "synced": _as_json(self._synced),
@@ -340,7 +340,7 @@ class Checkpoint(Ledger):
             return
         except DataError as error:
             raise self._refusal(f"{error}; discard it with --restart") from error
-        difference = difference_of(journal.job, self._describe())
+        difference = difference_of(journal.job, self.describe())
         if difference:
             raise self._refusal(
                 f"{self.journal} is a checkpoint of another command: {difference}; run that "

@@ -2,15 +2,15 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli import atomic, targets
+from onebyone_cli.cli.finished import Finished
 from onebyone_cli.cli.reading import Reading
 from onebyone_cli.errors import OutputRefusedError, UsageError
 
 if TYPE_CHECKING:
-    from onebyone_cli.cli.reading import Stack
     from onebyone_cli.pipeline import ApplyJob
 
 #: Stands for the number of a stack where it is not known how many a stream brings.
@@ -83,40 +83,62 @@ class Each(NamedTuple):
     names : TargetNames
         What its output is called.
     prepare : callable
-        Given its inputs and the output, checks everything and plans.
+        Given its inputs and the output, checks everything and plans. With ``force=True`` the output
+        may be there already.
     finish : callable
         Runs a job and tells what was done.
+    pass_over : callable
+        Tells of a job that an earlier run has done.
+    restart : bool
+        Whether no earlier run counts.
     """
 
     reading: Reading
     names: TargetNames
-    prepare: "Callable[[Stack, str], ApplyJob]"
+    prepare: "Callable[..., ApplyJob]"
     finish: "Callable[[ApplyJob, str], dict[str, Any]]"
+    pass_over: "Callable[[ApplyJob, str], dict[str, Any]]"
+    restart: bool = False
 
-    def run(self, inputs: Sequence[str], *, only_first: bool) -> Iterator[dict[str, Any]]:
+    def run(self, inputs: Sequence[str], *, dry_run: bool) -> Iterator[dict[str, Any]]:
         """Apply to every input by itself; what is in files is checked before the first is begun.
 
         Parameters
         ----------
         inputs : sequence of str
             As the user wrote them.
-        only_first : bool
-            Leave out what follows the first stack of a stream.
+        dry_run : bool
+            Whether `finish` only shows plans; then what follows the first stack of a stream is left
+            out.
         """
         from onebyone_cli import formats
 
         tasks = [(text, self.names.take(text)) for text in inputs]
         _make_folder(self.names.folder)
+        finished = Finished(self.names.folder, restart=self.restart)
+        left = []
         for text, target in tasks:
-            if not formats.is_stream(text):  # whose headers can be read only once
-                with ExitStack() as stack:
-                    self.prepare(self.reading.open([text], stack), target)
-        for text, target in tasks:
+            if formats.is_stream(text):  # whose headers can be read only once
+                left.append((text, target))
+                continue
             with ExitStack() as stack:
-                if formats.is_stream(text):
-                    yield from self._run_series(text, stack, only_first=only_first)
-                else:
+                opened = self.reading.open([text], stack)
+                if finished.may_have(target):
+                    job = self.prepare(opened, target, force=True)
+                    if finished.has(target, job):
+                        yield self.pass_over(job, target)
+                        continue
+                self.prepare(opened, target)
+                left.append((text, target))
+        with nullcontext() if dry_run else finished:
+            for text, target in left:
+                with ExitStack() as stack:
+                    if formats.is_stream(text):
+                        yield from self._run_series(text, stack, only_first=dry_run)
+                        continue
                     job = self.prepare(self.reading.open([text], stack), target)
+                    if not dry_run:
+                        finished.begin(target, job)
                     yield self.finish(job, target)
 
     def _run_series(

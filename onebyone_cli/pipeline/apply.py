@@ -193,6 +193,11 @@ class ApplyJob:
         self.plan = self._make_plan()
         self._checkpoint = self._make_checkpoint(inputs, layers)
 
+    @property
+    def identity(self) -> Callable[[], Mapping[str, Any]] | None:
+        """What the bytes of the output depend on; None where a later run could not go on."""
+        return None if self._checkpoint is None else self._checkpoint.describe
+
     def run(self, on_progress: OnProgress) -> ApplyReport:
         """Do the job; the output is published at the end, or there is none.
 

@@ -1,0 +1,87 @@
+"""Which outputs of a stopped ``--each`` are there: the same command goes on with the others."""
+
+import contextlib
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING
+
+from onebyone_cli.errors import read_write_error
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from onebyone_cli.pipeline import ApplyJob
+
+#: In the folder of outputs; gone when all of them are there.
+_NAME = ".onebyone-each.jsonl"
+
+
+class Finished:
+    """A line in a file for every output that is begun, which was not there at that time.
+
+    An output appears whole or not at all. So if one that was begun is there, it is done.
+
+    Parameters
+    ----------
+    folder : str
+        Where the outputs go; ``-`` for standard output, of which nothing is noted.
+    restart : bool
+        Whether what an earlier run has noted does not count.
+    """
+
+    def __init__(self, folder: str, *, restart: bool = False) -> None:
+        self._path = os.path.join(folder, _NAME)
+        self._jobs: dict[str, str] = {}
+        if restart:
+            return
+        with contextlib.suppress(OSError), open(self._path, errors="replace") as file:
+            for line in file:
+                with contextlib.suppress(ValueError, TypeError):  # the last may have been cut off
+                    name, digest = json.loads(line)
+                    self._jobs[name] = digest
+
+    def may_have(self, target: str) -> bool:
+        """Say whether an output is there, and an earlier run of some command has begun it."""
+        return os.path.basename(target) in self._jobs and os.path.isfile(target)
+
+    def has(self, target: str, job: "ApplyJob") -> bool:
+        """Say whether an output is there that this very job, in an earlier run, has made."""
+        return (
+            job.identity is not None
+            and self._jobs[os.path.basename(target)] == _digest(job)
+            and os.path.getsize(target) >= job.output.data_bytes
+        )
+
+    def begin(self, target: str, job: "ApplyJob") -> None:
+        """Note that an output is begun, unless nobody could go on."""
+        if job.identity is not None and not os.path.lexists(target):
+            self._note(target, _digest(job))
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Remove the notes if nothing is left to do, or there is nothing to go on with."""
+        folder = os.path.dirname(self._path)
+        if kind is None or not any(os.path.isfile(f"{folder}/{name}") for name in self._jobs):
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+
+    def _note(self, target: str, digest: str) -> None:
+        name = os.path.basename(target)
+        self._jobs[name] = digest
+        try:
+            with open(self._path, "a", encoding="utf-8", opener=_open_here) as file:
+                file.write(json.dumps([name, digest]) + "\n")
+        except OSError as error:
+            raise read_write_error("writing", self._path, error) from error
+
+
+def _open_here(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+
+
+def _digest(job: "ApplyJob") -> str:
+    assert job.identity is not None
+    return hashlib.sha256(json.dumps(job.identity(), sort_keys=True).encode()).hexdigest()
