@@ -235,6 +235,46 @@ def test_a_slurm_task_that_fails_is_not_requeued(slurm: Slurm, listed: Path) -> 
     assert slurm.wait(job, ENDS_S) == [Task(1, "FAILED", 66, 0)]
 
 
+@has_slurm
+def test_shards_of_slurm_write_one_output_and_a_last_job_publishes_it(
+    slurm: Slurm, listed: Path
+) -> None:
+    job = slurm.submit(
+        "--array=0-2",
+        EXAMPLES / "slurm_shards.sh",
+        "large one.npy",
+        "weights.npy",
+        "whole.npy",
+        cwd=listed,
+        env={"ONEBYONE_THREADS": "1", "PYTHONPATH": str(listed / "slow")},
+    )
+    last = slurm.submit(
+        f"--dependency=afterok:{job}", "--wrap=onebyone merge whole.npy", cwd=listed
+    )
+    wait_for(listed / "whole.npy.part.1-of-3.json")  # which is there from the beginning
+    warned = slurm.run("scancel", "--signal=USR1", f"{job}_1", cwd=listed)
+    assert warned.returncode == 0, warned.stderr
+    ended = slurm.wait(job, ENDS_S)
+    logs = {path.name: path.read_text() for path in listed.glob("*.log")}
+    assert ended == [
+        Task(0, "COMPLETED", 0, 0),
+        Task(1, "COMPLETED", 0, 1),
+        Task(2, "COMPLETED", 0, 0),
+    ], logs
+    slurm.wait(last, ENDS_S)
+    done = onebyone("apply", "large one.npy", "-w", "weights.npy", "-o", "plain.npy", cwd=listed)
+    assert done.returncode == 0, done.stderr
+    assert (listed / "whole.npy").read_bytes() == (listed / "plain.npy").read_bytes()
+    assert not list(listed.glob("whole.npy.part*"))
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + ENDS_S
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.02)
+
+
 def wait_for_tiles(journal: Path) -> None:
     """Wait until a journal tells of tiles that are done."""
     deadline = time.monotonic() + ENDS_S
