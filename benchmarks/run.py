@@ -36,7 +36,7 @@ ONEBYONE = Path(sys.executable).parent / "onebyone"
 
 CHANNELS, FILTERS = 50, 20
 FLOAT32 = 4
-SMALL_SIDE, LARGE_SIDE = 600, 6000
+SMALL_SIDE, PIPE_SIDE, LARGE_SIDE = 600, 2317, 6000  # 72 MB, 1 GiB, 7.2 GB
 # A .npy header with the padding that NumPy gives it.
 NPY_HEADER = 128
 
@@ -44,7 +44,7 @@ MEBIBYTE = 2**20
 # Left free on the disk besides what the job itself writes.
 DISK_RESERVE = 1024 * MEBIBYTE
 
-DEFAULT_RUNS = {"startup": 21, "small": 15, "fit": 15, "large": 3, "fit-large": 5}
+DEFAULT_RUNS = {"startup": 21, "small": 15, "fit": 15, "pipe": 7, "large": 3, "fit-large": 5}
 
 
 # ------------------------------------------------------------------------------------- measuring
@@ -346,6 +346,37 @@ def vips_recomb(folder: Path, stack: Path) -> Contender:
     return Contender(name, ["vips", "recomb", image, output, matrix], output)
 
 
+def measure_pipe(options: Options) -> None:
+    """Measure 1 GiB through a pipe, channel after channel and pixel after pixel."""
+    folder = options.folder
+    stack, weights = provide_stack(folder, PIPE_SIDE), weights_file(folder)
+    read, numbers = (
+        f"cat {shlex.quote(str(stack))}",
+        f"tail -c +{NPY_HEADER + 1} {shlex.quote(str(stack))}",
+    )
+    apply = f"{shlex.quote(str(ONEBYONE))} apply - -w {shlex.quote(str(weights))} -q -o -"
+    pixels = f"--raw --shape {PIPE_SIDE},{PIPE_SIDE},{CHANNELS} --dtype-in f4 --layout HWC"
+    cat = piped("cat in | cat > out", f"{read} | cat", folder / "pipe_cat.npy")
+    mine = piped("cat in | onebyone apply -", f"{read} | {apply}", folder / "pipe_onebyone.npy")
+    hwc = piped(
+        "the same by pixels (HWC)", f"{numbers} | {apply} {pixels}", folder / "pipe_hwc.npy"
+    )
+    contenders = [cat, mine, hwc]
+    warm_up(contenders)
+    measure_in_turns(contenders, options.runs_of("pipe"), options.keep)
+    print_table(
+        f"pipe, {CHANNELS}×{PIPE_SIDE}×{PIPE_SIDE} float32 (1 GiB)", contenders, reference=cat
+    )
+    for contender in (mine, hwc):
+        print_target("wall time", contender.ratio(cat, wall), 1.5, " × cat in | cat > out")
+
+
+def piped(name: str, pipeline: str, output: Path) -> Contender:
+    """Return a contender that is a pipeline of the shell into a file."""
+    line = f"set -o pipefail; {pipeline} >{shlex.quote(str(output))}"
+    return Contender(name, ["bash", "-c", line], output)
+
+
 def measure_large(options: Options, small: Contender | None) -> None:
     """Measure the job that is larger than memory ought to be, if the disk has room for it."""
     folder, side = options.folder, options.large_side
@@ -512,6 +543,8 @@ def main() -> None:
         small = measure_small(options)
     if "fit" in options.jobs:
         measure_fit(options)
+    if "pipe" in options.jobs:
+        measure_pipe(options)
     if "large" in options.jobs:
         measure_large(options, small)
     if "fit-large" in options.jobs:

@@ -176,7 +176,7 @@ def apply(
     else:
         layers = _layers(weights, kernel, bias, activation, allow_nonfinite=allow_nonfinite)
     policy = values.checkpoints_of(
-        inputs, resume, restart, checkpoint_every, requeue_exit_code, sharded=bool(shard)
+        inputs, output, resume, restart, checkpoint_every, requeue_exit_code, sharded=bool(shard)
     )
     settings = _settings(memory, threads, compute, dtype, argmax, nodata, nan_to, scale)._replace(
         checkpoints=policy,

@@ -123,7 +123,7 @@ def reduce(
         nan_to=values.number_of("--nan-to", nan_to) if nan_to else None,
         scale=values.scale_of(scale),
         checkpoints=values.checkpoints_of(
-            inputs, resume, restart, checkpoint_every, requeue_exit_code
+            inputs, output, resume, restart, checkpoint_every, requeue_exit_code
         ),
     )
     read = values.files_of([*inputs, mask, labels, noise_from, endmembers, inputs_from])

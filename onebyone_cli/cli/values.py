@@ -226,6 +226,7 @@ def scale_of(text: str) -> Literal["auto"] | tuple[float, float] | None:
 
 def checkpoints_of(
     inputs: Sequence[str],
+    output: str,
     resume: str,
     restart: bool,
     every: float,
@@ -244,8 +245,8 @@ def checkpoints_of(
             raise UsageError("--restart is for --resume auto, and that is off")
         return None
     paths = [formats.split_inner(text)[0] for text in inputs]
-    # What comes through a pipe is gone.
-    if not all(os.path.isfile(path) or os.path.isdir(path) for path in paths):
+    # What comes through a pipe is gone, and standard output has no name to go on under.
+    if output == "-" or not all(os.path.isfile(path) or os.path.isdir(path) for path in paths):
         return None
     return Policy(every, restart, status, always=sharded)
 

@@ -142,6 +142,7 @@ def open_bytes(name: str, kind: str = "") -> ByteSource:
         source = ByteSource(fd, name)
     except OSError as error:
         raise open_error(path, error) from error
+    atomic.enlarge_pipe(fd)
     try:
         _check_kind(source, kind)
     except BaseException:

@@ -6,6 +6,8 @@ named pipes deliver them once, in the order of the file.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import stat
 from typing import TYPE_CHECKING, Any
@@ -86,6 +88,8 @@ def write(target: Target) -> Writer | StreamWriter:
     """Make a writer for a ``.npy`` file, or for the stream on standard output for ``-``."""
     if not target.storage.is_plain:
         raise UsageError("compression and chunks are for .h5 outputs; .npy has neither")
+    if target.path == "-" and _takes_offsets(1):
+        return NpyStandardOutputWriter(target)
     if target.path == "-" or targets.is_special(target.path):
         return NpyStreamWriter(target)
     return NpyWriter(target)
@@ -147,6 +151,60 @@ class NpyWriter(Writer):
             self.file.discard()
 
 
+class NpyStandardOutputWriter(Writer):
+    """Write to standard output where that is a file, at fixed offsets from where it stands.
+
+    The header comes last: what is not complete is no ``.npy`` file. If it failed and nothing else
+    was there, the file is as long as before.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.path = "standard output"
+        self.spec = target.spec
+        self._fsync = target.fsync
+        self._header = format_header(target.spec.shape, target.spec.dtype)
+        self._start = self._size = -1
+
+    def open(self) -> None:
+        """Find out where it stands."""
+        from onebyone_cli.formats.array_file import ArrayWriter
+
+        self._start, self._size = os.lseek(1, 0, os.SEEK_CUR), os.fstat(1).st_size
+        self.data_offset = self._start + len(self._header)
+        self._numbers = ArrayWriter(1, self.spec, self.data_offset, self.path)
+
+    def write(self, slab: Slab, block: NDArray[Any]) -> None:
+        """Write a slab; see `Writer.write`."""
+        self._numbers.write(slab, block)
+
+    def write_run(self, item: int, channel: int, start: int, numbers: NDArray[Any]) -> None:
+        """Write neighbouring numbers of one channel; see `Writer.write_run`."""
+        self._numbers.write_run(item, channel, start, numbers)
+
+    def commit(self) -> None:
+        """Write the header, and stand behind the array, for whoever writes next."""
+        try:
+            os.pwrite(1, self._header, self._start)
+            os.lseek(1, self.data_offset + self.spec.data_bytes, os.SEEK_SET)
+            if self._fsync:
+                os.fsync(1)
+        except OSError as error:
+            raise read_write_error("writing", self.path, error) from error
+        self._start = -1
+
+    def discard(self) -> None:
+        """Cut off what was written, unless that would cut off more."""
+        if self._start >= 0 and self._start == self._size:
+            with contextlib.suppress(OSError):
+                os.ftruncate(1, self._start)
+
+
+def _takes_offsets(fd: int) -> bool:
+    """Say whether a descriptor is a file that is written where we say, not always at its end."""
+    appends = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_APPEND
+    return stat.S_ISREG(os.fstat(fd).st_mode) and not appends
+
+
 class NpyStreamWriter(StreamWriter):
     """Write a ``.npy`` stream to standard output, a named pipe or a device."""
 
@@ -164,13 +222,12 @@ class NpyStreamWriter(StreamWriter):
 
     def open(self) -> None:
         """Open the device; standard output is open."""
-        if self._target.path == "-":
-            self._fd = 1
-            return
         try:
-            self._fd = os.open(self._target.path, os.O_WRONLY | os.O_CLOEXEC)
+            to_stdout = self._target.path == "-"
+            self._fd = 1 if to_stdout else os.open(self._target.path, os.O_WRONLY | os.O_CLOEXEC)
         except OSError as error:
             raise read_write_error("opening", self.path, error) from error
+        atomic.enlarge_pipe(self._fd)
 
     def fill(self, result: Planes, on_bytes: Callable[[int], None]) -> None:
         """Write the header, then every row; see `StreamWriter.fill`."""
