@@ -72,6 +72,15 @@ EXIT_STATUS = {
     ExitStatus.POLICY: "Refused on policy: pickle, or HDF5 links or storage outside the file.",
 }
 
+#: Statuses that only one command has.
+OWN_STATUS = {
+    "compare": (
+        1,
+        "The stacks differ by more than the tolerance, as diff and cmp have it; 0 says that they "
+        "do not.",
+    ),
+}
+
 BY_SIGNAL = (
     "When SIGINT, SIGTERM or SIGHUP stops the program, or SIGPIPE because nobody reads what it "
     "writes, it clears up and then dies of that very signal, so that shells and make see it."
@@ -498,11 +507,13 @@ def parameters(command: Command) -> list[str]:
     return lines
 
 
-def exit_status() -> list[str]:
+def exit_status(command: Command) -> list[str]:
     """Write what every status means."""
+    texts = {int(status): text for status, text in EXIT_STATUS.items()}
+    texts |= dict([OWN_STATUS[command.path[-1]]] if command.path[-1] in OWN_STATUS else [])
     lines: list[str] = []
-    for status in sorted(ExitStatus):
-        lines += entry(bold(str(int(status))), prose(EXIT_STATUS[status]))
+    for status, text in sorted(texts.items()):
+        lines += entry(bold(str(status)), prose(text))
     return [*lines, ".PP", *prose(BY_SIGNAL)]
 
 
@@ -580,7 +591,7 @@ def page_of(command: Command, family: Sequence[Command], date: str) -> str:
         *section("DESCRIPTION", description(command)),
         *section("COMMANDS", children(command)),
         *section("OPTIONS", parameters(command)),
-        *section("EXIT STATUS", exit_status()),
+        *section("EXIT STATUS", exit_status(command)),
         *section("ENVIRONMENT", notes(command, ENVIRONMENT, bold)),
         *section("FILES", notes(command, FILES, italic)),
         *section("EXAMPLES", examples(command)),

@@ -6,6 +6,8 @@ channels must have the same height and width.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,6 +103,26 @@ class Stack(Reader):
         """Read a slab of every input into its channels; see `Reader.read`."""
         for reader, start, stop in self._parts:
             reader.read(slab, out[:, start:stop], scratch)
+
+    def read_grid(
+        self,
+        item: int,
+        channels: Sequence[int],
+        rows: range,
+        columns: range,
+        out: NDArray[Any],
+        scratch: NDArray[Any],
+    ) -> None:
+        """Read some pixels of the inputs that have the channels; see `Reader.read_grid`."""
+        ends = [stop for _, _, stop in self._parts]
+        owners = [bisect_right(ends, channel) for channel in channels]
+        done = 0
+        for owner, run in groupby(owners):
+            reader, start, _ = self._parts[owner]
+            end = done + len(list(run))
+            own = [channel - start for channel in channels[done:end]]
+            reader.read_grid(item, own, rows, columns, out[done:end], scratch)
+            done = end
 
     def marks(self, nodata: float) -> NDArray[Any]:
         """Tell what marks an invalid pixel in each channel, as it will be read.

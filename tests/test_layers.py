@@ -47,6 +47,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "weights": PLAIN | {"npy_header", "atomic", "targets"},
     "fit": PLAIN | {"weights"},
     "moments_file": PLAIN | {"weights", "fit"},
+    "comparison": {"buffers"},
     "casting": PLAIN,
     "conv1x1": PLAIN | {"weights", "buffers"},
     "formats.array_layout": PLAIN,
@@ -62,6 +63,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "formats": PLAIN | {"atomic", "targets", "formats.base", "formats.raw"},
     "stack": PLAIN | {"formats.base"},
     "spool": PLAIN | CONTRACTS | {"atomic", "targets"},
+    "picture": PLAIN | {"atomic", "targets"},
 }
 #: What each format may know, besides the modules of its own family.
 FORMATS_MAY_KNOW = PLAIN | CONTRACTS | {"atomic", "targets", "npy_header"}
@@ -75,6 +77,7 @@ THIRD_PARTY = {
     "weights": {"numpy"},
     "fit": {"numpy", "sklearn"},
     "moments_file": {"numpy"},
+    "comparison": {"numpy"},
     "casting": {"numpy"},
     "buffers": {"numpy"},
     "conv1x1": {"numpy"},
@@ -83,6 +86,7 @@ THIRD_PARTY = {
     "formats.array_file": {"numpy"},
     "formats.array_stream": {"numpy"},
     "stack": {"numpy"},
+    "picture": {"numpy", "PIL"},
     "pipeline": {"numpy"},
     "cli": {"typer", "rich", "matplotlib"},
 }
@@ -246,7 +250,17 @@ def test_a_format_uses_its_own_library(name: str):
     assert foreign <= LIBRARIES_OF_FORMATS[name]
 
 
-USERS_OF_FORMATS = {"pipeline", "planning", "tiling", "conv1x1", "fit", "stack", "spool", "cli"}
+USERS_OF_FORMATS = {
+    "pipeline",
+    "planning",
+    "tiling",
+    "conv1x1",
+    "fit",
+    "stack",
+    "spool",
+    "picture",
+    "cli",
+}
 
 
 def test_formats_do_not_know_what_is_done_with_them():

@@ -21,7 +21,8 @@ from onebyone_cli.errors import ReadWriteError, ShapeMismatchError, UsageError
 from onebyone_cli.fit.evidence import Evidence, no_evidence
 from onebyone_cli.fit.moments import Moments
 from onebyone_cli.moments_file import load_moments, save_moments
-from onebyone_cli.pipeline.learn import LearnJob, LearnSettings, Wanted, _InOrder
+from onebyone_cli.pipeline.in_order import InOrder
+from onebyone_cli.pipeline.learn import LearnJob, LearnSettings, Wanted
 from onebyone_cli.pipeline.sampling import choose_runs
 from onebyone_cli.spec import Slab
 from onebyone_cli.stack import Stack
@@ -576,15 +577,15 @@ def test_who_is_far_ahead_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             time.sleep(0.5)
         read(self, slab, *rest)
 
-    add = _InOrder.add
+    add = InOrder.add
 
-    def add_and_count(self: _InOrder, *rest: Any) -> None:
+    def add_and_count(self: InOrder[Evidence], *rest: Any) -> None:
         nonlocal most
         add(self, *rest)
         most = max(most, len(self._waiting))
 
     monkeypatch.setattr(Stack, "read", read_slowly)
-    monkeypatch.setattr(_InOrder, "add", add_and_count)
+    monkeypatch.setattr(InOrder, "add", add_and_count)
     with planned([tmp_path / "x.npy"], memory=12_000_000, threads=2) as job:
         tiles = 2 * -(-job.plan.slab_pixels // job.plan.tile_pixels)
         assert job.plan.threads == 2

@@ -11,7 +11,7 @@ from onebyone_cli.errors import UsageError
 
 #: Commands in the order in which help lists them. Each is a function in a module, both of this
 #: name, beside a text ``EXAMPLES``.
-NAMES = ("apply", "fit", "reduce", "stats", "merge")
+NAMES = ("apply", "fit", "reduce", "stats", "merge", "view", "compare")
 
 
 class _Command(TyperCommand):
@@ -26,6 +26,10 @@ class _Command(TyperCommand):
                 flag = " / ".join(option.opts)
                 raise UsageError(f"{flag} is empty; is a variable of the shell not set?")
         return rest
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Name arguments as they are called: Typer puts those that must be given in braces."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
 
 class _Commands(TyperGroup):

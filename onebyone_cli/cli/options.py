@@ -507,3 +507,98 @@ EachStack = Annotated[
         show_default=False,
     ),
 ]
+Picture = Annotated[
+    str,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE.png",
+        help="Write a PNG; - is standard output. Without it the picture is drawn in the terminal.",
+        show_default=False,
+    ),
+]
+OneChannel = Annotated[
+    int | None,
+    typer.Option(
+        "--channel",
+        metavar="N",
+        min=0,
+        help="Show this channel alone, counting from 0.",
+        show_default=False,
+    ),
+]
+ThreeChannels = Annotated[
+    str,
+    typer.Option(
+        "--rgb",
+        metavar="R,G,B",
+        help="Show three channels as red, green and blue, as in 29,19,9.",
+        show_default=False,
+    ),
+]
+ThreeComponents = Annotated[
+    bool,
+    typer.Option(
+        "--pca",
+        help="Show the first three principal components as red, green and blue; they are learned "
+        "on the pixels of the picture.",
+        show_default=False,
+    ),
+]
+Item = Annotated[
+    int | None,
+    typer.Option(
+        "--item",
+        metavar="N",
+        min=0,
+        help="Which stack of a batch, counting from 0 in the order of the file. Default: 0.",
+        show_default=False,
+    ),
+]
+Percentiles = Annotated[
+    str,
+    typer.Option(
+        "--stretch",
+        metavar="LOW,HIGH",
+        help="Percentiles of each channel that become dark and bright; 0,100 is its whole range. "
+        "Default: 2,98.",
+        show_default=False,
+    ),
+]
+ValueRange = Annotated[
+    str,
+    typer.Option(
+        "--range",
+        metavar="MIN,MAX",
+        help="Numbers that become dark and bright, the same in all channels.",
+        show_default=False,
+    ),
+]
+ColormapName = Annotated[
+    Literal["grey", "viridis", "magma", "coolwarm"],
+    typer.Option(
+        "--colormap",
+        help="Colours of single channels. coolwarm has 0 in its middle, unless --range says else.",
+    ),
+]
+PictureSize = Annotated[
+    int | None,
+    typer.Option(
+        "--size",
+        metavar="PIXELS",
+        min=1,
+        help="Longer side of the picture, at most. Small stacks are enlarged by whole numbers. "
+        "Default: 1024, or what fits the terminal.",
+        show_default=False,
+    ),
+]
+NoDataInPictures = Annotated[
+    str,
+    typer.Option(
+        "--nodata",
+        metavar="VALUE",
+        help="What has this value is invalid, as NaN and infinities are: it has a colour of its "
+        "own (magenta in grey and in composites), and does not count for the stretch.",
+        show_default=False,
+    ),
+]

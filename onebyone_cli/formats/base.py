@@ -19,7 +19,7 @@ There are two kinds on each side, and a format picks the one that is true of the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from onebyone_cli.atomic import AtomicFile
     from onebyone_cli.formats.array_layout import ArrayLayout
     from onebyone_cli.spec import Slab, StackSpec
+
+#: Pixels that lie far apart are picked out of pieces of rows of this size.
+_GRID_BYTES = 1 << 23
 
 
 class RawSpec(NamedTuple):
@@ -239,6 +242,53 @@ class Reader(_Input):
         ReadWriteError
             If the system fails or the file has become shorter.
         """
+
+    def read_grid(
+        self,
+        item: int,
+        channels: Sequence[int],
+        rows: range,
+        columns: range,
+        out: NDArray[Any],
+        scratch: NDArray[Any],
+    ) -> None:
+        """Read some pixels of some channels, far apart, and as little else as can be.
+
+        Parameters
+        ----------
+        item : int
+            Of the batch.
+        channels : sequence of int
+            Which, in the order wanted.
+        rows, columns : range
+            Which, ascending; not empty.
+        out : ndarray of shape (len(channels), len(rows), len(columns))
+            Filled with the numbers, converted to its dtype.
+        scratch : ndarray of uint8
+            As for `read`.
+
+        Raises
+        ------
+        ReadWriteError
+            As for `read`.
+        """
+        import numpy as np
+
+        from onebyone_cli.spec import Slab
+
+        spec = self.spec
+        most = max(1, _GRID_BYTES // (spec.channels * spec.item_bytes))
+        for index, row in enumerate(rows):
+            for first in range(columns[0], columns[-1] + 1, most):
+                stop = min(first + most, columns[-1] + 1)
+                before = -(-(first - columns.start) // columns.step)
+                wanted = range(columns.start + before * columns.step, stop, columns.step)
+                if wanted:
+                    line = np.empty((1, spec.channels, stop - first), spec.dtype)
+                    start = row * spec.width
+                    self.read(Slab(item, 1, start + first, start + stop), line, scratch)
+                    picked = line[0, :, wanted[0] - first :: columns.step]
+                    out[:, index, before : before + len(wanted)] = picked[list(channels)]
 
     def check_unchanged(self) -> None:
         """Raise `ReadWriteError` if the file was changed since it was opened."""

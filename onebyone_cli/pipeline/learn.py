@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +14,7 @@ from onebyone_cli.fit.differences import Neighbour, Window
 from onebyone_cli.fit.evidence import Evidence, no_evidence
 from onebyone_cli.pipeline.companion import Companion
 from onebyone_cli.pipeline.gather import Gatherer
+from onebyone_cli.pipeline.in_order import InOrder
 from onebyone_cli.pipeline.sources import Sources
 from onebyone_cli.planning import Costs, Plan, make_plan
 from onebyone_cli.stack import stacked_spec
@@ -191,11 +191,10 @@ class LearnJob:
         plan, spec = self.plan, self.input
         chosen = np.zeros(0, np.int64) if chosen is None else chosen
         tiles_of_slab = -(-plan.slab_pixels // plan.tile_pixels) * plan.slab_items
-        whole = _InOrder(
-            spec.channels,
+        whole = InOrder(
+            no_evidence(spec.channels),
             iter_tiles(self._slabs(chosen), plan.tile_pixels),
             most_waiting=plan.threads * tiles_of_slab + self._spare_tiles,
-            most_classes=max(2, self._settings.memory // 4 // self._square),
         )
         with ExitStack() as stack:
             source = self._sources.as_stack(spec.dtype, plan, stack, on_progress)
@@ -208,6 +207,7 @@ class LearnJob:
                 def work(slab: Slab) -> None:
                     for tile, evidence in gatherer.process(slab):
                         whole.add(tile, evidence)
+                        self._check_classes(whole.total)
 
                 return work
 
@@ -237,6 +237,14 @@ class LearnJob:
             first, last = (at * tiles // shard.count for at in (shard.index, shard.index + 1))
             return iter_slabs_of_tiles(self.input, first, last, tile, self.plan.slab_pixels)
         return iter_slabs(self.input, self.plan.slab_items, self.plan.slab_pixels)
+
+    def _check_classes(self, evidence: Evidence) -> None:
+        most = max(2, self._settings.memory // 4 // self._square)
+        if len(evidence.classes) > most:
+            raise UsageError(
+                f"the labels have more than {most} classes, and the moments of so "
+                "many outgrow --memory; give more of it, or check that this is a label map"
+            )
 
     @property
     def _square(self) -> int:
@@ -297,52 +305,6 @@ class LearnJob:
             run = run_pixels(spec)
             plan = plan._replace(tile_pixels=run, slab_items=1, slab_pixels=run)
         return plan
-
-
-class _InOrder:
-    """Merges the evidence of tiles in the order of the tiles, whoever is done first.
-
-    Who is far ahead of the others waits for them, or what they find would pile up.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        order: Iterator[tuple[int, int]],
-        *,
-        most_waiting: int,
-        most_classes: int,
-    ) -> None:
-        self.total = no_evidence(channels)
-        self._order = order
-        self._most_waiting, self._most_classes = most_waiting, most_classes
-        self._turn = threading.Condition()
-        self._stopped = False
-        self._next = next(order, None)
-        self._waiting: dict[tuple[int, int], Evidence] = {}
-
-    def stop(self) -> None:
-        """Let nobody wait any longer: there will be no result."""
-        self._stopped = True
-        with self._turn:
-            self._turn.notify_all()
-
-    def add(self, tile: tuple[int, int], evidence: Evidence) -> None:
-        with self._turn:
-            while tile != self._next and len(self._waiting) >= self._most_waiting:
-                if self._stopped:
-                    return
-                self._turn.wait()
-            self._waiting[tile] = evidence
-            while self._next is not None and self._next in self._waiting:
-                self.total.merge(self._waiting.pop(self._next))
-                self._next = next(self._order, None)
-            self._turn.notify_all()
-        if len(self.total.classes) > self._most_classes:
-            raise UsageError(
-                f"the labels have more than {self._most_classes} classes, and the moments of so "
-                "many outgrow --memory; give more of it, or check that this is a label map"
-            )
 
 
 def _membership(

@@ -33,7 +33,7 @@ from onebyone_cli.formats.hdf5.grid import (
 from onebyone_cli.units import format_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -144,6 +144,27 @@ class ChunkReader(Reader):
                 box = part.reshape(*(1 for _ in item), spec.channels, rows, columns)
                 copy_box(self._cache, self._grid, start, stop, box)
                 done += rows * columns
+
+    def read_grid(
+        self,
+        item: int,
+        channels: Sequence[int],
+        rows: range,
+        columns: range,
+        out: NDArray[Any],
+        scratch: NDArray[Any],
+    ) -> None:
+        """Read some pixels; chunks without any are not decoded. See `Reader.read_grid`."""
+        place = _unravel(item, self.spec.batch)
+        after = tuple(i + 1 for i in place)
+        line = np.empty(columns[-1] + 1 - columns.start, self.spec.dtype)
+        box = line.reshape(*(1 for _ in place), 1, 1, -1)
+        for index, row in enumerate(rows):
+            for at, channel in enumerate(channels):
+                start = (*place, channel, row, columns.start)
+                stop = (*after, channel + 1, row + 1, columns[-1] + 1)
+                copy_box(self._cache, self._grid, start, stop, box)
+                out[at, index] = line[:: columns.step]
 
     def check_unchanged(self) -> None:
         """Raise `ReadWriteError` if the file was changed since it was opened."""

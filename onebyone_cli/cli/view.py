@@ -1,0 +1,447 @@
+"""``onebyone view``: look at a stack, in the terminal or as a PNG file."""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from onebyone_cli.cli import options, values
+from onebyone_cli.cli.console import Console, print_out
+from onebyone_cli.cli.reading import Reading
+from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.units import count
+
+if TYPE_CHECKING:
+    from onebyone_cli.picture.sheet import Room, Sheet
+    from onebyone_cli.picture.terminal import Colours
+    from onebyone_cli.pipeline.drawing import Drawing, Stretch
+    from onebyone_cli.pipeline.thumbnail import Thumbnails
+    from onebyone_cli.spec import StackSpec
+    from onebyone_cli.stack import Stack
+
+EXAMPLES = """\b
+Examples:
+  onebyone view cube.h5
+  onebyone view cube.h5 --rgb 29,19,9 -o colours.png
+  onebyone view cube.h5 --pca -o components.png
+  onebyone view scores.npy --channel 0 --colormap viridis
+  onebyone apply cube.h5 -w model.npz -o - | onebyone view -
+"""
+
+#: Longer side of a PNG in pixels, unless --size says.
+_SIZE = 1024
+
+#: Of a PNG: pixels around a contact sheet and between its cells, and the height of its letters.
+_MARGIN, _GAP, _LETTERS = 6, 4, 12
+
+#: Room for a line of them above a cell; cells of a sheet get no smaller than `_LEAST`.
+_CAPTION, _LEAST = 16, 32
+
+#: Columns and rows where nobody knows how large the terminal is, or there is none.
+_TERMINAL = (80, 40)
+
+#: Rows of a terminal that the picture leaves: for the line that ends it, and the next prompt.
+_LEFT_ROWS = 2
+
+#: Cells of a sheet in a terminal get no smaller than this, in half characters.
+_LEAST_IN_TERMINAL = 10
+
+_WHITE, _INK = (255, 255, 255), (64, 64, 64)
+
+#: Names of files that hold weights or moments, not stacks.
+_WEIGHTS = (".npz", ".csv", ".tsv", ".txt", ".json")
+
+
+def view(
+    inputs: options.Inputs,
+    output: options.Picture = "",
+    channel: options.OneChannel = None,
+    rgb: options.ThreeChannels = "",
+    pca: options.ThreeComponents = False,
+    item: options.Item = None,
+    stretch: options.Percentiles = "",
+    value_range: options.ValueRange = "",
+    colormap: options.ColormapName = "grey",
+    size: options.PictureSize = None,
+    inputs_from: options.InputsFrom = "",
+    force: options.Force = False,
+    layout: options.Layout = "CHW",
+    raw: options.Raw = False,
+    shape: options.Shape = "",
+    dtype_in: options.DTypeIn = "",
+    nodata: options.NoDataInPictures = "",
+    memory: options.Memory = "",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    progress: options.ShowProgress = None,
+    debug: options.Debug = False,
+) -> None:
+    """Look at a stack: all channels on a contact sheet, one of them, or three in colour.
+
+    The picture is drawn in the terminal, in as many colours as that has, or in plain characters
+    where there are none; with -o it is a PNG. Each channel is stretched by itself. Of a large stack
+    only some rows and columns are read, and up to 4×4 numbers are averaged for each pixel of the
+    picture.
+    """
+    console = Console(quiet=quiet, json=json)
+    inputs = values.inputs_of(inputs, inputs_from)
+    values.check_names(inputs, [])
+    wanted = Wanted(_kind(channel, rgb, pca, colormap), _channels(channel, rgb), item)
+    how = _stretch_of(stretch, value_range)
+    if json and output in ("", "-"):
+        raise UsageError("--json and the picture both want standard output; give -o FILE.png")
+    _refuse_weights(inputs, raw=raw)
+    reading = Reading(layout, values.memory_of(memory), values.raw_of(raw, shape, dtype_in))
+    mark = values.number_of("--nodata", nodata) if nodata else None
+    with ExitStack() as stack:
+        opened = reading.open(inputs, stack)
+        if output:
+            from onebyone_cli.picture.png import check_png
+
+            files = [name for reader in opened for name in reader.files]
+            check_png(output, force=force, inputs=(*files, *values.files_of([inputs_from])))
+        wanted.check(opened[0].path, _spec_of(opened))
+        canvas = _Canvas.for_png(size) if output else _Canvas.for_terminal(size)
+        source, left = _held(opened, reading.memory, stack, console, progress)
+        job = _Job(source, wanted, canvas, mark, left)
+        drawing = job.draw(how, colormap)
+    names = wanted.named(job.channels, _names(opened))
+    if output:
+        _write(drawing, output, force, names, canvas, job.sheet)
+    else:
+        _show(drawing, names, canvas, job.sheet)
+    console.say(_closing_line(output, drawing, job, names))
+    console.document(_document(output, drawing, job, names))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be seen.
+
+    Attributes
+    ----------
+    kind : str
+        A sheet of channels, one channel, three of them in colour, or components in colour.
+    channels : tuple of int
+        Those that were named.
+    item : int or None
+        Of the batch.
+    """
+
+    kind: Literal["sheet", "channel", "rgb", "pca"]
+    channels: tuple[int, ...]
+    item: int | None
+
+    def check(self, path: str, spec: "StackSpec") -> None:
+        """Refuse what a stack has not.
+
+        Raises
+        ------
+        UsageError
+            Naming it.
+        """
+        for channel in self.channels:
+            if channel >= spec.channels:
+                flag = f"--{self.kind} asks for channel {channel}"
+                raise UsageError(
+                    f"{flag}, and {path} has {count(spec.channels, 'channel')}, counted from 0"
+                )
+        if self.item is not None and self.item >= spec.items:
+            raise UsageError(
+                f"--item {self.item} is not there: {path} has {count(spec.items, 'item')}, "
+                "counted from 0"
+            )
+        if self.kind == "pca" and spec.channels < 3:
+            raise UsageError(
+                f"--pca shows three components, and {path} has {count(spec.channels, 'channel')}"
+            )
+
+    def named(self, channels: Sequence[int], names: Sequence[str]) -> list[str]:
+        """Name channels for people: their number, and what files call them."""
+        return [f"{n} {names[n]}" if names else str(n) for n in channels]
+
+
+def _kind(
+    channel: int | None, rgb: str, pca: bool, colormap: str
+) -> Literal["sheet", "channel", "rgb", "pca"]:
+    if (channel is not None) + bool(rgb) + pca > 1:
+        raise UsageError("--channel, --rgb and --pca each say what to show; give one of them")
+    if (rgb or pca) and colormap != "grey":
+        raise UsageError("--colormap is for single channels, not for --rgb and --pca")
+    return "pca" if pca else "rgb" if rgb else "sheet" if channel is None else "channel"
+
+
+def _channels(channel: int | None, rgb: str) -> tuple[int, ...]:
+    parts = rgb.split(",") if rgb else []
+    if parts and not (len(parts) == 3 and all(p.isascii() and p.isdigit() for p in parts)):
+        raise UsageError(f"--rgb {rgb} is not three channels; write R,G,B, as in 29,19,9")
+    return tuple(map(int, parts)) if channel is None else (channel,)
+
+
+def _stretch_of(percentiles: str, value_range: str) -> "Stretch":
+    from onebyone_cli.pipeline.drawing import Stretch
+
+    if percentiles and value_range:
+        raise UsageError("--stretch and --range each say what is dark and bright; give one of them")
+    if value_range:
+        return Stretch(fixed=_two("--range", value_range, "0,255"))
+    low, high = _two("--stretch", percentiles or "2,98", "2,98")
+    if low < 0 or high > 100:
+        raise UsageError(f"--stretch {percentiles} is beyond 0 to 100 percent")
+    return Stretch(low, high)
+
+
+def _two(option: str, text: str, example: str) -> tuple[float, float]:
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise UsageError(f"{option} {text} is not a range; write it like {example}")
+    low, high = (values.number_of(option, part, example) for part in parts)
+    if not -float("inf") < low < high < float("inf"):
+        raise UsageError(f"{option} {text} is empty; the first must be less than the second")
+    return low, high
+
+
+def _refuse_weights(inputs: Sequence[str], *, raw: bool) -> None:
+    for path in inputs:
+        if not raw and path.lower().endswith(_WEIGHTS) and os.path.isfile(path):
+            raise DataError(
+                "is no stack; to look at weights or at a model: onebyone weights show", path
+            )
+
+
+def _spec_of(opened: Sequence[Any]) -> "StackSpec":
+    from onebyone_cli.stack import stacked_spec
+
+    return stacked_spec(opened, opened[0].spec.dtype)
+
+
+def _names(opened: Sequence[Any]) -> tuple[str, ...]:
+    from onebyone_cli.stack import channel_names
+
+    return channel_names(opened)
+
+
+def _held(
+    opened: Sequence[Any],
+    memory: int,
+    stack: ExitStack,
+    console: Console,
+    progress: bool | None,
+) -> tuple["Stack", int]:
+    """Lay streams aside, so that all can be read at any place; say what is left of the budget."""
+    from onebyone_cli.cli.progress import Progress
+    from onebyone_cli.pipeline.sources import hold_streams
+    from onebyone_cli.stack import Stack
+
+    with Progress(console, progress) as on_progress:
+        readers, left = hold_streams(opened, memory, stack, on_progress)
+    source = Stack(readers, "float64")
+    return source, left - source.cache_bytes
+
+
+# ----------------------------------------------------------------------------------- the picture
+
+
+@dataclass(frozen=True, slots=True)
+class _Canvas:
+    """What a picture is drawn on: its size and, in a terminal, its colours."""
+
+    height: int
+    width: int
+    colours: "Colours | None" = None
+
+    @classmethod
+    def for_png(cls, size: int | None) -> "_Canvas":
+        return cls(size or _SIZE, size or _SIZE)
+
+    @classmethod
+    def for_terminal(cls, size: int | None) -> "_Canvas":
+        from onebyone_cli.picture.terminal import colours_of, terminal_size
+
+        is_terminal = sys.stdout is not None and sys.stdout.isatty()
+        found = terminal_size(os.environ, 1) if is_terminal else None
+        columns, rows = found or _unwatched_size()
+        height, width = 2 * max(1, rows - _LEFT_ROWS), columns
+        if size is not None:
+            height, width = min(height, size), min(width, size)
+        return cls(height, width, colours_of(os.environ, is_terminal=is_terminal))
+
+    def room(self, cells: int) -> "Room":
+        """Say what a sheet may take; a single picture has neither margin nor caption."""
+        from onebyone_cli.picture.sheet import Room
+
+        if self.colours is not None:
+            if cells == 1:
+                return Room(self.height, self.width)
+            return Room(
+                self.height,
+                self.width,
+                gap=1,
+                caption=2,
+                least=_LEAST_IN_TERMINAL,
+                multiple=2,
+            )
+        if cells == 1:
+            return Room(self.height, self.width)
+        return Room(
+            max(1, self.height - 2 * _MARGIN),
+            max(1, self.width - 2 * _MARGIN),
+            gap=_GAP,
+            gap_below=_GAP,
+            caption=_CAPTION,
+            least=_LEAST,
+        )
+
+
+def _unwatched_size() -> tuple[int, int]:
+    """Columns and rows where no terminal is."""
+    named = os.environ.get("COLUMNS", "")
+    columns = int(named) if named.isascii() and named.isdigit() and int(named) else _TERMINAL[0]
+    return columns, _TERMINAL[1]
+
+
+class _Job:
+    """What is read for a picture, and where it goes."""
+
+    def __init__(
+        self, source: "Stack", wanted: Wanted, canvas: _Canvas, nodata: float | None, memory: int
+    ) -> None:
+        from onebyone_cli.picture.sheet import plan_sheet
+
+        spec = source.spec
+        self.source, self.kind, self.item = source, wanted.kind, wanted.item or 0
+        cells = spec.channels if wanted.kind == "sheet" else 1
+        self.sheet = plan_sheet(cells, spec.height, spec.width, canvas.room(cells))
+        self.channels = list(wanted.channels) or _spread(spec.channels, self.sheet.cells)
+        if wanted.kind == "pca":
+            self.channels = list(range(spec.channels))
+        self._nodata, self._memory = nodata, memory
+        self._check_memory()
+
+    def _check_memory(self) -> None:
+        from onebyone_cli.pipeline.drawing import check_memory
+
+        # Moments of a band, those of all, and what eigenvectors are computed in.
+        more = 5 * 8 * len(self.channels) ** 2 if self.kind == "pca" else 0
+        remedy = "give a smaller --size or a larger --memory"
+        check_memory(self.sheet.height * self.sheet.width, more, self._memory, remedy)
+
+    def draw(self, stretch: "Stretch", colormap: str) -> "Drawing":
+        """Read and draw."""
+        from onebyone_cli.picture.colormap import load
+        from onebyone_cli.pipeline import drawing
+
+        if self.kind == "pca":
+            return drawing.draw_components(self._thumbnails(), self.sheet, stretch)
+        if self.kind == "rgb":
+            return drawing.draw_composite(self._thumbnails(), self.sheet, stretch)
+        return drawing.draw_sheet(
+            self._thumbnails(), self.sheet, stretch, load(colormap), background=_WHITE
+        )
+
+    def _thumbnails(self) -> "Thumbnails":
+        from onebyone_cli.pipeline.thumbnail import Thumbnails
+
+        return Thumbnails(
+            self.source,
+            self.item,
+            self.channels,
+            self.sheet.shown_height,
+            self.sheet.shown_width,
+            self._nodata,
+            self._memory,
+        )
+
+
+def _spread(channels: int, cells: int) -> list[int]:
+    """Choose channels where not all fit: the first, the last, and others evenly between."""
+    if cells == 1:
+        return [0]
+    return [cell * (channels - 1) // (cells - 1) for cell in range(cells)]
+
+
+# ------------------------------------------------------------------------------------ where it goes
+
+
+def _write(
+    drawing: "Drawing", output: str, force: bool, names: list[str], canvas: _Canvas, sheet: "Sheet"
+) -> None:
+    import numpy as np
+
+    from onebyone_cli.picture.caption import Caption, write_captions
+    from onebyone_cli.picture.png import write_png
+
+    rgb = drawing.rgb
+    if sheet.room.caption:
+        rgb = np.pad(rgb, ((_MARGIN, _MARGIN), (_MARGIN, _MARGIN), (0, 0)), constant_values=255)
+        captions = [
+            Caption(place.top + _MARGIN - _CAPTION, place.left + _MARGIN, sheet.cell_width, name)
+            for place, name in zip(drawing.places, names, strict=True)
+        ]
+        rgb = write_captions(rgb, captions, size=_LETTERS, colour=_INK)
+    write_png(rgb, output, force=force)
+
+
+def _show(drawing: "Drawing", names: list[str], canvas: _Canvas, sheet: "Sheet") -> None:
+    from onebyone_cli.picture.terminal import Label, text_lines
+
+    labels = []
+    if sheet.room.caption:
+        labels = [
+            Label(place.top // 2 - 1, place.left, name, sheet.cell_width)
+            for place, name in zip(drawing.places, names, strict=True)
+        ]
+    assert canvas.colours is not None
+    lines = text_lines(
+        drawing.rgb,
+        canvas.colours,
+        invalid=drawing.invalid,
+        empty=drawing.empty,
+        labels=labels,
+    )
+    print_out("\n".join(lines))
+
+
+def _closing_line(output: str, drawing: "Drawing", job: _Job, names: list[str]) -> str:
+    spec = job.source.spec
+    what = {
+        "sheet": _told_sheet(job, names),
+        "channel": f"channel {names[0]}",
+        "rgb": "red {}, green {}, blue {}".format(*(names * 3)[:3]),
+        "pca": "principal components "
+        + ", ".join(f"{n} ({share:.1%})" for n, share in enumerate(drawing.shares)),
+    }[job.kind]
+    line = f"{job.source.path}: {spec.size}; {what}"
+    if job.kind == "channel" and drawing.ranges[0]:
+        line += ", {:.6g} to {:.6g}".format(*drawing.ranges[0])
+    if spec.items > 1:
+        line += f", item {job.item} of {spec.items}"
+    return line
+
+
+def _told_sheet(job: _Job, names: list[str]) -> str:
+    total = job.source.spec.channels
+    if len(names) == total:
+        return count(total, "channel")
+    return f"{len(names)} of {count(total, 'channel')}; --channel N shows one"
+
+
+def _document(output: str, drawing: "Drawing", job: _Job, names: list[str]) -> dict[str, Any]:
+    planes = [
+        {"low": limits[0], "high": limits[1]} if limits else {"low": None, "high": None}
+        for limits in drawing.ranges
+    ]
+    return {
+        "output": output,
+        "kind": job.kind,
+        "shape": list(job.source.spec.shape),
+        "item": job.item,
+        "channels": job.channels,
+        "names": names,
+        "ranges": planes,
+        "explained_variance_ratio": drawing.shares,
+        "height": len(drawing.rgb),
+        "width": drawing.rgb.shape[1],
+    }

@@ -1,0 +1,77 @@
+"""Writing on pictures, with the font that Pillow brings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+class Caption(NamedTuple):
+    """A line of text and the box it is written into: `top`, `left`, and how wide it may be."""
+
+    top: int
+    left: int
+    width: int
+    text: str
+
+
+def write_captions(
+    rgb: NDArray[Any],
+    captions: Sequence[Caption],
+    *,
+    size: int,
+    colour: tuple[int, int, int],
+) -> NDArray[Any]:
+    """Write lines of text into a picture; what is too long ends in an ellipsis.
+
+    Parameters
+    ----------
+    rgb : ndarray of uint8, shape (height, width, 3)
+        The picture; not changed.
+    captions : sequence of Caption
+        What, and where.
+    size : int
+        Height of the font in pixels.
+    colour : tuple of int
+        Of the text.
+
+    Returns
+    -------
+    ndarray of uint8, same shape
+    """
+    import numpy as np
+    from PIL import Image, ImageDraw
+
+    image = Image.fromarray(rgb)
+    draw = ImageDraw.Draw(image)
+    font = _font(size)
+    for caption in captions:
+        text = _fitted(caption.text, caption.width, font)
+        draw.text((caption.left, caption.top), text, fill=colour, font=font)
+    return np.asarray(image)
+
+
+def _font(size: int) -> Any:
+    from PIL import ImageFont
+
+    try:
+        return ImageFont.load_default(size)
+    except ImportError:  # a Pillow without FreeType has a font of one size
+        return ImageFont.load_default()
+
+
+def _fitted(text: str, width: int, font: Any) -> str:
+    """Shorten a text so that it fits; the number in front is not cut in pieces."""
+    shown = "".join(c if c.isprintable() else "?" for c in text)
+    if font.getlength(shown) <= width:
+        return shown
+    number = shown.split(" ")[0]
+    while len(shown) > len(number) + 1:
+        shown = shown[:-1]
+        if font.getlength(shown.rstrip() + "…") <= width:
+            return shown.rstrip() + "…"
+    return number if font.getlength(number) <= width else ""

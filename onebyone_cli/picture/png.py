@@ -1,0 +1,82 @@
+"""An RGB array as a PNG file, published whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING, Any
+
+from onebyone_cli import atomic, targets
+from onebyone_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def check_png(path: str, *, force: bool, inputs: tuple[str, ...] = ()) -> None:
+    """Refuse a picture that can't or must not be written, before any work is done.
+
+    Parameters
+    ----------
+    path : str
+        The file to be; ``-`` is standard output.
+    force : bool
+        Whether an existing one may be replaced.
+    inputs : tuple of str
+        Files that are being read.
+
+    Raises
+    ------
+    UsageError
+        If it is not called .png, or is a terminal, which PNG would garble.
+    OutputRefusedError
+        If it can't be created.
+    """
+    if path == "-":
+        if os.isatty(1):
+            raise UsageError(
+                "standard output is a terminal, and a PNG is binary; leave -o away to see the "
+                "picture, or name a file"
+            )
+        targets.check_not_input("/dev/stdout", inputs)
+        return
+    if not path.lower().endswith(".png") and not targets.is_special(path):
+        raise UsageError(f"the picture is a PNG, and '{path}' does not end in .png")
+    targets.check_target(path, force=force, inputs=inputs)
+
+
+def write_png(rgb: NDArray[Any], path: str, *, force: bool = False) -> None:
+    """Write a picture.
+
+    Parameters
+    ----------
+    rgb : ndarray of uint8, shape (height, width, 3)
+        In sRGB.
+    path : str
+        As `check_png` has passed.
+    force : bool
+        Replace an existing file.
+
+    Raises
+    ------
+    OutputRefusedError, ReadWriteError
+        As `atomic.write_file`.
+    """
+    data = png_bytes(rgb)
+    if path == "-":
+        atomic.write_all(1, memoryview(data), "standard output")
+    elif targets.is_special(path):  # /dev/null and named pipes are never renamed over
+        with open(path, "wb", buffering=0) as file:
+            atomic.write_all(file.fileno(), memoryview(data), path)
+    else:
+        atomic.write_file(path, data, force=force)
+
+
+def png_bytes(rgb: NDArray[Any]) -> bytes:
+    """Encode a picture; the same pixels give the same bytes with the same libraries."""
+    import numpy as np
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(rgb)).save(buffer, format="PNG")
+    return buffer.getvalue()

@@ -1,0 +1,347 @@
+"""An RGB array as lines of text: two pixels in each character cell, or an ASCII ramp.
+
+A character cell is about twice as high as wide, so that the upper half block ``▀`` makes two square
+pixels of it: its foreground is the upper one, its background the lower. Colours are set by the
+escape sequences of ECMA-48 (SGR), section 8.3.117, and those of xterm for 256 and for 24-bit
+colours.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+UPPER, LOWER = "▀", "▄"
+RESET = "\x1b[0m"
+
+#: From dark to bright, as it looks on a dark terminal.
+RAMP = " .:-=+*#%@"
+
+#: What stands for an invalid pixel where there are no colours.
+INVALID = "?"
+
+#: Rec. 709: how bright red, green and blue look.
+_LUMA = (0.2126, 0.7152, 0.0722)
+
+#: Terminals of this beginning have no colours.
+_COLOURLESS = ("dumb", "unknown", "vt1", "vt2", "vt3", "vt5", "ansi-m", "linux-m", "xterm-mono")
+
+#: The cube of xterm's 256 colours, numbers 16 to 231; greys follow from 8 to 238 in steps of 10.
+_CUBE = (0, 95, 135, 175, 215, 255)
+
+#: xterm's first 16 colours; of a terminal with a theme they are about these.
+PALETTE_16 = (
+    (0, 0, 0), (205, 0, 0), (0, 205, 0), (205, 205, 0),
+    (0, 0, 238), (205, 0, 205), (0, 205, 205), (229, 229, 229),
+    (127, 127, 127), (255, 0, 0), (0, 255, 0), (255, 255, 0),
+    (92, 92, 255), (255, 0, 255), (0, 255, 255), (255, 255, 255),
+)  # fmt: skip
+
+#: Thresholds of ordered dithering (Bayer, "An optimum method for two-level rendition of
+#: continuous-tone pictures", ICC 1973): few colours look like more.
+_BAYER = ((0, 8, 2, 10), (12, 4, 14, 6), (3, 11, 1, 9), (15, 7, 13, 5))
+
+#: How far dithering moves a colour: about the distance between neighbouring greys of the palette.
+_DITHER_SPREAD = {8: 220.0, 16: 115.0}
+
+#: The code of a pixel that is not drawn: what is behind the text shows.
+_NOTHING = -1
+
+
+class Colours(IntEnum):
+    """How many colours a terminal shows; `NONE` is plain ASCII."""
+
+    NONE = 0
+    EIGHT = 8
+    SIXTEEN = 16
+    PALETTE = 256
+    TRUE = 1 << 24
+
+
+class Label(NamedTuple):
+    """A text over a picture: `row` and `column` of its first cell, and most cells it may take."""
+
+    row: int
+    column: int
+    text: str
+    cells: int
+
+
+def colours_of(environ: Mapping[str, str], *, is_terminal: bool) -> Colours:
+    """Tell what can be shown.
+
+    Parameters
+    ----------
+    environ : mapping
+        Environment: ``NO_COLOR``, ``TERM``, ``COLORTERM`` and the locale are looked at.
+    is_terminal : bool
+        Whether the text goes to a terminal.
+    """
+    term = environ.get("TERM", "")
+    if not is_terminal or environ.get("NO_COLOR") or not _is_utf8(environ):
+        return Colours.NONE
+    if not term or term.startswith(_COLOURLESS):
+        return Colours.NONE
+    if environ.get("COLORTERM", "").lower() in ("truecolor", "24bit") or term.endswith("-direct"):
+        return Colours.TRUE
+    if "256color" in term:
+        return Colours.PALETTE
+    return Colours.SIXTEEN if "16color" in term else Colours.EIGHT
+
+
+def _is_utf8(environ: Mapping[str, str]) -> bool:
+    """Say whether the locale has half blocks; the first variable that is set counts, as in C."""
+    names = (environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    locale = next((name for name in names if name), "").lower()
+    return "utf-8" in locale or "utf8" in locale
+
+
+def terminal_size(environ: Mapping[str, str], fd: int) -> tuple[int, int] | None:
+    """Columns and rows of the terminal, or None where nobody knows.
+
+    Parameters
+    ----------
+    environ : mapping
+        ``COLUMNS`` and ``LINES`` come first.
+    fd : int
+        Descriptor that may be a terminal.
+    """
+    try:
+        found = os.get_terminal_size(fd)
+    except OSError:
+        return None
+    named = [environ.get(name, "") for name in ("COLUMNS", "LINES")]
+    sizes = [
+        int(text) if text.isascii() and text.isdigit() and int(text) else size
+        for text, size in zip(named, found, strict=True)
+    ]
+    # Some terminals, a serial line say, do not know their size and say 0.
+    return (sizes[0], sizes[1]) if all(sizes) else None
+
+
+def text_lines(
+    rgb: NDArray[Any],
+    colours: Colours,
+    *,
+    invalid: NDArray[Any] | None = None,
+    empty: NDArray[Any] | None = None,
+    labels: Sequence[Label] = (),
+) -> list[str]:
+    """Draw a picture as text.
+
+    Parameters
+    ----------
+    rgb : ndarray of uint8, shape (height, width, 3)
+        Two rows of it make one line, and each column one cell of it.
+    colours : Colours
+        What can be shown.
+    invalid : ndarray of bool, shape (height, width), optional
+        Pixels that are ``?`` where there are no colours; where there are, their colour tells.
+    empty : ndarray of bool, shape (height, width), optional
+        Pixels that are not drawn.
+    labels : sequence of Label
+        Texts in place of pixels, in the terminal's own colours.
+
+    Returns
+    -------
+    list of str
+        Without newlines, none wider than the picture; in colours each ends as it began, in the
+        terminal's own.
+    """
+    import numpy as np
+
+    height, width, _ = rgb.shape
+    empty = np.zeros((height, width), bool) if empty is None else empty
+    invalid = np.zeros((height, width), bool) if invalid is None else invalid
+    if height % 2:
+        rgb = np.concatenate([rgb, rgb[-1:]])
+        empty = np.concatenate([empty, np.ones((1, width), bool)])
+        invalid = np.concatenate([invalid, np.zeros((1, width), bool)])
+    texts = [_placed(labels, row, width) for row in range(len(rgb) // 2)]
+    if colours is Colours.NONE:
+        lines = _ascii_lines(rgb, invalid, empty)
+        return [_overlaid(line, text) for line, text in zip(lines, texts, strict=True)]
+    codes = np.where(empty, _NOTHING, _codes(rgb, colours)).tolist()
+    sgr = _SGR[colours]
+    return [
+        _colour_line(codes[2 * row], codes[2 * row + 1], text, sgr)
+        for row, text in enumerate(texts)
+    ]
+
+
+# ------------------------------------------------------------------------------- without colours
+
+
+def _ascii_lines(rgb: NDArray[Any], invalid: NDArray[Any], empty: NDArray[Any]) -> list[str]:
+    import numpy as np
+
+    drawn = np.where(empty, 0.0, rgb @ np.array(_LUMA))
+    count = (~empty).reshape(-1, 2, empty.shape[1]).sum(axis=1)
+    bright = drawn.reshape(-1, 2, drawn.shape[1]).sum(axis=1) / np.maximum(count, 1)
+    index = np.minimum(bright * len(RAMP) / 255, len(RAMP) - 1).astype(int)
+    chars = np.array(list(RAMP))[index]
+    chars[(invalid & ~empty).reshape(-1, 2, invalid.shape[1]).any(axis=1)] = INVALID
+    return ["".join(row) for row in chars.tolist()]
+
+
+def _overlaid(line: str, text: Mapping[int, str]) -> str:
+    cells = [text.get(column, cell) for column, cell in enumerate(line)]
+    return "".join(c if c.isascii() else "?" for c in cells).rstrip()
+
+
+# ---------------------------------------------------------------------------------- with colours
+
+
+def _colour_line(
+    upper: Sequence[int], lower: Sequence[int], text: Mapping[int, str], sgr: Any
+) -> str:
+    """Write one line; a colour is set only where it changes."""
+    parts: list[str] = []
+    now = (_NOTHING, _NOTHING)
+    for column, (top, bottom) in enumerate(zip(upper, lower, strict=True)):
+        if column in text:
+            cell, wanted = text[column], (_NOTHING, _NOTHING)
+        elif top == bottom == _NOTHING:
+            cell, wanted = " ", (_NOTHING, _NOTHING)
+        elif top == _NOTHING:
+            cell, wanted = LOWER, (bottom, _NOTHING)
+        else:
+            cell, wanted = UPPER, (top, bottom)
+        parts.append(_change(now, wanted, sgr) + cell)
+        now = wanted
+    if now != (_NOTHING, _NOTHING):
+        parts.append(RESET)
+        return "".join(parts)
+    return "".join(parts).rstrip(" ")
+
+
+def _change(now: tuple[int, int], wanted: tuple[int, int], sgr: Any) -> str:
+    if now == wanted:
+        return ""
+    if wanted == (_NOTHING, _NOTHING):
+        return RESET
+    codes = [sgr(wanted[layer], layer) for layer in (0, 1) if now[layer] != wanted[layer]]
+    return f"\x1b[{';'.join(codes)}m"
+
+
+def _sgr_basic(code: int, layer: int) -> str:
+    if code == _NOTHING:
+        return str(39 + 10 * layer)
+    return str((30 if code < 8 else 82) + code + 10 * layer)
+
+
+def _sgr_palette(code: int, layer: int) -> str:
+    if code == _NOTHING:
+        return str(39 + 10 * layer)
+    return f"{38 + 10 * layer};5;{code}"
+
+
+def _sgr_true(code: int, layer: int) -> str:
+    if code == _NOTHING:
+        return str(39 + 10 * layer)
+    return f"{38 + 10 * layer};2;{code >> 16};{code >> 8 & 255};{code & 255}"
+
+
+_SGR = {
+    Colours.EIGHT: _sgr_basic,
+    Colours.SIXTEEN: _sgr_basic,
+    Colours.PALETTE: _sgr_palette,
+    Colours.TRUE: _sgr_true,
+}
+
+
+def _codes(rgb: NDArray[Any], colours: Colours) -> NDArray[Any]:
+    """Give the number of the colour of each pixel, as `_SGR` takes it."""
+    import numpy as np
+
+    if colours is Colours.TRUE:
+        red, green, blue = np.moveaxis(rgb.astype(int), -1, 0)
+        packed: NDArray[Any] = (red << 16) | (green << 8) | blue
+        return packed
+    if colours is Colours.PALETTE:
+        return _nearest_of_256(rgb.astype(int))
+    palette = np.array(PALETTE_16[: int(colours)], float)
+    return _nearest(_dithered(rgb, _DITHER_SPREAD[colours]), palette)
+
+
+def _nearest_of_256(rgb: NDArray[Any]) -> NDArray[Any]:
+    """Find the nearest colour of xterm's cube, or grey if one is nearer."""
+    import numpy as np
+
+    levels = np.array(_CUBE)
+    index = np.searchsorted((levels[1:] + levels[:-1]) / 2, rgb)
+    grey = np.clip((rgb.mean(axis=-1) - 8 + 5) // 10, 0, 23).astype(int)
+    to_cube = ((levels[index] - rgb) ** 2).sum(axis=-1)
+    to_grey = ((8 + 10 * grey[..., np.newaxis] - rgb) ** 2).sum(axis=-1)
+    cube: NDArray[Any] = 16 + index @ np.array([36, 6, 1])
+    return np.where(to_grey < to_cube, 232 + grey, cube)
+
+
+def _dithered(rgb: NDArray[Any], spread: float) -> NDArray[Any]:
+    import numpy as np
+
+    height, width, _ = rgb.shape
+    threshold = np.tile((np.array(_BAYER) + 0.5) / 16 - 0.5, (height // 4 + 1, width // 4 + 1))
+    moved = rgb + spread * threshold[:height, :width, np.newaxis]
+    return np.clip(moved, 0, 255)
+
+
+def _nearest(rgb: NDArray[Any], palette: NDArray[Any]) -> NDArray[Any]:
+    """Find the nearest colour of a palette; hues count more, so that greys stay grey."""
+    import numpy as np
+
+    rgb, palette = _stressing_hue(rgb), _stressing_hue(palette)
+    # One colour of the palette at a time: a picture times a palette would take much memory.
+    best = np.full(rgb.shape[:2], np.inf)
+    code = np.zeros(rgb.shape[:2], int)
+    for number, colour in enumerate(palette):
+        distance = ((rgb - colour) ** 2).sum(axis=-1)
+        code[distance < best] = number
+        best = np.minimum(best, distance)
+    return code
+
+
+def _stressing_hue(rgb: NDArray[Any]) -> NDArray[Any]:
+    stressed: NDArray[Any] = 2 * rgb - rgb.mean(axis=-1, keepdims=True)
+    return stressed
+
+
+# ---------------------------------------------------------------------------------------- labels
+
+
+def _placed(labels: Sequence[Label], row: int, width: int) -> dict[int, str]:
+    """Lay the labels of a line into cells; a wide character takes two, the second empty."""
+    cells: dict[int, str] = {}
+    for label in labels:
+        if label.row == row:
+            end = min(label.column + label.cells, width)
+            column = label.column
+            for character in shortened(label.text, end - column):
+                cells[column] = character
+                if _cells_of(character) == 2:
+                    cells[column + 1] = ""
+                column += _cells_of(character)
+    return cells
+
+
+def shortened(text: str, cells: int) -> str:
+    """Cut a text to so many cells; what a terminal would not print as it is becomes ``?``."""
+    kept, used = "", 0
+    for character in text:
+        shown = character if character.isprintable() and _cells_of(character) else "?"
+        if used + _cells_of(shown) > cells:
+            return kept
+        kept, used = kept + shown, used + _cells_of(shown)
+    return kept
+
+
+def _cells_of(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -1,0 +1,68 @@
+"""A small map of where two stacks differ, for a picture."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from onebyone_cli.spec import StackSpec
+
+#: Most rows and columns: as much as a screen shows, in 8 MiB.
+_MOST = 1024
+
+
+class DifferenceMap:
+    """Largest difference over all channels (and items of a batch), pixel by pixel.
+
+    Larger planes are shown in blocks of pixels, each by its largest difference: one wrong pixel of
+    a hundred million is still to be seen, which a mean would hide.
+
+    Parameters
+    ----------
+    spec : StackSpec
+        Of the stacks.
+
+    Attributes
+    ----------
+    step : int
+        Side of a block.
+    numbers : ndarray of float64, shape (rows, columns)
+        The map; infinite where a number is invalid in one stack alone.
+    """
+
+    def __init__(self, spec: StackSpec) -> None:
+        self.step = -(-max(spec.height, spec.width) // _MOST)
+        self._width = spec.width
+        self.numbers = np.zeros((-(-spec.height // self.step), -(-spec.width // self.step)))
+        self._lock = threading.Lock()
+
+    @property
+    def bytes(self) -> int:
+        """Memory it takes."""
+        return self.numbers.nbytes
+
+    def add(self, start: int, highest: NDArray[np.float64]) -> None:
+        """Put in neighbouring pixels.
+
+        Parameters
+        ----------
+        start : int
+            The first of them.
+        highest : ndarray of float64, shape (n,)
+            Largest difference of each.
+        """
+        row, column = np.divmod(np.arange(start, start + len(highest)), self._width)
+        with self._lock:  # the largest of all, whoever comes first
+            np.maximum.at(self.numbers, (row // self.step, column // self.step), highest)
+
+    def drawn(self) -> NDArray[np.uint8]:
+        """Draw the map, from black for none to white for the largest: (rows, columns, 3)."""
+        finite = np.isfinite(self.numbers)
+        top = self.numbers.max(where=finite, initial=0.0) or 1.0
+        grey = (np.where(finite, self.numbers / top, 1.0) * 255).astype(np.uint8)
+        return np.repeat(grey[:, :, np.newaxis], 3, axis=2)

@@ -1,0 +1,216 @@
+"""Comparing stacks: what numpy says, to the same bits however it is run."""
+
+import math
+from contextlib import ExitStack
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import FLOATS, batches, dtypes, new_folder, numbers, seeds
+
+from onebyone_cli import formats
+from onebyone_cli.comparison import Differences, Tolerance, psnr, rmse
+from onebyone_cli.errors import ReadWriteError, ShapeMismatchError
+from onebyone_cli.pipeline.compare import CompareJob, CompareSettings
+from onebyone_cli.pipeline.difference_map import DifferenceMap
+from onebyone_cli.spec import Slab
+from onebyone_cli.stack import Stack
+
+MIB = 1 << 20
+
+
+def differences(
+    a: Path,
+    b: Path,
+    *,
+    memory: int = 64 * MIB,
+    threads: int = 2,
+    layouts: tuple[str, str] = ("CHW", "CHW"),
+    picture: DifferenceMap | None = None,
+    **more: Any,
+) -> Differences:
+    with ExitStack() as stack:
+        readers = [
+            formats.open_input(str(path), layout=layout)
+            for path, layout in zip((a, b), layouts, strict=True)
+        ]
+        for reader in readers:
+            stack.callback(reader.close)
+        job = CompareJob(*readers, CompareSettings(memory, threads, **more), picture)
+        return job.run(lambda step, done, total: None)
+
+
+def saved(folder: Path, *arrays: np.ndarray) -> list[Path]:
+    paths = [folder / f"{index}.npy" for index in range(len(arrays))]
+    for path, array in zip(paths, arrays, strict=True):
+        np.save(path, array)
+    return paths
+
+
+def everything(found: Differences) -> list[Any]:
+    """All that was found, to the last bit."""
+    told = [getattr(found, each.name) for each in fields(found) if each.name != "angles"]
+    angles = found.angles
+    return [array.tobytes() for array in told] + [angles.count, angles.total, angles.largest]
+
+
+@settings(max_examples=60)
+@given(seed=seeds, one=dtypes, batch=batches, share=st.sampled_from([0.0, 0.1, 1.0]))
+def test_what_numpy_says(seed: int, one: str, batch: tuple[int, ...], share: float):
+    rng = np.random.default_rng(seed)
+    shape = (*batch, *rng.integers(1, 7, 3).tolist())
+    a = numbers(seed, shape, one)
+    b = np.where(rng.random(shape) < share, numbers(seed + 1, shape, one), a)
+    with new_folder() as folder:
+        found = differences(*saved(folder, a, b))
+    x, y = (each.reshape(-1, *shape[-3:]) for each in (a, b))
+    number = float if one in FLOATS else int  # exact for integers of 64 bits
+    pairs = [(x[:, c].ravel().tolist(), y[:, c].ravel().tolist()) for c in range(shape[-3])]
+    apart = np.array(
+        [[abs(number(p) - number(q)) for p, q in zip(*both, strict=True)] for both in pairs], float
+    )
+    scale = np.abs(np.array(pairs, float)).max(axis=1)
+    relative = np.divide(apart, scale, out=np.zeros_like(apart), where=apart > 0)
+    np.testing.assert_array_equal(found.largest, apart.max(axis=1))
+    np.testing.assert_array_equal(found.different, (apart > 0).sum(axis=1))
+    np.testing.assert_allclose(found.relative, relative.max(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(found.squares, (apart**2).sum(axis=1), rtol=1e-12)
+    assert (found.count == apart.shape[1]).all()
+    assert found.are_equal == (apart == 0).all() == found.are_close
+    for channel in np.flatnonzero(found.largest):
+        item, pixel = int(found.item[channel]), int(found.pixel[channel])
+        assert item * x[0, 0].size + pixel == apart[channel].argmax()
+        assert found.a[channel] == float(x[item, channel].ravel()[pixel])
+        assert found.b[channel] == float(y[item, channel].ravel()[pixel])
+
+
+@given(seed=seeds, dtype=st.sampled_from(FLOATS), threads=st.integers(1, 3))
+def test_invalid_and_infinite_numbers(seed: int, dtype: str, threads: int):
+    rng = np.random.default_rng(seed)
+    shape = (2, 5, 7)
+    special = np.array([0.0, 1.5, -2.0, np.inf, -np.inf, np.nan, 7.0], dtype)
+    a, b = special[rng.integers(0, 7, shape)], special[rng.integers(0, 7, shape)]
+    with new_folder() as folder:
+        found = differences(*saved(folder, a, b), threads=threads, nodata=7.0)
+    bad_a, bad_b = (np.isnan(x) | (x == 7) for x in (a, b))
+    valid = ~(bad_a | bad_b)
+    axes = (1, 2)
+    np.testing.assert_array_equal(found.both, (bad_a & bad_b).sum(axes))
+    np.testing.assert_array_equal(found.only_a, (bad_a & ~bad_b).sum(axes))
+    np.testing.assert_array_equal(found.only_b, (bad_b & ~bad_a).sum(axes))
+    np.testing.assert_array_equal(found.count, valid.sum(axes))
+    np.testing.assert_array_equal(found.different, (valid & (a != b)).sum(axes))
+    same = (a == b) | ~valid
+    with np.errstate(invalid="ignore"):
+        apart = np.where(same, 0, abs(a.astype(float) - b.astype(float)))
+    np.testing.assert_array_equal(found.largest, apart.max(axes))
+    finite = np.isfinite(a) & ~bad_a
+    low = np.min(a, axis=axes, where=finite, initial=np.inf)
+    np.testing.assert_array_equal(found.low, low)
+
+
+@given(seed=seeds, absolute=st.sampled_from([0, 0.5, 2]), relative=st.sampled_from([0, 0.1, 1.0]))
+def test_the_tolerance_is_that_of_isclose(seed: int, absolute: float, relative: float):
+    rng = np.random.default_rng(seed)
+    special = np.array([0.0, 1.0, 1.05, -3.0, 4.0, np.inf, -np.inf])
+    a, b = special[rng.integers(0, 7, (1, 4, 9))], special[rng.integers(0, 7, (1, 4, 9))]
+    with new_folder() as folder:
+        found = differences(*saved(folder, a, b), tolerance=Tolerance(absolute, relative))
+    pairs = zip(a.ravel().tolist(), b.ravel().tolist(), strict=True)
+    close = [math.isclose(p, q, rel_tol=relative, abs_tol=absolute) for p, q in pairs]
+    assert found.beyond.tolist() == [close.count(False)]
+    assert found.are_close == all(close)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_integers_of_64_bits_are_compared_exactly(dtype: str, tmp_path: Path):
+    a = np.array([[[2**53, 2**62, 5]]], dtype)
+    found = differences(*saved(tmp_path, a, a + np.array([1, 3, 0], dtype)))
+    assert found.different.tolist() == [2]
+    assert found.largest.tolist() == [3.0]
+
+
+def test_types_and_layouts_do_not_matter(tmp_path: Path):
+    a = numbers(3, (4, 6, 5), "uint8")
+    paths = saved(tmp_path, a, a.transpose(1, 2, 0).astype(">f8"))
+    assert differences(*paths, layouts=("CHW", "HWC")).are_equal
+
+
+def test_the_same_bits_for_any_memory_and_threads(tmp_path: Path):
+    a = numbers(1, (5, 130, 170), "float32")
+    b = a + np.float32(1e-3) * numbers(2, a.shape, "float32")
+    a[3, 7, 9] = np.nan
+    paths = saved(tmp_path, a, b)
+    first = everything(differences(*paths, memory=8 * MIB, threads=1))
+    for memory, threads in ((8, 2), (20, 3), (200, 1), (200, 4)):
+        assert everything(differences(*paths, memory=memory * MIB, threads=threads)) == first
+
+
+def test_spectral_angles(tmp_path: Path):
+    rng = np.random.default_rng(5)
+    a, b = rng.random((2, 4, 3, 5)) + 0.1
+    a[:, 0, 0] = 0.0
+    b[:, 1, 1] = 7 * a[:, 1, 1]
+    b[2, 2, 2] = np.nan
+    found = differences(*saved(tmp_path, a, b)).angles
+    with np.errstate(invalid="ignore"):
+        whole = (a * b).sum(0) / np.linalg.norm(a, axis=0) / np.linalg.norm(b, axis=0)
+        angles = np.arccos(np.minimum(whole, 1))
+    angles = angles[np.isfinite(angles)]
+    assert found.count == len(angles) == 13
+    assert found.total == pytest.approx(angles.sum(), abs=1e-6)
+    assert found.largest == pytest.approx(angles.max(), abs=1e-9)
+
+
+def test_angles_of_equal_spectra_are_zero(tmp_path: Path):
+    a = numbers(8, (6, 9, 9), "float64")
+    found = differences(*saved(tmp_path, a, a)).angles
+    assert (found.count, found.total, found.largest) == (81, 0.0, 0.0)
+
+
+def test_peak_signal_to_noise_ratio():
+    assert psnr(1.0, 255.0) == pytest.approx(48.1308, abs=1e-4)  # the figure for one grey level
+    assert psnr(0.0, 1.0) == math.inf
+    assert math.isnan(psnr(1.0, 0.0))
+    assert rmse(8.0, 2) == 2.0
+    assert math.isnan(rmse(0.0, 0))
+
+
+def test_other_shapes_are_refused(tmp_path: Path):
+    paths = saved(tmp_path, np.zeros((2, 3, 4)), np.zeros((3, 2, 4)))
+    with pytest.raises(ShapeMismatchError, match=r"3×2×4 and .* has 2×3×4"):
+        differences(*paths)
+
+
+def test_nobody_waits_for_a_worker_that_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    paths = saved(tmp_path, np.zeros((20, 300, 300)), np.zeros((20, 300, 300)))
+    read = Stack.read
+
+    def fail(self: Stack, slab: Slab, *rest: Any) -> None:
+        if slab.start == 0:
+            raise ReadWriteError("broken")
+        read(self, slab, *rest)
+
+    monkeypatch.setattr(Stack, "read", fail)
+    with pytest.raises(ReadWriteError, match="broken"):
+        differences(*paths, memory=16 * MIB)
+
+
+@pytest.mark.parametrize("shape", [(3, 40, 30), (2, 3, 40, 30), (2, 5, 2600)])
+def test_the_map_shows_the_largest_difference(shape: tuple[int, ...], tmp_path: Path):
+    rng = np.random.default_rng(0)
+    a, b = rng.random((2, *shape))
+    paths = saved(tmp_path, a, b)
+    with formats.open_input(str(paths[0])) as reader:
+        picture = DifferenceMap(reader.spec)
+    differences(*paths, picture=picture)
+    highest = abs(a - b).reshape(-1, *shape[-2:]).max(axis=0)
+    step = picture.step
+    assert step == (3 if shape[-1] > 1024 else 1)
+    for (row, column), shown in np.ndenumerate(picture.numbers):
+        block = highest[row * step : (row + 1) * step, column * step : (column + 1) * step]
+        assert shown == block.max()
