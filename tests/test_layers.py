@@ -42,7 +42,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "atomic": PLAIN,
     "targets": PLAIN,
     "tiling": PLAIN,
-    "planning": PLAIN | {"tiling"},
+    "planning": PLAIN | {"tiling", "buffers"},
+    "cost": PLAIN | {"npy_header"},
     "workers": {"spec"},
     "weights": PLAIN | {"npy_header", "atomic", "targets"},
     "fit": PLAIN | {"weights"},
@@ -68,7 +69,7 @@ FORMATS_MAY_KNOW = PLAIN | CONTRACTS | {"atomic", "targets", "npy_header"}
 #: Formats, and what is one in all but that no file is known for it.
 FORMATS = (*formats.NAMES, "raw")
 #: These know everything that lies before them.
-JOINING = ("pipeline", "cli", "__main__")
+JOINING = ("pipeline", "inspection", "cli", "__main__")
 
 #: Beyond the standard library, wherever in the module the import stands.
 THIRD_PARTY = {
@@ -246,7 +247,17 @@ def test_a_format_uses_its_own_library(name: str):
     assert foreign <= LIBRARIES_OF_FORMATS[name]
 
 
-USERS_OF_FORMATS = {"pipeline", "planning", "tiling", "conv1x1", "fit", "stack", "spool", "cli"}
+USERS_OF_FORMATS = {
+    "pipeline",
+    "planning",
+    "tiling",
+    "conv1x1",
+    "fit",
+    "stack",
+    "spool",
+    "inspection",
+    "cli",
+}
 
 
 def test_formats_do_not_know_what_is_done_with_them():
@@ -275,8 +286,16 @@ def test_only_two_modules_know_rich():
 LIGHT = [
     module
     for module in modules()
-    if room_of(module) in ("", "__main__", "blas", "cli", "atomic", "limits", "npy_header")
-    or module in ("tiling", "planning", "formats", "formats.base")
+    if room_of(module) in ("", "__main__", "blas", "cli", "atomic", "limits", "npy_header", "cost")
+    or module
+    in (
+        "tiling",
+        "planning",
+        "inspection.stacks",
+        "inspection.unfinished",
+        "formats",
+        "formats.base",
+    )
     or module in {f"formats.{name}" for name in FORMATS}
 ]
 
