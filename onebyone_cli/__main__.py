@@ -15,12 +15,17 @@ def main() -> NoReturn:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     blas.set_up()  # before numpy is imported, which is later
-    if "_ONEBYONE_COMPLETE" in os.environ:
+    is_completing = "_ONEBYONE_COMPLETE" in os.environ
+    if is_completing:
         # For completion Typer imports rich, to take markup out of help that has none. None in
         # this table means: not installed.
         sys.modules["rich"] = None  # type: ignore[assignment]
     from onebyone_cli.cli import app, exit_status
 
+    if is_completing:
+        from onebyone_cli.cli.completion import completing
+
+        exit_status.run(completing(app))
     exit_status.run(app)
 
 

@@ -1,39 +1,137 @@
-"""What shells offer at a Tab: names of datasets inside a file; all else is completed as files are.
+"""What shells are offered at a Tab in ``file.h5:``: the datasets of the file.
 
-Whatever a file holds, completion must not write a message into the line that is being typed: a
-file that is damaged, hostile or not there offers nothing.
+Typer's completion knows commands and options and leaves the rest to the shell, which knows files.
+The name of a dataset is neither, and it stands behind a colon, where each shell has a way of its
+own: bash takes a colon for the end of a word. So this is looked at first.
+
+A file that is damaged, hostile or not there offers nothing, and nothing is ever said: it would be
+written into the line that somebody types.
 """
 
 import os
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from onebyone_cli.cli.console import print_out
 
 #: More names than this are no help to anybody who types.
-_MOST_OFFERED = 200
+_MOST_OFFERED = 500
+
+#: What needs no backslash in a word that is typed in bash, besides letters and digits.
+_SAFE = frozenset("/._-+@%,:~")
 
 
-def complete_input(incomplete: str) -> list[str]:
-    """Offer the datasets of ``file.h5:``; nothing for other words, which the shell completes.
+def completing(app: Callable[..., Any]) -> Callable[..., Any]:
+    """Put datasets in front of what else a program completes.
 
     Parameters
     ----------
-    incomplete : str
-        The word so far.
+    app : callable
+        The program, which answers by itself where no dataset is meant.
+    """
+
+    def answer(**settings: Any) -> Any:
+        offered = offer_datasets(os.environ)
+        if offered is None:
+            return app(**settings)
+        if offered:
+            print_out(offered)
+        return 0
+
+    return answer
+
+
+def offer_datasets(environment: Mapping[str, str]) -> str | None:
+    """Answer a shell that wants the word at its cursor completed.
+
+    Parameters
+    ----------
+    environment : mapping
+        In which the scripts that Typer installs say what was typed.
 
     Returns
     -------
-    list of str
-        Whole words, as in ``cube.h5:/radiance``.
+    str or None
+        What to print: words for bash and fish, commands for zsh. None if no file with datasets is
+        named, or none of them fits.
     """
-    if ":" not in incomplete:
-        return []
-    # Whoever types ~ means their folder, which the shell puts in only when the command runs.
-    path, colon, typed = incomplete.rpartition(":")
+    shell = environment.get("_ONEBYONE_COMPLETE", "").removeprefix("complete_")
     try:
-        from onebyone_cli import formats
+        typed, is_apart = _bash_word(environment) if shell == "bash" else (_line(environment), True)
+        word = _last_word(typed)
+        known, names = _datasets(word)
+    except Exception:  # whatever a file holds, and however far somebody has typed
+        return None
+    if not names:
+        return None
+    # bash and zsh replace what follows the last colon only.
+    begun = word.rpartition(":")[0] + ":"
+    rest = [(known + name).removeprefix(begun) for name in names]
+    if shell == "zsh":
+        return f"compset -P '*:' && compadd -- {' '.join(map(shlex.quote, rest))}"
+    if shell == "bash":
+        is_quoted = typed[:1] in ("'", '"')
+        words = rest if is_apart else [known + name for name in names]
+        return "\n".join(words if is_quoted else map(_escaped, words))
+    # Asked whether there is anything to offer, fish looks at the status only.
+    asks = environment.get("_TYPER_COMPLETE_FISH_ACTION") == "is-args"
+    return "" if asks else "\n".join(known + name for name in names)
 
-        names = [each.name for each in formats.list_datasets(os.path.expanduser(path))]
-    except Exception:
-        return []
-    wanted = "/" + typed.lstrip("/")
-    slash = "" if typed and not typed.startswith("/") else "/"
+
+def _datasets(word: str) -> tuple[str, list[str]]:
+    """Give the part of a word that names the file, with the colon, and the datasets that fit.
+
+    Names begin with a slash only where that was typed or nothing was.
+    """
+    from onebyone_cli import formats
+
+    if ":" not in word:
+        return word, []
+    path, inner = formats.split_inner(os.path.expanduser(word))
+    if not inner and not word.endswith(":"):
+        return word, []
+    known = word.removesuffix(inner)
+    slash = "/" if inner.startswith("/") or not inner else ""
+    wanted = "/" + inner.lstrip("/")
+    names = [each.name for each in formats.list_datasets(path)]
     fitting = [name for name in names if name.startswith(wanted) and name.isprintable()]
-    return [f"{path}{colon}{slash}{name[1:]}" for name in fitting[:_MOST_OFFERED]]
+    return known, [slash + name[1:] for name in fitting[:_MOST_OFFERED]]
+
+
+def _bash_word(environment: Mapping[str, str]) -> tuple[str, bool]:
+    """Put together what bash took apart at colons; tell whether it did.
+
+    ``cube.h5:/ra`` arrives as three words, unless the user has taken the colon out of
+    ``COMP_WORDBREAKS`` or has opened a quotation.
+    """
+    words = environment["COMP_WORDS"].split("\n")
+    at = int(environment["COMP_CWORD"])
+    word = words[at] if at < len(words) else ""
+    is_apart = False
+    while at > 1 and ":" in (words[at][:1] if at < len(words) else "", words[at - 1][-1:]):
+        at -= 1
+        word, is_apart = words[at] + word, True
+    return word, is_apart
+
+
+def _line(environment: Mapping[str, str]) -> str:
+    """Give the line up to the cursor, as zsh and fish tell it."""
+    return environment["_TYPER_COMPLETE_ARGS"]
+
+
+def _last_word(line: str) -> str:
+    """Take quotes and backslashes off the word that a line ends in; a quotation may be open."""
+    lexer = shlex.shlex(line, posix=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    word = ""
+    try:
+        for token in lexer:
+            word = token
+    except ValueError:
+        return lexer.token
+    return "" if line[-1:].isspace() else word
+
+
+def _escaped(word: str) -> str:
+    return "".join(c if c.isalnum() or c in _SAFE else f"\\{c}" for c in word)

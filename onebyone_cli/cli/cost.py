@@ -7,7 +7,6 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from onebyone_cli.cli import options
-from onebyone_cli.cli.completion import complete_input
 from onebyone_cli.cli.console import Console, print_out, print_table
 from onebyone_cli.cost import DTYPE, Comparison, Design, Saving, compare, npy_bytes
 from onebyone_cli.errors import UsageError
@@ -42,7 +41,6 @@ def cost(
         typer.Argument(
             metavar="INPUT...",
             help="Stacks that say -c and -s; only their headers are read.",
-            autocompletion=complete_input,
             default_factory=list,
             show_default=False,
         ),

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from onebyone_cli.cli import options, values
-from onebyone_cli.cli.completion import complete_input
 from onebyone_cli.cli.console import Console, print_out, print_table, printable
 from onebyone_cli.cli.console import error as say_error
 from onebyone_cli.errors import OneByOneError, UsageError
@@ -32,7 +31,6 @@ def info(
             metavar="PATH...",
             help="An input of any kind, a weights file or model, moments that stats has saved, or "
             "the output of a stopped job (OUTPUT or OUTPUT.part).",
-            autocompletion=complete_input,
             default_factory=list,
             show_default=False,
         ),

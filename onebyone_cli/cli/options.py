@@ -4,15 +4,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from onebyone_cli.cli.completion import complete_input
-
 Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT...",
         help="A .npy or .h5 file (file.h5:/dataset), an image, a folder of images, or - for a "
         ".npy stream on standard input. Several are stacked along the channels (bands).",
-        autocompletion=complete_input,
         default_factory=list,
         show_default=False,
     ),
@@ -24,7 +21,6 @@ InputsOrMoments = Annotated[
         help="A .npy or .h5 file (file.h5:/dataset), an image, a folder of images, or - for a "
         ".npy stream on standard input. Several are stacked along the channels (bands). Or "
         "moments that stats has saved: several are joined.",
-        autocompletion=complete_input,
         default_factory=list,
         show_default=False,
     ),
