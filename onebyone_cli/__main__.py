@@ -18,12 +18,17 @@ def main() -> NoReturn:
     # Imports make many objects and no garbage; looking for it takes 4 % of a short run.
     gc.set_threshold(100_000)
     blas.set_up()  # before numpy is imported, which is later
-    if "_ONEBYONE_COMPLETE" in os.environ:
+    is_completing = "_ONEBYONE_COMPLETE" in os.environ
+    if is_completing:
         # For completion Typer imports rich, to take markup out of help that has none. None in
         # this table means: not installed.
         sys.modules["rich"] = None  # type: ignore[assignment]
     from onebyone_cli.cli import app, exit_status
 
+    if is_completing:
+        from onebyone_cli.cli.completion import completing
+
+        exit_status.run(completing(app))
     exit_status.run(app)
 
 

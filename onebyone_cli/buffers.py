@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
@@ -29,6 +27,8 @@ def empty_rows(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     dtype : dtype
         Of its numbers.
     """
+    import numpy as np
+
     *outer, length = shape
     size = np.dtype(dtype).itemsize
     if length * size % _PAGE:

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
+import re
 import threading
 import time
 import zlib
@@ -42,6 +44,9 @@ _LEAST_S = 0.5
 
 #: Longest value that is shown in a message.
 _SHOWN = 200
+
+#: What the name of a shard's journal ends in.
+_SHARD = re.compile(r"\.(\d+)-of-(\d+)\.json$")
 
 #: Longest journal that is read; it names every input.
 _LONGEST = 1 << 26
@@ -401,6 +406,16 @@ def read_journal(path: str) -> Journal:
         raise
     except (OSError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise DataError("can't be read as a checkpoint", path) from error
+
+
+def shard_journals(part: str) -> dict[tuple[int, int], str]:
+    """Find the journals of shards beside a part file, by shard and number of shards."""
+    found = {}
+    for name in glob.glob(glob.escape(part) + ".*-of-*.json"):
+        match = _SHARD.search(name)
+        if match:
+            found[int(match[1]), int(match[2])] = name
+    return found
 
 
 def difference_of(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:

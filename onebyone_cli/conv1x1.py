@@ -23,25 +23,6 @@ if TYPE_CHECKING:
 
 ACTIVATIONS = ("none", "relu", "sigmoid", "softmax")
 
-#: Types whose every value float32 holds exactly.
-_FLOAT32_HOLDS = ("bool", "int8", "uint8", "int16", "uint16", "float16", "float32")
-
-
-def arithmetic_dtype(dtypes: Sequence[str], compute: str = "auto") -> str:
-    """Type in which pixels are multiplied and added.
-
-    Parameters
-    ----------
-    dtypes : sequence of str
-        Types of the inputs that are stacked.
-    compute : str
-        ``"float32"`` or ``"float64"`` to insist; ``"auto"`` is float32 where it holds every input
-        value exactly, else float64.
-    """
-    if compute != "auto":
-        return compute
-    return "float32" if all(dtype in _FLOAT32_HOLDS for dtype in dtypes) else "float64"
-
 
 class Layer(NamedTuple):
     """One 1×1 convolution and what follows it.

@@ -5,6 +5,7 @@ Plain integers: no arrays, no files. Every byte that is alive while pixels flow 
 
 from typing import Any, NamedTuple
 
+from onebyone_cli.buffers import PADDING
 from onebyone_cli.errors import UsageError
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.tiling import LONGEST_TILE, count_slabs, tile_pixels
@@ -89,6 +90,47 @@ class Costs(NamedTuple):
     scratch: int = 0
     cache: int = 0
     item: int = 0
+
+
+def apply_costs(
+    spec: StackSpec,
+    output: StackSpec,
+    *,
+    widest: int,
+    hidden: int = 0,
+    staged: int = 0,
+    collapsed: int = 0,
+    source_pixel: int = 0,
+    scratch: int = 0,
+    cache: int = 0,
+) -> Costs:
+    """Tell what applying a chain of layers takes.
+
+    Parameters
+    ----------
+    spec, output : StackSpec
+        The input in the type of the arithmetic; the result.
+    widest : int
+        Largest number of channels anywhere from input to output.
+    hidden, staged : int
+        Channels between layers, of all layers together; those of the result that wait to be cast.
+    collapsed : int
+        Channels of which one is made; 0 where they are written themselves.
+    source_pixel, scratch, cache : int
+        What the inputs take for each pixel of a slab, for each worker and for the whole job.
+    """
+    number = spec.item_bytes
+    # Masks and exponentials take passing copies of a tile, indices of invalid pixels 16 bytes.
+    passing = output.channels * (number + 3) + widest + 16
+    if collapsed:
+        passing += collapsed + 8
+    return Costs(
+        slab_pixel=spec.channels * number + output.channels * output.item_bytes + source_pixel,
+        tile_pixel=(hidden + staged) * number + passing,
+        item=PADDING * (spec.channels + output.channels + hidden + staged),
+        scratch=scratch,
+        cache=cache,
+    )
 
 
 def make_plan(

@@ -1,7 +1,12 @@
 """What a stack is and which part of it is meant, as plain data."""
 
+from __future__ import annotations
+
 from math import prod
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: Bytes of one number, by the name the program uses for the type everywhere.
 ITEM_BYTES = {
@@ -20,6 +25,9 @@ ITEM_BYTES = {
 }
 
 LAYOUTS = ("CHW", "HWC", "HCW")
+
+#: Types whose every value float32 holds exactly.
+_FLOAT32_HOLDS = ("bool", "int8", "uint8", "int16", "uint16", "float16", "float32")
 
 
 class StackSpec(NamedTuple):
@@ -95,3 +103,19 @@ class Slab(NamedTuple):
     def pixels(self) -> int:
         """Pixels per item."""
         return self.stop - self.start
+
+
+def arithmetic_dtype(dtypes: Sequence[str], compute: str = "auto") -> str:
+    """Type in which pixels are multiplied and added.
+
+    Parameters
+    ----------
+    dtypes : sequence of str
+        Types of the inputs that are stacked.
+    compute : str
+        ``"float32"`` or ``"float64"`` to insist; ``"auto"`` is float32 where it holds every input
+        value exactly, else float64.
+    """
+    if compute != "auto":
+        return compute
+    return "float32" if all(dtype in _FLOAT32_HOLDS for dtype in dtypes) else "float64"

@@ -32,7 +32,7 @@ from strategies import (
 )
 
 from onebyone_cli import atomic, formats
-from onebyone_cli.conv1x1 import Layer, arithmetic_dtype, make_layers
+from onebyone_cli.conv1x1 import Layer, make_layers
 from onebyone_cli.errors import (
     DataError,
     OutputRefusedError,
@@ -43,7 +43,7 @@ from onebyone_cli.errors import (
 from onebyone_cli.formats.base import Storage
 from onebyone_cli.pipeline import ApplyJob, ApplyReport, ApplySettings
 from onebyone_cli.planning import Plan
-from onebyone_cli.spec import StackSpec
+from onebyone_cli.spec import StackSpec, arithmetic_dtype
 from onebyone_cli.tiling import tile_pixels
 from onebyone_cli.weights import ChannelMap
 

@@ -18,10 +18,10 @@ from onebyone_cli.conv1x1 import (
     Layer,
     argmax,
     argmax_dtype,
-    arithmetic_dtype,
     make_layers,
 )
 from onebyone_cli.errors import ShapeMismatchError, UsageError
+from onebyone_cli.spec import arithmetic_dtype
 from onebyone_cli.weights import ChannelMap
 
 Array = npt.NDArray[Any]

@@ -42,7 +42,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "atomic": PLAIN,
     "targets": PLAIN,
     "tiling": PLAIN,
-    "planning": PLAIN | {"tiling"},
+    "planning": PLAIN | {"tiling", "buffers"},
+    "cost": PLAIN | {"npy_header"},
     "workers": {"spec"},
     "weights": PLAIN | {"npy_header", "atomic", "targets"},
     "fit": PLAIN | {"weights"},
@@ -70,7 +71,7 @@ FORMATS_MAY_KNOW = PLAIN | CONTRACTS | {"atomic", "targets", "npy_header"}
 #: Formats, and what is one in all but that no file is known for it.
 FORMATS = (*formats.NAMES, "raw")
 #: These know everything that lies before them.
-JOINING = ("pipeline", "cli", "__main__")
+JOINING = ("pipeline", "inspection", "cli", "__main__")
 
 #: Beyond the standard library, wherever in the module the import stands.
 THIRD_PARTY = {
@@ -259,6 +260,7 @@ USERS_OF_FORMATS = {
     "stack",
     "spool",
     "picture",
+    "inspection",
     "cli",
 }
 
@@ -289,8 +291,16 @@ def test_only_two_modules_know_rich():
 LIGHT = [
     module
     for module in modules()
-    if room_of(module) in ("", "__main__", "blas", "cli", "atomic", "limits", "npy_header")
-    or module in ("tiling", "planning", "formats", "formats.base")
+    if room_of(module) in ("", "__main__", "blas", "cli", "atomic", "limits", "npy_header", "cost")
+    or module
+    in (
+        "tiling",
+        "planning",
+        "inspection.stacks",
+        "inspection.unfinished",
+        "formats",
+        "formats.base",
+    )
     or module in {f"formats.{name}" for name in FORMATS}
 ]
 

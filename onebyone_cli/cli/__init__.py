@@ -11,7 +11,7 @@ from onebyone_cli.errors import UsageError
 
 #: Commands in the order in which help lists them. Each is a function in a module, both of this
 #: name, beside a text ``EXAMPLES``.
-NAMES = ("apply", "fit", "reduce", "stats", "merge", "view", "compare")
+NAMES = ("apply", "fit", "reduce", "stats", "merge", "info", "view", "compare", "cost", "man")
 
 
 class _Command(TyperCommand):

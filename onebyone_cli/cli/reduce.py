@@ -309,7 +309,7 @@ class _Task(NamedTuple):
         *,
         is_rehearsal: bool = False,
     ) -> "ApplyJob":
-        from onebyone_cli.conv1x1 import arithmetic_dtype
+        from onebyone_cli.spec import arithmetic_dtype
 
         # The rest is a small difference of large numbers: in float64, whatever the input.
         settings = self.settings._replace(

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from onebyone_cli import atomic, targets
 from onebyone_cli.errors import DataError, UsageError, open_error
 from onebyone_cli.formats.base import (
+    Dataset,
     Format,
+    Look,
     Reader,
     Series,
     Source,
@@ -127,6 +129,26 @@ def open_input(
     reader = of_input(path).read(Source(path, inner, layout, memory))
     reader.axes = layout
     return reader
+
+
+def look_at(text: str, *, layout: str = "CHW") -> Look | None:
+    """Look at the header of an input, where that takes less than to open it; else None.
+
+    Parameters
+    ----------
+    text, layout
+        As in `open_input`, which raises the same errors.
+    """
+    path, inner = split_inner(text)
+    look = of_input(path).look
+    return look(Source(path, inner, layout)) if look else None
+
+
+def list_datasets(text: str) -> Sequence[Dataset]:
+    """List what a name without a dataset could mean; nothing where it is not of such a format."""
+    path, inner = split_inner(text)
+    found = None if inner else of_input(path).datasets
+    return found(path) if found else ()
 
 
 def is_stream(text: str) -> bool:

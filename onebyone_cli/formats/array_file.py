@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.errors import ReadWriteError, read_write_error
-from onebyone_cli.formats.array_layout import plain_strides
+from onebyone_cli.formats.array_layout import SCRATCH_BYTES, plain_strides
 from onebyone_cli.formats.base import Reader, Writer
 
 if TYPE_CHECKING:
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 
     from onebyone_cli.formats.array_layout import ArrayLayout
     from onebyone_cli.spec import Slab, StackSpec
-
-#: Scratch for numbers that can't be read in place (another type, byte order or axis order). They
-#: are copied from scratch while still in the cache of the core: for 50×600×600 in HWC order 256 KiB
-#: to 1 MiB were equally fast, 64 KiB a quarter and 4 MiB a seventh slower (medians of 9, in turns).
-SCRATCH_BYTES = 1 << 19
 
 
 #: Bytes between two numbers that are read along with them, not skipped: another call of the system

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli.errors import DataError
-from onebyone_cli.formats.base import Reader, Series, Source, StreamReader
+from onebyone_cli.formats.base import Container, Look, Reader, Series, Source, StreamReader
 from onebyone_cli.formats.byte_source import ByteSource, open_bytes
 
 if TYPE_CHECKING:
@@ -67,6 +67,41 @@ def open_array(source: Source, kind: Kind) -> Reader | StreamReader:
     except BaseException:
         opened.close()
         raise
+
+
+def look_at_array(source: Source, kind: Kind, title: str) -> Look:
+    """Look at the description of an array; of a pipe no more is read than that.
+
+    Parameters
+    ----------
+    source : Source
+        As for `open_array`, which raises the same errors.
+    kind : Kind
+        How it is described.
+    title : str
+        What it is called.
+    """
+    from onebyone_cli.formats.array_layout import axes_of
+
+    opened = open_bytes(source.path, kind.name)
+    try:
+        start = opened.position
+        layout = kind.describe(opened, source, opened.path)
+        if opened.is_file:
+            kind.check_size(
+                layout._replace(offset=opened.position), start, opened.size, opened.path
+            )
+    finally:
+        opened.close()
+    container = Container(
+        title,
+        layout.shape,
+        axes_of(layout.shape, source.layout),
+        big_endian=layout.big_endian,
+        fortran_order=layout.fortran_order,
+        stored_bytes=layout.spec.data_bytes,
+    )
+    return Look(layout.spec, container, not opened.is_file, layout.is_pixel_ordered)
 
 
 class ArraySeries(Series):

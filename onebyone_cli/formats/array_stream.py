@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.errors import DataError, ReadWriteError
+from onebyone_cli.formats.array_layout import PIECE_BYTES
 from onebyone_cli.formats.base import Reader, StreamReader
 
 if TYPE_CHECKING:
@@ -23,11 +24,8 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.byte_source import ByteSource
     from onebyone_cli.spec import Slab
 
-#: Piece in which streams are copied: that of a Linux pipe that was asked for its largest buffer.
-PIECE_BYTES = 1 << 20
-
 #: Numbers are brought from HWC to CHW in blocks that stay in the cache of a core, as in
-#: `array_file.SCRATCH_BYTES`.
+#: `array_layout.SCRATCH_BYTES`.
 _BLOCK_BYTES = 1 << 19
 
 #: Time after which a worker that waits for a pipe looks whether anybody still wants the numbers.

@@ -112,6 +112,74 @@ class Storage(NamedTuple):
         return not (self.compression or self.shuffle or self.fletcher32 or self.chunks)
 
 
+class Container(NamedTuple):
+    """How a file keeps numbers, for people to know; no reader needs it.
+
+    Attributes
+    ----------
+    title : str
+        What it is, as in ``"HDF5 dataset"``.
+    shape : tuple of int
+        Sizes of the axes as stored.
+    axes : str
+        Their order, as in ``"CHW"``, ``"HW"`` or ``"NHWC"``.
+    big_endian, fortran_order : bool
+        Order of the bytes of a number; whether the first axis varies fastest.
+    chunk : tuple of int
+        Sizes of a storage chunk along the axes; empty where there are none.
+    filters : tuple of str
+        What chunks or images went through, in that order, such as ``"gzip 4"``.
+    stored_bytes : int or None
+        What the numbers take on the disk; None where only the whole file is known.
+    """
+
+    title: str
+    shape: tuple[int, ...]
+    axes: str
+    big_endian: bool = False
+    fortran_order: bool = False
+    chunk: tuple[int, ...] = ()
+    filters: tuple[str, ...] = ()
+    stored_bytes: int | None = None
+
+
+class Look(NamedTuple):
+    """What a header says, without the libraries that reading the numbers takes.
+
+    Attributes
+    ----------
+    spec : StackSpec
+        Shape and type.
+    container : Container
+        How the numbers lie.
+    is_stream, pixel_ordered : bool
+        Whether they come through a pipe, and whether pixel by pixel.
+    """
+
+    spec: StackSpec
+    container: Container
+    is_stream: bool = False
+    pixel_ordered: bool = False
+
+
+class Dataset(NamedTuple):
+    """A dataset of a file that could be a stack.
+
+    Attributes
+    ----------
+    name : str
+        Its path in the file.
+    shape : tuple of int
+        Sizes of its axes.
+    dtype : str
+        A key of `spec.ITEM_BYTES`; empty if it is of another type of number.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
 class Target(NamedTuple):
     """What the user named as the output, and how to write it.
 
@@ -178,6 +246,8 @@ class _Input(ABC):
         Name of the stream if this is one of several that come through it; else empty.
     channel_names : tuple of str
         What the file calls its channels, one for each; empty where it does not.
+    container : Container or None
+        How the file keeps the numbers, where the format tells.
     """
 
     path: str
@@ -189,6 +259,7 @@ class _Input(ABC):
     raw: RawSpec | None = None
     series: str = ""
     channel_names: tuple[str, ...] = ()
+    container: Container | None = None
 
     @abstractmethod
     def close(self) -> None:
@@ -494,6 +565,11 @@ class Format(NamedTuple):
         Make a writer for an output.
     series : callable or None
         Open a stream of several inputs, where they can follow each other.
+    look : callable or None
+        Look at the header of an input, where that takes less than to open it.
+    datasets : callable or None
+        Given the name of a file, lists the datasets that could be stacks, where there can be
+        several.
     """
 
     name: str
@@ -503,3 +579,5 @@ class Format(NamedTuple):
     write: Callable[[Target], Writer | StreamWriter]
     kinds: tuple[str, ...] = ()
     series: Callable[[Source], Series] | None = None
+    look: Callable[[Source], Look] | None = None
+    datasets: Callable[[str], Sequence[Dataset]] | None = None

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from onebyone_cli import atomic, targets
 from onebyone_cli.errors import DataError, UsageError, read_write_error
-from onebyone_cli.formats.array_source import ArraySeries, Kind, open_array
+from onebyone_cli.formats.array_source import ArraySeries, Kind, look_at_array, open_array
 from onebyone_cli.formats.base import (
     Format,
+    Look,
     Planes,
     Reader,
     Series,
@@ -49,6 +50,11 @@ def read(source: Source) -> Reader | StreamReader:
 def series(source: Source) -> Series:
     """Open a stream of ``.npy`` arrays, as ``cat a.npy b.npy`` makes it."""
     return ArraySeries(source, _KIND)
+
+
+def look(source: Source) -> Look:
+    """Look at the header of a ``.npy`` file or stream; needs no numpy."""
+    return look_at_array(source, _KIND, "NumPy array")
 
 
 def _describe(opened: ByteSource, source: Source, path: str) -> ArrayLayout:
@@ -268,4 +274,5 @@ FORMAT = Format(
     read=read,
     write=write,
     series=series,
+    look=look,
 )

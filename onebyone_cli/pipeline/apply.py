@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 import numpy as np
 
 from onebyone_cli.atomic import PartFile, SharedFile, journal_of
-from onebyone_cli.buffers import PADDING, empty_rows
+from onebyone_cli.buffers import empty_rows
 from onebyone_cli.casting import Cast, CastCounts
 from onebyone_cli.checkpoint import NOTHING, Checkpoint, Ledger
-from onebyone_cli.conv1x1 import Convolution, argmax, argmax_dtype, arithmetic_dtype, rms
+from onebyone_cli.conv1x1 import Convolution, argmax, argmax_dtype, rms
 from onebyone_cli.errors import (
     DataError,
     OneByOneError,
@@ -27,9 +27,9 @@ from onebyone_cli.errors import (
 from onebyone_cli.formats.base import StreamWriter, Writer
 from onebyone_cli.pipeline.identity import identity_of
 from onebyone_cli.pipeline.sources import Sources
-from onebyone_cli.planning import Costs, Plan, make_plan
+from onebyone_cli.planning import Plan, apply_costs, make_plan
 from onebyone_cli.sharding import Share
-from onebyone_cli.spec import StackSpec
+from onebyone_cli.spec import StackSpec, arithmetic_dtype
 from onebyone_cli.spool import Spool
 from onebyone_cli.stack import stacked_spec
 from onebyone_cli.tiling import count_tiles, iter_slabs, iter_slabs_of_tiles, tile_range
@@ -284,25 +284,19 @@ class ApplyJob:
         checkpoint.complete(size=os.fstat(file.fd).st_size, complete=True)
 
     def _make_plan(self) -> Plan:
-        convolution = self._convolution
-        number = self.input.item_bytes
-        hidden = convolution.hidden_channels
-        staged = 0 if self._computes_in_place() else convolution.out_channels
-        # Masks and exponentials take passing copies of a tile, indices of invalid pixels 16 bytes.
-        passing = self.output.channels * (number + 3) + convolution.widest + 16
-        if self._settings.collapse:
-            passing += convolution.out_channels + 8
-        sources = self._sources
+        convolution, sources = self._convolution, self._sources
         return make_plan(
             self.input,
             convolution.widest,
-            number,
-            Costs(
-                slab_pixel=self.input.channels * number
-                + self.output.channels * self.output.item_bytes
-                + sources.slab_pixel_bytes,
-                tile_pixel=(sum(hidden) + staged) * number + passing,
-                item=PADDING * (self.input.channels + self.output.channels + sum(hidden) + staged),
+            self.input.item_bytes,
+            apply_costs(
+                self.input,
+                self.output,
+                widest=convolution.widest,
+                hidden=sum(convolution.hidden_channels),
+                staged=0 if self._computes_in_place() else convolution.out_channels,
+                collapsed=convolution.out_channels if self._settings.collapse else 0,
+                source_pixel=sources.slab_pixel_bytes,
                 scratch=sources.scratch_bytes,
                 cache=sources.cache_bytes + max(self._writer.buffer_bytes, sources.buffer_bytes),
             ),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from onebyone_cli.buffers import PADDING
-from onebyone_cli.conv1x1 import arithmetic_dtype
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.fit.differences import Neighbour, Window
 from onebyone_cli.fit.evidence import Evidence, no_evidence
@@ -17,6 +16,7 @@ from onebyone_cli.pipeline.gather import Gatherer
 from onebyone_cli.pipeline.in_order import InOrder
 from onebyone_cli.pipeline.sources import Sources
 from onebyone_cli.planning import Costs, Plan, make_plan
+from onebyone_cli.spec import arithmetic_dtype
 from onebyone_cli.stack import stacked_spec
 from onebyone_cli.tiling import (
     count_runs,

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
-import re
 
 from onebyone_cli import checkpoint, targets
 from onebyone_cli.atomic import part_of, publish, sync_folder
-from onebyone_cli.checkpoint import Journal
+from onebyone_cli.checkpoint import Journal, shard_journals
 from onebyone_cli.errors import DataError, InputMissingError, OutputRefusedError, read_write_error
-
-_SHARD = re.compile(r"\.(\d+)-of-(\d+)\.json$")
 
 #: Shards named in a message.
 _NAMED = 10
@@ -49,7 +45,7 @@ def publish_shards(path: str, *, force: bool, fsync: bool) -> int:
         If the system fails.
     """
     part = part_of(path)
-    found = _journals(part)
+    found = shard_journals(part)
     if not os.path.exists(part):
         if not os.path.exists(path):
             raise InputMissingError(
@@ -63,16 +59,6 @@ def publish_shards(path: str, *, force: bool, fsync: bool) -> int:
     _publish(part, path, size, force=force, fsync=fsync)
     _remove(found)
     return count
-
-
-def _journals(part: str) -> dict[tuple[int, int], str]:
-    """Find the journals beside a part file, by shard and number of shards."""
-    found = {}
-    for name in glob.glob(glob.escape(part) + ".*-of-*.json"):
-        match = _SHARD.search(name)
-        if match:
-            found[int(match[1]), int(match[2])] = name
-    return found
 
 
 def _check_complete(found: dict[tuple[int, int], str], path: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onebyone_cli.formats.array_file import SCRATCH_BYTES
+from onebyone_cli.formats.array_layout import SCRATCH_BYTES
 from onebyone_cli.formats.base import Reader, StreamReader
 from onebyone_cli.spool import Spool
 from onebyone_cli.stack import Stack

@@ -26,11 +26,11 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli import targets
-from onebyone_cli.errors import UsageError
-from onebyone_cli.formats.base import Format
+from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.formats.base import Container, Dataset, Format, Source
 
 if TYPE_CHECKING:
-    from onebyone_cli.formats.base import Reader, Source, StreamReader, Target, Writer
+    from onebyone_cli.formats.base import Reader, StreamReader, Target, Writer
     from onebyone_cli.formats.hdf5.file import InputFile
     from onebyone_cli.formats.hdf5.header import Header
     from onebyone_cli.formats.hdf5.writers import ChunkedWriter
@@ -63,6 +63,7 @@ def read(source: Source) -> Reader | StreamReader:
             inner, dataset = find_dataset(file.root, source)
             header = read_header(dataset, source, inner, file.size)
             count = count_attributes(dataset)
+            container = _container(dataset, header, source.layout)
         identity = file.identity
         reader = _reader(file, dataset, header, source)
     except BaseException:
@@ -70,8 +71,51 @@ def read(source: Source) -> Reader | StreamReader:
         raise
     reader.files = (source.path,)
     reader.inner = inner
+    reader.container = container
     reader.attributes = Attributes(count, lambda: _attributes(source, inner, identity))
     return reader
+
+
+def datasets(path: str) -> list[Dataset]:
+    """List the datasets that could be stacks, by name; see `base.Format`.
+
+    Raises
+    ------
+    InputMissingError, DataError, ReadWriteError
+        As in `read`.
+    """
+    from onebyone_cli.formats.hdf5.file import InputFile, load_h5py, told_shortly
+    from onebyone_cli.formats.hdf5.find import candidates
+    from onebyone_cli.formats.hdf5.header import number_type
+
+    file = InputFile(path)
+    found = []
+    try:
+        with told_shortly("can't be understood by HDF5", path):
+            for name in sorted(candidates(file.root, Source(path))):
+                dataset = load_h5py().h5d.open(file.root, name.encode("utf-8", "surrogateescape"))
+                try:
+                    dtype, _ = number_type(dataset.get_type(), path)
+                except DataError:
+                    dtype = ""
+                found.append(Dataset(name, tuple(map(int, dataset.shape)), dtype))
+    finally:
+        file.close()
+    return found
+
+
+def _container(dataset: Any, header: Header, layout: str) -> Container:
+    from onebyone_cli.formats.array_layout import axes_of
+
+    return Container(
+        "HDF5 dataset",
+        header.shape,
+        axes_of(header.shape, layout),
+        big_endian=header.layout.big_endian,
+        chunk=header.chunk or (),
+        filters=tuple(each.name for each in header.filters),
+        stored_bytes=int(dataset.get_storage_size()),
+    )
 
 
 def _attributes(source: Source, inner: str, identity: tuple[int, int]) -> dict[str, Any]:
@@ -128,4 +172,5 @@ FORMAT = Format(
     suffixes=(".h5", ".hdf5", ".he5"),
     read=read,
     write=write,
+    datasets=datasets,
 )

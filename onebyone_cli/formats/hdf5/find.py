@@ -65,12 +65,12 @@ def find_dataset(root: Any, source: Source) -> tuple[str, Any]:
     names: list[str] = []
     # A list would help, but that it can't be made is not what is wrong.
     with suppress(DataError):
-        names = sorted(_candidates(root, source))
+        names = sorted(candidates(root, source))
     raise DataError(f"{what}; {_choices(names, source)}", source.path)
 
 
 def _only_candidate(root: Any, source: Source) -> str:
-    names = sorted(_candidates(root, source))
+    names = sorted(candidates(root, source))
     if len(names) == 1:
         return names[0]
     found = f"has {len(names)} datasets it could be" if names else "has nothing to read"
@@ -121,11 +121,16 @@ def _text(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
-def _candidates(root: Any, source: Source) -> Iterator[str]:
+def candidates(root: Any, source: Source) -> Iterator[str]:
     """Names of the datasets that could be a stack: numbers, two or more axes.
 
     Only hard links are followed: a soft link leads to what is found anyway. Groups are known by
     their address, since hard links can make circles.
+
+    Raises
+    ------
+    DataError
+        If there are too many objects to search.
     """
     h5py = load_h5py()
     seen = {_address(h5py.h5o.get_info(root))}

@@ -70,6 +70,8 @@ _BUILT_IN_FILTERS = {
     32000: "lzf",
 }
 
+_GZIP = 1
+
 #: A dataset that claims more than this, of which not a thousandth was ever written, is taken for
 #: a mistake or a trap: reading it yields nothing but fill values, for as long as you like.
 _SPARSE_BYTES = 1 << 26
@@ -89,6 +91,13 @@ class Filter(NamedTuple):
 
     code: int
     values: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """What it is called, with the effort of gzip, as in ``"gzip 4"``."""
+        known = _BUILT_IN_FILTERS.get(self.code) or _PLUGIN_FILTERS.get(self.code)
+        effort = f" {self.values[0]}" if self.code == _GZIP and self.values else ""
+        return (known or f"filter {self.code}") + effort
 
 
 class Header(NamedTuple):

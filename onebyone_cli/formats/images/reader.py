@@ -14,12 +14,12 @@ from onebyone_cli.errors import (
     UsageError,
     open_error,
 )
-from onebyone_cli.formats.base import Source, StreamReader
+from onebyone_cli.formats.base import Container, Source, StreamReader
 from onebyone_cli.formats.images.headers import open_file, read_pages
 from onebyone_cli.formats.images.kinds import FAMILIES, suffix_of
 from onebyone_cli.formats.images.natural_order import natural_key
 from onebyone_cli.spec import StackSpec
-from onebyone_cli.units import format_bytes
+from onebyone_cli.units import count, format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -74,6 +74,14 @@ def _stem(path: str) -> str:
     return os.path.splitext(os.path.basename(path))[0]
 
 
+def _title(pages: Sequence[Page], is_folder: bool) -> str:
+    """Say what is there, as in ``folder of 50 PNG images``."""
+    families = " and ".join(dict.fromkeys(FAMILIES[suffix_of(page.path)] for page in pages))
+    if is_folder:
+        return f"folder of {count(len({page.path for page in pages}), f'{families} image')}"
+    return f"{families} image" + (f" of {len(pages)} pages" if len(pages) > 1 else "")
+
+
 class ImagesReader(StreamReader):
     """Images seen as one stack, decoded one at a time.
 
@@ -114,6 +122,7 @@ class ImagesReader(StreamReader):
         if len(images) == self.spec.channels > 1:
             self.channel_names = tuple(_stem(path) for path in images)
         self.stored = plain_layout(self.spec)
+        self.container = Container(_title(self._pages, bool(folder)), self.spec.shape, "CHW")
         decoding = max(self._pages, key=lambda page: page.numbers.decode_bytes)
         self.buffer_bytes = decoding.numbers.decode_bytes + self._piece_bytes()
         _check_memory(decoding, self.buffer_bytes, source.memory)

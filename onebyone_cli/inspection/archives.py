@@ -1,0 +1,158 @@
+"""What weights files, models and moments hold."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFacts:
+    """What is known of the weights of one layer.
+
+    Attributes
+    ----------
+    path : str
+        The file as the user wrote it.
+    out_channels, in_channels : int
+        K and C.
+    has_bias : bool
+        Whether any bias is not 0.
+    method : str
+        How they were learned; empty where the file does not say.
+    explained : tuple of float
+        Shares of the variance that the output channels explain; empty where there are none.
+    channel_names, inputs : tuple of str
+        Names of the input channels; what it was learned from.
+    pixels : int or None
+        From how many pixels.
+    file_bytes : int
+        Size of the file.
+    """
+
+    path: str
+    out_channels: int
+    in_channels: int
+    has_bias: bool
+    method: str
+    explained: tuple[float, ...]
+    channel_names: tuple[str, ...]
+    inputs: tuple[str, ...]
+    pixels: int | None
+    file_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MomentsFacts:
+    """What is known of moments that were saved.
+
+    Attributes
+    ----------
+    path : str
+        The file as the user wrote it.
+    channels, pixels, invalid_pixels : int
+        Of what they are; how many pixels were counted and left out.
+    kinds : tuple of str
+        What was gathered, such as ``"pixels"``, ``"differences.right"`` and ``"statistics"``.
+    channel_names, inputs : tuple of str
+        Names of the channels; what they were gathered from.
+    file_bytes : int
+        Size of the file.
+    """
+
+    path: str
+    channels: int
+    pixels: int
+    invalid_pixels: int
+    kinds: tuple[str, ...]
+    channel_names: tuple[str, ...]
+    inputs: tuple[str, ...]
+    file_bytes: int
+
+
+def inspect_weights(path: str) -> WeightsFacts:
+    """Look at a weights file.
+
+    Parameters
+    ----------
+    path : str
+        As in `weights.files.load_weights`, which raises the same errors.
+    """
+    from onebyone_cli.weights.files import load_weights
+
+    found = load_weights(path, allow_nonfinite=True)
+    meta, count = found.meta, found.meta.get("count")
+    shares = _numbers(meta.get("explained_variance_ratio"))
+    method = meta.get("method")
+    return WeightsFacts(
+        path,
+        found.out_channels,
+        found.in_channels,
+        bool(found.bias.any()),
+        method if isinstance(method, str) else "",
+        shares if len(shares) == found.out_channels else (),
+        _names(meta, found.in_channels),
+        _inputs(meta),
+        count if type(count) is int else None,
+        os.path.getsize(path),
+    )
+
+
+def inspect_moments(path: str) -> MomentsFacts:
+    """Look at moments.
+
+    Parameters
+    ----------
+    path : str
+        As in `moments_file.load_moments`, which raises the same errors.
+    """
+    from onebyone_cli.moments_file import load_moments
+
+    evidence, meta = load_moments(path)
+    return MomentsFacts(
+        path,
+        evidence.channels,
+        evidence.count,
+        evidence.invalid,
+        tuple(sorted(meta["sets"], key=lambda name: name != "pixels")),
+        _names(meta, evidence.channels),
+        _inputs(meta),
+        os.path.getsize(path),
+    )
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    """Take an array of numbers, whoever made the file."""
+    return tuple(map(float, value)) if getattr(value, "ndim", 0) == 1 else ()
+
+
+def _names(meta: Mapping[str, Any], channels: int) -> tuple[str, ...]:
+    names = meta.get("channels")
+    if not isinstance(names, list) or len(names) != channels:
+        return ()
+    return tuple(names) if all(isinstance(name, str) for name in names) else ()
+
+
+def _inputs(meta: Mapping[str, Any]) -> tuple[str, ...]:
+    inputs = meta.get("inputs")
+    told = inputs if isinstance(inputs, list) else []
+    named = [each.get("name") for each in told if isinstance(each, dict)]
+    return tuple(name for name in named if isinstance(name, str))
+
+
+def holds_moments(path: str) -> bool:
+    """Say whether an archive holds moments, by the names of its members.
+
+    What can't be read as an archive holds none; whoever reads it on says what is wrong.
+    """
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "pixels.comoment.npy" in archive.namelist()
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile):
+        return False
