@@ -189,6 +189,8 @@ class Checkpoint(Ledger):
         self.done, self._synced, self.extra = NOTHING, NOTHING, {}
         if part.found and not self.policy.restart:
             self._load()
+        elif self.policy.always:
+            remove(self.journal)
         if self.done.ranges and self.done.ranges[-1][1] > self._tiles:
             raise self._refusal(f"{self.journal} has too many tiles; discard it with --restart")
         self._part = part
@@ -276,6 +278,8 @@ class Checkpoint(Ledger):
         import json
 
         self._check()
+        if self._is_late():
+            return
         content = {
             "kind": _KIND,
             "job": self.describe(),
@@ -297,6 +301,19 @@ class Checkpoint(Ledger):
             with contextlib.suppress(OSError):
                 os.unlink(new)
             raise
+
+    def _is_late(self) -> bool:
+        """Say whether another run of the same shard has completed it while we did.
+
+        A cluster gives the shard of a worker that it can't reach to another, and then both may be
+        at it. They write the same bytes; the journal that says so has the last word.
+        """
+        if not self.policy.always or "complete" in self.extra:
+            return False
+        try:
+            return read_journal(self.journal).extra.get("complete") is True
+        except (FileNotFoundError, DataError):
+            return False
 
     def _take_notes(self) -> None:
         """Have the file on the disk and say so, from time to time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, isnan, log10, nan, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class Tolerance:
+class Tolerance(NamedTuple):
     """How far two numbers may be apart.
 
     Attributes
@@ -38,6 +37,8 @@ class Tolerance:
     absolute: float = 0.0
     relative: float = 0.0
 
+
+EXACTLY = Tolerance()
 
 #: Members of `Differences`: what tells of the largest one, what is added up, and their types.
 _PLACE = ("largest", "item", "pixel", "a", "b")
@@ -205,7 +206,7 @@ class TileComparer:
         *,
         marks_a: NDArray[Any] | None = None,
         marks_b: NDArray[Any] | None = None,
-        tolerance: Tolerance = Tolerance(),
+        tolerance: Tolerance = EXACTLY,
     ) -> None:
         self._marks = marks_a, marks_b
         self._tolerance = tolerance

@@ -14,8 +14,8 @@ Plain integers: no arrays, no files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from onebyone_cli.npy_header import format_header
 from onebyone_cli.spec import ITEM_BYTES, StackSpec
@@ -28,8 +28,7 @@ _NUMBER_BYTES = ITEM_BYTES[DTYPE]
 LARGER_KERNELS = (3, 5)
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """One convolution with square kernels, stride 1 and a bias; H×W stays.
 
     Attributes
@@ -55,8 +54,7 @@ class Layer:
         return self.out_channels
 
 
-@dataclass(frozen=True, slots=True)
-class Design:
+class Design(NamedTuple):
     """Layers one after another on maps of H×W pixels.
 
     Attributes
@@ -114,8 +112,7 @@ class Design:
         return self.parameter_bytes + widest * self.height * self.width * _NUMBER_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Saving:
+class Saving(NamedTuple):
     """How much fewer multiply-adds one design takes than another.
 
     Attributes
@@ -138,8 +135,7 @@ class Saving:
         return (self.than.multiply_adds - self.design.multiply_adds) / self.than.multiply_adds
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """A 1×1 layer beside what could stand in its place.
 
     Attributes

@@ -8,6 +8,7 @@
     │   └── ShapeMismatchError  sizes that must agree do not
     ├── InputMissingError       an input is missing or unreadable
     ├── DependencyMissingError  an optional library or HDF5 filter is missing
+    ├── ClusterError            a cluster can't be reached, or was lost
     ├── OutputRefusedError      the output exists, is an input, or can't be created
     ├── ReadWriteError          reading or writing failed
     └── PolicyError             refused on policy: pickle, links to other files
@@ -81,6 +82,10 @@ class InputMissingError(OneByOneError):
 
 class DependencyMissingError(OneByOneError):
     """An optional library or HDF5 filter is missing."""
+
+
+class ClusterError(OneByOneError):
+    """A cluster can't be reached, or was lost."""
 
 
 class OutputRefusedError(OneByOneError):

@@ -20,6 +20,21 @@ from onebyone_cli.spec import Slab, StackSpec
 #: No two jobs write within the same block of this many bytes.
 BLOCK_BYTES = 1 << 20
 
+#: What a shard of a cluster should read and write. Starting a process for it takes as long as some
+#: 200 MiB from a fast disk.
+_SHARD_BYTES = 512 << 20
+
+#: Shards of a job that is large enough for any: so that the last ones end at about the same time,
+#: and so that a scheduler has no trouble with them.
+_LEAST_SHARDS, _MOST_SHARDS = 16, 4096
+
+#: Blocks of the output in each plane of a share. At its end a job computes up to one more than it
+#: writes: an eighth of its work at most.
+_LEAST_BLOCKS = 8
+
+#: Less than this is not worth a process.
+_LEAST_BYTES = 8 << 20
+
 _TEXT = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 
 
@@ -101,6 +116,30 @@ class Share(NamedTuple):
             return True
         first = self._shard_of(item, slab.start - before)
         return first <= self.shard.index <= self._shard_of(item, slab.stop - 1)
+
+
+def shards_of_output(data_bytes: int, output: StackSpec) -> int:
+    """Say into how many shards a cluster cuts an output, whatever workers it has.
+
+    Parameters
+    ----------
+    data_bytes : int
+        Read and written in all.
+    output : StackSpec
+        What is written.
+    """
+    plane = output.pixels * output.item_bytes
+    return _shards(data_bytes, output.items * plane // (_LEAST_BLOCKS * BLOCK_BYTES))
+
+
+def shards_of_pass(data_bytes: int) -> int:
+    """Say into how many shards a cluster cuts a pass over so many bytes."""
+    return _shards(data_bytes, data_bytes // _LEAST_BYTES)
+
+
+def _shards(data_bytes: int, most: int) -> int:
+    wanted = max(-(-data_bytes // _SHARD_BYTES), _LEAST_SHARDS)
+    return max(1, min(wanted, most, _MOST_SHARDS))
 
 
 def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard:

@@ -2,14 +2,14 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onebyone_cli.cli import options, report, values
+from onebyone_cli.cli import on_cluster, options, report, values
 from onebyone_cli.cli.console import Console, print_out
 from onebyone_cli.cli.depfile import DepFile
 from onebyone_cli.cli.each import Each, TargetNames
@@ -38,6 +38,7 @@ Examples:
 
 
 def apply(
+    context: typer.Context,
     inputs: options.Inputs,
     output: options.Output,
     weights: Annotated[
@@ -152,6 +153,9 @@ def apply(
     checkpoint_every: options.CheckpointEvery = 10.0,
     requeue_exit_code: options.RequeueExitCode = None,
     shard: options.ShardOf = "",
+    scheduler: options.Scheduler = "",
+    scheduler_file: options.SchedulerFile = "",
+    workers: options.Workers = None,
     dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -175,8 +179,12 @@ def apply(
         layers = _layers_back(weights, [*kernel, *bias, *activation], there=denoise, back=inverse)
     else:
         layers = _layers(weights, kernel, bias, activation, allow_nonfinite=allow_nonfinite)
+    cluster = on_cluster.cluster_of(context, scheduler, scheduler_file, workers, threads, inputs)
+    if cluster is not None:
+        cluster.check_apply(inputs, output, scale, each=each, if_changed=if_changed)
+    sharded = bool(shard) or cluster is not None
     policy = values.checkpoints_of(
-        inputs, output, resume, restart, checkpoint_every, requeue_exit_code, sharded=bool(shard)
+        inputs, output, resume, restart, checkpoint_every, requeue_exit_code, sharded=sharded
     )
     settings = _settings(memory, threads, compute, dtype, argmax, nodata, nan_to, scale)._replace(
         checkpoints=policy,
@@ -190,7 +198,6 @@ def apply(
         _prepare,
         rules=rules,
         layers=layers,
-        settings=settings,
         also_read=(*weights, *bias, *values.files_of([inputs_from])),
         format_name=format_name,
         force=force or if_changed,
@@ -200,6 +207,7 @@ def apply(
     )
     finish = partial(_finish, console=console, progress=progress, dry_run=dry_run)
     if each:
+        prepare = partial(prepare, settings=settings)
         tasks = Each(
             reading,
             TargetNames(output, format_name, raw=raw),
@@ -213,7 +221,16 @@ def apply(
         content: dict[str, Any] = {"outputs": reports}
     else:
         with ExitStack() as stack:
-            content = finish(prepare(reading.open(inputs, stack), output), output)
+            make_job = partial(prepare, reading.open(inputs, stack), output)
+            if cluster is None:
+                job = make_job(settings=settings)
+            else:
+                job = cluster.plan(make_job, settings)
+                finish = partial(
+                    finish,
+                    fill=partial(cluster.fill, force=force, fsync=fsync, restart=restart),
+                )
+            content = finish(job, output)
     if not dry_run:
         rules.write()
     console.document(content)
@@ -258,10 +275,19 @@ def _prepare(
 
 
 def _finish(
-    job: "ApplyJob", output: str, *, console: Console, progress: bool | None, dry_run: bool
+    job: "ApplyJob",
+    output: str,
+    *,
+    console: Console,
+    progress: bool | None,
+    dry_run: bool,
+    fill: Callable[..., None] | None = None,
 ) -> dict[str, Any]:
-    """Run a job, or only show its plan, and say what was done."""
-    content = {
+    """Run a job, or only show its plan, and say what was done.
+
+    With `fill` a cluster computes all shards of the job, of which this is the first.
+    """
+    content: dict[str, Any] = {
         "output": output,
         "shape": list(job.output.shape),
         "dtype": job.output.dtype,
@@ -269,13 +295,21 @@ def _finish(
         "arithmetic": job.input.dtype,
         "plan": job.plan.as_dict(),
     }
+    lines = _plan_lines(job, output)
+    if fill is not None and job.shard is not None:
+        lines.append(f"cluster   {count(job.shard.count, 'shard')}")
+        content["shards"] = job.shard.count
     if dry_run:
         if not console.json:
-            print_out("\n".join(_plan_lines(job, output)))
+            print_out("\n".join(lines))
         return content
-    for line in _plan_lines(job, output):
+    for line in lines:
         console.detail(line)
     started = time.monotonic()
+    if fill is not None:
+        fill(job, output, console, progress)
+        console.say(report.filled(output, job))
+        return content | {"seconds": round(time.monotonic() - started, 6)}
     with Progress(console, progress) as on_progress:
         done = job.run(on_progress)
     seconds = time.monotonic() - started

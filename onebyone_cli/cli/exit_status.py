@@ -41,6 +41,7 @@ _STATUS: dict[type[errors.OneByOneError], ExitStatus] = {
     errors.DataError: ExitStatus.DATA,
     errors.InputMissingError: ExitStatus.NO_INPUT,
     errors.DependencyMissingError: ExitStatus.UNAVAILABLE,
+    errors.ClusterError: ExitStatus.UNAVAILABLE,
     errors.OutputRefusedError: ExitStatus.CANT_CREATE,
     errors.ReadWriteError: ExitStatus.IO,
     errors.PolicyError: ExitStatus.POLICY,

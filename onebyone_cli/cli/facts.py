@@ -1,8 +1,7 @@
 """What is known of a file, as people read it and as programs do."""
 
-from dataclasses import dataclass
 from functools import singledispatch
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.errors import DataError
 from onebyone_cli.inspection.archives import MomentsFacts, WeightsFacts
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.base import Container, Dataset
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetsFacts:
+class DatasetsFacts(NamedTuple):
     """A file of several datasets, of which none was named."""
 
     path: str

@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+import typer
+
 from onebyone_cli import targets
-from onebyone_cli.cli import gathering, options, report, scree, values
+from onebyone_cli.cli import gathering, on_cluster, options, report, scree, values
 from onebyone_cli.cli.choice import Asked, Choice, choice_of
 from onebyone_cli.cli.console import Console
 from onebyone_cli.cli.depfile import DepFile
@@ -29,6 +31,7 @@ Examples:
 
 
 def fit(
+    context: typer.Context,
     inputs: options.InputsOrMoments,
     output: options.Model,
     components: options.Components = None,
@@ -62,6 +65,9 @@ def fit(
     memory: options.Memory = "",
     threads: options.Threads = None,
     fsync: options.FSync = False,
+    scheduler: options.Scheduler = "",
+    scheduler_file: options.SchedulerFile = "",
+    workers: options.Workers = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -109,7 +115,12 @@ def fit(
         nodata=values.number_of("--nodata", nodata) if nodata else None,
         wanted=choice.wanted(),
     )
-    way = gathering.Pass(settings, mask, labels, sample, values.seed_of(seed))
+    cluster = on_cluster.cluster_of(context, scheduler, scheduler_file, workers, threads, inputs)
+    if cluster is not None:
+        cluster.check_learning(
+            inputs, settings.wanted, labels=bool(labels), sample=sample is not None
+        )
+    way = gathering.Pass(settings, mask, labels, sample, values.seed_of(seed), cluster)
     reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
     read = values.files_of([*inputs, mask, labels, noise_from, endmembers, inputs_from])
     targets.check_target(output, force=force, inputs=read)

@@ -15,6 +15,7 @@ from onebyone_cli.units import count
 if TYPE_CHECKING:
     from onebyone_cli.cli.choice import Asked
     from onebyone_cli.cli.console import Console
+    from onebyone_cli.cli.on_cluster import OnCluster
     from onebyone_cli.fit.evidence import Evidence
     from onebyone_cli.fit.model import Model
     from onebyone_cli.formats.base import Reader, Series, StreamReader
@@ -93,6 +94,8 @@ class Pass(NamedTuple):
         Pixels to look at; None for all.
     seed : int
         Of the sample.
+    cluster : OnCluster or None
+        Who goes through them; None for this process.
     """
 
     settings: "LearnSettings"
@@ -100,6 +103,7 @@ class Pass(NamedTuple):
     labels: str = ""
     sample: int | None = None
     seed: int = 0
+    cluster: "OnCluster | None" = None
 
     @property
     def draws(self) -> bool:
@@ -165,6 +169,9 @@ class Pass(NamedTuple):
         """Gather from all stacks together."""
         from onebyone_cli.pipeline.sampling import choose_runs
 
+        if self.cluster is not None:
+            into.merge(self.cluster.gather(jobs, console, progress))
+            return
         pixels = self.sample or (_ICA_SAMPLE if self.settings.wanted.sample else 0)
         chosen = choose_runs(jobs, pixels, self.seed) if pixels else [None] * len(jobs)
         with Progress(console, progress) as on_progress:

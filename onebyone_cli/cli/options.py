@@ -241,6 +241,34 @@ StatsShard = Annotated[
         show_default=False,
     ),
 ]
+Scheduler = Annotated[
+    str,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Have shards computed by the workers of a Dask cluster, as in tcp://host:8786. They "
+        "must see the same files.",
+        show_default=False,
+    ),
+]
+SchedulerFile = Annotated[
+    str,
+    typer.Option(
+        "--scheduler-file",
+        metavar="FILE",
+        help="The same; the address is in this file, which dask scheduler or dask-mpi has left.",
+        show_default=False,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        help="The same with N processes on this machine, which share its processors.",
+        show_default=False,
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option(

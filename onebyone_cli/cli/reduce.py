@@ -1,12 +1,16 @@
 """``onebyone reduce``: fit, then apply what was learned to the same stack."""
 
+import os
+import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
+import typer
+
 from onebyone_cli import targets
-from onebyone_cli.cli import gathering, options, report, scree, values
+from onebyone_cli.cli import gathering, on_cluster, options, report, scree, values
 from onebyone_cli.cli.choice import Asked, Choice, choice_of
 from onebyone_cli.cli.console import Console
 from onebyone_cli.cli.depfile import DepFile
@@ -32,6 +36,7 @@ Examples:
 
 
 def reduce(
+    context: typer.Context,
     inputs: options.Inputs,
     output: options.Output,
     components: options.Components = None,
@@ -75,6 +80,9 @@ def reduce(
     restart: options.Restart = False,
     checkpoint_every: options.CheckpointEvery = 10.0,
     requeue_exit_code: options.RequeueExitCode = None,
+    scheduler: options.Scheduler = "",
+    scheduler_file: options.SchedulerFile = "",
+    workers: options.Workers = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -114,6 +122,14 @@ def reduce(
     if json and "-" in (output, residual):
         flag = "-o" if output == "-" else "--residual"
         raise UsageError(f"--json and {flag} - both want standard output; name a file for one")
+    cluster = on_cluster.cluster_of(context, scheduler, scheduler_file, workers, threads, inputs)
+    if cluster is not None:
+        cluster.check_apply(inputs, output, scale, each=False, if_changed=if_changed)
+        cluster.check_learning(
+            inputs, choice.wanted(), labels=bool(labels), sample=sample is not None
+        )
+        if residual:
+            raise UsageError(f"--residual is computed here; leave it out, or {cluster.flag}")
     settings = ApplySettings(
         memory=values.memory_of(memory),
         threads=values.threads_of(threads),
@@ -123,7 +139,13 @@ def reduce(
         nan_to=values.number_of("--nan-to", nan_to) if nan_to else None,
         scale=values.scale_of(scale),
         checkpoints=values.checkpoints_of(
-            inputs, output, resume, restart, checkpoint_every, requeue_exit_code
+            inputs,
+            output,
+            resume,
+            restart,
+            checkpoint_every,
+            requeue_exit_code,
+            sharded=cluster is not None,
         ),
     )
     read = values.files_of([*inputs, mask, labels, noise_from, endmembers, inputs_from])
@@ -134,7 +156,8 @@ def reduce(
     )
     outputs.check()
     reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
-    task = _Task(choice, outputs, settings, reading, mask, labels, sample, values.seed_of(seed))
+    number = values.seed_of(seed)
+    task = _Task(choice, outputs, settings, reading, mask, labels, sample, number, cluster, restart)
     with ExitStack() as stack:
         task.run(inputs, console, progress, stack)
 
@@ -190,6 +213,8 @@ class _Task(NamedTuple):
     labels: str
     sample: int | None
     seed: int
+    cluster: on_cluster.OnCluster | None
+    restart: bool
 
     def run(
         self, inputs: Sequence[str], console: Console, progress: bool | None, stack: ExitStack
@@ -216,18 +241,54 @@ class _Task(NamedTuple):
             self._residual_job(opened, opened, stand_in, memory, is_rehearsal=True)
         maps = self._way(memory).open_maps(stack)
         self._way(memory).jobs([opened], maps)
-        with Progress(console, progress) as on_progress:
-            held, memory = hold_streams(opened, memory, stack, on_progress)
+        held: Sequence[Reader | StreamReader] = opened
+        if self.cluster is None:
+            with Progress(console, progress) as on_progress:
+                held, memory = hold_streams(opened, memory, stack, on_progress)
         known = self._known(held, maps, memory, console, progress)
         model = self.choice.learn(known.evidence, source)
+        job = self._apply_job(opened, held, model.map, memory)
         rest = None
         with Progress(console, progress) as on_progress:
-            done = self._apply_job(opened, held, model.map, memory).run(on_progress)
+            if self.cluster is None:
+                done = job.run(on_progress)
+            else:
+                done = self._fill(self.cluster, job, model, known, console, progress)
             if self.outputs.residual:
                 rest = self._residual_job(opened, held, model.residual(), memory).run(on_progress)
         outputs = self.outputs
         outputs.save(model, known)
         self._tell(model, known, done, rest, console)
+
+    def _fill(
+        self,
+        cluster: on_cluster.OnCluster,
+        job: "ApplyJob",
+        model: "Model",
+        known: "Known",
+        console: Console,
+        progress: bool | None,
+    ) -> "ApplyReport":
+        """Have the result computed by a cluster."""
+        from onebyone_cli.pipeline.apply import ApplyReport
+
+        outputs = self.outputs
+        with tempfile.TemporaryDirectory() as folder:
+            name = os.path.join(folder, "model.npz")
+            gathering.save(model, known, name, force=False, fsync=False)
+            with open(name, "rb") as file:
+                weights = file.read()
+        cluster.fill(
+            job,
+            outputs.path,
+            console,
+            progress,
+            force=outputs.force,
+            fsync=outputs.fsync,
+            restart=self.restart,
+            weights=weights,
+        )
+        return ApplyReport(job.input, job.output)
 
     def _tell(
         self,
@@ -265,11 +326,13 @@ class _Task(NamedTuple):
         if self.outputs.residual and not self.labels:  # errors are told from moments
             wanted = wanted._replace(pixels=True)
         settings = LearnSettings(memory, self.settings.threads, self.settings.nodata, wanted)
-        return gathering.Pass(settings, self.mask, self.labels, self.sample, self.seed)
+        return gathering.Pass(
+            settings, self.mask, self.labels, self.sample, self.seed, self.cluster
+        )
 
     def _known(
         self,
-        held: "Sequence[Reader]",
+        held: "Sequence[Reader | StreamReader]",
         maps: gathering.Maps,
         memory: int,
         console: Console,
@@ -297,8 +360,13 @@ class _Task(NamedTuple):
         *,
         is_rehearsal: bool = False,
     ) -> "ApplyJob":
+        def make_job(settings: "ApplySettings") -> "ApplyJob":
+            return self._job(opened, held, weights, self.outputs.path, settings, is_rehearsal)
+
         settings = self.settings._replace(memory=memory)
-        return self._job(opened, held, weights, self.outputs.path, settings, is_rehearsal)
+        if self.cluster is not None:
+            return self.cluster.plan(make_job, settings)
+        return make_job(settings)
 
     def _residual_job(
         self,
@@ -348,6 +416,7 @@ class _Task(NamedTuple):
                     fsync=outputs.fsync,
                     keep_equal=outputs.keep_equal,
                     resume=None if policy is None else not policy.restart,
+                    shared=settings.shard is not None,
                 )
             except UsageError as error:
                 if path != outputs.residual:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from onebyone_cli.cli.console import Console
     from onebyone_cli.fit.model import Model
-    from onebyone_cli.pipeline import ApplyReport
+    from onebyone_cli.pipeline import ApplyJob, ApplyReport
 
 #: Components listed for people; all are in the JSON document and in the model.
 _MOST_ROWS = 20
@@ -66,6 +66,15 @@ def applied(output: str, done: "ApplyReport") -> str:
     if done.replaced:
         line += f"; {count(done.replaced, 'value')} filled in for NaN"
     return line
+
+
+def filled(output: str, job: "ApplyJob") -> str:
+    """Say in a line what a cluster has written."""
+    assert job.shard is not None
+    return (
+        f"{shown(output)}: {job.output.size} {job.output.dtype}, "
+        f"from {count(job.shard.count, 'shard')}"
+    )
 
 
 def unchanged(changed: bool) -> str:

@@ -4,8 +4,10 @@ from contextlib import ExitStack
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from onebyone_cli import targets
-from onebyone_cli.cli import gathering, options, values
+from onebyone_cli.cli import gathering, on_cluster, options, values
 from onebyone_cli.cli.choice import directions_of
 from onebyone_cli.cli.console import Console, print_table
 from onebyone_cli.cli.reading import Reading
@@ -25,6 +27,7 @@ Examples:
 
 
 def stats(
+    context: typer.Context,
     inputs: options.InputsOrMoments,
     output: options.Moments = "",
     noise: options.StatsNoise = None,
@@ -45,6 +48,9 @@ def stats(
     memory: options.Memory = "",
     threads: options.Threads = None,
     fsync: options.FSync = False,
+    scheduler: options.Scheduler = "",
+    scheduler_file: options.SchedulerFile = "",
+    workers: options.Workers = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -86,7 +92,10 @@ def stats(
         ),
         shard=parse_shard(shard) if shard else None,
     )
-    way = gathering.Pass(settings, mask, sample=sample, seed=values.seed_of(seed))
+    cluster = on_cluster.cluster_of(context, scheduler, scheduler_file, workers, threads, inputs)
+    if cluster is not None:
+        cluster.check_learning(inputs, settings.wanted, labels=False, sample=sample is not None)
+    way = gathering.Pass(settings, mask, sample=sample, seed=values.seed_of(seed), cluster=cluster)
     reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
     if output:
         values.check_archive_name(output, "moments are saved as")

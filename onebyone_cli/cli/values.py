@@ -255,23 +255,38 @@ def shard_of(
     text: str, inputs: Sequence[str], output: str, scale: str, each: bool
 ) -> "Shard | None":
     """Read ``--shard``, and refuse it where shares can't be put together."""
-    from onebyone_cli import formats
     from onebyone_cli.sharding import parse_shard
 
     if not text:
         return None
-    if each:
-        raise UsageError("--shard is for one output; with --each give every job its own inputs")
-    if scale == "auto":
-        raise UsageError("--scale auto looks at the whole result; with --shard give MIN,MAX")
-    if output == "-":
-        raise UsageError("--shard writes its share into a file; name one with -o")
-    paths = [formats.split_inner(name)[0] for name in inputs]
-    if not all(os.path.isfile(path) or os.path.isdir(path) for path in paths if path != "-"):
-        raise UsageError("--shard needs inputs that every job can read; a pipe is read only once")
-    if "-" in paths:
-        raise UsageError("--shard needs inputs that every job can read, not standard input")
+    check_shares("--shard", inputs, output, scale, each)
     return parse_shard(text)
+
+
+def check_shares(flag: str, inputs: Sequence[str], output: str, scale: str, each: bool) -> None:
+    """Raise `UsageError` where shares, which `flag` asks for, can't be put together."""
+    if each:
+        raise UsageError(f"{flag} is for one output; with --each give every job its own inputs")
+    if scale == "auto":
+        raise UsageError(f"--scale auto looks at the whole result; with {flag} give MIN,MAX")
+    if output == "-":
+        raise UsageError(f"{flag} writes its share into a file; name one with -o")
+    check_shared(flag, inputs)
+
+
+def check_shared(flag: str, inputs: Sequence[str]) -> None:
+    """Raise `UsageError` for what is no file, which jobs on several machines can't all read."""
+    from onebyone_cli import formats
+
+    paths = [formats.split_inner(name)[0] for name in inputs]
+    if any(os.path.exists(path) and not _is_stored(path) for path in paths if path != "-"):
+        raise UsageError(f"{flag} needs inputs that every job can read; a pipe is read only once")
+    if "-" in paths:
+        raise UsageError(f"{flag} needs inputs that every job can read, not standard input")
+
+
+def _is_stored(path: str) -> bool:
+    return os.path.isfile(path) or os.path.isdir(path)
 
 
 def storage_of(

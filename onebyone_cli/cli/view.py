@@ -4,8 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from onebyone_cli.cli import options, values
 from onebyone_cli.cli.console import Console, print_out
@@ -116,8 +115,7 @@ def view(
     console.document(_document(output, drawing, job, names))
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What is to be seen.
 
     Attributes
@@ -244,8 +242,7 @@ def _held(
 # ----------------------------------------------------------------------------------- the picture
 
 
-@dataclass(frozen=True, slots=True)
-class _Canvas:
+class _Canvas(NamedTuple):
     """What a picture is drawn on: its size and, in a terminal, its colours."""
 
     height: int

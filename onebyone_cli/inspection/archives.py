@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class WeightsFacts:
+class WeightsFacts(NamedTuple):
     """What is known of the weights of one layer.
 
     Attributes
@@ -46,8 +44,7 @@ class WeightsFacts:
     file_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class MomentsFacts:
+class MomentsFacts(NamedTuple):
     """What is known of moments that were saved.
 
     Attributes

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli import formats
 from onebyone_cli.errors import UsageError
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 _ANY_MEMORY = 1 << 62
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(NamedTuple):
     """What ``apply`` would need to make as many output channels as there are input channels.
 
     Attributes
@@ -44,8 +42,7 @@ class Needs:
     refusal: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StackFacts:
+class StackFacts(NamedTuple):
     """What is known of an input that has not been read.
 
     Attributes
@@ -75,8 +72,7 @@ class StackFacts:
     needs: Needs
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(NamedTuple):
     """What reading an input takes; the words are those of `pipeline.sources.Sources`."""
 
     slab_pixel_bytes: int = 0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli import checkpoint
 from onebyone_cli.atomic import is_part, journal_of, part_of
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 _ENDING = ".part"
 
 
-@dataclass(frozen=True, slots=True)
-class UnfinishedFacts:
+class UnfinishedFacts(NamedTuple):
     """What is known of an output that is not complete.
 
     Attributes

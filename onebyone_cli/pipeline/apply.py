@@ -187,7 +187,7 @@ class ApplyJob:
         self.shard = settings.shard
         if self.shard is not None and not isinstance(self._writer, Writer):
             raise UsageError(
-                f"--shard needs an output with fixed offsets, and {self._writer.path} has none; "
+                f"a shard needs an output with fixed offsets, and {self._writer.path} has none; "
                 "write .npy, or .h5 without compression and chunks"
             )
         self.plan = self._make_plan()

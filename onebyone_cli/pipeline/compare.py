@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -35,8 +34,7 @@ _SPARE_TILES = 32
 _NUMBERS_OF_A_FINDING = 15
 
 
-@dataclass(frozen=True, slots=True)
-class CompareSettings:
+class CompareSettings(NamedTuple):
     """What the user chose.
 
     Attributes
@@ -52,7 +50,7 @@ class CompareSettings:
     memory: int
     threads: int
     nodata: float | None = None
-    tolerance: Tolerance = field(default_factory=Tolerance)
+    tolerance: Tolerance = Tolerance()
 
 
 class CompareJob:

@@ -61,6 +61,33 @@ def publish_shards(path: str, *, force: bool, fsync: bool) -> int:
     return count
 
 
+def check_count(path: str, count: int) -> None:
+    """Refuse to go on where shards of another number have been left.
+
+    Raises
+    ------
+    OutputRefusedError
+        If there are such.
+    """
+    part = part_of(path)
+    for other in {found for _, found in shard_journals(part)} - {count}:
+        raise OutputRefusedError(
+            f"{part} has shards of {other}, and these would be of {count}; publish them with "
+            "onebyone merge, or discard them with --restart",
+            path,
+        )
+
+
+def discard_shards(path: str) -> None:
+    """Remove what shards of an output have left, which nobody may be writing."""
+    part = part_of(path)
+    found = shard_journals(part)
+    _remove(found)
+    if found:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(part)
+
+
 def _check_complete(found: dict[tuple[int, int], str], path: str) -> int:
     """Refuse an output of which shards are missing; return their number."""
     counts = sorted({count for _, count in found})

@@ -6,8 +6,7 @@ pixels, whose mean is shown. Of a small stack the mean is that of all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -32,8 +31,7 @@ _WORTH_READING = 1 << 29
 _BAND_BYTES = 1 << 25
 
 
-@dataclass(frozen=True, slots=True)
-class Thumbnails:
+class Thumbnails(NamedTuple):
     """Planes at the size of a picture.
 
     Attributes

@@ -1,0 +1,269 @@
+"""What a cluster does of a command: shards, each a command line that any machine can run."""
+
+import inspect
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import typer
+
+from onebyone_cli.cli import values
+from onebyone_cli.cli.console import Console
+from onebyone_cli.cli.progress import Progress
+from onebyone_cli.errors import DataError, Stopped, UsageError
+
+if TYPE_CHECKING:
+    from onebyone_cli.cluster.client import Cluster, Place
+    from onebyone_cli.fit.evidence import Evidence
+    from onebyone_cli.pipeline import ApplyJob, ApplySettings
+    from onebyone_cli.pipeline.learn import LearnJob, Wanted
+
+#: What shards are not told as it was typed: it is done here, or is their own.
+_OURS = {
+    *("inputs", "inputs_from", "output", "force", "if_changed", "depfile"),
+    *("resume", "restart", "requeue_exit_code", "shard", "threads", "noise", "sample", "seed"),
+    *("dry_run", "json", "quiet", "verbose", "progress", "debug"),
+    *("scheduler", "scheduler_file", "workers"),
+}
+
+#: Options whose values are names of files, or may be.
+_FILES = {"weights", "bias", "mask"}
+
+
+class OnCluster(NamedTuple):
+    """The cluster of a command.
+
+    Attributes
+    ----------
+    context : typer.Context
+        The command line.
+    place : Place
+        Where the cluster is.
+    threads : int
+        Of each shard.
+    inputs : list of str
+        Those of the command.
+    """
+
+    context: typer.Context
+    place: "Place"
+    threads: int
+    inputs: Sequence[str]
+
+    @property
+    def flag(self) -> str:
+        """The option that asks for the cluster."""
+        if self.place.workers:
+            return "--workers"
+        return "--scheduler" if self.place.scheduler else "--scheduler-file"
+
+    def check_apply(
+        self, inputs: Sequence[str], output: str, scale: str, *, each: bool, if_changed: bool
+    ) -> None:
+        """Refuse what can't be computed in shards, as far as names and options tell."""
+        values.check_shares(self.flag, inputs, output, scale, each)
+        if if_changed:
+            raise UsageError(f"--if-changed compares whole outputs, and {self.flag} makes shards")
+
+    def check_learning(
+        self, inputs: Sequence[str], wanted: "Wanted", *, labels: bool, sample: bool
+    ) -> None:
+        """Refuse what can't be gathered in shards."""
+        from onebyone_cli.cli.gathering import are_moments
+
+        values.check_shared(self.flag, inputs)
+        why = ""
+        if are_moments(inputs, raw=bool(self.context.params.get("raw"))):
+            why = "moments are joined at once"
+        elif sample:
+            why = "--sample looks at few pixels, here"
+        elif wanted.sample:
+            why = "ica learns from a sample, and draws it here"
+        elif labels:
+            why = "the moments of classes can't be joined"
+        if why:
+            raise UsageError(f"{why}; leave out {self.flag}")
+
+    def plan(self, make_job: "Callable[..., ApplyJob]", settings: "ApplySettings") -> "ApplyJob":
+        """Check a job, and cut it: what is made is its first shard.
+
+        Parameters
+        ----------
+        make_job : callable
+            Makes the job, given `settings`.
+        settings : ApplySettings
+            Those of the whole job.
+        """
+        from onebyone_cli.sharding import Shard, shards_of_output
+
+        whole = make_job(settings=settings._replace(checkpoints=None))
+        count = shards_of_output(whole.input.data_bytes + whole.output.data_bytes, whole.output)
+        return make_job(settings=settings._replace(shard=Shard(0, count)))
+
+    def fill(
+        self,
+        job: "ApplyJob",
+        output: str,
+        console: Console,
+        progress: bool | None,
+        *,
+        force: bool,
+        fsync: bool,
+        restart: bool,
+        weights: bytes | None = None,
+    ) -> None:
+        """Have all shards of a job computed, and publish its output.
+
+        Parameters
+        ----------
+        job : ApplyJob
+            As `plan` has made it.
+        output : str
+            Where the result goes.
+        force, fsync, restart : bool
+            As in all commands.
+        weights : bytes, optional
+            What was learned just now, if no option of the command line names the weights.
+        """
+        from onebyone_cli.cli.apply import apply
+        from onebyone_cli.pipeline.shards import check_count, discard_shards, publish_shards
+
+        assert job.shard is not None
+        count = job.shard.count
+        if restart:
+            discard_shards(output)
+        check_count(output, count)
+        line = ["apply", *self._inputs(), "-o", os.path.abspath(output), *self._typed(apply)]
+        line += ["--force"] * force
+        try:
+            with self._cluster(console) as cluster, Progress(console, progress) as on_progress:
+                on_done = _Counting(on_progress, "applying", job.input.data_bytes, count)
+                cluster.fill(self._shards(line, count), weights, on_done)
+        except DataError:
+            # Nothing that is fit for other data is, so nobody wants to go on with it.
+            discard_shards(output)
+            raise
+        except Stopped as stop:
+            stop.checkpoint = output
+            raise
+        publish_shards(output, force=force, fsync=fsync)
+
+    def gather(
+        self, jobs: "Sequence[LearnJob]", console: Console, progress: bool | None
+    ) -> "Evidence":
+        """Have what a pass over all stacks gathers gathered in shards."""
+        from onebyone_cli.cli.stats import stats
+        from onebyone_cli.moments_file import load_moments
+        from onebyone_cli.sharding import shards_of_pass
+
+        size = sum(job.input.data_bytes for job in jobs)
+        count = shards_of_pass(size)
+        line = ["stats", *self._inputs(), *_noise(jobs[0].wanted), *self._typed(stats)]
+        with self._cluster(console) as cluster, Progress(console, progress) as on_progress:
+            on_done = _Counting(on_progress, "learning", size, count)
+            moments = cluster.gather(self._shards(line, count), on_done)
+        with tempfile.TemporaryDirectory() as folder:
+            name = os.path.join(folder, "moments.npz")
+            with open(name, "xb") as file:
+                file.write(moments)
+            return load_moments(name)[0]
+
+    def _cluster(self, console: Console) -> "Cluster":
+        from onebyone_cli.cluster.client import Cluster
+
+        return Cluster(self.place, console.say, verbose=console.verbose)
+
+    def _shards(self, line: list[str], count: int) -> list[list[str]]:
+        threads = ["--threads", str(self.threads)]
+        return [[*line, *threads, "--shard", f"{index}/{count}"] for index in range(count)]
+
+    def _inputs(self) -> list[str]:
+        from onebyone_cli.formats import split_inner
+
+        parts = [split_inner(text) for text in self.inputs]
+        return [":".join(filter(None, [os.path.abspath(path), inner])) for path, inner in parts]
+
+    def _typed(self, command: Callable[..., Any]) -> list[str]:
+        """Type again what was typed, as far as another command has the same options."""
+        words: list[str] = []
+        known = inspect.signature(command).parameters.keys() - _OURS
+        for option in self.context.command.params:
+            name = option.name or ""
+            source = self.context.get_parameter_source(name)
+            if name not in known or source is None or source.name != "COMMANDLINE":
+                continue
+            found = self.context.params[name]
+            if isinstance(found, bool):
+                words += [option.opts[-1]] * found
+                continue
+            for value in found if isinstance(found, list | tuple) else [found]:
+                words += [option.opts[-1], self._absolute(name, str(value))]
+        return words
+
+    def _absolute(self, name: str, value: str) -> str:
+        if name not in _FILES or not os.path.exists(value):
+            return value
+        values.check_shared(self.flag, [value])
+        return os.path.abspath(value)
+
+
+class _Counting:
+    """Turns shards that are done into bytes that are."""
+
+    def __init__(self, on_progress: Progress, step: str, size: int, count: int) -> None:
+        self._on_progress, self._step = on_progress, step
+        self._size, self._count, self._done = size, count, 0
+
+    def __call__(self, index: int) -> None:
+        self._done += 1
+        self._on_progress(self._step, self._size * self._done // self._count, self._size)
+
+
+def cluster_of(
+    context: typer.Context,
+    scheduler: str,
+    scheduler_file: str,
+    workers: int | None,
+    threads: int | None,
+    inputs: list[str],
+) -> OnCluster | None:
+    """Read which cluster is asked for; None for none.
+
+    Raises
+    ------
+    UsageError
+        If more than one is, or options mean nothing beside it.
+    DependencyMissingError
+        If Dask is not installed.
+    """
+    if not (scheduler or scheduler_file or workers is not None):
+        return None
+    if bool(scheduler) + bool(scheduler_file) + (workers is not None) > 1:
+        raise UsageError("give one of --scheduler, --scheduler-file and --workers")
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers {workers} is too few; give 1 or more")
+    from onebyone_cli.cluster.client import Place, require_dask
+
+    if threads is None:
+        # A worker of a cluster runs as many shards at once as it has threads.
+        share = values.threads_of(None) // workers if workers else 1
+        threads = max(1, share)
+    found = OnCluster(
+        context,
+        Place(scheduler, scheduler_file, workers or 0),
+        values.threads_of(threads),
+        inputs,
+    )
+    if context.params.get("shard"):
+        raise UsageError(f"--shard computes one share and {found.flag} all of them; give one")
+    require_dask()
+    return found
+
+
+def _noise(wanted: "Wanted") -> list[str]:
+    """Name the differences of neighbours that a learner needs, as ``--noise`` does."""
+    from onebyone_cli.fit.differences import DIRECTIONS
+
+    names = [name for name, directions in DIRECTIONS.items() if directions == wanted.differences]
+    return ["--noise", names[0]] if wanted.differences else []

@@ -1,0 +1,144 @@
+"""A command line in a child process, which never outlives whoever runs it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import Counter
+from typing import IO, TYPE_CHECKING, Any
+
+from onebyone_cli import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+#: How often we look whether a child is still wanted.
+_LOOK_S = 0.1
+
+#: What a child that fails exits with, see ``cli.exit_status``, as the error that it was.
+_ERRORS: dict[int, type[errors.OneByOneError]] = {
+    2: errors.UsageError,
+    65: errors.DataError,
+    66: errors.InputMissingError,
+    69: errors.DependencyMissingError,
+    73: errors.OutputRefusedError,
+    74: errors.ReadWriteError,
+    77: errors.PolicyError,
+}
+
+#: What is there for the client may be missing here.
+_NOT_SHARED = (errors.InputMissingError, errors.OutputRefusedError)
+
+
+class NotWantedError(Exception):
+    """Nobody waits for the result any more."""
+
+
+class Children:
+    """The children of this process, by job.
+
+    Several threads may run one each. They get no signals of our terminal: they end when we let go
+    of their standard input.
+    """
+
+    def __init__(self) -> None:
+        self._running: Counter[str] = Counter()
+        self._ended: set[str] = set()
+        self._lock = threading.Lock()
+
+    def end(self, job: str) -> None:
+        """Have all children of a job end, and start no more."""
+        self._ended.add(job)
+
+    def are_running(self, job: str) -> bool:
+        """Say whether any child of a job is there."""
+        with self._lock:
+            return bool(self._running[job])
+
+    def run(self, job: str, args: Sequence[str], is_wanted: Callable[[], bool]) -> None:
+        """Run ``onebyone`` to its end.
+
+        Parameters
+        ----------
+        job : str
+            What the child belongs to.
+        args : sequence of str
+            The command line.
+        is_wanted : callable
+            Asked from time to time; once it says no the child is stopped.
+
+        Raises
+        ------
+        OneByOneError
+            The error of the child.
+        NotWantedError
+            If it was stopped.
+        """
+        with self._lock:
+            self._running[job] += 1
+        try:
+            with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+                status = self._wait(job, args, is_wanted, out, err)
+                if status:
+                    raise _error_of(status, out, err)
+        finally:
+            with self._lock:
+                self._running[job] -= 1
+
+    def _wait(
+        self,
+        job: str,
+        args: Sequence[str],
+        is_wanted: Callable[[], bool],
+        out: IO[bytes],
+        err: IO[bytes],
+    ) -> int:
+        # -P: no module is looked for in the folder where we happen to be.
+        command = [sys.executable, "-P", "-m", "onebyone_cli.attended", *args, "--json"]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=out, stderr=err, process_group=0
+        ) as child:  # which is waited for at the end, its standard input closed
+            while True:
+                if job in self._ended or not is_wanted():
+                    raise NotWantedError
+                try:
+                    return child.wait(_LOOK_S)
+                except subprocess.TimeoutExpired:
+                    continue
+
+
+def _error_of(status: int, out: IO[bytes], err: IO[bytes]) -> Exception:
+    """Make the error that a child ended with anew."""
+    host = platform.node()
+    if status < 0:
+        name = signal.Signals(-status).name
+        hint = "; was there too little memory?" if -status == signal.SIGKILL else ""
+        return errors.ReadWriteError(f"a process on {host} was ended by {name}{hint}")
+    told = _told(out)
+    if status not in _ERRORS:
+        err.seek(0)
+        lines = err.read().decode(errors="backslashreplace").strip().splitlines()
+        found = told.get("message") or (lines or ["it said nothing"])[-1]
+        return RuntimeError(f"exit status {status} on {host}: {found}")
+    cls, message = _ERRORS[status], str(told.get("message", f"exit status {status}"))
+    if cls in _NOT_SHARED:
+        message += f" (on the worker {host}; all workers must see the files of this machine)"
+    return cls(message, str(told.get("path", "")))
+
+
+def _told(out: IO[bytes]) -> dict[str, Any]:
+    out.seek(0)
+    try:
+        error = json.loads(out.read())["error"]
+    except (ValueError, LookupError, TypeError):
+        return {}
+    return error if isinstance(error, dict) else {}
+
+
+#: Those of this process.
+CHILDREN = Children()

@@ -1,0 +1,299 @@
+"""Gives shards to the workers of a Dask cluster, and waits for them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import queue
+import uuid
+import warnings
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from onebyone_cli.cluster import tasks
+from onebyone_cli.errors import ClusterError, DataError, DependencyMissingError, open_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from distributed import Client, Future
+
+    OnDone = Callable[[int], None]
+
+#: How long a scheduler may take to answer.
+_ANSWER_S = 15
+
+#: How long workers may take to stop what they do, and the connection to be closed.
+_STOP_S, _CLOSE_S = 30, 5
+
+#: How often we look whether there are workers.
+_LOOK_S = 1.0
+
+#: Moments that are joined at once: a worker has so many of C×C numbers in memory.
+_FAN_IN = 8
+
+#: Libraries that speak through the logging of Python.
+_CHATTER = ("distributed", "tornado", "asyncio")
+
+
+class Place(NamedTuple):
+    """Where the work is done; one of the three is given.
+
+    Attributes
+    ----------
+    scheduler : str
+        Address of a scheduler, as in ``tcp://host:8786``.
+    scheduler_file : str
+        A file in which a scheduler has left its address.
+    workers : int
+        So many processes of this machine.
+    """
+
+    scheduler: str = ""
+    scheduler_file: str = ""
+    workers: int = 0
+
+    @property
+    def name(self) -> str:
+        """What was given, for messages."""
+        return self.scheduler or self.scheduler_file or f"--workers {self.workers}"
+
+
+def require_dask() -> None:
+    """Raise `DependencyMissingError` if Dask is not installed; nothing is imported."""
+    if find_spec("distributed") is None:
+        raise DependencyMissingError(
+            "a cluster needs Dask, which is not installed; "
+            "install it with: pip install 'onebyone-cli[dask]'"
+        )
+
+
+class Cluster:
+    """A connection to a cluster, from `with` to the end of its block.
+
+    If the block ends by an error or a signal, what workers still do for it is stopped.
+
+    Parameters
+    ----------
+    place : Place
+        Where it is.
+    say : callable
+        Tells people something in one line.
+    verbose : bool
+        Whether Dask may say what it likes.
+
+    Raises
+    ------
+    ClusterError
+        If the scheduler can't be reached.
+    InputMissingError, DataError
+        If the file with its address is not there, or holds something else.
+    """
+
+    def __init__(self, place: Place, say: Callable[[str], None], *, verbose: bool = False) -> None:
+        self._place, self._say, self._verbose = place, say, verbose
+        self._job = f"onebyone-{uuid.uuid4().hex[:12]}"
+        self._undo = contextlib.ExitStack()
+        self._client: Client
+        self._had_workers = True
+        self._futures: set[Future[Any]] = set()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as undo:
+            if not self._verbose:
+                undo.enter_context(_silence())
+            self._client = self._connect(undo)
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        if kind is not None:
+            self._stop()
+        self._undo.close()
+
+    def fill(self, lines: Sequence[Sequence[str]], weights: bytes | None, on_done: OnDone) -> None:
+        """Have shards of an output computed.
+
+        Parameters
+        ----------
+        lines : sequence of sequences of str
+            ``apply ... --shard I/N`` for each.
+        weights : bytes or None
+            As in `tasks.fill_shard`.
+        on_done : callable
+            Called with the number of a shard when it is done, in any order.
+
+        Raises
+        ------
+        OneByOneError
+            The first error of any of them.
+        """
+        held = None if weights is None else self._submit(tasks.hold, "weights", weights)
+        numbers = {
+            self._order(tasks.fill_shard, f"shard-{index}", line, held): index
+            for index, line in enumerate(lines)
+        }
+        self._wait(numbers, on_done)
+
+    def gather(self, lines: Sequence[Sequence[str]], on_done: OnDone) -> bytes:
+        """Have moments of shards gathered, and joined as a tree whose shape they alone decide.
+
+        Parameters
+        ----------
+        lines : sequence of sequences of str
+            ``stats ... --shard I/N`` for each.
+        on_done : callable
+            Called with the number of a shard when it is done, in any order.
+
+        Returns
+        -------
+        bytes
+            A file of moments.
+        """
+        parts = [
+            self._order(tasks.gather_shard, f"shard-{index}", line)
+            for index, line in enumerate(lines)
+        ]
+        numbers = {part: index for index, part in enumerate(parts)}
+        level = 0
+        while len(parts) > 1:
+            groups = [parts[at : at + _FAN_IN] for at in range(0, len(parts), _FAN_IN)]
+            parts = [
+                self._order(tasks.join_moments, f"join-{level}-{index}", ["merge"], group)
+                for index, group in enumerate(groups)
+            ]
+            numbers |= dict.fromkeys(parts, -1)
+            level += 1
+        (whole,) = parts
+        self._wait(numbers, on_done)
+        return bytes(whole.result())
+
+    def _order(
+        self, task: Callable[..., Any], name: str, line: Sequence[str], *more: Any
+    ) -> Future[Any]:
+        order = tasks.Order(self._job, f"{self._job}-{name}", tuple(line))
+        return self._submit(task, name, order, *more)
+
+    def _submit(self, task: Callable[..., Any], name: str, *args: Any) -> Future[Any]:
+        future = self._client.submit(task, *args, key=f"{self._job}-{name}", pure=False)
+        self._futures.add(future)
+        return future
+
+    def _wait(self, numbers: dict[Future[Any], int], on_done: OnDone) -> None:
+        """Wait until all are done; `numbers` are those of shards, and -1 for what joins them."""
+        ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        for future in numbers:
+            future.add_done_callback(ended.put)
+        left = len(numbers)
+        while left:
+            try:
+                future = ended.get(timeout=_LOOK_S)
+            except queue.Empty:
+                self._look()
+                continue
+            if future.status != "finished":
+                raise self._error_of(future)
+            left -= 1
+            if numbers[future] >= 0:
+                on_done(numbers[future])
+
+    def _look(self) -> None:
+        """Tell people once when there is nobody to do the work."""
+        has_workers = bool(self._client.scheduler_info(n_workers=-1)["workers"])
+        if self._had_workers and not has_workers:
+            self._say(f"{self._place.name} has no workers; waiting for some (Ctrl-C to stop)")
+        self._had_workers = has_workers
+
+    def _error_of(self, future: Future[Any]) -> BaseException:
+        if future.status != "error":
+            return ClusterError(
+                "the scheduler was lost; what is done is kept, run the same command again",
+                self._place.name,
+            )
+        error = future.exception()
+        if type(error).__name__ == "KilledWorker":
+            return ClusterError(
+                f"{future.key}: one worker after another was lost with it; is their memory too "
+                "small? What is done is kept, run the same command again",
+                self._place.name,
+            )
+        if isinstance(error, ModuleNotFoundError) and "onebyone_cli" in str(error):
+            return DependencyMissingError(
+                "the cluster has no onebyone; install the same on all machines", self._place.name
+            )
+        return error if error is not None else RuntimeError(f"{future.key} failed")
+
+    def _stop(self) -> None:
+        """Stop what workers still do for us, as far as they can be reached."""
+        with contextlib.suppress(Exception):
+            self._client.cancel(list(self._futures), force=True)
+            _ = self._client.sync(self._end_children)
+
+    async def _end_children(self) -> None:
+        import asyncio
+
+        ending = self._client._run(tasks.end_children, self._job, on_error="ignore")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ending, _STOP_S)
+
+    def _connect(self, undo: contextlib.ExitStack) -> Client:
+        from distributed import Client, LocalCluster
+
+        address: Any = self._place.scheduler
+        if self._place.workers:
+            # Each shard is a process of its own, so that workers need be none: one with as many
+            # threads, which wait for them, starts sooner.
+            address = LocalCluster(
+                n_workers=1,
+                threads_per_worker=self._place.workers,
+                processes=False,
+                dashboard_address=None,
+                memory_limit=0,
+                silence_logs=False,
+            )
+            undo.callback(address.close, timeout=_CLOSE_S)
+        elif self._place.scheduler_file:
+            address = _address_in(self._place.scheduler_file)
+        try:
+            client = Client(address, timeout=_ANSWER_S, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise ClusterError(
+                f"no scheduler answers there ({_reason(error)}); is it running, and is the "
+                "address as in tcp://host:8786?",
+                self._place.name,
+            ) from error
+        undo.callback(client.close, timeout=_CLOSE_S)
+        return client
+
+
+def _address_in(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            address = json.load(file)["address"]
+    except OSError as error:
+        raise open_error(path, error) from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise DataError("holds no address; expected what dask scheduler writes", path) from error
+    return str(address)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@contextlib.contextmanager
+def _silence() -> Any:
+    """Have nothing but errors of ours on standard error."""
+    import distributed  # which sets its loggers up
+
+    assert distributed
+    loggers = [logging.getLogger(name) for name in _CHATTER]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
