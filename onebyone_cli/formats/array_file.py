@@ -11,7 +11,7 @@ a short read is an error that can be told.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +101,18 @@ class ArrayReader(Reader):
                 self._read_box(base, axes, out[index], scratch)
             else:
                 self._read_rows(base, slab, out[index], scratch)
+
+    def read_channels(
+        self, slab: Slab, first: int, last: int, out: NDArray[Any], scratch: NDArray[Any]
+    ) -> None:
+        """Read some channels of a slab; see `Reader.read_channels`."""
+        layout = self.layout
+        some = replace(
+            layout,
+            spec=replace(layout.spec, channels=last - first),
+            offset=layout.offset + first * self._c,
+        )
+        ArrayReader(self._fd, some, self.path, owns_fd=False).read(slab, out, scratch)
 
     def rows(self, item: int, channel: int, start: int, stop: int) -> NDArray[Any]:
         """Rows of one channel of a plain array; see `Planes.rows`."""
