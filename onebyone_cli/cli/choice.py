@@ -37,9 +37,6 @@ _NEEDS = {
     "endmembers": ("--endmembers", "endmembers"),
 }
 
-#: The customary neighbours of each method; see ``fit.mnf`` and ``fit.maf``.
-_NOISE = {"mnf": "lowerright", "maf": "both"}
-
 #: Options that say how many components are kept, and how they are written.
 _HOW_MANY = ("k", "variance", "snr")
 _HOW_MANY_SHOWN = {"-k": "-k K", "--variance": "--variance FRACTION", "--snr": "--snr RATIO"}
@@ -79,13 +76,14 @@ class Choice(NamedTuple):
 
     def wanted(self) -> "Wanted":
         """Say what has to be gathered for it."""
+        from onebyone_cli.fit.differences import CUSTOMARY
         from onebyone_cli.pipeline.learn import Wanted
 
         asked, needs = self.asked, self.learner.needs
         measured = "differences" in needs and not asked.noise_from
         return Wanted(
             pixels="pixels" in needs,
-            differences=directions_of(asked.noise or _NOISE[asked.method]) if measured else (),
+            differences=directions_of(asked.noise or CUSTOMARY[asked.method]) if measured else (),
             rows=values.range_of("--noise-rows", asked.noise_rows),
             columns=values.range_of("--noise-cols", asked.noise_cols),
             sample="sample" in needs,
@@ -120,6 +118,8 @@ class Choice(NamedTuple):
         DataError
             If other moments could.
         """
+        from onebyone_cli.fit.differences import CUSTOMARY
+
         asked, needs = self.asked, self.learner.needs
         if needs & {"classes", "sample"}:
             raise UsageError(f"--method {asked.method} needs the pixels themselves; name stacks")
@@ -136,7 +136,7 @@ class Choice(NamedTuple):
             which = f" ({missing[0]})" if missing else ""
             raise DataError(
                 f"holds no differences of neighbours{which}; "
-                f"make it with stats --noise {asked.noise or _NOISE[asked.method]}",
+                f"make it with stats --noise {asked.noise or CUSTOMARY[asked.method]}",
                 source,
             )
         evidence.differences = {each: evidence.differences[each] for each in wanted}
@@ -172,12 +172,12 @@ def choice_of(asked: Asked, *, mask: str = "", sampling: bool = False, plot: str
     UsageError
         If options contradict each other or are for other methods.
     """
-    from onebyone_cli import fit
+    from onebyone_cli.fit import NAMES, load
 
-    learner = fit.load(asked.method)
+    learner = load(asked.method)
     for flag, is_given, fits in _rules(asked, mask, sampling, plot):
         if is_given and not fits(learner):
-            able = _listed([name for name in fit.NAMES if fits(fit.load(name))], "and")
+            able = _listed([name for name in NAMES if fits(load(name))], "and")
             raise UsageError(f"{flag} is for --method {able}, not for {asked.method}")
     for option in ("labels", "endmembers"):
         need = _NEEDS[option][1]

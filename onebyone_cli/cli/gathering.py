@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 _ZIP_MAGIC = b"PK\x03\x04"
 
-#: Pixels that independent components are looked for in, unless --sample says.
-_ICA_SAMPLE = 50_000
-
 
 @dataclass(slots=True)
 class Known:
@@ -167,12 +164,12 @@ class Pass(NamedTuple):
         progress: bool | None,
     ) -> None:
         """Gather from all stacks together."""
-        from onebyone_cli.pipeline.sampling import choose_runs
+        from onebyone_cli.pipeline.sampling import ICA_PIXELS, choose_runs
 
         if self.cluster is not None:
             into.merge(self.cluster.gather(jobs, console, progress))
             return
-        pixels = self.sample or (_ICA_SAMPLE if self.settings.wanted.sample else 0)
+        pixels = self.sample or (ICA_PIXELS if self.settings.wanted.sample else 0)
         chosen = choose_runs(jobs, pixels, self.seed) if pixels else [None] * len(jobs)
         with Progress(console, progress) as on_progress:
             for job, runs in zip(jobs, chosen, strict=True):

@@ -27,6 +27,9 @@ STEPS = {"right": (0, 1), "lower": (1, 0), "lowerright": (1, 1)}
 #: What a user may name, and the directions that are meant.
 DIRECTIONS = {**{name: (name,) for name in STEPS}, "both": ("right", "lower")}
 
+#: The customary neighbours of each method; see `fit.mnf` and `fit.maf`.
+CUSTOMARY = {"mnf": "lowerright", "maf": "both"}
+
 
 class Window(NamedTuple):
     """Part of a plane in which neighbours are compared.

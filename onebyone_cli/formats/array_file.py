@@ -170,6 +170,17 @@ class ArrayReader(Reader):
             numbers: NDArray[Any] = np.ndarray(shape, self._dtype, piece, place, strides)
             np.copyto(out[index], numbers, casting="unsafe")
 
+    def read_channels(
+        self, slab: Slab, first: int, last: int, out: NDArray[Any], scratch: NDArray[Any]
+    ) -> None:
+        """Read some channels of a slab; see `Reader.read_channels`."""
+        layout = self.layout
+        some = layout._replace(
+            spec=layout.spec._replace(channels=last - first),
+            offset=layout.offset + first * self._c,
+        )
+        ArrayReader(self._fd, some, self.path, owns_fd=False).read(slab, out, scratch)
+
     def rows(self, item: int, channel: int, start: int, stop: int) -> NDArray[Any]:
         """Rows of one channel of a plain array; see `Planes.rows`."""
         rows = np.empty((stop - start, self.spec.width), self._dtype)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from onebyone_cli.pipeline.learn import LearnJob
 
+#: Pixels that independent components are looked for in, unless the user says.
+ICA_PIXELS = 50_000
+
 
 def choose_runs(jobs: Sequence[LearnJob], pixels: int, seed: int) -> list[NDArray[np.int64]]:
     """Draw runs of neighbouring pixels at random, without repetition, from several stacks.

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onebyone_cli import fit
 from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.fit import NAMES, load
 from onebyone_cli.fit.model import Model, choose_components, fix_signs, inverse_map
 from onebyone_cli.fit.moments import moments_of
 from onebyone_cli.fit.pca import fit_pca
@@ -331,11 +331,11 @@ def test_what_a_model_says():
     assert (model.mean != m.mean).all()
 
 
-@pytest.mark.parametrize("name", fit.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_registry(name: str):
-    assert fit.load(name).options is not None
+    assert load(name).options is not None
 
 
 def test_unknown_learner():
     with pytest.raises(UsageError, match="pca, svd"):
-        fit.load("os")
+        load("os")

@@ -7,7 +7,8 @@ import pytest
 import scipy.linalg
 from sklearn.decomposition import PCA
 
-from onebyone_cli import fit, formats
+from onebyone_cli import formats
+from onebyone_cli.fit import load
 from onebyone_cli.fit.evidence import Evidence
 from onebyone_cli.fit.model import Model, fix_signs
 from onebyone_cli.pipeline.learn import LearnJob, LearnSettings, Wanted
@@ -23,7 +24,7 @@ def gather(name: str, **wanted) -> Evidence:
 
 
 def learn(method: str, known: Evidence, **options) -> Model:
-    learner = fit.load(method)
+    learner = load(method)
     return learner.learn(known, "", {name: options.get(name) for name in learner.options})
 
 

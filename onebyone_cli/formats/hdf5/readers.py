@@ -132,16 +132,23 @@ class ChunkReader(Reader):
 
     def read(self, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
         """Read a slab; see `Reader.read`."""
+        self.read_channels(slab, 0, self.spec.channels, out, scratch)
+
+    def read_channels(
+        self, slab: Slab, first: int, last: int, out: NDArray[Any], scratch: NDArray[Any]
+    ) -> None:
+        """Read some channels of a slab; see `Reader.read_channels`."""
+        del scratch
         spec = self.spec
         for index in range(slab.items):
             item = _unravel(slab.item + index, spec.batch)
             after = tuple(i + 1 for i in item)
             done = 0
             for row, rows, column, columns in rectangles(slab.start, slab.stop, spec.width):
-                start = (*item, 0, row, column)
-                stop = (*after, spec.channels, row + rows, column + columns)
+                start = (*item, first, row, column)
+                stop = (*after, last, row + rows, column + columns)
                 part = out[index, :, done : done + rows * columns]
-                box = part.reshape(*(1 for _ in item), spec.channels, rows, columns)
+                box = part.reshape(*(1 for _ in item), last - first, rows, columns)
                 copy_box(self._cache, self._grid, start, stop, box)
                 done += rows * columns
 

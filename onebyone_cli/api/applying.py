@@ -1,0 +1,273 @@
+"""Apply a chain of 1×1 convolutions to arrays and files."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
+
+from onebyone_cli import formats
+from onebyone_cli.api.failing import as_python_has_it
+from onebyone_cli.api.opening import memory_of, open_readers, unheard
+from onebyone_cli.conv1x1 import make_layers
+from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.in_memory import ArrayOutput
+from onebyone_cli.limits import default_threads
+from onebyone_cli.pipeline import ApplyJob, ApplyReport, ApplySettings
+from onebyone_cli.spec import ITEM_BYTES
+from onebyone_cli.weights import ChannelMap, load_weights
+from onebyone_cli.weights.rules import bias_shape, check_finite, weight_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
+
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+    from onebyone_cli.api.fitting import Model
+    from onebyone_cli.api.opening import OnProgress, Path, StackLike
+    from onebyone_cli.conv1x1 import Layer
+    from onebyone_cli.formats.base import StreamWriter, Writer
+    from onebyone_cli.spec import StackSpec
+
+    #: One layer: a matrix (K, C), a weights file, a learned model.
+    OneLayer: TypeAlias = "ArrayLike | Path | Model | ChannelMap"
+    WeightsLike: TypeAlias = OneLayer | Sequence[OneLayer]
+    Scale: TypeAlias = "Literal['auto'] | tuple[float, float]"
+
+
+@overload
+def apply(
+    stack: StackLike,
+    weights: WeightsLike,
+    *,
+    bias: ArrayLike | None = ...,
+    activation: str | Sequence[str] = ...,
+    argmax: bool = ...,
+    layout: str = ...,
+    dtype: DTypeLike | None = ...,
+    scale: Scale | None = ...,
+    compute: str = ...,
+    nodata: float | None = ...,
+    nan_to: float | None = ...,
+    memory: int | str | None = ...,
+    threads: int | None = ...,
+    on_progress: OnProgress = ...,
+) -> NDArray[Any]: ...
+
+
+@overload
+def apply(
+    stack: StackLike,
+    weights: WeightsLike,
+    *,
+    output: Path,
+    force: bool = ...,
+    fsync: bool = ...,
+    bias: ArrayLike | None = ...,
+    activation: str | Sequence[str] = ...,
+    argmax: bool = ...,
+    layout: str = ...,
+    dtype: DTypeLike | None = ...,
+    scale: Scale | None = ...,
+    compute: str = ...,
+    nodata: float | None = ...,
+    nan_to: float | None = ...,
+    memory: int | str | None = ...,
+    threads: int | None = ...,
+    on_progress: OnProgress = ...,
+) -> ApplyReport: ...
+
+
+def apply(
+    stack: StackLike,
+    weights: WeightsLike,
+    *,
+    output: Path | None = None,
+    force: bool = False,
+    fsync: bool = False,
+    bias: ArrayLike | None = None,
+    activation: str | Sequence[str] = (),
+    argmax: bool = False,
+    layout: str = "CHW",
+    dtype: DTypeLike | None = None,
+    scale: Scale | None = None,
+    compute: str = "auto",
+    nodata: float | None = None,
+    nan_to: float | None = None,
+    memory: int | str | None = None,
+    threads: int | None = None,
+    on_progress: OnProgress = unheard,
+) -> NDArray[Any] | ApplyReport:
+    """Apply a 1×1 convolution, or a chain of them, to a stack.
+
+    ``Y[k, h, w] = bias[k] + Σ_c weight[k, c] · X[c, h, w]``, bit for bit as ``onebyone apply``
+    (see `onebyone_cli.api` for when).
+
+    Parameters
+    ----------
+    stack : ndarray of shape (..., C, H, W) or (H, W), path, OpenStack, or a sequence of them
+        The input; several are stacked along the channels.
+    weights : array-like of shape (K, C), path, Model, or a sequence of them
+        One row for each output channel; a sequence is a chain of layers. Nested lists of numbers
+        are one matrix.
+    output : path, optional
+        File or folder to write, streaming, in place of returning an array. It appears whole or not
+        at all.
+    force, fsync : bool
+        Replace an existing `output`; have it on the disk before it gets its name.
+    bias : array-like of shape (K,), optional
+        Added to the output channels of the last layer, in place of a bias of its own.
+    activation : str or sequence of str
+        ``"none"``, ``"relu"``, ``"sigmoid"`` or ``"softmax"``: one for all layers (softmax follows
+        the last only), or one for each.
+    argmax : bool
+        Give one channel: the index of the largest output channel.
+    layout : str
+        Order of the last three axes of the input: ``"CHW"``, ``"HWC"`` or ``"HCW"``. The result is
+        always CHW.
+    dtype : dtype-like, optional
+        Type of the result; integers are rounded half to even and saturate. The default is that of
+        the arithmetic: float32 where it holds every input value exactly, else float64.
+    scale : "auto" or (float, float), optional
+        Range that is mapped onto the whole range of an integer `dtype` (uint8 unless given).
+    compute : str
+        ``"float32"`` or ``"float64"`` for the arithmetic; ``"auto"`` chooses.
+    nodata : float, optional
+        Input value that marks a pixel as invalid, as NaN does: such a pixel is that value, or NaN,
+        in every output channel.
+    nan_to : float, optional
+        What NaN becomes in the result.
+    memory : int or str, optional
+        Most bytes of buffers, as in ``"256M"``. An array that is returned comes on top.
+    threads : int, optional
+        Most worker threads.
+    on_progress : callable, optional
+        Called now and then with a word for the step, the bytes of input done in it, and all.
+
+    Returns
+    -------
+    ndarray of shape (..., K, H, W), or ApplyReport
+        The result; with `output` the shapes, and how many pixels were invalid, how many values
+        saturated or were filled in for NaN.
+
+    Raises
+    ------
+    ShapeMismatchError
+        If inputs disagree in height or width, or with the weights in channels.
+    DataError, UsageError
+        If an input is malformed, or arguments do not go together; both are `ValueError`.
+    InputMissingError
+        If a file is missing; a `FileNotFoundError`.
+    OutputRefusedError, ReadWriteError
+        If the output exists, is an input, or can't be written; both are `OSError`.
+    """
+    with as_python_has_it(), ExitStack() as opened:
+        settings = ApplySettings(
+            memory=memory_of(memory),
+            threads=threads_of(threads),
+            compute=_compute(compute),
+            dtype=_dtype(dtype),
+            collapse="argmax" if argmax else "",
+            nodata=nodata,
+            nan_to=nan_to,
+            scale=scale,
+        )
+        layers = _layers(weights, bias, [activation] if isinstance(activation, str) else activation)
+        inputs = open_readers(stack, layout, settings.memory, opened)
+        if output is None:
+            made: list[ArrayOutput] = []
+
+            def make_array(spec: StackSpec) -> Writer:
+                made.append(ArrayOutput(spec))
+                return made[0]
+
+            ApplyJob(inputs, layers, make_array, settings).run(on_progress)
+            return made[0].array
+        path = os.fspath(output)
+        if path == "-":
+            raise UsageError("standard output is the program's that runs this; name a file")
+
+        def make_file(spec: StackSpec) -> Writer | StreamWriter:
+            return formats.make_writer(
+                path,
+                spec,
+                inputs=inputs,
+                also_read=[layer.map.source for layer in layers],
+                force=force,
+                fsync=fsync,
+            )
+
+        return ApplyJob(inputs, layers, make_file, settings).run(on_progress)
+
+
+def threads_of(threads: int | None) -> int:
+    """Check the number of threads; the default of the command where nothing is given."""
+    if threads is not None and threads < 1:
+        raise UsageError(f"--threads {threads} is too few; give 1 or more")
+    return threads or default_threads()
+
+
+def _compute(name: str) -> str:
+    if name not in ("auto", "float32", "float64"):
+        raise UsageError(f"--compute {name} is unknown; choose from auto, float32, float64")
+    return name
+
+
+def _dtype(wanted: DTypeLike | None) -> str:
+    if wanted is None:
+        return ""
+    name = np.dtype(wanted).newbyteorder("=").name
+    if name not in ITEM_BYTES:
+        raise UsageError(f"--dtype {name} is unknown; choose from {', '.join(ITEM_BYTES)}")
+    return name
+
+
+def _layers(
+    weights: WeightsLike, bias: ArrayLike | None, activations: Sequence[str]
+) -> tuple[Layer, ...]:
+    chain: Sequence[Any] = weights if _is_chain(weights) else [weights]  # type: ignore[assignment]
+    if not chain:
+        raise UsageError("no weights; give a matrix (K, C), a path or a model")
+    names = ["weights"] if len(chain) == 1 else [f"weights[{at}]" for at in range(len(chain))]
+    maps = [_map(each, name) for each, name in zip(chain, names, strict=True)]
+    if bias is not None:
+        maps[-1] = maps[-1].with_bias(_numbers(bias, "bias", bias_shape, "bias"), "bias")
+    return make_layers(maps, activations)
+
+
+def _is_chain(weights: WeightsLike) -> bool:
+    """Whether this is a sequence of layers: nested lists of numbers are a matrix."""
+    if not isinstance(weights, list | tuple):
+        return False
+    return not weights or not all(isinstance(each, list | tuple | float | int) for each in weights)
+
+
+def _map(weights: Any, name: str) -> ChannelMap:
+    if isinstance(weights, ChannelMap):
+        return weights
+    if isinstance(weights, str | os.PathLike):
+        return load_weights(os.fspath(weights))
+    learned = getattr(weights, "map", None)
+    if isinstance(learned, ChannelMap):
+        return learned
+    matrix = _numbers(weights, "weight", weight_shape, name)
+    return ChannelMap(matrix, np.zeros(len(matrix)), name)
+
+
+def _numbers(
+    given: ArrayLike,
+    name: str,
+    shape_of: Callable[[tuple[int, ...], str], tuple[int, ...]],
+    source: str,
+) -> NDArray[np.float64]:
+    try:
+        array = np.asarray(given)
+        numbers = array.astype(np.float64, casting="same_kind")
+    except (TypeError, ValueError) as error:
+        raise DataError(f"is no array of real numbers: {error}", source) from error
+    numbers = numbers.reshape(shape_of(numbers.shape, source))
+    check_finite(numbers, name, source)
+    return numbers

@@ -1,0 +1,352 @@
+"""Learn a 1×1 convolution from arrays and files."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onebyone_cli import __version__, targets
+from onebyone_cli.api.applying import apply, threads_of
+from onebyone_cli.api.failing import as_python_has_it
+from onebyone_cli.api.opening import memory_of, open_readers, unheard
+from onebyone_cli.errors import DataError, ShapeMismatchError, UsageError
+from onebyone_cli.fit import load
+from onebyone_cli.fit.differences import CUSTOMARY, DIRECTIONS
+from onebyone_cli.fit.evidence import no_evidence
+from onebyone_cli.fit.model import check_components, check_variance
+from onebyone_cli.pipeline.learn import LearnJob, LearnSettings, Wanted
+from onebyone_cli.pipeline.sampling import ICA_PIXELS, choose_runs
+from onebyone_cli.stack import channel_names, stacked_spec
+from onebyone_cli.units import count
+from onebyone_cli.weights import load_weights
+from onebyone_cli.weights.save import save_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from onebyone_cli.api.opening import OnProgress, Path, StackLike
+    from onebyone_cli.fit.evidence import Evidence
+    from onebyone_cli.fit.learner import Learner
+    from onebyone_cli.fit.model import Model as Learned
+    from onebyone_cli.formats.base import Reader, StreamReader
+    from onebyone_cli.weights import ChannelMap
+
+    Inputs = Sequence[Reader | StreamReader]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Model:
+    """Learned weights, what they were learned from, and the way back.
+
+    What `fit` returns. Arrays are float64; for a stack of C channels and K components:
+
+    Attributes
+    ----------
+    map : ChannelMap
+        Weight and bias together, as `apply` takes them.
+    channels : tuple of str
+        Names of the channels, as far as files name them; else empty.
+    """
+
+    _learned: Learned
+    _record: Mapping[str, Any]
+    channels: tuple[str, ...]
+
+    @property
+    def map(self) -> ChannelMap:
+        """Weight and bias."""
+        return self._learned.map
+
+    @property
+    def weight(self) -> NDArray[np.float64]:
+        """Shape (K, C): one row per component."""
+        return self._learned.map.weight
+
+    @property
+    def bias(self) -> NDArray[np.float64]:
+        """Shape (K,): −weight · mean."""
+        return self._learned.map.bias
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Shape (C,), in the unit of each channel; zeros where nothing is subtracted."""
+        return self._learned.mean
+
+    @property
+    def scale(self) -> NDArray[np.float64]:
+        """Shape (C,): what each channel is divided by; ones unless standardized."""
+        return self._learned.scale
+
+    @property
+    def eigenvalues(self) -> NDArray[np.float64]:
+        """Shape (C,), descending, of all components; (0,) where the method has none."""
+        return self._learned.eigenvalues
+
+    @property
+    def explained_variance(self) -> NDArray[np.float64]:
+        """Shape (K,): eigenvalues of the components kept; (0,) where they are no variances."""
+        return self._learned.explained_variance
+
+    @property
+    def explained_variance_ratio(self) -> NDArray[np.float64]:
+        """Shape (K,): their shares of the sum of all eigenvalues."""
+        return self._learned.explained_variance_ratio
+
+    @property
+    def method(self) -> str:
+        """The learner's name."""
+        return str(self._learned.meta["method"])
+
+    @property
+    def pixels(self) -> int:
+        """Pixels that were learned from."""
+        return int(self._learned.meta["count"])
+
+    @property
+    def invalid_pixels(self) -> int:
+        """Pixels that were left out: NaN, infinite, nodata, or masked."""
+        return int(self._learned.meta["invalid"])
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know about this result, a sentence each."""
+        return self._learned.warnings
+
+    def __repr__(self) -> str:
+        k, c = self.weight.shape
+        return f"<Model {self.method}: {count(c, 'channel')} to {k}>"
+
+    def apply(self, stack: StackLike, **options: Any) -> Any:
+        """Write a stack in these components: `apply` with this model; same options and result."""
+        return apply(stack, self, **options)
+
+    def inverse(self, components: StackLike, **options: Any) -> Any:
+        """Reconstruct the C channels from a stack of K components, as ``apply --inverse``.
+
+        Options and result are those of `apply`.
+        """
+        return apply(components, self._learned.inverse(), **options)
+
+    def save(self, path: Path, *, force: bool = False, fsync: bool = False) -> None:
+        """Save it as ``onebyone fit`` does: a ``.npz`` that is a weights file for `apply`.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            The file; it appears whole or not at all.
+        force, fsync : bool
+            Replace an existing file; have it on the disk before it gets its name.
+
+        Raises
+        ------
+        OutputRefusedError, ReadWriteError
+            If the file exists, or can't be written.
+        """
+        path = os.fspath(path)
+        arrays: dict[str, Any] = dict(self._learned.arrays)
+        if self.channels:
+            arrays["channels"] = list(self.channels)
+        with as_python_has_it():
+            if not path.endswith(".npz"):
+                raise UsageError(f"a model is a .npz file, and '{path}' is not called so")
+            targets.check_target(path, force=force)
+            meta = {**self._learned.meta, **self._record}
+            save_model(path, arrays, meta, force=force, fsync=fsync)
+
+
+def fit(
+    stack: StackLike,
+    k: int | None = None,
+    *,
+    method: str = "pca",
+    variance: float | None = None,
+    snr: float | None = None,
+    standardize: bool = False,
+    whiten: bool = False,
+    kind: str | None = None,
+    seed: int | None = None,
+    noise: str | None = None,
+    labels: NDArray[Any] | Path | None = None,
+    endmembers: ArrayLike | Path | None = None,
+    mask: NDArray[Any] | Path | None = None,
+    sample: int | None = None,
+    layout: str = "CHW",
+    nodata: float | None = None,
+    memory: int | str | None = None,
+    threads: int | None = None,
+    on_progress: OnProgress = unheard,
+) -> Model:
+    """Learn a 1×1 convolution from a stack, as ``onebyone fit`` does.
+
+    One pass over the pixels, in float64. Pixels with NaN, an infinity or the value of `nodata` in
+    any channel are left out.
+
+    Parameters
+    ----------
+    stack : ndarray of shape (..., C, H, W), path, OpenStack, or a sequence of them
+        What is learned from; several are stacked along the channels.
+    k : int, optional
+        Components to keep. Without it, and without `variance` and `snr`, all are kept.
+    method : str
+        ``"pca"``, ``"svd"``, ``"mnf"``, ``"maf"``, ``"lda"``, ``"ica"``, ``"random"`` or
+        ``"unmix"``.
+    variance : float, optional
+        Keep as many components as explain this fraction, in (0, 1].
+    snr : float, optional
+        With ``mnf``: keep those whose ratio of signal to noise is at least this.
+    standardize, whiten : bool
+        With ``pca``: divide channels by their standard deviations; components by theirs.
+    kind : str, optional
+        With ``random``: ``"gaussian"`` (the default) or ``"sparse"``.
+    seed : int, optional
+        Of ``ica``, ``random`` and `sample`; 0 unless given.
+    noise : str, optional
+        With ``mnf`` and ``maf``: neighbours whose differences are noise: ``"right"``,
+        ``"lower"``, ``"lowerright"`` or ``"both"``.
+    labels : ndarray of integers, shape (H, W), or path, optional
+        With ``lda``: the class of each pixel, 0 for none.
+    endmembers : array-like of shape (C, K), or path, optional
+        With ``unmix``: a known spectrum in each column.
+    mask : ndarray of shape (H, W), or path, optional
+        Pixels where it is 0 are left out.
+    sample : int, optional
+        Look at about so many pixels only, drawn in runs of neighbours.
+    layout, nodata, memory, threads, on_progress
+        As in `apply`.
+
+    Raises
+    ------
+    UsageError
+        If arguments are for other methods, or out of range; a `ValueError`.
+    DataError, InputMissingError
+        As in `apply`; also if nothing can be learned from the pixels.
+    """
+    given = {
+        "k": k,
+        "variance": variance,
+        "snr": snr,
+        "standardize": standardize,
+        "whiten": whiten,
+        "kind": kind,
+        "seed": seed,
+    }
+    known = {"noise": noise, "labels": labels, "endmembers": endmembers}
+    with as_python_has_it(), ExitStack() as opened:
+        learner = load(method)
+        _check_options(method, learner, given, known, sampling=sample is not None)
+        learner.prepare()
+        settings = LearnSettings(
+            memory=memory_of(memory),
+            threads=threads_of(threads),
+            nodata=nodata,
+            wanted=Wanted(
+                pixels="pixels" in learner.needs,
+                differences=_directions(method, noise) if "differences" in learner.needs else (),
+                sample="sample" in learner.needs,
+            ),
+            runs_only=sample is not None,
+        )
+        inputs = open_readers(stack, layout, settings.memory, opened)
+        channels = sum(reader.spec.channels for reader in inputs)
+        if k is not None and k > channels and learner.reads_pixels:
+            raise DataError(
+                f"has {count(channels, 'channel')}, and {k} components were asked for; "
+                f"ask for {channels} or fewer",
+                _name_of(inputs),
+            )
+        evidence = no_evidence(channels)
+        if learner.reads_pixels:
+            maps = [_map_of(each, settings.memory, opened) for each in (mask, labels)]
+            job = LearnJob(inputs, settings, mask=maps[0], labels=maps[1])
+            pixels = sample or (ICA_PIXELS if settings.wanted.sample else 0)
+            runs = choose_runs([job], pixels, seed or 0)[0] if pixels else None
+            evidence.merge(job.run(on_progress, runs))
+        _add_endmembers(evidence, endmembers, _name_of(inputs))
+        options = given | {"kind": kind or "gaussian", "seed": seed or 0}
+        learned = learner.learn(
+            evidence, _name_of(inputs), {name: options[name] for name in learner.options}
+        )
+        return Model(learned, _record_of(inputs), channel_names(inputs))
+
+
+def _check_options(
+    method: str,
+    learner: Learner,
+    given: Mapping[str, Any],
+    known: Mapping[str, Any],
+    *,
+    sampling: bool,
+) -> None:
+    """Refuse what another method takes, and two words on how many components are kept."""
+    needs = {"noise": "differences", "labels": "classes", "endmembers": "endmembers"}
+    asked = [name for name, value in given.items() if value is not None and value is not False]
+    foreign = [name for name in asked if name not in learner.options]
+    foreign += [
+        name
+        for name, value in known.items()
+        if value is not None and needs[name] not in learner.needs
+    ]
+    foreign = [name for name in foreign if not (name == "seed" and sampling)]
+    if foreign:
+        raise UsageError(f"{foreign[0]} is for other methods, not for {method}")
+    for name in ("labels", "endmembers"):
+        if needs[name] in learner.needs and known[name] is None:
+            raise UsageError(f"method {method} needs {name}")
+    if given["k"] is not None:
+        check_components(given["k"])
+    if given["variance"] is not None:
+        check_variance(given["variance"])
+    many = [name for name in ("k", "variance", "snr") if given[name] is not None]
+    if len(many) > 1:
+        raise UsageError(f"{' and '.join(many)} all say how many components to keep; give one")
+    if "k" in learner.options and not learner.reads_pixels and given["k"] is None:
+        raise UsageError(f"method {method} needs k")
+
+
+def _directions(method: str, noise: str | None) -> tuple[str, ...]:
+    name = noise or CUSTOMARY[method]
+    if name not in DIRECTIONS:
+        raise UsageError(f"--noise {name} is unknown; choose from {', '.join(DIRECTIONS)}")
+    return DIRECTIONS[name]
+
+
+def _map_of(
+    given: NDArray[Any] | Path | None, memory: int, opened: ExitStack
+) -> Reader | StreamReader | None:
+    """Open a mask or labels, which go with the stack pixel by pixel."""
+    if given is None:
+        return None
+    return open_readers(given, "CHW", memory // 8, opened)[0]
+
+
+def _add_endmembers(evidence: Evidence, given: ArrayLike | Path | None, source: str) -> None:
+    if given is None:
+        return
+    if isinstance(given, str | os.PathLike):
+        # What is not finite is refused by the learner, in words that fit.
+        matrix = load_weights(os.fspath(given), allow_nonfinite=True).weight
+    else:
+        matrix = np.asarray(given, np.float64)
+    if matrix.ndim != 2 or len(matrix) != evidence.channels:
+        raise ShapeMismatchError(
+            f"endmembers have shape {matrix.shape} and {source} has "
+            f"{count(evidence.channels, 'channel')}; expected one row per channel, one column per "
+            "endmember"
+        )
+    evidence.endmembers = matrix
+
+
+def _name_of(inputs: Inputs) -> str:
+    return " ".join(reader.path for reader in inputs)
+
+
+def _record_of(inputs: Inputs) -> dict[str, Any]:
+    """Say where a model came from, as the command does."""
+    shape = stacked_spec(inputs, inputs[0].spec.dtype).shape
+    return {"inputs": [{"name": _name_of(inputs), "shape": list(shape)}], "version": __version__}

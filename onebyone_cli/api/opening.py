@@ -1,0 +1,337 @@
+"""Files as arrays of which only the parts that are asked for are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from onebyone_cli import formats
+from onebyone_cli.api.failing import as_python_has_it
+from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.formats.base import Reader, StreamReader
+from onebyone_cli.in_memory import ArrayInput
+from onebyone_cli.limits import default_memory
+from onebyone_cli.pipeline.sources import hold_streams
+from onebyone_cli.spec import LAYOUTS, Slab
+from onebyone_cli.stack import channel_names, stacked_spec
+from onebyone_cli.units import parse_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+    from typing import Self, TypeAlias
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.spec import StackSpec
+
+    Path: TypeAlias = str | os.PathLike[str]
+    OnProgress: TypeAlias = Callable[[str, int, int], None]
+    Index: TypeAlias = "int | slice | Any | tuple[int | slice | Any, ...]"
+    #: One input, or several that are stacked along the channels.
+    OneStack: TypeAlias = "NDArray[Any] | Path | OpenStack"
+    StackLike: TypeAlias = OneStack | Sequence[OneStack]
+
+
+def open_stack(
+    path: Path | Sequence[Path], *, layout: str = "CHW", memory: int | str | None = None
+) -> OpenStack:
+    """Open a file, or several stacked along the channels; only headers are read.
+
+    Parameters
+    ----------
+    path : str, PathLike, or sequence of them
+        ``.npy``, ``.h5`` (``"file.h5:/dataset"``), an image or a folder of images.
+    layout : str
+        Order of the last three axes in the files: ``"CHW"``, ``"HWC"`` or ``"HCW"``.
+    memory : int or str, optional
+        Most bytes for caches and decoders, as in ``"256M"``; the default is that of the command.
+
+    Returns
+    -------
+    OpenStack
+        To be closed, best by ``with``.
+
+    Raises
+    ------
+    InputMissingError, DataError, PolicyError
+        If there is no such file, it is malformed, or it leads to other files.
+    """
+    with as_python_has_it():
+        paths = [path] if isinstance(path, str | os.PathLike) else list(path)
+        return OpenStack(paths, layout, memory_of(memory))
+
+
+class OpenStack:
+    """Files that are open, as one array of shape (..., C, H, W).
+
+    Indexing with integers, slices and ``...`` gives arrays: ``stack[3]`` is a channel,
+    ``stack[:, 10:20, :]`` some rows of all channels, ``np.asarray(stack)`` everything. Of ``.npy``
+    files, contiguous and chunked ``.h5`` datasets only those channels and whole rows are read, or
+    the chunks with them. Images, and chunks so large that rows of them fit no memory, are laid
+    aside when the first part is asked for: in memory, or if they are large in a nameless file
+    under ``$TMPDIR``.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (C, H, W), after the axes of a batch if there are any.
+    dtype : numpy.dtype
+        As in the file; of several, the type that holds them all.
+    channels : tuple of str
+        Names of the channels as far as files name them; else empty.
+    """
+
+    def __init__(self, paths: Sequence[Path], layout: str, memory: int) -> None:
+        if not paths:
+            raise UsageError("no input; name one")
+        self._files = ExitStack()
+        self._memory = memory
+        with ExitStack() as stack:
+            self._inputs = open_readers(paths, layout, memory, stack)
+            self._spec = _spec_of(self._inputs)
+            self._files = stack.pop_all()
+        self._held: list[Reader] | None = None
+        self._closed = False
+        self.shape = self._spec.shape
+        self.dtype = np.dtype(self._spec.dtype)
+        self.channels = channel_names(self._inputs)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes, 3 or more."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of numbers."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all of it would take as an array."""
+        return self._spec.data_bytes
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        names = " ".join(reader.path for reader in self._inputs)
+        return f"<OpenStack {names}: {self._spec.size} {self._spec.dtype}>"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Read everything."""
+        if copy is False:
+            raise ValueError("a stack in a file can't be had as an array without a copy")
+        array = self[...]
+        return array if dtype is None else array.astype(dtype, copy=False)
+
+    def __getitem__(self, index: Index) -> NDArray[Any]:
+        """Read a part.
+
+        Raises
+        ------
+        IndexError
+            If it is out of range, or no integers, slices and ``...``.
+        ReadWriteError
+            If reading fails, or the file was changed since it was opened.
+        """
+        axes = _axes_of(index, self.shape)
+        with as_python_has_it():
+            return self._read(axes)
+
+    def close(self) -> None:
+        """Close the files. May be called twice."""
+        self._closed = True
+        self._files.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def readers(self) -> list[Reader]:
+        """Make it readable again and again: what comes in one order only is laid aside."""
+        if self._closed:
+            raise UsageError("the stack was closed; open it again")
+        if self._held is None:
+            self._held, _ = hold_streams(self._inputs, self._memory, self._files, unheard)
+        return self._held
+
+    def _read(self, axes: Sequence[_Axis]) -> NDArray[Any]:
+        *batch, channels, rows, columns = axes
+        readers, width = self.readers(), self._spec.width
+        items = [
+            int(np.ravel_multi_index(at, self._spec.batch)) if at else 0
+            for at in product(*(axis.ascending for axis in batch))
+        ]
+        height = len(rows.ascending)
+        flat = np.empty((len(items), len(channels.ascending), height * width), self.dtype)
+        scratch = np.empty(max(reader.scratch_bytes for reader in readers), np.uint8)
+        for place, item in enumerate(items):
+            for first, last, reader, at in _parts(readers, channels):
+                done = 0
+                for row, end in rows.runs:
+                    slab = Slab(item, 1, row * width, end * width)
+                    part = flat[place : place + 1, at : at + last - first]
+                    some = part[:, :, done : done + slab.pixels]
+                    reader.read_channels(slab, first, last, some, scratch)
+                    done += slab.pixels
+        for reader in readers:
+            reader.check_unchanged()
+        whole = flat.reshape(*(len(axis.ascending) for axis in axes[:-1]), width)
+        turned = whole[(*(axis.turn for axis in axes[:-1]), columns.whole)]
+        # Not a view of what was read beside it.
+        return turned if turned.size == flat.size else turned.copy()
+
+
+class _Axis(NamedTuple):
+    """What is asked for along an axis."""
+
+    indices: range
+    #: Whether it is one index, so that the axis goes.
+    is_single: bool
+
+    @property
+    def ascending(self) -> range:
+        return self.indices if self.indices.step > 0 else self.indices[::-1]
+
+    @property
+    def turn(self) -> int | slice:
+        """How the ascending indices become those asked for."""
+        return 0 if self.is_single else slice(None, None, 1 if self.indices.step > 0 else -1)
+
+    @property
+    def whole(self) -> int | slice:
+        """The same for an axis that was read as a whole."""
+        start, stop, step = self.indices.start, self.indices.stop, self.indices.step
+        if self.is_single:
+            return start
+        return slice(start, None if stop < 0 else stop, step) if self.indices else slice(0)
+
+    @property
+    def runs(self) -> Iterator[tuple[int, int]]:
+        """Ranges of neighbours."""
+        found = self.ascending
+        if found.step == 1 and found:
+            yield found.start, found.stop
+        elif found:
+            yield from ((at, at + 1) for at in found)
+
+
+def _axes_of(index: Index, shape: Sequence[int]) -> list[_Axis]:
+    """Say what is asked for along every axis."""
+    asked = list(index) if isinstance(index, tuple) else [index]
+    dots = [at for at, one in enumerate(asked) if one is Ellipsis]
+    if len(dots) > 1 or len(asked) - len(dots) > len(shape):
+        raise IndexError(f"too many indices for a stack of {len(shape)} axes")
+    rest = [slice(None)] * (len(shape) - len(asked) + len(dots))
+    at = dots[0] if dots else len(asked)
+    return [
+        _axis(one, size)
+        for one, size in zip([*asked[:at], *rest, *asked[at + 1 :]], shape, strict=True)
+    ]
+
+
+def _axis(asked: Any, size: int) -> _Axis:
+    if isinstance(asked, slice):
+        return _Axis(range(*asked.indices(size)), is_single=False)
+    if isinstance(asked, bool) or not isinstance(asked, int | np.integer):
+        raise IndexError(
+            "a stack in a file takes integers, slices and ...; "
+            "read it as an array for the rest: numpy.asarray(stack)"
+        )
+    at = int(asked)
+    if not -size <= at < size:
+        raise IndexError(f"index {at} is out of range for an axis of {size}")
+    return _Axis(range(at % size, at % size + 1), is_single=True)
+
+
+def _parts(readers: Sequence[Reader], channels: _Axis) -> Iterator[tuple[int, int, Reader, int]]:
+    """Cut runs of channels at the borders of readers, and say where they go."""
+    at = 0
+    for start, stop in channels.runs:
+        before = 0
+        for reader in readers:
+            after = before + reader.spec.channels
+            first, last = max(start, before), min(stop, after)
+            if first < last:
+                yield first - before, last - before, reader, at
+                at += last - first
+            before = after
+
+
+def open_readers(
+    stack_like: StackLike, layout: str, memory: int, stack: ExitStack
+) -> list[Reader | StreamReader]:
+    """Open whatever was given as a stack.
+
+    Parameters
+    ----------
+    stack_like
+        Arrays, paths, opened stacks, or several of them.
+    layout : str
+        Of arrays and paths; an opened stack has its own.
+    memory : int
+        Budget in bytes.
+    stack : ExitStack
+        Closes files.
+    """
+    if layout not in LAYOUTS:
+        raise UsageError(f"--layout {layout} is unknown; choose from {', '.join(LAYOUTS)}")
+    if isinstance(stack_like, np.ndarray | str | os.PathLike | OpenStack):
+        given: list[Any] = [stack_like]
+    else:
+        given = list(stack_like) if isinstance(stack_like, Sequence) else [stack_like]
+    if not given:
+        raise UsageError("no input; give an array or a path")
+    paths = [os.fspath(each) for each in given if isinstance(each, str | os.PathLike)]
+    files = iter(
+        formats.open_inputs(paths, layout=layout, memory=memory, stack=stack) if paths else ()
+    )
+    opened: list[Reader | StreamReader] = []
+    for number, each in enumerate(given):
+        if isinstance(each, str | os.PathLike):
+            opened.append(next(files))
+        elif isinstance(each, OpenStack):
+            opened += each.readers()
+        elif isinstance(each, np.ndarray):
+            name = "array" if len(given) == 1 else f"array {number}"
+            opened.append(ArrayInput(each, layout, name))
+        else:
+            raise DataError(
+                f"a stack can't be made of {type(each).__name__}; expected an array, a path, an "
+                "opened stack, or a list of them"
+            )
+    return opened
+
+
+def memory_of(memory: int | str | None) -> int:
+    """Read a budget in bytes; the default of the command where nothing is given."""
+    if memory is None:
+        return default_memory()
+    try:
+        return parse_bytes(str(memory))
+    except ValueError as error:
+        raise UsageError(f"--memory: {error}") from error
+
+
+def unheard(step: str, done: int, total: int) -> None:
+    """Tell nobody how far a job is."""
+
+
+def _spec_of(inputs: Sequence[Reader | StreamReader]) -> StackSpec:
+    dtypes = [np.dtype(reader.spec.dtype) for reader in inputs]
+    return stacked_spec(inputs, np.result_type(*dtypes).name)
