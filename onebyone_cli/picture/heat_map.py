@@ -1,4 +1,4 @@
-"""A matrix as a picture: one square for each number, white at zero."""
+"""A matrix as a picture: one square for each number, blue below zero and red above."""
 
 from __future__ import annotations
 

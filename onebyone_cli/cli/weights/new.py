@@ -44,7 +44,10 @@ Kind = Annotated[
     ),
 ]
 Listed = Annotated[
-    bool, typer.Option("--list", help="Name all kinds, and their sources.", show_default=False)
+    bool,
+    typer.Option(
+        "--list", help="Name all kinds; with --json their sources, too.", show_default=False
+    ),
 ]
 InChannels = Annotated[
     int | None,
