@@ -46,10 +46,10 @@ def compose(
     values.check_names(layers, [])
     saving.check_output(output, bias_to, force=force, inputs=tuple(layers))
     weights = fold([load_weights(path) for path in layers])
-    saving.save(weights, output, bias_to, force=force)
+    lost = saving.save(weights, output, bias_to, force=force)
     console.say(
         f"{output}: {weights.out_channels}×{weights.in_channels}, from "
         f"{count(len(layers), 'layer')}"
     )
     shape = list(weights.weight.shape)
-    console.document({"output": output, "layers": list(layers), "shape": shape})
+    console.document({"output": output, "layers": list(layers), "shape": shape, "left_out": lost})
