@@ -1,21 +1,19 @@
 """``onebyone view``: look at a stack, in the terminal or as a PNG file."""
 
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from onebyone_cli.cli import options, values
-from onebyone_cli.cli.console import Console, print_out
+from onebyone_cli.cli.canvas import PAPER, Canvas, png_canvas, terminal_canvas
+from onebyone_cli.cli.console import Console
 from onebyone_cli.cli.reading import Reading
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
-    from onebyone_cli.picture.sheet import Room, Sheet
-    from onebyone_cli.picture.terminal import Colours
     from onebyone_cli.pipeline.drawing import Drawing, Stretch
     from onebyone_cli.pipeline.thumbnail import Thumbnails
     from onebyone_cli.spec import StackSpec
@@ -29,26 +27,6 @@ Examples:
   onebyone view scores.npy --channel 0 --colormap viridis
   onebyone apply cube.h5 -w model.npz -o - | onebyone view -
 """
-
-#: Longer side of a PNG in pixels, unless --size says.
-_SIZE = 1024
-
-#: Of a PNG: pixels around a contact sheet and between its cells, and the height of its letters.
-_MARGIN, _GAP, _LETTERS = 6, 4, 12
-
-#: Room for a line of them above a cell; cells of a sheet get no smaller than `_LEAST`.
-_CAPTION, _LEAST = 16, 32
-
-#: Columns and rows where nobody knows how large the terminal is, or there is none.
-_TERMINAL = (80, 40)
-
-#: Rows of a terminal that the picture leaves: for the line that ends it, and the next prompt.
-_LEFT_ROWS = 2
-
-#: Cells of a sheet in a terminal get no smaller than this, in half characters.
-_LEAST_IN_TERMINAL = 10
-
-_WHITE, _INK = (255, 255, 255), (64, 64, 64)
 
 #: Names of files that hold weights or moments, not stacks.
 _WEIGHTS = (".npz", ".csv", ".tsv", ".txt", ".json")
@@ -103,15 +81,12 @@ def view(
             files = [name for reader in opened for name in reader.files]
             check_png(output, force=force, inputs=(*files, *values.files_of([inputs_from])))
         wanted.check(opened[0].path, _spec_of(opened))
-        canvas = _Canvas.for_png(size) if output else _Canvas.for_terminal(size)
+        canvas = png_canvas(output, size) if output else terminal_canvas(size)
         source, left = _held(opened, reading.memory, stack, console, progress)
         job = _Job(source, wanted, canvas, mark, left)
         drawing = job.draw(how, colormap)
     names = wanted.named(job.channels, _names(opened))
-    if output:
-        _write(drawing, output, force, names, canvas, job.sheet)
-    else:
-        _show(drawing, names, canvas, job.sheet)
+    canvas.put(drawing, names, job.sheet, force=force)
     console.say(_closing_line(output, drawing, job, names))
     console.document(_document(output, drawing, job, names))
 
@@ -244,69 +219,11 @@ def _held(
 # ----------------------------------------------------------------------------------- the picture
 
 
-@dataclass(frozen=True, slots=True)
-class _Canvas:
-    """What a picture is drawn on: its size and, in a terminal, its colours."""
-
-    height: int
-    width: int
-    colours: "Colours | None" = None
-
-    @classmethod
-    def for_png(cls, size: int | None) -> "_Canvas":
-        return cls(size or _SIZE, size or _SIZE)
-
-    @classmethod
-    def for_terminal(cls, size: int | None) -> "_Canvas":
-        from onebyone_cli.picture.terminal import colours_of, terminal_size
-
-        is_terminal = sys.stdout is not None and sys.stdout.isatty()
-        found = terminal_size(os.environ, 1) if is_terminal else None
-        columns, rows = found or _unwatched_size()
-        height, width = 2 * max(1, rows - _LEFT_ROWS), columns
-        if size is not None:
-            height, width = min(height, size), min(width, size)
-        return cls(height, width, colours_of(os.environ, is_terminal=is_terminal))
-
-    def room(self, cells: int) -> "Room":
-        """Say what a sheet may take; a single picture has neither margin nor caption."""
-        from onebyone_cli.picture.sheet import Room
-
-        if self.colours is not None:
-            if cells == 1:
-                return Room(self.height, self.width)
-            return Room(
-                self.height,
-                self.width,
-                gap=1,
-                caption=2,
-                least=_LEAST_IN_TERMINAL,
-                multiple=2,
-            )
-        if cells == 1:
-            return Room(self.height, self.width)
-        return Room(
-            max(1, self.height - 2 * _MARGIN),
-            max(1, self.width - 2 * _MARGIN),
-            gap=_GAP,
-            gap_below=_GAP,
-            caption=_CAPTION,
-            least=_LEAST,
-        )
-
-
-def _unwatched_size() -> tuple[int, int]:
-    """Columns and rows where no terminal is."""
-    named = os.environ.get("COLUMNS", "")
-    columns = int(named) if named.isascii() and named.isdigit() and int(named) else _TERMINAL[0]
-    return columns, _TERMINAL[1]
-
-
 class _Job:
     """What is read for a picture, and where it goes."""
 
     def __init__(
-        self, source: "Stack", wanted: Wanted, canvas: _Canvas, nodata: float | None, memory: int
+        self, source: "Stack", wanted: Wanted, canvas: Canvas, nodata: float | None, memory: int
     ) -> None:
         from onebyone_cli.picture.sheet import plan_sheet
 
@@ -338,7 +255,7 @@ class _Job:
         if self.kind == "rgb":
             return drawing.draw_composite(self._thumbnails(), self.sheet, stretch)
         return drawing.draw_sheet(
-            self._thumbnails(), self.sheet, stretch, load(colormap), background=_WHITE
+            self._thumbnails(), self.sheet, stretch, load(colormap), background=PAPER
         )
 
     def _thumbnails(self) -> "Thumbnails":
@@ -362,46 +279,7 @@ def _spread(channels: int, cells: int) -> list[int]:
     return [cell * (channels - 1) // (cells - 1) for cell in range(cells)]
 
 
-# ------------------------------------------------------------------------------------ where it goes
-
-
-def _write(
-    drawing: "Drawing", output: str, force: bool, names: list[str], canvas: _Canvas, sheet: "Sheet"
-) -> None:
-    import numpy as np
-
-    from onebyone_cli.picture.caption import Caption, write_captions
-    from onebyone_cli.picture.png import write_png
-
-    rgb = drawing.rgb
-    if sheet.room.caption:
-        rgb = np.pad(rgb, ((_MARGIN, _MARGIN), (_MARGIN, _MARGIN), (0, 0)), constant_values=255)
-        captions = [
-            Caption(place.top + _MARGIN - _CAPTION, place.left + _MARGIN, sheet.cell_width, name)
-            for place, name in zip(drawing.places, names, strict=True)
-        ]
-        rgb = write_captions(rgb, captions, size=_LETTERS, colour=_INK)
-    write_png(rgb, output, force=force)
-
-
-def _show(drawing: "Drawing", names: list[str], canvas: _Canvas, sheet: "Sheet") -> None:
-    from onebyone_cli.picture.terminal import Label, text_lines
-
-    labels = []
-    if sheet.room.caption:
-        labels = [
-            Label(place.top // 2 - 1, place.left, name, sheet.cell_width)
-            for place, name in zip(drawing.places, names, strict=True)
-        ]
-    assert canvas.colours is not None
-    lines = text_lines(
-        drawing.rgb,
-        canvas.colours,
-        invalid=drawing.invalid,
-        empty=drawing.empty,
-        labels=labels,
-    )
-    print_out("\n".join(lines))
+# -------------------------------------------------------------------------------- what is said of it
 
 
 def _closing_line(output: str, drawing: "Drawing", job: _Job, names: list[str]) -> str:
