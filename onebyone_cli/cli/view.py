@@ -11,9 +11,10 @@ from onebyone_cli.cli.canvas import PAPER, Canvas, png_canvas, terminal_canvas
 from onebyone_cli.cli.console import Console
 from onebyone_cli.cli.reading import Reading
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.units import count
+from onebyone_cli.units import count, format_bytes
 
 if TYPE_CHECKING:
+    from onebyone_cli.formats.base import Reader, StreamReader
     from onebyone_cli.pipeline.drawing import Drawing, Stretch
     from onebyone_cli.pipeline.thumbnail import Thumbnails
     from onebyone_cli.spec import StackSpec
@@ -80,12 +81,12 @@ def view(
 
             files = [name for reader in opened for name in reader.files]
             check_png(output, force=force, inputs=(*files, *values.files_of([inputs_from])))
-        wanted.check(opened[0].path, _spec_of(opened))
         canvas = png_canvas(output, size) if output else terminal_canvas(size)
-        source, left = _held(opened, reading.memory, stack, console, progress)
-        job = _Job(source, wanted, canvas, mark, left)
-        drawing = job.draw(how, colormap)
-    names = wanted.named(job.channels, _names(opened))
+        job = _Job(opened, wanted, canvas, reading.memory)
+        source, memory_left = job.hold(stack, console, progress)
+        drawing = job.draw(job.thumbnails(source, mark, memory_left), how, colormap)
+        source.check_unchanged()
+    names = job.names
     canvas.put(drawing, names, job.sheet, force=force)
     console.say(_closing_line(output, drawing, job, names))
     console.document(_document(output, drawing, job, names))
@@ -132,10 +133,6 @@ class Wanted:
             raise UsageError(
                 f"--pca shows three components, and {path} has {count(spec.channels, 'channel')}"
             )
-
-    def named(self, channels: Sequence[int], names: Sequence[str]) -> list[str]:
-        """Name channels for people: their number, and what files call them."""
-        return [f"{n} {names[n]}" if names else str(n) for n in channels]
 
 
 def _kind(
@@ -186,90 +183,104 @@ def _refuse_weights(inputs: Sequence[str], *, raw: bool) -> None:
             )
 
 
-def _spec_of(opened: Sequence[Any]) -> "StackSpec":
-    from onebyone_cli.stack import stacked_spec
-
-    return stacked_spec(opened, opened[0].spec.dtype)
-
-
-def _names(opened: Sequence[Any]) -> tuple[str, ...]:
-    from onebyone_cli.stack import channel_names
-
-    return channel_names(opened)
-
-
-def _held(
-    opened: Sequence[Any],
-    memory: int,
-    stack: ExitStack,
-    console: Console,
-    progress: bool | None,
-) -> tuple["Stack", int]:
-    """Lay streams aside, so that all can be read at any place; say what is left of the budget."""
-    from onebyone_cli.cli.progress import Progress
-    from onebyone_cli.pipeline.sources import hold_streams
-    from onebyone_cli.stack import Stack
-
-    with Progress(console, progress) as on_progress:
-        readers, left = hold_streams(opened, memory, stack, on_progress)
-    source = Stack(readers, "float64")
-    return source, left - source.cache_bytes
-
-
 # ----------------------------------------------------------------------------------- the picture
 
 
 class _Job:
-    """What is read for a picture, and where it goes."""
+    """What is read for a picture, and how large it becomes; known from headers alone.
+
+    Parameters
+    ----------
+    opened : sequence of Reader or StreamReader
+        Inputs, in channel order.
+    wanted : Wanted
+        What is to be seen.
+    canvas : Canvas
+        What it is put on.
+    memory : int
+        Budget in bytes.
+
+    Raises
+    ------
+    UsageError
+        If the stack has not what is wanted, or the picture takes too much memory.
+    """
 
     def __init__(
-        self, source: "Stack", wanted: Wanted, canvas: Canvas, nodata: float | None, memory: int
+        self,
+        opened: "Sequence[Reader | StreamReader]",
+        wanted: Wanted,
+        canvas: Canvas,
+        memory: int,
     ) -> None:
+        from onebyone_cli.conv1x1 import arithmetic_dtype
         from onebyone_cli.picture.sheet import plan_sheet
+        from onebyone_cli.stack import stacked_spec
 
-        spec = source.spec
-        self.source, self.kind, self.item = source, wanted.kind, wanted.item or 0
+        self._opened = opened
+        self.path = " ".join(reader.path for reader in opened)
+        self.spec = spec = stacked_spec(
+            opened, arithmetic_dtype([reader.spec.dtype for reader in opened])
+        )
+        wanted.check(self.path, spec)
+        self.kind, self.item = wanted.kind, wanted.item or 0
         cells = spec.channels if wanted.kind == "sheet" else 1
         self.sheet = plan_sheet(cells, spec.height, spec.width, canvas.room(cells))
         self.channels = list(wanted.channels) or _spread(spec.channels, self.sheet.cells)
         if wanted.kind == "pca":
             self.channels = list(range(spec.channels))
-        self._nodata, self._memory = nodata, memory
-        self._check_memory()
+        self._memory_left = memory - self._picture_bytes(memory)
 
-    def _check_memory(self) -> None:
-        from onebyone_cli.pipeline.drawing import check_memory
+    def _picture_bytes(self, memory: int) -> int:
+        from onebyone_cli.pipeline.drawing import picture_bytes
 
-        # Moments of a band, those of all, and what eigenvectors are computed in.
-        more = 5 * 8 * len(self.channels) ** 2 if self.kind == "pca" else 0
-        remedy = "give a smaller --size or a larger --memory"
-        check_memory(self.sheet.height * self.sheet.width, more, self._memory, remedy)
+        pixels = self.sheet.height * self.sheet.width
+        components = len(self.channels) if self.kind == "pca" else 0
+        needed = picture_bytes(pixels, components)
+        if needed > memory:
+            raise UsageError(
+                f"the picture takes {format_bytes(needed)} of memory to draw, and "
+                f"{format_bytes(memory)} are allowed; give a smaller --size or a larger --memory"
+            )
+        return needed
 
-    def draw(self, stretch: "Stretch", colormap: str) -> "Drawing":
+    @property
+    def names(self) -> list[str]:
+        """Channels for people: their numbers, and what files call them."""
+        from onebyone_cli.stack import channel_names
+
+        names = channel_names(self._opened)
+        return [f"{n} {names[n]}" if names else str(n) for n in self.channels]
+
+    def hold(
+        self, stack: ExitStack, console: Console, progress: bool | None
+    ) -> tuple["Stack", int]:
+        """Lay streams aside, so that all can be read at any place; say what memory is left."""
+        from onebyone_cli.cli.progress import Progress
+        from onebyone_cli.pipeline.sources import hold_streams
+        from onebyone_cli.stack import Stack
+
+        with Progress(console, progress) as on_progress:
+            readers, left = hold_streams(self._opened, self._memory_left, stack, on_progress)
+        return Stack(readers, self.spec.dtype), left
+
+    def thumbnails(self, source: "Stack", nodata: float | None, memory: int) -> "Thumbnails":
+        """Say what is read of a stack."""
+        from onebyone_cli.pipeline.thumbnail import Thumbnails
+
+        height, width = self.sheet.shown_height, self.sheet.shown_width
+        return Thumbnails(source, self.item, self.channels, height, width, nodata, memory)
+
+    def draw(self, thumbnails: "Thumbnails", stretch: "Stretch", colormap: str) -> "Drawing":
         """Read and draw."""
         from onebyone_cli.picture.colormap import load
         from onebyone_cli.pipeline import drawing
 
         if self.kind == "pca":
-            return drawing.draw_components(self._thumbnails(), self.sheet, stretch)
+            return drawing.draw_components(thumbnails, self.sheet, stretch)
         if self.kind == "rgb":
-            return drawing.draw_composite(self._thumbnails(), self.sheet, stretch)
-        return drawing.draw_sheet(
-            self._thumbnails(), self.sheet, stretch, load(colormap), background=PAPER
-        )
-
-    def _thumbnails(self) -> "Thumbnails":
-        from onebyone_cli.pipeline.thumbnail import Thumbnails
-
-        return Thumbnails(
-            self.source,
-            self.item,
-            self.channels,
-            self.sheet.shown_height,
-            self.sheet.shown_width,
-            self._nodata,
-            self._memory,
-        )
+            return drawing.draw_composite(thumbnails, self.sheet, stretch)
+        return drawing.draw_sheet(thumbnails, self.sheet, stretch, load(colormap), PAPER)
 
 
 def _spread(channels: int, cells: int) -> list[int]:
@@ -279,11 +290,11 @@ def _spread(channels: int, cells: int) -> list[int]:
     return [cell * (channels - 1) // (cells - 1) for cell in range(cells)]
 
 
-# -------------------------------------------------------------------------------- what is said of it
+# ------------------------------------------------------------------------------- what is said of it
 
 
 def _closing_line(output: str, drawing: "Drawing", job: _Job, names: list[str]) -> str:
-    spec = job.source.spec
+    spec = job.spec
     what = {
         "sheet": _told_sheet(job, names),
         "channel": f"channel {names[0]}",
@@ -291,7 +302,7 @@ def _closing_line(output: str, drawing: "Drawing", job: _Job, names: list[str]) 
         "pca": "principal components "
         + ", ".join(f"{n} ({share:.1%})" for n, share in enumerate(drawing.shares)),
     }[job.kind]
-    line = f"{job.source.path}: {spec.size}; {what}"
+    line = f"{job.path}: {spec.size}; {what}"
     if job.kind == "channel" and drawing.ranges[0]:
         line += ", {:.6g} to {:.6g}".format(*drawing.ranges[0])
     if spec.items > 1:
@@ -300,7 +311,7 @@ def _closing_line(output: str, drawing: "Drawing", job: _Job, names: list[str]) 
 
 
 def _told_sheet(job: _Job, names: list[str]) -> str:
-    total = job.source.spec.channels
+    total = job.spec.channels
     if len(names) == total:
         return count(total, "channel")
     return f"{len(names)} of {count(total, 'channel')}; --channel N shows one"
@@ -314,7 +325,7 @@ def _document(output: str, drawing: "Drawing", job: _Job, names: list[str]) -> d
     return {
         "output": output,
         "kind": job.kind,
-        "shape": list(job.source.spec.shape),
+        "shape": list(job.spec.shape),
         "item": job.item,
         "channels": job.channels,
         "names": names,
