@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 from onebyone_cli.cli.console import print_out
 
@@ -68,7 +68,7 @@ class Canvas:
 
     def put(
         self, drawing: "Drawing", names: Sequence[str], sheet: "Sheet", *, force: bool = False
-    ) -> None:
+    ) -> dict[str, int]:
         """Put a picture there.
 
         Parameters
@@ -81,19 +81,26 @@ class Canvas:
             Where cells lie.
         force : bool
             Replace an existing file.
+
+        Returns
+        -------
+        dict
+            Its height and width in pixels.
         """
+        rgb = drawing.rgb
         if self.output:
-            self._write(drawing, names, sheet, force=force)
+            from onebyone_cli.picture.png import write_png
+
+            rgb = self._captioned(drawing, names, sheet)
+            write_png(rgb, self.output, force=force)
         else:
             self._print(drawing, names, sheet)
+        return {"height": rgb.shape[0], "width": rgb.shape[1]}
 
-    def _write(
-        self, drawing: "Drawing", names: Sequence[str], sheet: "Sheet", *, force: bool
-    ) -> None:
+    def _captioned(self, drawing: "Drawing", names: Sequence[str], sheet: "Sheet") -> Any:
         from onebyone_cli.picture.caption import Caption, framed, write_captions
-        from onebyone_cli.picture.png import write_png
 
-        rgb = drawing.rgb
+        rgb: Any = drawing.rgb
         if sheet.room.caption:
             captions = [
                 Caption(top + _MARGIN - _CAPTION, left + _MARGIN, sheet.cell_width, name)
@@ -101,7 +108,7 @@ class Canvas:
             ]
             rgb = framed(rgb, _MARGIN, PAPER)
             rgb = write_captions(rgb, captions, size=_LETTERS, colour=_INK)
-        write_png(rgb, self.output, force=force)
+        return rgb
 
     def _print(self, drawing: "Drawing", names: Sequence[str], sheet: "Sheet") -> None:
         from onebyone_cli.picture.terminal import Label, text_lines
@@ -137,7 +144,13 @@ def terminal_canvas(size: int | None) -> Canvas:
     height, width = 2 * max(1, rows - _LEFT_ROWS), columns
     if size is not None:
         height, width = min(height, size), min(width, size)
-    return Canvas(height, width, colours=colours_of(os.environ, is_terminal=is_terminal))
+    colours = colours_of(os.environ, is_terminal=is_terminal and _takes_blocks(sys.stdout))
+    return Canvas(height, width, colours=colours)
+
+
+def _takes_blocks(stream: TextIO) -> bool:
+    """Say whether Python can write half blocks: PYTHONIOENCODING may say another encoding."""
+    return stream.encoding.lower().replace("-", "") == "utf8"
 
 
 def _unwatched_size() -> tuple[int, int]:

@@ -29,6 +29,9 @@ Examples:
   onebyone apply cube.h5 -w model.npz -o - | onebyone view -
 """
 
+#: Numbers of more digits are those of no channel.
+_DIGITS = 10
+
 #: Names of files that hold weights or moments, not stacks.
 _WEIGHTS = (".npz", ".csv", ".tsv", ".txt", ".json")
 
@@ -87,9 +90,9 @@ def view(
         drawing = job.draw(job.thumbnails(source, mark, memory_left), how, colormap)
         source.check_unchanged()
     names = job.names
-    canvas.put(drawing, names, job.sheet, force=force)
-    console.say(_closing_line(output, drawing, job, names))
-    console.document(_document(output, drawing, job, names))
+    size_put = canvas.put(drawing, names, job.sheet, force=force)
+    console.say(_closing_line(drawing, job, names))
+    console.document(_document(output, drawing, job, names) | size_put)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,8 @@ def _kind(
 
 def _channels(channel: int | None, rgb: str) -> tuple[int, ...]:
     parts = rgb.split(",") if rgb else []
-    if parts and not (len(parts) == 3 and all(p.isascii() and p.isdigit() for p in parts)):
+    known = all(part.isascii() and part.isdigit() and len(part) < _DIGITS for part in parts)
+    if parts and not (len(parts) == 3 and known):
         raise UsageError(f"--rgb {rgb} is not three channels; write R,G,B, as in 29,19,9")
     return tuple(map(int, parts)) if channel is None else (channel,)
 
@@ -229,14 +233,15 @@ class _Job:
         self.channels = list(wanted.channels) or _spread(spec.channels, self.sheet.cells)
         if wanted.kind == "pca":
             self.channels = list(range(spec.channels))
-        self._memory_left = memory - self._picture_bytes(memory)
+        self._memory_left = memory - self._needed(memory)
 
-    def _picture_bytes(self, memory: int) -> int:
+    def _needed(self, memory: int) -> int:
+        """Count what is held besides numbers on their way, and refuse what is too much."""
         from onebyone_cli.pipeline.drawing import picture_bytes
 
         pixels = self.sheet.height * self.sheet.width
-        components = len(self.channels) if self.kind == "pca" else 0
-        needed = picture_bytes(pixels, components)
+        needed = picture_bytes(pixels, len(self.channels) if self.kind == "pca" else 0)
+        needed += sum(getattr(reader, "cache_bytes", 0) for reader in self._opened)
         if needed > memory:
             raise UsageError(
                 f"the picture takes {format_bytes(needed)} of memory to draw, and "
@@ -293,20 +298,19 @@ def _spread(channels: int, cells: int) -> list[int]:
 # ------------------------------------------------------------------------------- what is said of it
 
 
-def _closing_line(output: str, drawing: "Drawing", job: _Job, names: list[str]) -> str:
-    spec = job.spec
+def _closing_line(drawing: "Drawing", job: _Job, names: list[str]) -> str:
+    shares = ", ".join(f"{number} ({share:.1%})" for number, share in enumerate(drawing.shares))
     what = {
         "sheet": _told_sheet(job, names),
         "channel": f"channel {names[0]}",
         "rgb": "red {}, green {}, blue {}".format(*(names * 3)[:3]),
-        "pca": "principal components "
-        + ", ".join(f"{n} ({share:.1%})" for n, share in enumerate(drawing.shares)),
+        "pca": f"principal components {shares}",
     }[job.kind]
-    line = f"{job.path}: {spec.size}; {what}"
-    if job.kind == "channel" and drawing.ranges[0]:
+    line = f"{job.path}: {job.spec.size}; {what}"
+    if len(drawing.ranges) == 1 and drawing.ranges[0]:
         line += ", {:.6g} to {:.6g}".format(*drawing.ranges[0])
-    if spec.items > 1:
-        line += f", item {job.item} of {spec.items}"
+    if job.spec.items > 1:
+        line += f", item {job.item} of {job.spec.items}"
     return line
 
 
@@ -331,6 +335,4 @@ def _document(output: str, drawing: "Drawing", job: _Job, names: list[str]) -> d
         "names": names,
         "ranges": planes,
         "explained_variance_ratio": drawing.shares,
-        "height": len(drawing.rgb),
-        "width": drawing.rgb.shape[1],
     }
