@@ -53,7 +53,9 @@ def imported_by(
     return set(json.loads(report.read_text())), done.stdout
 
 
-@pytest.mark.parametrize("args", [["--version"], ["--help"], ["-h"], ["apply", "--help"]])
+@pytest.mark.parametrize(
+    "args", [["--version"], ["--help"], ["-h"], ["apply", "--help"], ["view", "-h"]]
+)
 def test_help_is_light(args: list[str], tmp_path: Path) -> None:
     modules, shown = imported_by(args, tmp_path)
     assert not modules & HEAVY
