@@ -60,6 +60,7 @@ def imported_by(
         ["--help"],
         ["-h"],
         ["apply", "--help"],
+        ["view", "-h"],
         ["compare", "--help"],
         ["weights", "--help"],
         ["weights", "new", "--help"],

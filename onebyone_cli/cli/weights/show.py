@@ -1,13 +1,12 @@
 """``onebyone weights show``: what weights look like, and what they do."""
 
-import os
-import sys
 from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from onebyone_cli.cli import options, values
+from onebyone_cli.cli.canvas import terminal_canvas
 from onebyone_cli.cli.console import Console, print_out, print_table, printable
 from onebyone_cli.errors import UsageError
 from onebyone_cli.units import count
@@ -29,8 +28,8 @@ _MOST_FILTERS, _MOST_CHANNELS = 20, 10
 #: Channels that are told for each filter, and how many of them where names take the room.
 _TOLD, _NAMED = 3, 2
 
-#: Size of a drawing where nobody says how large the terminal is, and the most lines it takes.
-_COLUMNS, _LINES = 80, 24
+#: Most lines of a drawing, and columns of a text.
+_LINES, _COLUMNS = 24, 80
 
 #: Most pixels of a picture on each side, and the side of a number's square in it.
 _MOST_PIXELS, _SQUARE = 2048, 24
@@ -99,22 +98,21 @@ def _write_picture(weights: "ChannelMap", path: str, *, force: bool) -> None:
 def _drawing(weights: "ChannelMap") -> list[str]:
     """Draw the weights for standard output."""
     from onebyone_cli.picture.heat_map import SIGNS, heat_map, signs
-    from onebyone_cli.picture.terminal import Colours, colours_of, terminal_size, text_lines
+    from onebyone_cli.picture.terminal import Colours, text_lines
 
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    colours = colours_of(os.environ, is_terminal=is_terminal)
-    size = terminal_size(os.environ, 1) if is_terminal else None
-    columns = size[0] if size else _COLUMNS
+    canvas = terminal_canvas(None)
+    assert canvas.colours is not None
+    columns, lines = canvas.width, min(canvas.height // 2, _LINES)
     most = f"{abs(weights.weight).max():.4g}"
-    if colours is Colours.NONE:
-        lines = signs(weights.weight, rows=_LINES, columns=columns)
+    if canvas.colours is Colours.NONE:
+        drawn = signs(weights.weight, rows=lines, columns=columns)
         meaning = ("-{0} to", "", "about 0", "", "to {0}")
         legend = " ".join(
             f"{sign} {text.format(most)}".strip() for sign, text in zip(SIGNS, meaning, strict=True)
         )
-        return [*lines, f"({legend})"]
-    rgb = heat_map(weights.weight, rows=2 * _LINES, columns=columns, largest_square=8)
-    return [*text_lines(rgb, colours), f"blue -{most}, grey 0, red {most}"]
+        return [*drawn, f"({legend})"]
+    rgb = heat_map(weights.weight, rows=2 * lines, columns=columns, largest_square=8)
+    return [*text_lines(rgb, canvas.colours), f"blue -{most}, grey 0, red {most}"]
 
 
 class _Report:
