@@ -118,6 +118,19 @@ ENVIRONMENT = (
         "--progress",
     ),
     Note(
+        "COLORTERM",
+        "If it is truecolor or 24bit, pictures in the terminal have 24-bit colours. Otherwise they "
+        "have 256 if TERM says 256color, and 16 or 8 if not; they are plain characters if TERM is "
+        "dumb, NO_COLOR is set, or LC_ALL, LC_CTYPE or LANG says no UTF-8.",
+        "--colormap",
+    ),
+    Note(
+        "COLUMNS, LINES",
+        "The size of the terminal, where it is not what the terminal itself says. Without a "
+        "terminal a picture has 80 columns, or COLUMNS.",
+        "--colormap",
+    ),
+    Note(
         "MPLCONFIGDIR",
         "Read by matplotlib: the folder for its cache of fonts. Default: in ~/.cache; where that "
         "can't be written to, one under $TMPDIR, which is removed again.",

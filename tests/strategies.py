@@ -120,6 +120,35 @@ def read_all(reader: Any, slabs: Sequence[Any], dtype: str) -> Array:
     return whole.reshape(spec.shape)
 
 
+@st.composite
+def grids(draw: st.DrawFn, spec: StackSpec) -> tuple[int, list[int], range, range]:
+    """An item of a batch, some of its channels, and rows and columns that lie apart."""
+    channels = draw(st.lists(st.integers(0, spec.channels - 1), min_size=1, max_size=7))
+    sides = []
+    for size in (spec.height, spec.width):
+        start = draw(st.integers(0, size - 1))
+        sides.append(range(start, draw(st.integers(start + 1, size)), draw(st.integers(1, size))))
+    return draw(st.integers(0, spec.items - 1)), channels, *sides
+
+
+def read_grid(reader: Any, grid: tuple[int, list[int], range, range], dtype: str) -> Array:
+    """Read a grid of pixels; (channels, rows, columns)."""
+    item, channels, rows, columns = grid
+    out = np.empty((len(channels), len(rows), len(columns)), dtype)
+    scratch = np.empty(reader.scratch_bytes, np.uint8)
+    reader.read_grid(item, channels, rows, columns, out, scratch)
+    return out
+
+
+def grid_of(stack: Array, grid: tuple[int, list[int], range, range]) -> Array:
+    """The same of an array, by slicing."""
+    item, channels, rows, columns = grid
+    planes = stack.reshape(-1, *stack.shape[-3:])[item][channels]
+    return planes[
+        :, rows.start : rows.stop : rows.step, columns.start : columns.stop : columns.step
+    ]
+
+
 def same_numbers(one: Array, two: Array) -> bool:
     """Same shape, type and bits, whatever their order of bytes or axes; any NaN is any NaN."""
     if one.shape != two.shape or one.dtype.newbyteorder("=") != two.dtype.newbyteorder("="):

@@ -1,5 +1,6 @@
 """Comparing stacks: what numpy says, to the same bits however it is run."""
 
+import json
 import math
 from contextlib import ExitStack
 from dataclasses import fields
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command import shell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import FLOATS, batches, dtypes, new_folder, numbers, seeds
@@ -148,6 +150,20 @@ def test_the_same_bits_for_any_memory_and_threads(tmp_path: Path):
     first = everything(differences(*paths, memory=8 * MIB, threads=1))
     for memory, threads in ((8, 2), (20, 3), (200, 1), (200, 4)):
         assert everything(differences(*paths, memory=memory * MIB, threads=threads)) == first
+
+
+@pytest.mark.parametrize("layout", ["CHW", "HWC"])
+def test_pipes_give_what_files_give(layout: str, tmp_path: Path):
+    a = numbers(1, (40, 50, 6), "float32")
+    saved(tmp_path, a, a + np.float32(0.25))
+    options = f"--json --memory 16M --layout {layout}"
+    files = shell(f'"$0" compare 0.npy 1.npy {options}', cwd=tmp_path)
+    pipes = shell(f'"$0" compare <(cat 0.npy) - {options} < <(cat 1.npy)', cwd=tmp_path)
+    assert (files.returncode, pipes.returncode) == (1, 1), pipes.stderr
+    told = [json.loads(done.stdout) for done in (files, pipes)]
+    for document in told:
+        del document["a"], document["b"]
+    assert told[0] == told[1]
 
 
 def test_spectral_angles(tmp_path: Path):

@@ -47,6 +47,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "workers": {"spec"},
     "weights": PLAIN | {"npy_header", "atomic", "targets"},
     "fit": PLAIN | {"weights"},
+    "linear_algebra": PLAIN | {"weights"},
+    "kernels": PLAIN | {"weights"},
     "moments_file": PLAIN | {"weights", "fit"},
     "comparison": {"buffers"},
     "casting": PLAIN,
@@ -78,6 +80,8 @@ JOINING = ("pipeline", "inspection", "api", "cli", "__main__")
 THIRD_PARTY = {
     "weights": {"numpy"},
     "fit": {"numpy", "sklearn"},
+    "linear_algebra": {"numpy"},
+    "kernels": {"numpy"},
     "moments_file": {"numpy"},
     "comparison": {"numpy"},
     "casting": {"numpy"},

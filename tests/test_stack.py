@@ -6,9 +6,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import cuts, dtypes, numbers_of, pixels_of, read_all, same_numbers, seeds, specs
+from strategies import (
+    cuts,
+    dtypes,
+    grid_of,
+    grids,
+    numbers_of,
+    pixels_of,
+    read_all,
+    read_grid,
+    same_numbers,
+    seeds,
+    specs,
+)
 
 from onebyone_cli.errors import ReadWriteError, ShapeMismatchError
+from onebyone_cli.formats import base
 from onebyone_cli.formats.base import Reader
 from onebyone_cli.spec import Slab, StackSpec
 from onebyone_cli.stack import Stack, stacked_spec
@@ -70,6 +83,18 @@ def test_a_stack_is_the_concatenation(data: st.DataObject, readers: list[InMemor
     assert same_numbers(read_all(stack, data.draw(cuts(stack.spec)), "float64"), whole)
     assert stack.scratch_bytes == max(reader.scratch_bytes for reader in readers)
     assert stack.cache_bytes == sum(reader.cache_bytes for reader in readers)
+
+
+@given(st.data(), parts(), st.sampled_from([1, 40, 1 << 23]))
+def test_pixels_far_apart_come_from_the_inputs_that_have_them(
+    data: st.DataObject, readers: list[InMemory], piece: int
+):
+    whole = np.concatenate([reader._array.astype(np.float64) for reader in readers], axis=-3)
+    stack = Stack(readers, "float64")
+    grid = data.draw(grids(stack.spec))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "_GRID_BYTES", piece)
+        assert same_numbers(read_grid(stack, grid, "float64"), grid_of(whole, grid))
 
 
 @given(parts())

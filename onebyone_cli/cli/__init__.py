@@ -10,8 +10,11 @@ from onebyone_cli import __version__
 from onebyone_cli.errors import UsageError
 
 #: Commands in the order in which help lists them. Each is a function in a module, both of this
-#: name, beside a text ``EXAMPLES``.
-NAMES = ("apply", "fit", "reduce", "stats", "merge", "info", "view", "compare", "cost", "man")
+#: name, beside a text ``EXAMPLES``; or a package with ``NAMES`` of its own and a text ``HELP``.
+NAMES = (
+    *("apply", "fit", "reduce", "stats", "merge"),
+    *("info", "view", "compare", "weights", "cost", "man"),
+)
 
 
 class _Command(TyperCommand):
@@ -33,21 +36,50 @@ class _Command(TyperCommand):
 
 
 class _Commands(TyperGroup):
-    """The commands by name; only the one that runs is imported, and all of them for help."""
+    """The commands by name; only the one that runs is imported, and all of them for help.
+
+    Attributes
+    ----------
+    package : str
+        Where their modules are.
+    names : tuple of str
+        Their names.
+    """
+
+    package = __name__
+    names: tuple[str, ...] = NAMES
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(NAMES)
+        return list(self.names)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in NAMES:
-            self.commands = {name: TyperCommand(name) for name in NAMES}  # to be suggested
+        if cmd_name not in self.names:
+            self.commands = {name: TyperCommand(name) for name in self.names}  # to be suggested
             return None
-        module = import_module(f"onebyone_cli.cli.{cmd_name}")
+        module = import_module(f"{self.package}.{cmd_name}")
+        if hasattr(module, "NAMES"):
+            return _group(cmd_name, module)
         alone = typer.Typer(
             add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
         )
         alone.command(cmd_name, cls=_Command, epilog=module.EXAMPLES)(getattr(module, cmd_name))
         return typer.main.get_command(alone)
+
+
+def _group(name: str, module: Any) -> Any:
+    """Make the commands below a command."""
+    below = type("_Below", (_Commands,), {"package": module.__name__, "names": module.NAMES})
+    group = typer.Typer(
+        name=name,
+        cls=below,
+        help=module.HELP,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    group.callback()(lambda: None)
+    return typer.main.get_command(group)
 
 
 app = typer.Typer(

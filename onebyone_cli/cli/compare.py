@@ -95,7 +95,8 @@ Picture = Annotated[
         "--difference",
         metavar="FILE.png",
         help="Draw where they differ: of each pixel the largest difference of all channels (and "
-        "items of a batch); of planes of more than 1024 rows or columns, of each block of pixels.",
+        "items of a batch), from black for none to bright; what is invalid in one alone is grey. "
+        "Planes of more than 1024 rows or columns are drawn in blocks of pixels.",
         show_default=False,
     ),
 ]

@@ -22,7 +22,10 @@ from onebyone_cli.cli import console
 
 @unique
 class ExitStatus(IntEnum):
-    """What the numbers mean; those from 64 on are those of sysexits.h."""
+    """What the numbers mean; those from 64 on are those of sysexits.h.
+
+    ``compare`` alone has 1 as well, which is no error: the stacks differ.
+    """
 
     DONE = 0
     USAGE = 2

@@ -1,20 +1,19 @@
 """``onebyone view``: look at a stack, in the terminal or as a PNG file."""
 
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from onebyone_cli.cli import options, values
-from onebyone_cli.cli.console import Console, print_out
+from onebyone_cli.cli.canvas import PAPER, Canvas, png_canvas, terminal_canvas
+from onebyone_cli.cli.console import Console
 from onebyone_cli.cli.reading import Reading
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.units import count
+from onebyone_cli.units import count, format_bytes
 
 if TYPE_CHECKING:
-    from onebyone_cli.picture.sheet import Room, Sheet
-    from onebyone_cli.picture.terminal import Colours
+    from onebyone_cli.formats.base import Reader, StreamReader
     from onebyone_cli.pipeline.drawing import Drawing, Stretch
     from onebyone_cli.pipeline.thumbnail import Thumbnails
     from onebyone_cli.spec import StackSpec
@@ -29,25 +28,8 @@ Examples:
   onebyone apply cube.h5 -w model.npz -o - | onebyone view -
 """
 
-#: Longer side of a PNG in pixels, unless --size says.
-_SIZE = 1024
-
-#: Of a PNG: pixels around a contact sheet and between its cells, and the height of its letters.
-_MARGIN, _GAP, _LETTERS = 6, 4, 12
-
-#: Room for a line of them above a cell; cells of a sheet get no smaller than `_LEAST`.
-_CAPTION, _LEAST = 16, 32
-
-#: Columns and rows where nobody knows how large the terminal is, or there is none.
-_TERMINAL = (80, 40)
-
-#: Rows of a terminal that the picture leaves: for the line that ends it, and the next prompt.
-_LEFT_ROWS = 2
-
-#: Cells of a sheet in a terminal get no smaller than this, in half characters.
-_LEAST_IN_TERMINAL = 10
-
-_WHITE, _INK = (255, 255, 255), (64, 64, 64)
+#: Numbers of more digits are those of no channel.
+_DIGITS = 10
 
 #: Names of files that hold weights or moments, not stacks.
 _WEIGHTS = (".npz", ".csv", ".tsv", ".txt", ".json")
@@ -101,18 +83,15 @@ def view(
 
             files = [name for reader in opened for name in reader.files]
             check_png(output, force=force, inputs=(*files, *values.files_of([inputs_from])))
-        wanted.check(opened[0].path, _spec_of(opened))
-        canvas = _Canvas.for_png(size) if output else _Canvas.for_terminal(size)
-        source, left = _held(opened, reading.memory, stack, console, progress)
-        job = _Job(source, wanted, canvas, mark, left)
-        drawing = job.draw(how, colormap)
-    names = wanted.named(job.channels, _names(opened))
-    if output:
-        _write(drawing, output, force, names, canvas, job.sheet)
-    else:
-        _show(drawing, names, canvas, job.sheet)
-    console.say(_closing_line(output, drawing, job, names))
-    console.document(_document(output, drawing, job, names))
+        canvas = png_canvas(output, size) if output else terminal_canvas(size)
+        job = _Job(opened, wanted, canvas, reading.memory)
+        source, memory_left = job.hold(stack, console, progress)
+        drawing = job.draw(job.thumbnails(source, mark, memory_left), how, colormap)
+        source.check_unchanged()
+    names = job.names
+    size_put = canvas.put(drawing, names, job.sheet, force=force)
+    console.say(_closing_line(drawing, job, names))
+    console.document(_document(output, drawing, job, names) | size_put)
 
 
 class Wanted(NamedTuple):
@@ -156,10 +135,6 @@ class Wanted(NamedTuple):
                 f"--pca shows three components, and {path} has {count(spec.channels, 'channel')}"
             )
 
-    def named(self, channels: Sequence[int], names: Sequence[str]) -> list[str]:
-        """Name channels for people: their number, and what files call them."""
-        return [f"{n} {names[n]}" if names else str(n) for n in channels]
-
 
 def _kind(
     channel: int | None, rgb: str, pca: bool, colormap: str
@@ -173,7 +148,8 @@ def _kind(
 
 def _channels(channel: int | None, rgb: str) -> tuple[int, ...]:
     parts = rgb.split(",") if rgb else []
-    if parts and not (len(parts) == 3 and all(p.isascii() and p.isdigit() for p in parts)):
+    known = all(part.isascii() and part.isdigit() and len(part) < _DIGITS for part in parts)
+    if parts and not (len(parts) == 3 and known):
         raise UsageError(f"--rgb {rgb} is not three channels; write R,G,B, as in 29,19,9")
     return tuple(map(int, parts)) if channel is None else (channel,)
 
@@ -209,147 +185,105 @@ def _refuse_weights(inputs: Sequence[str], *, raw: bool) -> None:
             )
 
 
-def _spec_of(opened: Sequence[Any]) -> "StackSpec":
-    from onebyone_cli.stack import stacked_spec
-
-    return stacked_spec(opened, opened[0].spec.dtype)
-
-
-def _names(opened: Sequence[Any]) -> tuple[str, ...]:
-    from onebyone_cli.stack import channel_names
-
-    return channel_names(opened)
-
-
-def _held(
-    opened: Sequence[Any],
-    memory: int,
-    stack: ExitStack,
-    console: Console,
-    progress: bool | None,
-) -> tuple["Stack", int]:
-    """Lay streams aside, so that all can be read at any place; say what is left of the budget."""
-    from onebyone_cli.cli.progress import Progress
-    from onebyone_cli.pipeline.sources import hold_streams
-    from onebyone_cli.stack import Stack
-
-    with Progress(console, progress) as on_progress:
-        readers, left = hold_streams(opened, memory, stack, on_progress)
-    source = Stack(readers, "float64")
-    return source, left - source.cache_bytes
-
-
 # ----------------------------------------------------------------------------------- the picture
 
 
-class _Canvas(NamedTuple):
-    """What a picture is drawn on: its size and, in a terminal, its colours."""
-
-    height: int
-    width: int
-    colours: "Colours | None" = None
-
-    @classmethod
-    def for_png(cls, size: int | None) -> "_Canvas":
-        return cls(size or _SIZE, size or _SIZE)
-
-    @classmethod
-    def for_terminal(cls, size: int | None) -> "_Canvas":
-        from onebyone_cli.picture.terminal import colours_of, terminal_size
-
-        is_terminal = sys.stdout is not None and sys.stdout.isatty()
-        found = terminal_size(os.environ, 1) if is_terminal else None
-        columns, rows = found or _unwatched_size()
-        height, width = 2 * max(1, rows - _LEFT_ROWS), columns
-        if size is not None:
-            height, width = min(height, size), min(width, size)
-        return cls(height, width, colours_of(os.environ, is_terminal=is_terminal))
-
-    def room(self, cells: int) -> "Room":
-        """Say what a sheet may take; a single picture has neither margin nor caption."""
-        from onebyone_cli.picture.sheet import Room
-
-        if self.colours is not None:
-            if cells == 1:
-                return Room(self.height, self.width)
-            return Room(
-                self.height,
-                self.width,
-                gap=1,
-                caption=2,
-                least=_LEAST_IN_TERMINAL,
-                multiple=2,
-            )
-        if cells == 1:
-            return Room(self.height, self.width)
-        return Room(
-            max(1, self.height - 2 * _MARGIN),
-            max(1, self.width - 2 * _MARGIN),
-            gap=_GAP,
-            gap_below=_GAP,
-            caption=_CAPTION,
-            least=_LEAST,
-        )
-
-
-def _unwatched_size() -> tuple[int, int]:
-    """Columns and rows where no terminal is."""
-    named = os.environ.get("COLUMNS", "")
-    columns = int(named) if named.isascii() and named.isdigit() and int(named) else _TERMINAL[0]
-    return columns, _TERMINAL[1]
-
-
 class _Job:
-    """What is read for a picture, and where it goes."""
+    """What is read for a picture, and how large it becomes; known from headers alone.
+
+    Parameters
+    ----------
+    opened : sequence of Reader or StreamReader
+        Inputs, in channel order.
+    wanted : Wanted
+        What is to be seen.
+    canvas : Canvas
+        What it is put on.
+    memory : int
+        Budget in bytes.
+
+    Raises
+    ------
+    UsageError
+        If the stack has not what is wanted, or the picture takes too much memory.
+    """
 
     def __init__(
-        self, source: "Stack", wanted: Wanted, canvas: _Canvas, nodata: float | None, memory: int
+        self,
+        opened: "Sequence[Reader | StreamReader]",
+        wanted: Wanted,
+        canvas: Canvas,
+        memory: int,
     ) -> None:
         from onebyone_cli.picture.sheet import plan_sheet
+        from onebyone_cli.spec import arithmetic_dtype
+        from onebyone_cli.stack import stacked_spec
 
-        spec = source.spec
-        self.source, self.kind, self.item = source, wanted.kind, wanted.item or 0
+        self._opened = opened
+        self.path = " ".join(reader.path for reader in opened)
+        self.spec = spec = stacked_spec(
+            opened, arithmetic_dtype([reader.spec.dtype for reader in opened])
+        )
+        wanted.check(self.path, spec)
+        self.kind, self.item = wanted.kind, wanted.item or 0
         cells = spec.channels if wanted.kind == "sheet" else 1
         self.sheet = plan_sheet(cells, spec.height, spec.width, canvas.room(cells))
         self.channels = list(wanted.channels) or _spread(spec.channels, self.sheet.cells)
         if wanted.kind == "pca":
             self.channels = list(range(spec.channels))
-        self._nodata, self._memory = nodata, memory
-        self._check_memory()
+        self._memory_left = memory - self._needed(memory)
 
-    def _check_memory(self) -> None:
-        from onebyone_cli.pipeline.drawing import check_memory
+    def _needed(self, memory: int) -> int:
+        """Count what is held besides numbers on their way, and refuse what is too much."""
+        from onebyone_cli.pipeline.drawing import picture_bytes
 
-        # Moments of a band, those of all, and what eigenvectors are computed in.
-        more = 5 * 8 * len(self.channels) ** 2 if self.kind == "pca" else 0
-        remedy = "give a smaller --size or a larger --memory"
-        check_memory(self.sheet.height * self.sheet.width, more, self._memory, remedy)
+        pixels = self.sheet.height * self.sheet.width
+        needed = picture_bytes(pixels, len(self.channels) if self.kind == "pca" else 0)
+        needed += sum(getattr(reader, "cache_bytes", 0) for reader in self._opened)
+        if needed > memory:
+            raise UsageError(
+                f"the picture takes {format_bytes(needed)} of memory to draw, and "
+                f"{format_bytes(memory)} are allowed; give a smaller --size or a larger --memory"
+            )
+        return needed
 
-    def draw(self, stretch: "Stretch", colormap: str) -> "Drawing":
+    @property
+    def names(self) -> list[str]:
+        """Channels for people: their numbers, and what files call them."""
+        from onebyone_cli.stack import channel_names
+
+        names = channel_names(self._opened)
+        return [f"{n} {names[n]}" if names else str(n) for n in self.channels]
+
+    def hold(
+        self, stack: ExitStack, console: Console, progress: bool | None
+    ) -> tuple["Stack", int]:
+        """Lay streams aside, so that all can be read at any place; say what memory is left."""
+        from onebyone_cli.cli.progress import Progress
+        from onebyone_cli.pipeline.sources import hold_streams
+        from onebyone_cli.stack import Stack
+
+        with Progress(console, progress) as on_progress:
+            readers, left = hold_streams(self._opened, self._memory_left, stack, on_progress)
+        return Stack(readers, self.spec.dtype), left
+
+    def thumbnails(self, source: "Stack", nodata: float | None, memory: int) -> "Thumbnails":
+        """Say what is read of a stack."""
+        from onebyone_cli.pipeline.thumbnail import Thumbnails
+
+        height, width = self.sheet.shown_height, self.sheet.shown_width
+        return Thumbnails(source, self.item, self.channels, height, width, nodata, memory)
+
+    def draw(self, thumbnails: "Thumbnails", stretch: "Stretch", colormap: str) -> "Drawing":
         """Read and draw."""
         from onebyone_cli.picture.colormap import load
         from onebyone_cli.pipeline import drawing
 
         if self.kind == "pca":
-            return drawing.draw_components(self._thumbnails(), self.sheet, stretch)
+            return drawing.draw_components(thumbnails, self.sheet, stretch)
         if self.kind == "rgb":
-            return drawing.draw_composite(self._thumbnails(), self.sheet, stretch)
-        return drawing.draw_sheet(
-            self._thumbnails(), self.sheet, stretch, load(colormap), background=_WHITE
-        )
-
-    def _thumbnails(self) -> "Thumbnails":
-        from onebyone_cli.pipeline.thumbnail import Thumbnails
-
-        return Thumbnails(
-            self.source,
-            self.item,
-            self.channels,
-            self.sheet.shown_height,
-            self.sheet.shown_width,
-            self._nodata,
-            self._memory,
-        )
+            return drawing.draw_composite(thumbnails, self.sheet, stretch)
+        return drawing.draw_sheet(thumbnails, self.sheet, stretch, load(colormap), PAPER)
 
 
 def _spread(channels: int, cells: int) -> list[int]:
@@ -359,67 +293,27 @@ def _spread(channels: int, cells: int) -> list[int]:
     return [cell * (channels - 1) // (cells - 1) for cell in range(cells)]
 
 
-# ------------------------------------------------------------------------------------ where it goes
+# ------------------------------------------------------------------------------- what is said of it
 
 
-def _write(
-    drawing: "Drawing", output: str, force: bool, names: list[str], canvas: _Canvas, sheet: "Sheet"
-) -> None:
-    import numpy as np
-
-    from onebyone_cli.picture.caption import Caption, write_captions
-    from onebyone_cli.picture.png import write_png
-
-    rgb = drawing.rgb
-    if sheet.room.caption:
-        rgb = np.pad(rgb, ((_MARGIN, _MARGIN), (_MARGIN, _MARGIN), (0, 0)), constant_values=255)
-        captions = [
-            Caption(place.top + _MARGIN - _CAPTION, place.left + _MARGIN, sheet.cell_width, name)
-            for place, name in zip(drawing.places, names, strict=True)
-        ]
-        rgb = write_captions(rgb, captions, size=_LETTERS, colour=_INK)
-    write_png(rgb, output, force=force)
-
-
-def _show(drawing: "Drawing", names: list[str], canvas: _Canvas, sheet: "Sheet") -> None:
-    from onebyone_cli.picture.terminal import Label, text_lines
-
-    labels = []
-    if sheet.room.caption:
-        labels = [
-            Label(place.top // 2 - 1, place.left, name, sheet.cell_width)
-            for place, name in zip(drawing.places, names, strict=True)
-        ]
-    assert canvas.colours is not None
-    lines = text_lines(
-        drawing.rgb,
-        canvas.colours,
-        invalid=drawing.invalid,
-        empty=drawing.empty,
-        labels=labels,
-    )
-    print_out("\n".join(lines))
-
-
-def _closing_line(output: str, drawing: "Drawing", job: _Job, names: list[str]) -> str:
-    spec = job.source.spec
+def _closing_line(drawing: "Drawing", job: _Job, names: list[str]) -> str:
+    shares = ", ".join(f"{number} ({share:.1%})" for number, share in enumerate(drawing.shares))
     what = {
         "sheet": _told_sheet(job, names),
         "channel": f"channel {names[0]}",
         "rgb": "red {}, green {}, blue {}".format(*(names * 3)[:3]),
-        "pca": "principal components "
-        + ", ".join(f"{n} ({share:.1%})" for n, share in enumerate(drawing.shares)),
+        "pca": f"principal components {shares}",
     }[job.kind]
-    line = f"{job.source.path}: {spec.size}; {what}"
-    if job.kind == "channel" and drawing.ranges[0]:
+    line = f"{job.path}: {job.spec.size}; {what}"
+    if len(drawing.ranges) == 1 and drawing.ranges[0]:
         line += ", {:.6g} to {:.6g}".format(*drawing.ranges[0])
-    if spec.items > 1:
-        line += f", item {job.item} of {spec.items}"
+    if job.spec.items > 1:
+        line += f", item {job.item} of {job.spec.items}"
     return line
 
 
 def _told_sheet(job: _Job, names: list[str]) -> str:
-    total = job.source.spec.channels
+    total = job.spec.channels
     if len(names) == total:
         return count(total, "channel")
     return f"{len(names)} of {count(total, 'channel')}; --channel N shows one"
@@ -433,12 +327,10 @@ def _document(output: str, drawing: "Drawing", job: _Job, names: list[str]) -> d
     return {
         "output": output,
         "kind": job.kind,
-        "shape": list(job.source.spec.shape),
+        "shape": list(job.spec.shape),
         "item": job.item,
         "channels": job.channels,
         "names": names,
         "ranges": planes,
         "explained_variance_ratio": drawing.shares,
-        "height": len(drawing.rgb),
-        "width": drawing.rgb.shape[1],
     }

@@ -119,7 +119,8 @@ class ArrayReader(Reader):
             lines.reverse()
             axes.reverse()
         first, last = min(channels), max(channels)
-        near = (last - first) * self._c <= _WORTH_SKIPPING
+        reach = (last - first) * self._c + self._dtype.itemsize
+        near = reach <= min(_WORTH_SKIPPING, SCRATCH_BYTES)
         for group in [range(len(channels))] if near else [[at] for at in range(len(channels))]:
             chosen = [channels[at] for at in group]
             offset = base + min(chosen) * self._c

@@ -55,6 +55,17 @@ def write_captions(
     return np.asarray(image)
 
 
+def framed(rgb: NDArray[Any], margin: int, colour: tuple[int, int, int]) -> NDArray[Any]:
+    """Lay a picture on a larger sheet of one colour, `margin` pixels from each edge."""
+    import numpy as np
+
+    height, width, _ = rgb.shape
+    sheet = np.empty((height + 2 * margin, width + 2 * margin, 3), np.uint8)
+    sheet[:] = colour
+    sheet[margin : margin + height, margin : margin + width] = rgb
+    return sheet
+
+
 def _font(size: int) -> Any:
     from PIL import ImageFont
 

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onebyone_cli.picture.colormap import coloured, load
+from onebyone_cli.picture.stretch import stretched
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -61,8 +64,10 @@ class DifferenceMap:
             np.maximum.at(self.numbers, (row // self.step, column // self.step), highest)
 
     def drawn(self) -> NDArray[np.uint8]:
-        """Draw the map, from black for none to white for the largest: (rows, columns, 3)."""
+        """Draw the map, from black for none to bright for the largest: (rows, columns, 3).
+
+        What is infinite, or invalid in one stack alone, has the colour of invalid pixels.
+        """
         finite = np.isfinite(self.numbers)
-        top = self.numbers.max(where=finite, initial=0.0) or 1.0
-        grey = (np.where(finite, self.numbers / top, 1.0) * 255).astype(np.uint8)
-        return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
+        top = float(self.numbers.max(where=finite, initial=0.0)) or 1.0
+        return coloured(stretched(self.numbers, (0.0, top)), load("magma"))

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from onebyone_cli.conv1x1 import Convolution, make_layers
-from onebyone_cli.errors import UsageError
 from onebyone_cli.fit.moments import moments_of, no_moments
 from onebyone_cli.fit.pca import fit_pca
 from onebyone_cli.picture.colormap import coloured, composed
 from onebyone_cli.picture.resample import enlarged
 from onebyone_cli.picture.stretch import percentile_range, stretched, symmetric
-from onebyone_cli.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Bytes for each pixel of a picture while it is drawn: its numbers, their shares of the range, the
 #: colours, which of them are invalid, and the file.
-PIXEL_BYTES = 40
+_PIXEL_BYTES = 40
 
 
 class Stretch(NamedTuple):
@@ -173,26 +171,18 @@ def draw_components(thumbnails: Thumbnails, sheet: Sheet, stretch: Stretch) -> D
     return drawing
 
 
-def check_memory(pixels: int, more: int, memory: int, remedy: str) -> None:
-    """Refuse a picture that does not fit the budget, before anything is read.
+def picture_bytes(pixels: int, components: int = 0) -> int:
+    """Count the memory that a picture takes while it is drawn.
 
     Parameters
     ----------
     pixels : int
         Of the picture.
-    more : int
-        Bytes that are held besides.
-    memory : int
-        The budget.
-    remedy : str
-        What to change.
+    components : int
+        Channels that components are learned of: their moments, those of a band, and what
+        eigenvectors are computed in.
     """
-    needed = pixels * PIXEL_BYTES + more
-    if needed > memory:
-        raise UsageError(
-            f"the picture takes {format_bytes(needed)} of memory to draw, and "
-            f"{format_bytes(memory)} are allowed; {remedy}"
-        )
+    return pixels * _PIXEL_BYTES + 5 * 8 * components**2
 
 
 def _composite(planes: NDArray[np.float64], sheet: Sheet, stretch: Stretch) -> Drawing:

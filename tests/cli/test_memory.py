@@ -69,3 +69,16 @@ def test_chunks_stay_inside_the_budget(tmp_path: Path):
     base = peak_memory("apply", compressed_stack(tmp_path / "s.h5", 16), *job, cwd=tmp_path)
     used = peak_memory("apply", compressed_stack(tmp_path / "x.h5", 1600), *job, cwd=tmp_path)
     assert used - base < (16 * 1.1 + 8) * MEBIBYTE
+
+
+def test_comparing_stays_inside_the_budget(tmp_path: Path):
+    job = ["--threads", "2", "-q"]
+    small = empty_stack(tmp_path / "small.npy", 8)
+    base = peak_memory("compare", small, small, *job, cwd=tmp_path)
+    one, other = (empty_stack(tmp_path / name, 1500) for name in ("a.npy", "b.npy"))
+    picture = ["--difference", "d.png", "-f"]
+    for budget, more in ((8, []), (24, []), (24, picture)):
+        given = [*job, "--memory", f"{budget}M", *more]
+        used = peak_memory("compare", one, other, *given, cwd=tmp_path)
+        # Drawing imports Pillow, and colours take some room when all pixels are through.
+        assert used - base < (budget * 1.1 + 4 + 32 * bool(more)) * MEBIBYTE

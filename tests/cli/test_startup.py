@@ -54,7 +54,17 @@ def imported_by(
 
 
 @pytest.mark.parametrize(
-    "args", [["--version"], ["--help"], ["-h"], ["apply", "--help"], ["compare", "--help"]]
+    "args",
+    [
+        ["--version"],
+        ["--help"],
+        ["-h"],
+        ["apply", "--help"],
+        ["view", "-h"],
+        ["compare", "--help"],
+        ["weights", "--help"],
+        ["weights", "new", "--help"],
+    ],
 )
 def test_help_is_light(args: list[str], tmp_path: Path) -> None:
     modules, shown = imported_by(args, tmp_path)
@@ -62,9 +72,20 @@ def test_help_is_light(args: list[str], tmp_path: Path) -> None:
     assert "onebyone" in shown
 
 
+def test_naming_kernels_is_light(tmp_path: Path) -> None:
+    modules, shown = imported_by(["weights", "new", "--list"], tmp_path)
+    assert not modules & HEAVY
+    assert "tasselled-cap-oli" in shown
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 @pytest.mark.parametrize(
-    ("typed", "expected"), [("onebyone app", "apply"), ("onebyone apply --ker", "--kernel")]
+    ("typed", "expected"),
+    [
+        ("onebyone app", "apply"),
+        ("onebyone apply --ker", "--kernel"),
+        ("onebyone weights sh", "show"),
+    ],
 )
 def test_completion_is_light(shell: str, typed: str, expected: str, tmp_path: Path) -> None:
     env = {

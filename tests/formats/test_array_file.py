@@ -15,11 +15,14 @@ from strategies import (
     Array,
     cuts,
     dtypes,
+    grid_of,
+    grids,
     layouts,
     numbers,
     numbers_of,
     pixels_of,
     read_all,
+    read_grid,
     same_numbers,
     seeds,
     slab_sizes,
@@ -183,6 +186,69 @@ def test_a_slab_may_be_a_part_of_a_larger_buffer(
             assert same_numbers(out, pixels_of(stack, slab).astype(dtype))
             out[:] = 1
             assert (buffer == 1).all()
+
+
+@given(st.data(), files(), scratches, st.sampled_from([0, 3, 40, 1 << 14]))
+def test_pixels_far_apart_are_those_of_a_slice(
+    data: st.DataObject, file: tuple[Array, bytes, ArrayLayout], scratch: int, worth: int
+):
+    stack, content, layout = file
+    grid = data.draw(grids(layout.spec))
+    with (
+        scratch_of(scratch),
+        file_of(content, layout.offset) as fd,
+        pytest.MonkeyPatch.context() as m,
+    ):
+        m.setattr(array_file, "_WORTH_SKIPPING", worth)
+        reader = ArrayReader(fd, layout, "x", owns_fd=False)
+        read = read_grid(reader, grid, layout.spec.dtype)
+    assert same_numbers(read, grid_of(stack, grid))
+
+
+def bytes_read(layout: ArrayLayout, grid: tuple[int, list[int], range, range]) -> int:
+    """How much of a file, which is a hole, is read for a grid of pixels."""
+    counted = 0
+    preadv = os.preadv
+
+    def count(fd: int, buffers: list[Any], offset: int) -> int:
+        nonlocal counted
+        counted += memoryview(buffers[0]).nbytes
+        return preadv(fd, buffers, offset)
+
+    with file_of(b"") as fd, pytest.MonkeyPatch.context() as patch:
+        os.truncate(fd, layout.end)
+        patch.setattr(os, "preadv", count)
+        reader = ArrayReader(fd, layout, "x", owns_fd=False)
+        assert not read_grid(reader, grid, layout.spec.dtype).any()
+    return counted
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_little_else_is_read_for_pixels_far_apart(layout: str, order: str):
+    spec = StackSpec(1000, 20_000, 20_000, "float32")  # 1.6 TB
+    sizes = dict(zip("CHW", spec.shape, strict=True))
+    shape = tuple(sizes[axis] for axis in layout)
+    stored_so = array_layout(shape, "float32", "x", layout=layout, fortran_order=order == "F")
+    grid = (0, [3, 500], range(100, 20_000, 2000), range(7, 20_000, 4000))
+    # A pixel takes no more than what is not worth skipping around it.
+    assert bytes_read(stored_so, grid) <= 2 * 10 * 5 * (1 << 14)
+
+
+def test_of_a_row_that_is_wanted_everything_is_read_at_once():
+    layout = plain_layout(StackSpec(3, 1000, 1000, "uint8"))
+    calls: list[int] = []
+    preadv = os.preadv
+
+    def note(fd: int, buffers: list[Any], offset: int) -> int:
+        calls.append(offset)
+        return preadv(fd, buffers, offset)
+
+    with file_of(bytes(layout.end)) as fd, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "preadv", note)
+        reader = ArrayReader(fd, layout, "x", owns_fd=False)
+        read_grid(reader, (0, [1], range(0, 1000, 100), range(0, 1000, 3)), "uint8")
+    assert calls == [1_000_000 + row * 1000 for row in range(0, 1000, 100)]
 
 
 @given(st.data(), files(), st.integers(1, 7))

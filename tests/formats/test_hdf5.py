@@ -22,12 +22,15 @@ from hypothesis import strategies as st
 from strategies import (
     DTYPES,
     cuts,
+    grid_of,
+    grids,
     laid_out,
     layouts,
     new_folder,
     numbers,
     numbers_of,
     read_all,
+    read_grid,
     same_numbers,
     seeds,
     specs,
@@ -130,6 +133,8 @@ def test_chunked_datasets_read_equal(
             for dtype in (spec.dtype, "float32", "float64"):
                 expected = stack.astype(dtype) if dtype != spec.dtype else stack
                 assert same_numbers(read_all(reader, slabs, dtype), expected)
+            grid = data.draw(grids(spec))
+            assert same_numbers(read_grid(reader, grid, spec.dtype), grid_of(stack, grid))
 
 
 @given(st.data(), specs(), seeds, layouts, st.booleans(), st.sampled_from(FILTERS))

@@ -1,0 +1,9 @@
+"""``onebyone weights``: look at weights, make them, translate them, fold chains of them."""
+
+#: Commands below this one, in the order in which help lists them; see `cli.NAMES`.
+NAMES = ("show", "new", "convert", "compose")
+
+HELP = """Look at weights, make them, translate them, fold chains of them.
+
+Weights are small files: .npy, .npz, .csv, .tsv, .txt or .json, one row for each output channel.
+"""

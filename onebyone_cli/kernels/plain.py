@@ -1,0 +1,40 @@
+"""Kernels that depend on the number of channels alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onebyone_cli.weights.channel_map import ChannelMap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+def identity(channels: int) -> ChannelMap:
+    """Make every channel what it is: weight (C, C)."""
+    return _map(np.eye(channels), "identity", [f"channel {c}" for c in range(channels)])
+
+
+def mean(channels: int) -> ChannelMap:
+    """Make the mean of all channels: weight (1, C)."""
+    return _map(np.full((1, channels), 1 / channels), "mean", ["mean"])
+
+
+def select(channels: int, chosen: Sequence[int]) -> ChannelMap:
+    """Take some of the channels, in the order named: weight (len(chosen), C)."""
+    weight = np.eye(channels)[list(chosen)]
+    return _map(weight, "select", [f"channel {channel}" for channel in chosen])
+
+
+def difference(channels: int, one: int, other: int) -> ChannelMap:
+    """Subtract channel `other` from channel `one`: weight (1, C)."""
+    weight = np.eye(channels)[[one]] - np.eye(channels)[[other]]
+    return _map(weight, "difference", [f"channel {one} - channel {other}"])
+
+
+def _map(weight: NDArray[np.float64], name: str, outputs: list[str]) -> ChannelMap:
+    return ChannelMap(weight, np.zeros(len(weight)), name, {"title": name, "outputs": outputs})

@@ -1,0 +1,56 @@
+"""Channels made comparable: each minus its mean, divided by its standard deviation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onebyone_cli.errors import DataError
+from onebyone_cli.weights.channel_map import ChannelMap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+def standardize(
+    mean: NDArray[np.float64],
+    deviation: NDArray[np.float64],
+    source: str,
+    names: Sequence[str] = (),
+) -> ChannelMap:
+    """Make the map whose output has mean 0 and standard deviation 1 in every channel.
+
+    Parameters
+    ----------
+    mean, deviation : ndarray of float64, shape (C,)
+        Of the channels.
+    source : str
+        Where they come from, for messages.
+    names : sequence of str
+        Of the channels; empty where they have none.
+
+    Returns
+    -------
+    ChannelMap
+        Weight (C, C), diagonal with 1 / deviation; bias −mean / deviation.
+
+    Raises
+    ------
+    DataError
+        If a channel is constant, or too little is known of it.
+    """
+    for channel, spread in enumerate(deviation.tolist()):
+        if not 0 < spread < np.inf:
+            found = "is constant" if spread == 0 else "has no standard deviation"
+            raise DataError(
+                f"channel {channel} {found}, so that nothing can be divided by it; "
+                "leave the channel out",
+                source,
+            )
+    meta = {"title": "standardize", "mean": mean, "scale": deviation}
+    if names:
+        meta |= {"channels": list(names), "outputs": list(names)}
+    return ChannelMap(np.diag(1 / deviation), -mean / deviation, source, meta)

@@ -1,0 +1,97 @@
+"""Weights written in every format and read again: to the last bit, or told what is left out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from strategies import new_folder
+
+from onebyone_cli.errors import OutputRefusedError, UsageError
+from onebyone_cli.weights import ChannelMap, load_weights
+from onebyone_cli.weights.files import SUFFIXES, load_bias
+from onebyone_cli.weights.stored import stored_type, unread_members
+from onebyone_cli.weights.written import (
+    check_suffix,
+    holds_bias,
+    left_out,
+    save_bias,
+    save_weights,
+)
+
+finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
+matrices = npst.arrays(np.float64, npst.array_shapes(min_dims=2, max_dims=2), elements=finite)
+
+
+def bits(array: np.ndarray) -> tuple[tuple[int, ...], bytes]:
+    return array.shape, array.tobytes()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@given(weight=matrices)
+def test_every_bit_comes_back(suffix: str, weight: np.ndarray):
+    bias = np.linspace(-1, 1, len(weight)) / 3
+    with new_folder() as folder:
+        path = str(folder / f"w{suffix}")
+        save_weights(path, ChannelMap(weight, bias, "w"))
+        back = load_weights(path)
+        save_bias(str(folder / f"b{suffix}"), bias)
+        assert bits(load_bias(str(folder / f"b{suffix}"))) == bits(bias)
+    assert bits(back.weight) == bits(np.array(weight, order="C"))
+    assert bits(back.bias) == bits(bias if holds_bias(path) else np.zeros(len(bias)))
+
+
+META = {
+    "method": "pca",
+    "options": {"k": 2},
+    "count": 12,
+    "channels": ["röd", "grön"],
+    "mean": np.array([0.1, 1 / 3]),
+    "scale": np.array([1.0, 2.0]),
+    "inverse": np.array([[1.0], [0.5]]),
+}
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json"])
+def test_what_else_is_known_comes_back(suffix: str, tmp_path: Path):
+    path = str(tmp_path / f"w{suffix}")
+    weights = ChannelMap(np.array([[0.25, -1 / 3]]), np.array([0.7]), "w", META)
+    save_weights(path, weights)
+    assert left_out(path, weights) == []
+    back = load_weights(path)
+    assert back.meta.keys() == META.keys()
+    for name, value in META.items():
+        np.testing.assert_array_equal(back.meta[name], value)
+
+
+def test_what_has_no_place_is_named():
+    weights = ChannelMap(np.eye(2), np.zeros(2), "w", META)
+    assert left_out("w.csv", weights) == sorted(META)
+    unknown = ChannelMap(np.eye(2), np.zeros(2), "w", {"condition": np.array([np.inf])})
+    assert left_out("w.json", unknown) == ["condition"]
+    assert left_out("w.npz", unknown) == []
+
+
+def test_members_that_are_not_read_are_named(tmp_path: Path):
+    path = str(tmp_path / "w.npz")
+    np.savez(path, weight=np.eye(2, dtype="float32"), noise=np.eye(2), mean=np.zeros(2))
+    assert unread_members(path, load_weights(path)) == ["noise"]
+    assert stored_type(path) == "float32"
+
+
+@pytest.mark.parametrize("name", ["w", "w.h5", "w.csv.gz"])
+def test_other_names_are_refused(name: str):
+    with pytest.raises(UsageError, match="no suffix that says a format of weights"):
+        check_suffix(name)
+
+
+def test_an_existing_file_stays(tmp_path: Path):
+    path = tmp_path / "w.csv"
+    path.write_text("mine")
+    with pytest.raises(OutputRefusedError, match="exists already"):
+        save_weights(str(path), ChannelMap(np.eye(2), np.zeros(2), "w"))
+    assert path.read_text() == "mine"
+    save_weights(str(path), ChannelMap(np.eye(2), np.zeros(2), "w"), force=True)
+    assert path.read_text() == "1.0,0.0\n0.0,1.0\n"
