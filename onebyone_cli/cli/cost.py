@@ -177,7 +177,7 @@ def _print(shape: _Shape, comparison: Comparison) -> None:
     header = ("layers", "parameters", "biases", "multiply-adds", "weights file", "memory")
     print_table(header, [_row(design) for design in comparison.designs])
     print_out("")
-    print_table(("multiply-adds", "fewer", "saved"), list(map(_saving, comparison.savings)))
+    print_table(("multiply-adds", "", "saved"), list(map(_saving, comparison.savings)))
 
 
 def _row(design: Design) -> list[str]:
@@ -188,7 +188,9 @@ def _row(design: Design) -> list[str]:
 
 def _saving(saving: Saving) -> list[str]:
     words = f"{saving.design.name} in place of {saving.than.name}"
-    return [words, f"{saving.times:.4g} ×", f"{saving.saved:.2%}"]
+    if saving.saved < 0:
+        return [words, f"{1 / saving.times:.4g} × more", "-"]
+    return [words, f"{saving.times:.4g} × fewer", f"{saving.saved:.2%}"]
 
 
 def _document(shape: _Shape, comparison: Comparison) -> dict[str, Any]:
