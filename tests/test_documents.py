@@ -155,7 +155,7 @@ def test_a_command_line_that_is_none_is_found(line: str) -> None:
 # -------------------------------------------------------------------------------------- options
 
 #: Options of other programs, and of scripts beside ours, that documents name by themselves.
-FOREIGN = {"-j", "--check", "--folder", "--jobs", "--runs", "--side", "--strict"}
+FOREIGN = {"-j", "--check", "--folder", "--keep", "--runs", "--side", "--strict"}
 
 
 def spans(text: str) -> Iterator[tuple[str, str]]:

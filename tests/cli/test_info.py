@@ -172,6 +172,13 @@ def test_one_that_is_missing_does_not_hide_the_others(tmp_path: Path) -> None:
     assert document["error"] == document["paths"][1]["error"]
 
 
+def test_quiet_leaves_only_the_status(tmp_path: Path) -> None:
+    np.save(tmp_path / "stack.npy", np.zeros((2, 3, 4)))
+    assert onebyone("info", "-q", "stack.npy", cwd=tmp_path) == (0, b"", "")
+    done = onebyone("info", "-q", "stack.npy", "gone.npy", cwd=tmp_path)
+    assert done == (66, b"", "onebyone: gone.npy: no such file or folder\n")
+
+
 def test_names_write_nothing_to_a_terminal(tmp_path: Path) -> None:
     name = "a\x1b[31m.npy"
     np.save(tmp_path / name, np.zeros((2, 3, 4)))
