@@ -99,7 +99,7 @@ def cost(
 ) -> None:
     """Count what a 1×1 layer costs, beside 3×3 and 5×5.
 
-    All are of the same depth. Parameters (weights, and one bias for each output channel),
+    All three have the same depth. Parameters (weights, and one bias for each output channel),
     multiply-adds (each of them two floating-point operations) and bytes as float32, in exact
     integers, for one stack of a batch. The stride is 1, and zeros around the border keep the size
     of the maps. Memory is that of the parameters, and of the input and output of the widest layer.

@@ -112,6 +112,16 @@ def test_a_dataset_is_told_as_h5py_knows_it(tmp_path: Path) -> None:
         assert (facts["dtype"], facts["dataset"]) == ("uint16", "/small")
 
 
+def test_a_format_that_tells_nothing_of_its_files_is_shown_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_inputs(tmp_path)
+    monkeypatch.setattr("onebyone_cli.formats.hdf5._container", lambda *args: None)
+    container = inspect_stack(f"{tmp_path}/cube.h5:small").container
+    assert (container.shape, container.axes) == ((6, 70, 90), "CHW")
+    assert container.title.startswith("HDF5")
+
+
 def test_a_folder_tells_the_names_of_channels(tmp_path: Path) -> None:
     make_inputs(tmp_path)
     (facts,) = told("maps", cwd=tmp_path)
