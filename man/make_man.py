@@ -54,7 +54,7 @@ class Note(NamedTuple):
 
     name: str
     text: str
-    #: Told on the pages of commands with this option; on all pages if empty.
+    #: Told on the pages of commands with one of these options; on all pages if empty.
     option: str = ""
 
 
@@ -110,12 +110,12 @@ ENVIRONMENT = (
         "TERM",
         "If it is unset, empty or dumb there are plain lines in place of a progress bar and of "
         "drawn tables.",
-        "--progress",
+        "--progress --channels",
     ),
     Note(
         "NO_COLOR",
         "If it is set and not empty, the progress bar has no colour and no heading is bold.",
-        "--progress",
+        "--progress --channels",
     ),
     Note(
         "COLORTERM",
@@ -535,7 +535,7 @@ def notes(command: Command, all_notes: Iterable[Note], style: Style) -> list[str
     options = set(_all_options(command))
     lines: list[str] = []
     for note in all_notes:
-        if not note.option or note.option in options:
+        if not note.option or options & set(note.option.split()):
             term = ", ".join(style(name) for name in note.name.split(", "))
             lines += entry(term, prose(note.text, {"NAME": italic}))
     return lines

@@ -97,18 +97,19 @@ def cost(
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Count what a 1×1 layer costs, beside 3×3 and 5×5 of the same depth.
+    """Count what a 1×1 layer costs, beside 3×3 and 5×5.
 
-    Parameters (weights, and one bias for each output channel), multiply-adds (each of them two
-    floating-point operations) and bytes as float32, in exact integers, for one stack of a batch.
-    The stride is 1, and zeros around the border keep the size of the maps. Memory is that of the
-    parameters, and of the input and output of the widest layer.
+    All three have the same depth. Parameters (weights, and one bias for each output channel),
+    multiply-adds (each of them two floating-point operations) and bytes as float32, in exact
+    integers, for one stack of a batch. The stride is 1, and zeros around the border keep the size
+    of the maps. Memory is that of the parameters, and of the input and output of the widest layer.
 
     The argument is that of Lin, Chen and Yan, Network In Network (arXiv:1312.4400), and of Szegedy
     and others, Going Deeper with Convolutions (arXiv:1409.4842), whose Inception modules put a
     1×1 layer in front of 3×3 and 5×5 (--reduce).
     """
     shape = _shape(inputs, channels, out_channels, size, weights, layout)
+    _check_size("R", reduce or 0)
     comparison = compare(*shape, reduce or 0)
     if json:
         Console(json=True).document(_document(shape, comparison))
@@ -157,7 +158,13 @@ def _agreed(name: str, said: dict[str, int], way: str) -> int:
             raise UsageError(
                 f"{name} is {number} by {first} and {other} by {source}; they must agree"
             )
+    _check_size(name, number)
     return number
+
+
+def _check_size(name: str, number: int) -> None:
+    if number >= 10**_DIGITS:
+        raise UsageError(f"{name} is {number}; give less than {10**_DIGITS}")
 
 
 def _size_of(text: str) -> tuple[int | None, int | None]:
@@ -177,7 +184,7 @@ def _print(shape: _Shape, comparison: Comparison) -> None:
     header = ("layers", "parameters", "biases", "multiply-adds", "weights file", "memory")
     print_table(header, [_row(design) for design in comparison.designs])
     print_out("")
-    print_table(("multiply-adds", "fewer", "saved"), list(map(_saving, comparison.savings)))
+    print_table(("multiply-adds", "", "saved"), list(map(_saving, comparison.savings)))
 
 
 def _row(design: Design) -> list[str]:
@@ -188,7 +195,9 @@ def _row(design: Design) -> list[str]:
 
 def _saving(saving: Saving) -> list[str]:
     words = f"{saving.design.name} in place of {saving.than.name}"
-    return [words, f"{saving.times:.4g} ×", f"{saving.saved:.2%}"]
+    if saving.saved < 0:
+        return [words, f"{1 / saving.times:.4g} × more", "-"]
+    return [words, f"{saving.times:.4g} × fewer", f"{saving.saved:.2%}"]
 
 
 def _document(shape: _Shape, comparison: Comparison) -> dict[str, Any]:

@@ -190,15 +190,14 @@ def _stored(facts: StackFacts) -> str:
 def _told(needs: Needs, channels: int) -> str:
     plan = needs.plan
     if plan is None:
-        return f"{needs.arithmetic} arithmetic; {needs.refusal}"
+        return f"{needs.arithmetic}; {needs.refusal}"
     order = {"slab": "slabs", "spool": "a spool"}[plan.strategy]
     where = (
         " in memory" if plan.input_in_memory else " in $TMPDIR" if plan.spool_input_bytes else ""
     )
-    return (
-        f"{needs.arithmetic} arithmetic, {order}{where}, {format_bytes(plan.total_bytes)} of "
-        f"memory in {count(plan.threads, 'thread')} (to {count(channels, 'channel')})"
-    )
+    memory = f"{format_bytes(plan.total_bytes)} of memory"
+    to = f"to {count(channels, 'channel')}"
+    return f"{needs.arithmetic}, {order}{where}, {memory}, {count(plan.threads, 'thread')} ({to})"
 
 
 # ------------------------------------------------------------------------ weights and moments

@@ -61,6 +61,7 @@ def info(
     inputs_from: options.InputsFrom = "",
     layout: options.Layout = "CHW",
     json: options.Json = False,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Tell what files are, from their headers.
@@ -80,6 +81,8 @@ def info(
         raise failures[0]
     if json:
         _print_document(paths, found)
+    elif quiet:
+        pass  # whether all could be read is in the status
     elif wanted:
         _print_bare([each for each in found if not isinstance(each, OneByOneError)], wanted)
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli import formats
 from onebyone_cli.errors import UsageError
+from onebyone_cli.formats.base import Container
 from onebyone_cli.limits import default_memory, default_threads
 from onebyone_cli.planning import apply_costs, make_plan
 from onebyone_cli.spec import arithmetic_dtype
@@ -15,7 +16,7 @@ from onebyone_cli.spec import arithmetic_dtype
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onebyone_cli.formats.base import Container, Look
+    from onebyone_cli.formats.base import Look
     from onebyone_cli.planning import Plan
     from onebyone_cli.spec import StackSpec
 
@@ -135,16 +136,23 @@ def _open(text: str, layout: str, memory: int) -> StackFacts:
             sources.buffer_bytes,
             sources.spool_bytes,
         )
-        assert reader.container is not None, "every format that is opened says what it is"
         return StackFacts(
             text,
             reader.spec,
-            reader.container,
+            reader.container or _container_of(text, reader.spec),
             reader.inner,
             reader.channel_names,
             _size(reader.files),
             _needs(reader.spec, reading),
         )
+
+
+def _container_of(text: str, spec: StackSpec) -> Container:
+    """Tell as much of a file as is known where its format does not."""
+    from onebyone_cli.formats.array_layout import axes_of
+
+    title = formats.of_input(formats.split_inner(text)[0]).title
+    return Container(title, spec.shape, axes_of(spec.shape, "CHW"))
 
 
 def _reading_of(look: Look) -> _Reading:

@@ -56,8 +56,8 @@ class UnfinishedFacts(NamedTuple):
         """How to go on."""
         if not self.shards:
             return (
-                "run the same command again to go on, or with --restart to begin anew; to give "
-                f"up, remove {self.part} and {self.part}.json"
+                "if it is not running, run the same command again to go on, or with --restart to "
+                f"begin anew; to give up, remove {self.part} and {self.part}.json"
             )
         if not self.shards_missing:
             return f"publish it with: onebyone merge {self.path}"

@@ -125,6 +125,24 @@ def test_arrays_need_neither_hdf5_nor_images(more: list[str], tmp_path: Path) ->
     assert not modules & (HEAVY - {"numpy"})
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["info", "stack.npy"],
+        ["info", "--json", "stack.npy"],
+        ["info", "--channels", "stack.npy", "stack.npy"],
+        ["cost", "-c", "50", "-k", "20", "-s", "600x600"],
+        ["cost", "stack.npy", "-k", "20", "--json"],
+        ["man", "apply"],
+    ],
+)
+def test_headers_need_no_numpy(args: list[str], tmp_path: Path) -> None:
+    np.save(tmp_path / "stack.npy", np.zeros((2, 3, 4)))
+    modules, shown = imported_by(args, tmp_path)
+    assert not modules & HEAVY
+    assert shown
+
+
 def test_hdf5_needs_no_images(tmp_path: Path) -> None:
     import h5py
 

@@ -69,6 +69,11 @@ FAMILIES = {suffix: kind.family for kind in KINDS.values() for suffix in kind.su
     ".pnm": "PPM"
 }
 
+#: What files are called for people, by suffix.
+TITLES = {suffix: kind.name.upper() for kind in KINDS.values() for suffix in kind.suffixes} | {
+    ".pnm": "PNM"
+}
+
 #: 32-bit offsets are what TIFF and BMP files are made of.
 _FILE_LIMIT = 2**32 - 2**16
 

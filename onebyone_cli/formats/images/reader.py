@@ -16,7 +16,7 @@ from onebyone_cli.errors import (
 )
 from onebyone_cli.formats.base import Container, Source, StreamReader
 from onebyone_cli.formats.images.headers import open_file, read_pages
-from onebyone_cli.formats.images.kinds import FAMILIES, suffix_of
+from onebyone_cli.formats.images.kinds import FAMILIES, TITLES, suffix_of
 from onebyone_cli.formats.images.natural_order import natural_key
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.units import count, format_bytes
@@ -76,10 +76,10 @@ def _stem(path: str) -> str:
 
 def _title(pages: Sequence[Page], is_folder: bool) -> str:
     """Say what is there, as in ``folder of 50 PNG images``."""
-    families = " and ".join(dict.fromkeys(FAMILIES[suffix_of(page.path)] for page in pages))
+    kinds = " and ".join(dict.fromkeys(TITLES[suffix_of(page.path)] for page in pages))
     if is_folder:
-        return f"folder of {count(len({page.path for page in pages}), f'{families} image')}"
-    return f"{families} image" + (f" of {len(pages)} pages" if len(pages) > 1 else "")
+        return f"folder of {count(len({page.path for page in pages}), f'{kinds} image')}"
+    return f"{kinds} image" + (f" of {len(pages)} pages" if len(pages) > 1 else "")
 
 
 class ImagesReader(StreamReader):
