@@ -1,5 +1,6 @@
 """``onebyone reduce``: fit, then apply what was learned to the same stack."""
 
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from onebyone_cli.cli.console import Console
 from onebyone_cli.cli.depfile import DepFile
 from onebyone_cli.cli.progress import Progress
 from onebyone_cli.cli.reading import Reading
+from onebyone_cli.cli.spent import Spent, spent_since
 from onebyone_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -219,18 +221,22 @@ class _Task:
             self._residual_job(opened, opened, stand_in, memory, is_rehearsal=True)
         maps = self._way(memory).open_maps(stack)
         self._way(memory).jobs([opened], maps)
+        started = time.monotonic()
         with Progress(console, progress) as on_progress:
             held, memory = hold_streams(opened, memory, stack, on_progress)
         known = self._known(held, maps, memory, console, progress)
         model = self.choice.learn(known.evidence, source)
         rest = None
         with Progress(console, progress) as on_progress:
-            done = self._apply_job(opened, held, model.map, memory).run(on_progress)
+            job = self._apply_job(opened, held, model.map, memory)
+            done = job.run(on_progress)
             if self.outputs.residual:
                 rest = self._residual_job(opened, held, model.residual(), memory).run(on_progress)
         outputs = self.outputs
         outputs.save(model, known)
-        self._tell(model, known, done, rest, console)
+        learned = self.choice.learner.reads_pixels and self.sample is None
+        moved = known.pixel_bytes * learned + job.input_bytes + job.output.data_bytes
+        self._tell(model, known, done, rest, spent_since(started, moved), console)
 
     def _tell(
         self,
@@ -238,6 +244,7 @@ class _Task:
         known: "Known",
         done: "ApplyReport",
         rest: "ApplyReport | None",
+        spent: Spent,
         console: Console,
     ) -> None:
         outputs = self.outputs
@@ -247,7 +254,7 @@ class _Task:
         if rest is not None:
             report.tell_errors(errors, known.names, console)
             console.say(report.applied(outputs.residual, rest))
-        console.say(report.applied(outputs.path, done))
+        console.say(report.applied(outputs.path, done, spent))
         console.document(
             {
                 "output": outputs.path,
@@ -258,6 +265,7 @@ class _Task:
                 "saturated": done.saturated,
                 "replaced": done.replaced,
                 "changed": done.changed,
+                **spent.document(),
             }
         )
 

@@ -144,6 +144,8 @@ class ApplyJob:
     ----------
     input, output : StackSpec
         The stack in the arithmetic's type; the result.
+    input_bytes : int
+        Bytes of all pixels in the types that the inputs have.
     plan : Plan
         How it will run.
     shard : Shard or None
@@ -175,6 +177,7 @@ class ApplyJob:
         self._sources = Sources(inputs, in_order=once)
         self._settings = settings
         self.input = stacked_spec(inputs, dtype)
+        self.input_bytes = sum(reader.spec.data_bytes for reader in inputs)
         _check_channels(self.input, inputs, layers)
         self._convolution = Convolution(layers, dtype)
         self.output = _output_spec(self.input, self._convolution, settings)
