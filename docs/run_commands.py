@@ -84,18 +84,23 @@ def runs_of(lines: Sequence[str]) -> Iterator[Run]:
             if fence[1] == "console":
                 yield from _dialogue(lines, at + 1, end)
             elif fence[1] == "sh":
-                yield Run("\n".join(lines[at + 1 : end]))
+                yield _unseen(lines[at + 1 : end])
             at = end
         elif line.startswith(_HIDDEN):
             at = lines.index("-->", at)
-            yield Run("\n".join(lines[start + 1 : at]))
+            yield _unseen(lines[start + 1 : at])
         elif line.startswith("    ") and (at == 0 or not lines[at - 1]):
             while at + 1 < len(lines) and (lines[at + 1].startswith("    ") or not lines[at + 1]):
                 at += 1
             block = [each[4:] for each in lines[start : at + 1]]
             if any(re.match(r"onebyone |[^#]*\| onebyone ", each) for each in block):
-                yield Run("\n".join(block))
+                yield _unseen(block)
         at += 1
+
+
+def _unseen(block: Sequence[str]) -> Run:
+    """Take a block whose output is not shown; whatever fails in it ends the session."""
+    return Run("\n".join(["set -e", *block, "set +e"]))
 
 
 def _dialogue(lines: Sequence[str], at: int, end: int) -> Iterator[Run]:
@@ -103,8 +108,8 @@ def _dialogue(lines: Sequence[str], at: int, end: int) -> Iterator[Run]:
     while at < end:
         command = [lines[at].removeprefix("$ ")]
         at += 1
-        while at < end and (command[-1].endswith("\\") or lines[at].startswith("> ")):
-            command.append(lines[at].removeprefix("> "))
+        while at < end and (command[-1].endswith("\\") or re.match(r">( |$)", lines[at])):
+            command.append(re.sub(r"^> ?", "", lines[at]))
             at += 1
         first = at
         while at < end and not lines[at].startswith("$ "):

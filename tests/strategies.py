@@ -120,6 +120,13 @@ def read_all(reader: Any, slabs: Sequence[Any], dtype: str) -> Array:
     return whole.reshape(spec.shape)
 
 
+def read_channels(reader: Any, first: int, last: int, slab: Any, dtype: str) -> Array:
+    """Read some channels of a slab; (items, last - first, pixels)."""
+    block = np.empty((slab.items, last - first, slab.pixels), dtype)
+    reader.read_channels(slab, first, last, block, np.empty(reader.scratch_bytes, np.uint8))
+    return block
+
+
 def same_numbers(one: Array, two: Array) -> bool:
     """Same shape, type and bits, whatever their order of bytes or axes; any NaN is any NaN."""
     if one.shape != two.shape or one.dtype.newbyteorder("=") != two.dtype.newbyteorder("="):

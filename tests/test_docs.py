@@ -55,6 +55,7 @@ $ echo one \\
 one two
 $ cat <<'END'
 > three
+>
 > END
 something old
 ```
@@ -83,7 +84,7 @@ This is text.
 
 
 def test_output_is_kept_current_and_the_rest_as_it_is(tmp_path: Path) -> None:
-    wanted = PAGE.replace("something old", "three").replace("$ echo $?\n", "$ echo $?\n1\n")
+    wanted = PAGE.replace("something old", "three\n").replace("$ echo $?\n", "$ echo $?\n1\n")
     assert run_commands.current(PAGE, tmp_path) == wanted
     assert (tmp_path / "version.txt").exists()
 

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import cuts, dtypes, numbers_of, pixels_of, read_all, same_numbers, seeds, specs
+from strategies import (
+    cuts,
+    dtypes,
+    numbers_of,
+    pixels_of,
+    read_all,
+    read_channels,
+    same_numbers,
+    seeds,
+    specs,
+)
 
 from onebyone_cli.errors import ReadWriteError, ShapeMismatchError
 from onebyone_cli.formats.base import Reader
@@ -70,6 +80,17 @@ def test_a_stack_is_the_concatenation(data: st.DataObject, readers: list[InMemor
     assert same_numbers(read_all(stack, data.draw(cuts(stack.spec)), "float64"), whole)
     assert stack.scratch_bytes == max(reader.scratch_bytes for reader in readers)
     assert stack.cache_bytes == sum(reader.cache_bytes for reader in readers)
+
+
+@given(st.data(), parts())
+def test_some_channels(data: st.DataObject, readers: list[InMemory]):
+    arrays = [reader._array.astype(np.float64) for reader in readers]
+    whole, stack = np.concatenate(arrays, axis=-3), Stack(readers, "float64")
+    first = data.draw(st.integers(0, stack.spec.channels - 1))
+    last = data.draw(st.integers(first + 1, stack.spec.channels))
+    for slab in data.draw(cuts(stack.spec)):
+        found = read_channels(stack, first, last, slab, "float64")
+        assert same_numbers(found, pixels_of(whole, slab)[:, first:last])
 
 
 @given(parts())

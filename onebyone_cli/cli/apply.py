@@ -275,7 +275,8 @@ def _finish(
     with Progress(console, progress) as on_progress:
         done = job.run(on_progress)
     if job.shard is None:
-        spent = spent_since(started, job.input_bytes + job.output.data_bytes)
+        moved = 0 if done.went_on else job.input_bytes + job.output.data_bytes
+        spent = spent_since(started, moved)
         console.say(report.applied(output, done, spent))
     else:
         spent = spent_since(started)

@@ -235,7 +235,8 @@ class _Task:
         outputs = self.outputs
         outputs.save(model, known)
         learned = self.choice.learner.reads_pixels and self.sample is None
-        moved = known.pixel_bytes * learned + job.input_bytes + job.output.data_bytes
+        applied = 0 if done.went_on else job.input_bytes + job.output.data_bytes
+        moved = applied and applied + known.pixel_bytes * learned
         self._tell(model, known, done, rest, spent_since(started, moved), console)
 
     def _tell(

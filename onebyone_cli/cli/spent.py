@@ -15,7 +15,7 @@ class Spent:
     seconds : float
         From the first pixel to the published output.
     moved : int
-        Bytes of pixels read and written; 0 where nobody knows, or none were.
+        Bytes of pixels read and written; 0 where nobody knows, such as after an earlier run.
     peak : int
         Largest memory that the process has had so far, in bytes; 0 where the system won't say.
     """

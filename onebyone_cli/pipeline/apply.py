@@ -113,6 +113,8 @@ class ApplyReport:
         Values that were NaN and became the stand-in.
     changed : bool
         False where an equal output was there and was kept.
+    went_on : bool
+        Whether an earlier run had done a part of it.
     """
 
     input: StackSpec
@@ -121,6 +123,7 @@ class ApplyReport:
     saturated: int = 0
     replaced: int = 0
     changed: bool = field(default=True, init=False)
+    went_on: bool = field(default=False, init=False)
 
 
 class ApplyJob:
@@ -196,6 +199,7 @@ class ApplyJob:
             )
         self.plan = self._make_plan()
         self._checkpoint = self._make_checkpoint(inputs, layers)
+        self._went_on = False
 
     def run(self, on_progress: OnProgress) -> ApplyReport:
         """Do the job; the output is published at the end, or there is none.
@@ -239,6 +243,7 @@ class ApplyJob:
         numbers = (counts.get(name, 0) for name in ("invalid_pixels", "saturated", "replaced"))
         report = ApplyReport(self.input, self.output, *numbers)
         report.changed = self._writer.changed
+        report.went_on = self._went_on
         return report
 
     @contextmanager
@@ -331,6 +336,7 @@ class ApplyJob:
         self, source: Stack, writer: Writer, on_progress: OnProgress
     ) -> Mapping[str, int]:
         ledger = Ledger() if self._checkpoint is None else self._checkpoint
+        self._went_on = bool(ledger.done.ranges)
         share, write = None, writer.write
         if self.shard is not None:
             share = Share(self.shard, self.output, writer.data_offset)
