@@ -22,7 +22,7 @@ define typed
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bless man bench kills clean
+.PHONY: help demo test lint bless man docs bench kills clean
 .DELETE_ON_ERROR:
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo 'make lint    only the checks of style and types'
 	@echo 'make bless   write the expected output of the golden cases anew (then read git diff)'
 	@echo 'make man     write the man pages anew from what --help says'
+	@echo 'make docs    run the commands of the documents and show what they print now'
 	@echo 'make bench   time it against other programs; BENCH_ARGS="--jobs small" for a quick look'
 	@echo 'make kills   kill 500 jobs at random times, and have each go on to the same bytes'
 	@echo 'make clean   remove the environment, caches, demo output and benchmark data'
@@ -60,6 +61,10 @@ bless: $(DEV_STAMP)
 
 man: $(RUN_STAMP)
 	$(BIN)/python man/make_man.py
+
+docs: $(DEV_STAMP)
+	$(BIN)/python docs/make_reference.py
+	$(BIN)/python docs/run_commands.py
 
 # The environment may tell Python not to keep compiled modules, which an installed program has.
 bench: $(RUN_STAMP)

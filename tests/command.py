@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -16,6 +17,9 @@ PROGRAM = str(BIN / "onebyone")
 
 #: Long enough for the slowest machine, short enough for a test that hangs to be noticed.
 TIMEOUT_S = 60.0
+
+#: The end of a closing line, which differs from run to run.
+TAKEN = re.compile(r" in [0-9]+\.[0-9]{2,3} s(, [0-9.]+ ([KMGTP]i)?B/s)?, peak [0-9.]+ [KMG]iB")
 
 #: What the surroundings of the tests may hand on: Python can need it to start at all.
 _HANDED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")

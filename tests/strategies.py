@@ -149,6 +149,13 @@ def grid_of(stack: Array, grid: tuple[int, list[int], range, range]) -> Array:
     ]
 
 
+def read_channels(reader: Any, first: int, last: int, slab: Any, dtype: str) -> Array:
+    """Read some channels of a slab; (items, last - first, pixels)."""
+    block = np.empty((slab.items, last - first, slab.pixels), dtype)
+    reader.read_channels(slab, first, last, block, np.empty(reader.scratch_bytes, np.uint8))
+    return block
+
+
 def same_numbers(one: Array, two: Array) -> bool:
     """Same shape, type and bits, whatever their order of bytes or axes; any NaN is any NaN."""
     if one.shape != two.shape or one.dtype.newbyteorder("=") != two.dtype.newbyteorder("="):

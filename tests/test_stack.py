@@ -14,6 +14,7 @@ from strategies import (
     numbers_of,
     pixels_of,
     read_all,
+    read_channels,
     read_grid,
     same_numbers,
     seeds,
@@ -95,6 +96,17 @@ def test_pixels_far_apart_come_from_the_inputs_that_have_them(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(base, "_GRID_BYTES", piece)
         assert same_numbers(read_grid(stack, grid, "float64"), grid_of(whole, grid))
+
+
+@given(st.data(), parts())
+def test_some_channels(data: st.DataObject, readers: list[InMemory]):
+    arrays = [reader._array.astype(np.float64) for reader in readers]
+    whole, stack = np.concatenate(arrays, axis=-3), Stack(readers, "float64")
+    first = data.draw(st.integers(0, stack.spec.channels - 1))
+    last = data.draw(st.integers(first + 1, stack.spec.channels))
+    for slab in data.draw(cuts(stack.spec)):
+        found = read_channels(stack, first, last, slab, "float64")
+        assert same_numbers(found, pixels_of(whole, slab)[:, first:last])
 
 
 @given(parts())

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     #: One layer: a matrix (K, C), a weights file, a learned model.
     OneLayer: TypeAlias = "ArrayLike | Path | Model | ChannelMap"
-    WeightsLike: TypeAlias = OneLayer | Sequence[OneLayer]
+    #: One, or a chain of them.
+    WeightsLike: TypeAlias = OneLayer | Sequence[Any]
     Scale: TypeAlias = "Literal['auto'] | tuple[float, float]"
 
 

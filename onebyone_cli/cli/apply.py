@@ -15,6 +15,7 @@ from onebyone_cli.cli.depfile import DepFile
 from onebyone_cli.cli.each import Each, TargetNames
 from onebyone_cli.cli.progress import Progress
 from onebyone_cli.cli.reading import Reading
+from onebyone_cli.cli.spent import spent_since
 from onebyone_cli.errors import UsageError
 from onebyone_cli.units import count, format_bytes
 
@@ -312,20 +313,24 @@ def _finish(
         return content | {"seconds": round(time.monotonic() - started, 6)}
     with Progress(console, progress) as on_progress:
         done = job.run(on_progress)
-    seconds = time.monotonic() - started
     if job.shard is None:
-        console.say(report.applied(output, done))
+        moved = 0 if done.went_on else job.input_bytes + job.output.data_bytes
+        spent = spent_since(started, moved)
+        console.say(report.applied(output, done, spent))
     else:
-        console.say(f"{output}: shard {job.shard} is done; after the last: onebyone merge {output}")
-    rate = (job.input.data_bytes + job.output.data_bytes) / max(seconds, 1e-9)
-    console.detail(f"{seconds:.2f} s, {format_bytes(int(rate))}/s in and out")
-    return content | {
-        "invalid_pixels": done.invalid_pixels,
-        "saturated": done.saturated,
-        "replaced": done.replaced,
-        "changed": done.changed,
-        "seconds": round(seconds, 6),
-    }
+        spent = spent_since(started)
+        after = f"after the last: onebyone merge {output}"
+        console.say(f"{output}: shard {job.shard} is done{spent}; {after}")
+    return (
+        content
+        | {
+            "invalid_pixels": done.invalid_pixels,
+            "saturated": done.saturated,
+            "replaced": done.replaced,
+            "changed": done.changed,
+        }
+        | spent.document()
+    )
 
 
 def _pass_over(job: "ApplyJob", output: str, *, console: Console) -> dict[str, Any]:

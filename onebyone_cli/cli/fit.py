@@ -1,5 +1,6 @@
 """``onebyone fit``: gather what a learner needs in one pass, learn weights, save them."""
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from onebyone_cli.cli.choice import Asked, Choice, choice_of
 from onebyone_cli.cli.console import Console
 from onebyone_cli.cli.depfile import DepFile
 from onebyone_cli.cli.reading import Reading
+from onebyone_cli.cli.spent import Spent, spent_since
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
@@ -132,15 +134,19 @@ def fit(
         gathering.add_given(known, asked, layout, settings, console)
         rules.add(output, (*known.files, *read))
 
+    started = time.monotonic()
     known = _known(inputs, each, reading, choice, way, check, console, progress)
     model = choice.learn(known.evidence, known.source)
     changed = gathering.save(model, known, output, force=force, fsync=fsync, keep_equal=if_changed)
     if plot:
         scree.draw_scree(model, plot, force=force, keep_equal=if_changed)
     rules.write()
+    reads_all = choice.learner.reads_pixels and sample is None
+    spent = spent_since(started, known.pixel_bytes * reads_all)
     report.tell(model, console)
-    console.say(_closing_line(output, model) + report.unchanged(changed))
-    console.document({"output": output, **report.document(model), "changed": changed})
+    console.say(_closing_line(output, model, spent, changed))
+    content = {"output": output, **report.document(model), "changed": changed}
+    console.document(content | spent.document())
 
 
 def _known(
@@ -170,10 +176,11 @@ def _known(
         return known
 
 
-def _closing_line(output: str, model: "Model") -> str:
+def _closing_line(output: str, model: "Model", spent: Spent, changed: bool) -> str:
     line = f"{output}: {count(model.map.in_channels, 'channel')} to {model.map.out_channels}"
     if model.meta["count"]:
         line += f", learned from {count(model.meta['count'], 'pixel')}"
+    line += f"{spent}{report.unchanged(changed)}"
     if model.meta["invalid"]:
         line += f"; {count(model.meta['invalid'], 'pixel')} left out"
     return line

@@ -42,6 +42,8 @@ class Known:
         Names of the channels, or nothing.
     files : tuple of str
         All files that were read for it.
+    pixel_bytes : int
+        Bytes of all their pixels.
     """
 
     evidence: "Evidence"
@@ -49,6 +51,7 @@ class Known:
     inputs: list[dict[str, Any]] = field(default_factory=list)
     names: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    pixel_bytes: int = 0
 
     def note(self, inputs: "Stack") -> None:
         """Note a stack that belongs to it; those of one stream and shape are counted."""
@@ -57,6 +60,7 @@ class Known:
         files = tuple(name for reader in inputs for name in reader.files)
         if self.files[-len(files) :] != files:
             self.files += files
+        self.pixel_bytes += sum(reader.spec.data_bytes for reader in inputs)
         shape = stacked_spec(inputs, inputs[0].spec.dtype).shape
         entry = {"name": _name_of(inputs), "shape": list(shape)}
         if not inputs[0].series:

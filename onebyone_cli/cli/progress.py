@@ -51,9 +51,10 @@ class Progress:
         elif now >= self._line_at:
             self._line_at = now + _LINE_EVERY_S
             rate = done / max(now - self._step_started, 1e-9)
+            left = _clock((total - done) / rate) if done else "?"
             self._console.say(
                 f"{step}: {100 * done // max(total, 1)} % of {format_bytes(total)}, "
-                f"{format_bytes(int(rate))}/s"
+                f"{format_bytes(int(rate))}/s, {left} left"
             )
 
     def close(self) -> None:
@@ -76,22 +77,36 @@ class Progress:
         self.close()
 
 
+def _clock(seconds: float) -> str:
+    """Write a time as the bar does, as in ``0:01:30``."""
+    minutes, second = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{second:02}"
+
+
 def _make_bar() -> Any:
     from rich.console import Console as RichConsole
     from rich.progress import (
         BarColumn,
         DownloadColumn,
+        ProgressColumn,
         TextColumn,
         TimeRemainingColumn,
-        TransferSpeedColumn,
     )
     from rich.progress import Progress as RichProgress
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """Bytes in a second, in the units of all other messages."""
+
+        def render(self, task: Any) -> Text:
+            shown = "?" if task.speed is None else f"{format_bytes(int(task.speed))}/s"
+            return Text(shown, style="progress.data.speed")
 
     return RichProgress(
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
+        Rate(),
         TimeRemainingColumn(),
         console=RichConsole(stderr=True),
         transient=True,

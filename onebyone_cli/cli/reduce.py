@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from math import isfinite
@@ -16,6 +17,7 @@ from onebyone_cli.cli.console import Console
 from onebyone_cli.cli.depfile import DepFile
 from onebyone_cli.cli.progress import Progress
 from onebyone_cli.cli.reading import Reading
+from onebyone_cli.cli.spent import Spent, spent_since
 from onebyone_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -241,6 +243,7 @@ class _Task(NamedTuple):
             self._residual_job(opened, opened, stand_in, memory, is_rehearsal=True)
         maps = self._way(memory).open_maps(stack)
         self._way(memory).jobs([opened], maps)
+        started = time.monotonic()
         held: Sequence[Reader | StreamReader] = opened
         if self.cluster is None:
             with Progress(console, progress) as on_progress:
@@ -258,7 +261,10 @@ class _Task(NamedTuple):
                 rest = self._residual_job(opened, held, model.residual(), memory).run(on_progress)
         outputs = self.outputs
         outputs.save(model, known)
-        self._tell(model, known, done, rest, console)
+        learned = self.choice.learner.reads_pixels and self.sample is None
+        applied = 0 if done.went_on else job.input_bytes + job.output.data_bytes
+        moved = applied and applied + known.pixel_bytes * learned
+        self._tell(model, known, done, rest, spent_since(started, moved), console)
 
     def _fill(
         self,
@@ -296,6 +302,7 @@ class _Task(NamedTuple):
         known: "Known",
         done: "ApplyReport",
         rest: "ApplyReport | None",
+        spent: Spent,
         console: Console,
     ) -> None:
         outputs = self.outputs
@@ -305,7 +312,7 @@ class _Task(NamedTuple):
         if rest is not None:
             report.tell_errors(errors, known.names, console)
             console.say(report.applied(outputs.residual, rest))
-        console.say(report.applied(outputs.path, done))
+        console.say(report.applied(outputs.path, done, spent))
         console.document(
             {
                 "output": outputs.path,
@@ -316,6 +323,7 @@ class _Task(NamedTuple):
                 "saturated": done.saturated,
                 "replaced": done.replaced,
                 "changed": done.changed,
+                **spent.document(),
             }
         )
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from onebyone_cli.cli.console import Console
+    from onebyone_cli.cli.spent import Spent
     from onebyone_cli.fit.model import Model
     from onebyone_cli.pipeline import ApplyJob, ApplyReport
 
@@ -55,9 +56,9 @@ def tell_errors(errors: "Sequence[float]", names: "Sequence[str]", console: "Con
         console.say(f"... and {count(len(rows) - _MOST_ROWS, 'more channel')}")
 
 
-def applied(output: str, done: "ApplyReport") -> str:
-    """Say in a line what was written, and what became of some pixels on the way."""
-    line = f"{shown(output)}: {done.output.size} {done.output.dtype}"
+def applied(output: str, done: "ApplyReport", spent: "Spent | str" = "") -> str:
+    """Say in a line what was written, what it took, and what became of some pixels on the way."""
+    line = f"{shown(output)}: {done.output.size} {done.output.dtype}{spent}"
     line += unchanged(done.changed)
     if done.invalid_pixels:
         line += f"; {count(done.invalid_pixels, 'invalid pixel')}"

@@ -1,5 +1,6 @@
 """``onebyone stats``: statistics of each channel, and moments for others to learn from."""
 
+import time
 from contextlib import ExitStack
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from onebyone_cli.cli import gathering, on_cluster, options, values
 from onebyone_cli.cli.choice import directions_of
 from onebyone_cli.cli.console import Console, print_table
 from onebyone_cli.cli.reading import Reading
+from onebyone_cli.cli.spent import Spent, spent_since
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.units import count
 
@@ -101,18 +103,21 @@ def stats(
         values.check_archive_name(output, "moments are saved as")
         read = values.files_of([*inputs, mask, inputs_from])
         targets.check_target(output, force=force, inputs=read)
+    started = time.monotonic()
     if gathering.are_moments(inputs, raw=raw):
         known = _joined(inputs, way, output, console)
     else:
         known = _gathered(inputs, each, reading, way, console, progress)
     if output:
         gathering.save_moments(known, output, force=force, fsync=fsync)
+    spent = spent_since(started, 0 if sample or shard else known.pixel_bytes)
     rows = _rows(known)
     if not console.quiet:
         _print(rows)
-    if output:
-        console.say(_closing_line(output, known))
-    console.document({"inputs": known.inputs, "channels": rows})
+    # Beside a table in a pipe nobody has asked for it.
+    if output or console.is_terminal or verbose:
+        console.say(_closing_line(output, known, spent))
+    console.document({"inputs": known.inputs, "channels": rows, **spent.document()})
 
 
 def _check_together(
@@ -177,10 +182,12 @@ def _rows(known: "Known") -> list[dict[str, Any]]:
     return rows
 
 
-def _closing_line(output: str, known: "Known") -> str:
+def _closing_line(output: str, known: "Known", spent: Spent) -> str:
     evidence = known.evidence
+    if not output:
+        return f"{known.source}: {count(evidence.channels, 'channel')}{spent}"
     line = f"{output}: moments of {count(evidence.channels, 'channel')} and "
-    line += count(evidence.count, "pixel")
+    line += f"{count(evidence.count, 'pixel')}{spent}"
     return line + (f"; {count(evidence.invalid, 'pixel')} left out" if evidence.invalid else "")
 
 

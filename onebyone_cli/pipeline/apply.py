@@ -112,6 +112,8 @@ class ApplyReport:
         Values that were NaN and became the stand-in.
     changed : bool
         False where an equal output was there and was kept.
+    went_on : bool
+        Whether an earlier run had done a part of it.
     """
 
     input: StackSpec
@@ -120,6 +122,7 @@ class ApplyReport:
     saturated: int = 0
     replaced: int = 0
     changed: bool = field(default=True, init=False)
+    went_on: bool = field(default=False, init=False)
 
 
 class ApplyJob:
@@ -143,6 +146,8 @@ class ApplyJob:
     ----------
     input, output : StackSpec
         The stack in the arithmetic's type; the result.
+    input_bytes : int
+        Bytes of all pixels in the types that the inputs have.
     plan : Plan
         How it will run.
     shard : Shard or None
@@ -174,6 +179,7 @@ class ApplyJob:
         self._sources = Sources(inputs, in_order=once)
         self._settings = settings
         self.input = stacked_spec(inputs, dtype)
+        self.input_bytes = sum(reader.spec.data_bytes for reader in inputs)
         _check_channels(self.input, inputs, layers)
         self._convolution = Convolution(layers, dtype)
         self.output = _output_spec(self.input, self._convolution, settings)
@@ -192,6 +198,7 @@ class ApplyJob:
             )
         self.plan = self._make_plan()
         self._checkpoint = self._make_checkpoint(inputs, layers)
+        self._went_on = False
 
     @property
     def identity(self) -> Callable[[], Mapping[str, Any]] | None:
@@ -240,6 +247,7 @@ class ApplyJob:
         numbers = (counts.get(name, 0) for name in ("invalid_pixels", "saturated", "replaced"))
         report = ApplyReport(self.input, self.output, *numbers)
         report.changed = self._writer.changed
+        report.went_on = self._went_on
         return report
 
     @contextmanager
@@ -326,6 +334,7 @@ class ApplyJob:
         self, source: Stack, writer: Writer, on_progress: OnProgress
     ) -> Mapping[str, int]:
         ledger = Ledger() if self._checkpoint is None else self._checkpoint
+        self._went_on = bool(ledger.done.ranges)
         share, write = None, writer.write
         if self.shard is not None:
             share = Share(self.shard, self.output, writer.data_offset)

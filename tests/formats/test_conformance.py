@@ -22,6 +22,7 @@ from strategies import (
     numbers_of,
     pixels_of,
     read_all,
+    read_channels,
     same_numbers,
     seeds,
 )
@@ -35,6 +36,7 @@ from onebyone_cli.errors import (
     UsageError,
 )
 from onebyone_cli.formats.base import Format, Reader, StreamWriter, Writer
+from onebyone_cli.pipeline.sources import hold_streams
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.spool import Spool
 from onebyone_cli.tiling import iter_slabs
@@ -187,6 +189,21 @@ class TestConformance:
             assert os.listdir(folder) == [os.path.basename(path.rstrip("/"))]
             assert same_numbers(load(path, data.draw(cuts(spec))), stack)
         assert not atomic._under_way
+
+    @given(data=st.data(), seed=seeds)
+    def test_some_channels_are_read(self, kind: Format, data: st.DataObject, seed: int):
+        channels = data.draw(st.integers(1, 7))
+        spec = StackSpec(channels, data.draw(st.integers(1, 9)), 8, held_types(kind)[0])
+        stack = numbers_of(seed, spec)
+        first = data.draw(st.integers(0, channels - 1))
+        last = data.draw(st.integers(first + 1, channels))
+        with new_folder() as folder, contextlib.ExitStack() as opened:
+            save(target_of(kind, folder), stack)
+            reader = opened.enter_context(formats.open_input(target_of(kind, folder)))
+            (held,), _ = hold_streams([reader], 1 << 20, opened, lambda step, done, total: None)
+            for slab in data.draw(cuts(spec)):
+                found = read_channels(held, first, last, slab, spec.dtype)
+                assert same_numbers(found, pixels_of(stack, slab)[:, first:last])
 
     def test_extreme_values(self, kind: Format, tmp_path: Path):
         for dtype in held_types(kind):

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command import TIMEOUT_S, environment
+from command import TAKEN, TIMEOUT_S, environment
 
 CASES = Path(__file__).parent / "cases"
 
@@ -119,7 +119,8 @@ def _run_to_the_end(command: list[str], cwd: Path, env: dict[str, str]) -> tuple
 
 #: What differs from run to run, and what stands for it.
 _VARIABLE = (
-    (re.compile(r'"seconds": [0-9.e-]+'), '"seconds": #'),
+    (TAKEN, ""),
+    (re.compile(r'"(seconds|bytes_per_second|peak_bytes)": [0-9.e-]+'), r'"\1": #'),
     (re.compile(r"\b[0-9]+\.[0-9]{2} s\b"), "#.## s"),
     (re.compile(r"\b[0-9]+(\.[0-9])? ([KMGT]i)?B/s"), "# B/s"),
     (re.compile(r"\b[0-9]+ bytes free"), "# bytes free"),

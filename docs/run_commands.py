@@ -1,0 +1,252 @@
+"""Run the commands that the documents show, and keep current what they show of the output.
+
+    python docs/run_commands.py [--check] [PAGE ...]
+
+Every page is one session of bash in a fresh folder with a copy of ``sample_data/`` and
+``examples/``. In it are run, from top to bottom:
+
+- the lines after ``$ `` in blocks fenced as ``console``, with those after ``> `` that go on with
+  them; what stands between commands is their output;
+- blocks fenced as ``sh``, and indented blocks that call ``onebyone``; their output is not shown;
+- ``<!-- run``, lines, ``-->``: what a page needs and nobody has to see.
+
+A command that fails stops the page, unless ``$ echo $?`` follows. What differs from run to run
+(times, rates, memory) stays as it was written if nothing else has changed. Files in ``pictures/``
+of that folder are those of ``docs/pictures/``, and are written anew if pixels have changed.
+``--check`` writes nothing, says what is out of date, and then exits with 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+PICTURES = HERE / "pictures"
+
+#: Longest time that a page may take, in seconds.
+PATIENCE_S = 300
+
+#: Most that a pixel may differ by: processors round differently.
+PIXEL_TOLERANCE = 2
+
+#: Separates what commands print; a character that none of them does.
+MARK = "\x1e"
+
+#: What differs from run to run.
+VARIABLE = re.compile(
+    r"(?<= in )[0-9]+\.[0-9]{2,3} s(, [0-9.]+ ([KMGTP]i)?B/s)?, peak [0-9.]+ [KMG]iB"
+    r"|(?<=\"seconds\": )[0-9.e-]+|(?<=\"bytes_per_second\": )[0-9]+|(?<=\"peak_bytes\": )[0-9]+"
+)
+
+_FENCE = re.compile(r"^```(\w*)")
+_HIDDEN = "<!-- run"
+
+
+class PageError(Exception):
+    """A command of a page has failed."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Commands to be run: lines [first, last) of a page, and where their output stands.
+
+    Attributes
+    ----------
+    text : str
+        What bash gets.
+    shown : range or None
+        Lines with the output; None where it is not shown.
+    """
+
+    text: str
+    shown: range | None = None
+
+
+def runs_of(lines: Sequence[str]) -> Iterator[Run]:
+    """Find what a page has run, in order."""
+    at = 0
+    while at < len(lines):
+        start, line = at, lines[at]
+        fence = _FENCE.match(line)
+        if fence:
+            end = lines.index("```", at + 1)
+            if fence[1] == "console":
+                yield from _dialogue(lines, at + 1, end)
+            elif fence[1] == "sh":
+                yield _unseen(lines[at + 1 : end])
+            at = end
+        elif line.startswith(_HIDDEN):
+            at = lines.index("-->", at)
+            yield _unseen(lines[start + 1 : at])
+        elif line.startswith("    ") and (at == 0 or not lines[at - 1]):
+            while at + 1 < len(lines) and (lines[at + 1].startswith("    ") or not lines[at + 1]):
+                at += 1
+            block = [each[4:] for each in lines[start : at + 1]]
+            if any(re.match(r"onebyone |[^#]*\| onebyone ", each) for each in block):
+                yield _unseen(block)
+        at += 1
+
+
+def _unseen(block: Sequence[str]) -> Run:
+    """Take a block whose output is not shown; whatever fails in it ends the session."""
+    return Run("\n".join(["set -e", *block, "set +e"]))
+
+
+def _dialogue(lines: Sequence[str], at: int, end: int) -> Iterator[Run]:
+    """Take a block apart into commands and what they print."""
+    while at < end:
+        command = [lines[at].removeprefix("$ ")]
+        at += 1
+        while at < end and (command[-1].endswith("\\") or re.match(r">( |$)", lines[at])):
+            command.append(re.sub(r"^> ?", "", lines[at]))
+            at += 1
+        first = at
+        while at < end and not lines[at].startswith("$ "):
+            at += 1
+        yield Run("\n".join(command), range(first, at))
+
+
+def outputs_of(runs: Sequence[Run], folder: Path) -> list[str]:
+    """Run everything in one session; give what each command printed.
+
+    Raises
+    ------
+    PageError
+        If one fails and the next does not ask for its status.
+    """
+    for name in ("sample_data", "examples"):
+        shutil.copytree(ROOT / name, folder / name)
+    (folder / "pictures").mkdir()
+    script = "exec 2>&1\n" + "".join(
+        f"{run.text}\nstatus=$?; printf '{MARK}%d{MARK}' $status; (exit $status)\n" for run in runs
+    )
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=folder,
+        env=_environment(folder),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    parts = done.stdout.decode("utf-8", "backslashreplace").split(MARK)
+    printed, statuses = parts[0:-1:2], parts[1::2]
+    for number, (run, status) in enumerate(zip(runs, statuses, strict=False)):
+        asked = number + 1 < len(runs) and runs[number + 1].text == "echo $?"
+        if status != "0" and not asked:
+            raise PageError(f"{run.text}\nexits with {status}:\n{printed[number]}")
+    if len(printed) != len(runs):
+        raise PageError(f"{runs[len(printed)].text}\nends the session:\n{parts[-1]}")
+    return printed
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    fixed = {
+        "PATH": path,
+        "LC_ALL": "C.UTF-8",
+        "TERM": "dumb",
+        "COLUMNS": "80",
+        "HOME": str(folder),
+    }
+    return fixed | {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+
+
+def current(page: str, folder: Path) -> str:
+    """Give a page with the output that its commands have now.
+
+    Parameters
+    ----------
+    page : str
+        The Markdown.
+    folder : Path
+        Empty; commands run there.
+    """
+    lines = page.split("\n")
+    runs = list(runs_of(lines))
+    if not runs:
+        return page
+    printed = outputs_of(runs, folder)
+    for run, text in reversed(list(zip(runs, printed, strict=True))):
+        if run.shown is None:
+            continue
+        found = [line.rstrip() for line in text.removesuffix("\n").split("\n")] if text else []
+        there = [lines[at] for at in run.shown]
+        if [VARIABLE.sub("#", line) for line in found] != [VARIABLE.sub("#", x) for x in there]:
+            lines[run.shown.start : run.shown.stop] = found
+    return "\n".join(lines)
+
+
+def same_picture(one: Path, two: Path) -> bool:
+    """Say whether two images show the same, but for rounding."""
+    import numpy as np
+    from PIL import Image
+
+    if not (one.exists() and two.exists()):
+        return False
+    with Image.open(one) as a, Image.open(two) as b:
+        if (a.size, a.mode) != (b.size, b.mode):
+            return False
+        return bool(np.abs(np.asarray(a, int) - np.asarray(b, int)).max() <= PIXEL_TOLERANCE)
+
+
+def update(path: Path, *, check: bool) -> list[str]:
+    """Bring a page and its pictures up to date, or with `check` only say what is not."""
+    name, stale = path.relative_to(ROOT), []
+    page = path.read_text("utf-8")
+    with tempfile.TemporaryDirectory(prefix="docs-") as scratch:
+        folder = Path(scratch).resolve()
+        new = current(page, folder).replace(str(folder), "$PWD")
+        if new != page:
+            diff = difflib.unified_diff(page.split("\n"), new.split("\n"), lineterm="", n=1)
+            stale.append("\n".join([f"{name} is out of date", *diff]))
+        for picture in sorted((folder / "pictures").glob("*")):
+            kept = PICTURES / picture.name
+            if not same_picture(picture, kept):
+                stale.append(f"docs/pictures/{picture.name} is out of date")
+                if not check:
+                    PICTURES.mkdir(exist_ok=True)
+                    shutil.copyfile(picture, kept)
+    if not check and new != page:
+        path.write_text(new, "utf-8")
+    return stale
+
+
+def all_pages() -> list[Path]:
+    """Every page with commands: the README and what lies beside this file."""
+    return [ROOT / "README.md", *sorted(HERE.rglob("*.md"))]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Update pages, or check them."""
+    parser = argparse.ArgumentParser(description="Run the commands of the documents.")
+    parser.add_argument("--check", action="store_true", help="only say what is out of date")
+    parser.add_argument("pages", nargs="*", type=Path)
+    options = parser.parse_args(arguments)
+    status = 0
+    for path in [page.resolve() for page in options.pages] or all_pages():
+        try:
+            stale = update(path, check=options.check)
+        except PageError as error:
+            print(f"{path.relative_to(ROOT)}: {error}", file=sys.stderr)
+            status = 1
+            continue
+        for text in stale:
+            print(text if options.check else text.partition("\n")[0].replace("is out", "was out"))
+        status = status or int(options.check and bool(stale))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
