@@ -220,7 +220,7 @@ def apply(
             if cluster is None:
                 job = make_job(settings=settings)
             else:
-                job = cluster.plan(make_job, settings)
+                job = cluster.plan(output, make_job, settings)
                 finish = partial(
                     finish,
                     fill=partial(cluster.fill, force=force, fsync=fsync, restart=restart),

@@ -3,7 +3,8 @@
 import inspect
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import typer
 from onebyone_cli.cli import values
 from onebyone_cli.cli.console import Console
 from onebyone_cli.cli.progress import Progress
-from onebyone_cli.errors import DataError, Stopped, UsageError
+from onebyone_cli.errors import DataError, OneByOneError, Stopped, UsageError
 
 if TYPE_CHECKING:
     from onebyone_cli.cluster.client import Cluster, Place
@@ -92,6 +93,8 @@ class OnCluster:
 
         Parameters
         ----------
+        output : str
+            Where the result goes.
         make_job : callable
             Makes the job, given `settings`.
         settings : ApplySettings
@@ -100,6 +103,11 @@ class OnCluster:
         from onebyone_cli.sharding import Shard, shards_of_output
 
         whole = make_job(settings=replace(settings, checkpoints=None))
+        if not whole.has_fixed_offsets:
+            raise UsageError(
+                f"{self.flag} needs an output with fixed offsets, and {output} has none; "
+                "write .npy, or .h5 without compression and chunks"
+            )
         count = shards_of_output(whole.input.data_bytes + whole.output.data_bytes, whole.output)
         return make_job(settings=replace(settings, shard=Shard(0, count)))
 
@@ -143,7 +151,7 @@ class OnCluster:
                 on_done = _Counting(on_progress, "applying", job.input.data_bytes, count)
                 cluster.fill(self._shards(line, count), weights, on_done)
         except DataError:
-            # Nothing that is fit for other data is, so nobody wants to go on with it.
+            # As everywhere: nobody goes on with a job whose data are at fault.
             discard_shards(output)
             raise
         except Stopped as stop:
@@ -171,10 +179,19 @@ class OnCluster:
                 file.write(moments)
             return load_moments(name)[0]
 
-    def _cluster(self, console: Console) -> "Cluster":
+    @contextmanager
+    def _cluster(self, console: Console) -> "Iterator[Cluster]":
+        """Connect, and name files in errors as the user does."""
         from onebyone_cli.cluster.client import Cluster
 
-        return Cluster(self.place, console.say, verbose=console.verbose)
+        try:
+            with Cluster(self.place, console.say, verbose=console.verbose) as cluster:
+                yield cluster
+        except OneByOneError as error:
+            typed = [*self.inputs, *_words(self.context.params.values())]
+            names = {os.path.abspath(name): name for name in typed}
+            error.path = names.get(error.path, error.path)
+            raise
 
     def _shards(self, line: list[str], count: int) -> list[list[str]]:
         threads = ["--threads", str(self.threads)]
@@ -261,6 +278,15 @@ def cluster_of(
         raise UsageError(f"--shard computes one share and {found.flag} all of them; give one")
     require_dask()
     return found
+
+
+def _words(found: Iterable[Any]) -> Iterator[str]:
+    """Find all texts among the values of options."""
+    for value in found:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _words(value)
 
 
 def _noise(wanted: "Wanted") -> list[str]:

@@ -367,7 +367,7 @@ class _Task:
 
         settings = replace(self.settings, memory=memory)
         if self.cluster is not None:
-            return self.cluster.plan(make_job, settings)
+            return self.cluster.plan(self.outputs.path, make_job, settings)
         return make_job(settings)
 
     def _residual_job(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     OnDone = Callable[[int], None]
 
 #: How long a scheduler may take to answer.
-_ANSWER_S = 15
+_ANSWER_S = 10
 
 #: How long workers may take to stop what they do, and the connection to be closed.
 _STOP_S, _CLOSE_S = 30, 5

@@ -186,13 +186,18 @@ class ApplyJob:
         )
         self._writer = make_writer(self.output)
         self.shard = settings.shard
-        if self.shard is not None and not isinstance(self._writer, Writer):
+        if self.shard is not None and not self.has_fixed_offsets:
             raise UsageError(
-                f"a shard needs an output with fixed offsets, and {self._writer.path} has none; "
+                f"--shard needs an output with fixed offsets, and {self._writer.path} has none; "
                 "write .npy, or .h5 without compression and chunks"
             )
         self.plan = self._make_plan()
         self._checkpoint = self._make_checkpoint(inputs, layers)
+
+    @property
+    def has_fixed_offsets(self) -> bool:
+        """Whether any part of the output can be written at any time."""
+        return isinstance(self._writer, Writer)
 
     def run(self, on_progress: OnProgress) -> ApplyReport:
         """Do the job; the output is published at the end, or there is none.
