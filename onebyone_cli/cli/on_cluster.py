@@ -88,7 +88,9 @@ class OnCluster:
         if why:
             raise UsageError(f"{why}; leave out {self.flag}")
 
-    def plan(self, make_job: "Callable[..., ApplyJob]", settings: "ApplySettings") -> "ApplyJob":
+    def plan(
+        self, output: str, make_job: "Callable[..., ApplyJob]", settings: "ApplySettings"
+    ) -> "ApplyJob":
         """Check a job, and cut it: what is made is its first shard.
 
         Parameters
