@@ -292,7 +292,9 @@ def _finish(
     }
     lines = _plan_lines(job, output)
     if fill is not None and job.shard is not None:
-        lines.append(f"cluster   {count(job.shard.count, 'shard')}")
+        lines.append(
+            f"cluster   {count(job.shard.count, 'shard')}, each with these threads and memory"
+        )
         content["shards"] = job.shard.count
     if dry_run:
         if not console.json:

@@ -100,10 +100,11 @@ class OnCluster:
         make_job : callable
             Makes the job, given `settings`.
         settings : ApplySettings
-            Those of the whole job.
+            Those of the command.
         """
         from onebyone_cli.sharding import Shard, shards_of_output
 
+        settings = replace(settings, threads=self.threads)
         whole = make_job(settings=replace(settings, checkpoints=None))
         if not whole.has_fixed_offsets:
             raise UsageError(

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import queue
+import tempfile
 import uuid
 import warnings
 from dataclasses import dataclass
@@ -246,11 +247,13 @@ class Cluster:
         if self._place.workers:
             # Each shard is a process of its own, so that workers need be none: one with as many
             # threads, which wait for them, starts sooner.
+            folder = undo.enter_context(tempfile.TemporaryDirectory())
             address = LocalCluster(
                 n_workers=1,
                 threads_per_worker=self._place.workers,
                 processes=False,
                 dashboard_address=None,
+                local_directory=folder,
                 memory_limit=0,
                 silence_logs=False,
             )

@@ -284,7 +284,7 @@ def test_restart_begins_anew(work: Path) -> None:
         succeeds(onebyone(*APPLY, "-o", "out.npy", "--shard", shard, cwd=work))
     line = (*APPLY, "-o", "out.npy", "--workers", "2")
     done = onebyone(*line, cwd=work)
-    assert (done.returncode, "has shards of 3, and these would be of 8" in done.stderr) == (
+    assert (done.returncode, "has shards of 3, and this command makes 8" in done.stderr) == (
         73,
         True,
     )
@@ -334,7 +334,9 @@ def test_what_can_be_refused_is_refused_at_once(
 def test_a_dry_run_tells_the_shards_and_asks_nobody(work: Path) -> None:
     line = (*APPLY, "-o", "out.npy", "--scheduler", "tcp://127.0.0.1:9", "--dry-run")
     done = succeeds(onebyone(*line, cwd=work))
-    assert done.stdout.decode().splitlines()[-1] == "cluster   8 shards"
+    assert done.stdout.decode().splitlines()[-1] == (
+        "cluster   8 shards, each with these threads and memory"
+    )
 
 
 def test_without_dask_the_command_to_install_it_is_told(work: Path) -> None:
