@@ -34,6 +34,7 @@ Examples:
   onebyone apply cube.h5:/radiance -w model.npz -o reduced.h5
   onebyone apply rgb/ --kernel "0.2126 0.7152 0.0722" --dtype uint8 -o grey.png
   cat stack.npy | onebyone apply - -w weights.npy -o - > result.npy
+  onebyone apply huge.npy -w weights.npy -o result.npy --workers 4
   cat frame*.npy | onebyone apply - --each -w weights.npy -o - | next-program
 """
 

@@ -3,6 +3,7 @@
 import inspect
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ import typer
 from onebyone_cli.cli import values
 from onebyone_cli.cli.console import Console
 from onebyone_cli.cli.progress import Progress
-from onebyone_cli.errors import DataError, OneByOneError, Stopped, UsageError
+from onebyone_cli.errors import DataError, OneByOneError, ReadWriteError, Stopped, UsageError
 
 if TYPE_CHECKING:
     from onebyone_cli.cluster.client import Cluster, Place
@@ -28,6 +29,9 @@ _OURS = {
     *("dry_run", "json", "quiet", "verbose", "progress", "debug"),
     *("scheduler", "scheduler_file", "workers"),
 }
+
+#: How long what other machines have written may take to be seen, and how often we look.
+_SEEN_S, _LOOK_S = 90.0, 1.0
 
 #: Options whose values are names of files, or may be.
 _FILES = {"weights", "bias", "mask"}
@@ -140,7 +144,7 @@ class OnCluster:
             What was learned just now, if no option of the command line names the weights.
         """
         from onebyone_cli.cli.apply import apply
-        from onebyone_cli.pipeline.shards import check_count, discard_shards, publish_shards
+        from onebyone_cli.pipeline.shards import check_count, discard_shards
 
         assert job.shard is not None
         count = job.shard.count
@@ -160,7 +164,7 @@ class OnCluster:
         except Stopped as stop:
             stop.checkpoint = output
             raise
-        publish_shards(output, force=force, fsync=fsync)
+        _publish(output, force=force, fsync=fsync)
 
     def gather(
         self, jobs: "Sequence[LearnJob]", console: Console, progress: bool | None
@@ -228,6 +232,29 @@ class OnCluster:
             return value
         values.check_shared(self.flag, [value])
         return os.path.abspath(value)
+
+
+def _publish(output: str, *, force: bool, fsync: bool) -> None:
+    """Publish an output all of whose shards are done, as soon as this machine sees them.
+
+    A network file system shows what others have written when it looks again.
+    """
+    from onebyone_cli.atomic import part_of
+    from onebyone_cli.pipeline.shards import publish_shards
+
+    deadline = time.monotonic() + _SEEN_S
+    while True:
+        is_late = time.monotonic() > deadline
+        try:
+            if os.path.exists(part_of(output)):
+                publish_shards(output, force=force, fsync=fsync)
+                return
+        except DataError:
+            if is_late:
+                raise
+        if is_late:
+            raise ReadWriteError("all shards are done, and this machine does not see them", output)
+        time.sleep(_LOOK_S)
 
 
 class _Counting:

@@ -231,14 +231,13 @@ class Cluster:
         """Stop what workers still do for us, as far as they can be reached."""
         with contextlib.suppress(Exception):
             self._client.cancel(list(self._futures), force=True)
-            _ = self._client.sync(self._end_children)
-
-    async def _end_children(self) -> None:
-        import asyncio
-
-        ending = self._client._run(tasks.end_children, self._job, on_error="ignore")
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(ending, _STOP_S)
+            self._client.sync(
+                self._client._run,
+                tasks.end_children,
+                self._job,
+                on_error="ignore",
+                callback_timeout=_STOP_S,
+            )
 
     def _connect(self, undo: contextlib.ExitStack) -> Client:
         from distributed import Client, LocalCluster

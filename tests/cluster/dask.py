@@ -67,6 +67,8 @@ class Dask:
         Where its files and logs go; made here.
     workers : int
         How many processes there are, with a thread each.
+    settings : str
+        Settings of Dask, by the names of their environment variables.
 
     Attributes
     ----------
@@ -76,11 +78,11 @@ class Dask:
         Their processes.
     """
 
-    def __init__(self, folder: Path, workers: int = 2) -> None:
+    def __init__(self, folder: Path, workers: int = 2, **settings: str) -> None:
         self.folder = folder
         self.scheduler_file = folder / "scheduler.json"
         self.workers: list[subprocess.Popen[bytes]] = []
-        self._count = workers
+        self._count, self._settings = workers, settings
         self._undo = contextlib.ExitStack()
 
     @property
@@ -137,7 +139,7 @@ class Dask:
             process = subprocess.Popen(
                 [*command, "--no-dashboard", "--scheduler-file", self.scheduler_file],
                 cwd=self.folder,
-                env=environment(TEST_DASK=str(self.folder)),
+                env=environment(TEST_DASK=str(self.folder), **self._settings),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,

@@ -239,6 +239,22 @@ def test_a_scheduler_that_is_lost(work: Path) -> None:
         assert "the scheduler was lost; what is done is kept" in log.read_text()
 
 
+def test_a_shard_that_ends_its_workers_is_given_up(work: Path) -> None:
+    none_too_many = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    with Dask(work / "cluster", workers=1, **none_too_many) as dask:
+        with start(*APPLY, "-o", "out.npy", "--scheduler", dask.address, cwd=work) as job:
+            wait_until("a child", dask.children)
+            dask.workers[0].kill()
+            dask.workers[0].wait()
+            dask.add_worker()
+            assert job.wait() == 69
+            assert job.stderr is not None
+            told = job.stderr.read().decode()
+        assert "one worker after another was lost" in told, told
+        succeeds(onebyone(*APPLY, "-o", "out.npy", "--scheduler", dask.address, cwd=work))
+    assert has_equal_bytes(work / "out.npy", work / "plain.npy")
+
+
 # --------------------------------------------------------------------------------- stopping
 
 
