@@ -143,6 +143,7 @@ class OnCluster:
         weights : bytes, optional
             What was learned just now, if no option of the command line names the weights.
         """
+        from onebyone_cli.atomic import part_of
         from onebyone_cli.cli.apply import apply
         from onebyone_cli.pipeline.shards import check_count, discard_shards
 
@@ -162,7 +163,9 @@ class OnCluster:
             discard_shards(output)
             raise
         except Stopped as stop:
-            stop.checkpoint = output
+            if os.path.exists(part_of(output)):
+                stop.checkpoint = output
+                stop.status = self.context.params.get("requeue_exit_code")
             raise
         _publish(output, force=force, fsync=fsync)
 
@@ -263,6 +266,7 @@ class _Counting:
     def __init__(self, on_progress: Progress, step: str, size: int, count: int) -> None:
         self._on_progress, self._step = on_progress, step
         self._size, self._count, self._done = size, count, 0
+        on_progress(step, 0, size)  # from now on there is a rate
 
     def __call__(self, index: int) -> None:
         self._done += 1
