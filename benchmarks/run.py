@@ -1,6 +1,6 @@
 """Measure onebyone against other ways to do the same job and print one table for each job.
 
-    python benchmarks/run.py [--jobs startup,small,fit,large,fit-large] [--runs N] [--folder DATA]
+    python benchmarks/run.py [--jobs small,fit,...] [--runs N] [--folder DATA]
 
 Whole processes are measured, from start to exit, as `time` would: wall clock, processor time and
 the largest resident memory, which the system reports for each child when it ends. README.md
@@ -44,7 +44,15 @@ MEBIBYTE = 2**20
 # Left free on the disk besides what the job itself writes.
 DISK_RESERVE = 1024 * MEBIBYTE
 
-DEFAULT_RUNS = {"startup": 21, "small": 15, "fit": 15, "pipe": 7, "large": 3, "fit-large": 5}
+DEFAULT_RUNS = {
+    "startup": 21,
+    "small": 15,
+    "fit": 15,
+    "pipe": 7,
+    "large": 3,
+    "fit-large": 5,
+    "dask": 3,
+}
 
 
 # ------------------------------------------------------------------------------------- measuring
@@ -476,6 +484,37 @@ def measure_fit_large(options: Options) -> None:
         print_target("resident memory", fit.middle(memory) / MEBIBYTE, 100, " MiB")
 
 
+def measure_dask(options: Options) -> None:
+    """Measure how much sooner two workers of a Dask cluster are done with the large stack."""
+    folder, side = options.folder, options.large_side
+    if not (stack_file(folder, side).exists() or has_room(folder, side)):
+        return
+    stack, weights = provide_stack(folder, side), weights_file(folder)
+    missing = None if importlib.util.find_spec("distributed") else "not installed"
+    contenders = []
+    for command in ("apply", "fit"):
+        for workers in (0, 1, 2):
+            suffix = "npy" if command == "apply" else "npz"
+            output = folder / f"dask_{command}_{workers}.{suffix}"
+            what = ["-w", weights] if command == "apply" else ["-k", str(FILTERS)]
+            # A thread for each worker: what is compared is workers, not threads.
+            where = ["--workers", str(workers)] * (workers > 0) + ["--threads", "1"]
+            name = f"{command} --workers {workers}" if workers else f"{command}, one thread"
+            line = [ONEBYONE, command, stack, *what, "-o", output, "-q", *where]
+            contenders.append(Contender(name, line, output, missing if workers else None))
+    warm_up(contenders)
+    if not missing:
+        compare_outputs(contenders[2], contenders[0])
+    measure_in_turns(contenders, options.runs_of("dask"), options.keep)
+    size = f"{stack_bytes(CHANNELS, side) / 1e9:.1f} GB"
+    title = f"dask, {CHANNELS}×{side}×{side} float32 ({size})"
+    print_table(title, contenders, reference=contenders[0])
+    if missing:
+        return
+    for command, (one, two) in (("apply", contenders[1:3]), ("fit", contenders[4:6])):
+        print_target(f"{command}, two workers", two.ratio(one, wall), 0.7, " × one worker")
+
+
 def has_room(folder: Path, side: int) -> bool:
     """Tell whether the large job fits on the disk, and say so if it does not."""
     # The warm-up leaves the outputs of all three commands until they have been compared.
@@ -549,6 +588,8 @@ def main() -> None:
         measure_large(options, small)
     if "fit-large" in options.jobs:
         measure_fit_large(options)
+    if "dask" in options.jobs:
+        measure_dask(options)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,8 @@ EXIT_STATUS = {
     ExitStatus.USAGE: "The command line is wrong.",
     ExitStatus.DATA: "An input or weights file is malformed, or sizes disagree.",
     ExitStatus.NO_INPUT: "An input is missing or unreadable.",
-    ExitStatus.UNAVAILABLE: "An optional library or HDF5 filter is missing.",
+    ExitStatus.UNAVAILABLE: "An optional library or HDF5 filter is missing, or a cluster can't be "
+    "reached.",
     ExitStatus.BUG: "A bug: please report it. --debug shows a traceback.",
     ExitStatus.CANT_CREATE: "The output exists, is an input, or can't be created.",
     ExitStatus.IO: "Reading or writing failed: disk full, quota, I/O error, or an input changed "

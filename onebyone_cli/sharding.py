@@ -32,7 +32,7 @@ _LEAST_SHARDS, _MOST_SHARDS = 16, 4096
 #: writes: an eighth of its work at most.
 _LEAST_BLOCKS = 8
 
-#: Less than this is not worth a process.
+#: Smallest share of a pass: below it the process costs far more than the pixels.
 _LEAST_BYTES = 8 << 20
 
 _TEXT = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")

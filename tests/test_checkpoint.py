@@ -650,6 +650,27 @@ def test_a_shard_keeps_its_journal(tmp_path: Path):
     run.drop()
 
 
+def test_a_shard_that_another_run_has_completed_stays_complete(tmp_path: Path):
+    """A cluster may have two runs at one shard, when it can't reach a worker that goes on."""
+    first = Run(tmp_path, Policy(always=True))
+    first.notes.add(0, 4, {})
+    journal = journal_of(first.path)
+    rewrite(Path(journal), lambda content: content.update(extra={"complete": True}))
+    assert first.notes.stop()
+    assert read_journal(journal).extra == {"complete": True}
+    first.drop()
+
+
+def test_a_shard_that_begins_anew_is_not_complete(tmp_path: Path):
+    run = Run(tmp_path, Policy(always=True))
+    run.notes.add(0, 10, {})
+    run.notes.complete(complete=True)
+    run.part.keep()
+    anew = Run(tmp_path, Policy(always=True, restart=True))
+    assert read_journal(journal_of(anew.path)).extra == {}
+    anew.drop()
+
+
 def test_a_shard_that_can_not_say_that_it_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run = Run(tmp_path, Policy(always=True))
 

@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cluster.dask import missing_for_dask
 from cluster.slurm import Slurm, Task, missing_for_slurm
 from command import Completed, environment, onebyone, run
 from PIL import Image
@@ -151,6 +153,23 @@ def test_parallel_fails_where_one_fails(scenes: Path, tools: dict[str, str]) -> 
 def test_parallel_says_how_it_is_called(tmp_path: Path) -> None:
     done = run([str(EXAMPLES / "parallel.sh"), "weights.npy"], cwd=tmp_path)
     assert done == (2, b"", "usage: parallel.sh WEIGHTS FOLDER FILE...\n")
+
+
+# ------------------------------------------------------------------------------------------ Dask
+
+
+@pytest.mark.skipif(bool(missing_for_dask()), reason=missing_for_dask())
+def test_a_cluster_for_one_job(scenes: Path) -> None:
+    stack = sorted((scenes / "scenes").iterdir())[0]
+    command = [sys.executable, str(EXAMPLES / "dask_jobqueue.py"), str(stack), "weights.npy"]
+    done = run([*command, "out.npy", "1"], cwd=scenes)
+    assert done.returncode == 0, done.stderr
+    assert "from 1 shard\n" in done.stderr
+    plain = onebyone("apply", stack, "-w", "weights.npy", "-o", "plain.npy", cwd=scenes)
+    assert plain.returncode == 0, plain.stderr
+    assert (scenes / "out.npy").read_bytes() == (scenes / "plain.npy").read_bytes()
+    again = run([*command, "out.npy", "1"], cwd=scenes)
+    assert again.returncode == 73, again.stderr
 
 
 # ----------------------------------------------------------------------------------------- Slurm

@@ -37,6 +37,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "blas": set(),
     "checkpoint": PLAIN | {"atomic"},
     "sharding": PLAIN,
+    # It runs command lines, and knows nothing of what they do.
+    "cluster": PLAIN | {""},
     "buffers": set(),
     "npy_header": PLAIN,
     "atomic": PLAIN,
@@ -74,7 +76,7 @@ FORMATS_MAY_KNOW = PLAIN | CONTRACTS | {"atomic", "targets", "npy_header"}
 #: Formats, and what is one in all but that no file is known for it.
 FORMATS = (*formats.NAMES, "raw")
 #: These know everything that lies before them.
-JOINING = ("pipeline", "inspection", "api", "cli", "__main__")
+JOINING = ("pipeline", "inspection", "api", "cli", "__main__", "attended")
 
 #: Beyond the standard library, wherever in the module the import stands.
 THIRD_PARTY = {
@@ -96,6 +98,7 @@ THIRD_PARTY = {
     "in_memory": {"numpy"},
     "api": {"numpy"},
     "pipeline": {"numpy"},
+    "cluster": {"distributed"},
     "cli": {"typer", "rich", "matplotlib"},
 }
 #: One library for each format, with the extra that gives it more filters.
@@ -107,7 +110,7 @@ LIBRARIES_OF_FORMATS = {
 }
 
 #: What makes start-up slow. Help, version and completion get by without.
-HEAVY = {"numpy", "h5py", "PIL", "rich", "matplotlib", "sklearn"}
+HEAVY = {"numpy", "h5py", "PIL", "rich", "matplotlib", "sklearn", "distributed"}
 
 
 @dataclass(frozen=True)
@@ -304,7 +307,19 @@ def test_only_two_modules_know_rich():
 LIGHT = [
     module
     for module in modules()
-    if room_of(module) in ("", "__main__", "blas", "cli", "atomic", "limits", "npy_header", "cost")
+    if room_of(module)
+    in (
+        "",
+        "__main__",
+        "attended",
+        "blas",
+        "cli",
+        "cluster",
+        "atomic",
+        "limits",
+        "npy_header",
+        "cost",
+    )
     or module
     in (
         "tiling",
@@ -372,6 +387,8 @@ def test_nothing_runs_code_from_data_or_reaches_out(module: str):
         "pickle", "marshal", "shelve", "code", "runpy", "subprocess", "socket", "ssl", "http",
         "urllib", "ftplib", "webbrowser", "multiprocessing",
     }  # fmt: skip
+    # A worker runs our own program, and nothing else.
+    dangerous -= {"subprocess"} if module == "cluster.child" else set()
     assert not {found.library for found in imports_of(module)} & dangerous
     running = {"eval", "exec", "compile", "ast.literal_eval", "os.system", "os.popen", "np.load"}
     assert not [line for name, line in calls(module) if name in running]

@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 
 from onebyone_cli import sharding
 from onebyone_cli.errors import UsageError
-from onebyone_cli.sharding import Shard, Share, parse_shard
+from onebyone_cli.sharding import (
+    BLOCK_BYTES,
+    Shard,
+    Share,
+    parse_shard,
+    shards_of_output,
+    shards_of_pass,
+)
 from onebyone_cli.spec import Slab, StackSpec
 
 specs = st.builds(
@@ -122,3 +129,30 @@ def test_reading(text, environment, expected):
 def test_what_is_no_share(text, environment):
     with pytest.raises(UsageError, match="--shard"):
         parse_shard(text, environment)
+
+
+MIB = 1 << 20
+
+
+@given(
+    channels=st.integers(1, 500),
+    side=st.integers(1, 50_000),
+    dtype=st.sampled_from(["uint8", "float64"]),
+    read=st.integers(1, 1 << 45),
+)
+def test_a_cluster_gets_shards_that_are_worth_their_while(channels, side, dtype, read):
+    output = StackSpec(channels=channels, height=side, width=side, dtype=dtype, batch=())
+    count = shards_of_output(read, output)
+    assert 1 <= count <= 4096
+    blocks = output.pixels * output.item_bytes / BLOCK_BYTES
+    assert count == 1 or blocks / count >= 8  # the block more that each computes is an eighth
+    assert count <= max(16, -(-read // (512 * MIB)))
+
+
+def test_a_large_job_is_cut_for_many_workers():
+    stack = StackSpec(channels=50, height=6000, width=6000, dtype="float32", batch=())
+    assert shards_of_pass(stack.data_bytes) == 16
+    assert shards_of_pass(100 * stack.data_bytes) == 1342
+    assert shards_of_pass(1 << 50) == 4096
+    assert shards_of_pass(1) == 1
+    assert shards_of_output(100 * stack.data_bytes, stack) == 17

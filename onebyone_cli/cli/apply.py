@@ -34,6 +34,7 @@ Examples:
   onebyone apply cube.h5:/radiance -w model.npz -o reduced.h5
   onebyone apply rgb/ --kernel "0.2126 0.7152 0.0722" --dtype uint8 -o grey.png
   cat stack.npy | onebyone apply - -w weights.npy -o - > result.npy
+  onebyone apply huge.npy -w weights.npy -o result.npy --workers 4
   cat frame*.npy | onebyone apply - --each -w weights.npy -o - | next-program
 """
 
@@ -226,7 +227,7 @@ def apply(
             if cluster is None:
                 job = make_job(settings=settings)
             else:
-                job = cluster.plan(make_job, settings)
+                job = cluster.plan(output, make_job, settings)
                 finish = partial(
                     finish,
                     fill=partial(cluster.fill, force=force, fsync=fsync, restart=restart),
@@ -298,7 +299,9 @@ def _finish(
     }
     lines = _plan_lines(job, output)
     if fill is not None and job.shard is not None:
-        lines.append(f"cluster   {count(job.shard.count, 'shard')}")
+        lines.append(
+            f"cluster   {count(job.shard.count, 'shard')}, each with these threads and memory"
+        )
         content["shards"] = job.shard.count
     if dry_run:
         if not console.json:

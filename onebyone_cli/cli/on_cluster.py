@@ -3,7 +3,9 @@
 import inspect
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
@@ -11,7 +13,7 @@ import typer
 from onebyone_cli.cli import values
 from onebyone_cli.cli.console import Console
 from onebyone_cli.cli.progress import Progress
-from onebyone_cli.errors import DataError, Stopped, UsageError
+from onebyone_cli.errors import DataError, OneByOneError, ReadWriteError, Stopped, UsageError
 
 if TYPE_CHECKING:
     from onebyone_cli.cluster.client import Cluster, Place
@@ -26,6 +28,9 @@ _OURS = {
     *("dry_run", "json", "quiet", "verbose", "progress", "debug"),
     *("scheduler", "scheduler_file", "workers"),
 }
+
+#: How long what other machines have written may take to be seen, and how often we look.
+_SEEN_S, _LOOK_S = 90.0, 1.0
 
 #: Options whose values are names of files, or may be.
 _FILES = {"weights", "bias", "mask"}
@@ -85,19 +90,29 @@ class OnCluster(NamedTuple):
         if why:
             raise UsageError(f"{why}; leave out {self.flag}")
 
-    def plan(self, make_job: "Callable[..., ApplyJob]", settings: "ApplySettings") -> "ApplyJob":
+    def plan(
+        self, output: str, make_job: "Callable[..., ApplyJob]", settings: "ApplySettings"
+    ) -> "ApplyJob":
         """Check a job, and cut it: what is made is its first shard.
 
         Parameters
         ----------
+        output : str
+            Where the result goes.
         make_job : callable
             Makes the job, given `settings`.
         settings : ApplySettings
-            Those of the whole job.
+            Those of the command.
         """
         from onebyone_cli.sharding import Shard, shards_of_output
 
+        settings = settings._replace(threads=self.threads)
         whole = make_job(settings=settings._replace(checkpoints=None))
+        if not whole.has_fixed_offsets:
+            raise UsageError(
+                f"{self.flag} needs an output with fixed offsets, and {output} has none; "
+                "write .npy, or .h5 without compression and chunks"
+            )
         count = shards_of_output(whole.input.data_bytes + whole.output.data_bytes, whole.output)
         return make_job(settings=settings._replace(shard=Shard(0, count)))
 
@@ -126,8 +141,9 @@ class OnCluster(NamedTuple):
         weights : bytes, optional
             What was learned just now, if no option of the command line names the weights.
         """
+        from onebyone_cli.atomic import part_of
         from onebyone_cli.cli.apply import apply
-        from onebyone_cli.pipeline.shards import check_count, discard_shards, publish_shards
+        from onebyone_cli.pipeline.shards import check_count, discard_shards
 
         assert job.shard is not None
         count = job.shard.count
@@ -141,13 +157,15 @@ class OnCluster(NamedTuple):
                 on_done = _Counting(on_progress, "applying", job.input.data_bytes, count)
                 cluster.fill(self._shards(line, count), weights, on_done)
         except DataError:
-            # Nothing that is fit for other data is, so nobody wants to go on with it.
+            # As everywhere: nobody goes on with a job whose data are at fault.
             discard_shards(output)
             raise
         except Stopped as stop:
-            stop.checkpoint = output
+            if os.path.exists(part_of(output)):
+                stop.checkpoint = output
+                stop.status = self.context.params.get("requeue_exit_code")
             raise
-        publish_shards(output, force=force, fsync=fsync)
+        _publish(output, force=force, fsync=fsync)
 
     def gather(
         self, jobs: "Sequence[LearnJob]", console: Console, progress: bool | None
@@ -169,10 +187,19 @@ class OnCluster(NamedTuple):
                 file.write(moments)
             return load_moments(name)[0]
 
-    def _cluster(self, console: Console) -> "Cluster":
+    @contextmanager
+    def _cluster(self, console: Console) -> "Iterator[Cluster]":
+        """Connect, and name files in errors as the user does."""
         from onebyone_cli.cluster.client import Cluster
 
-        return Cluster(self.place, console.say, verbose=console.verbose)
+        try:
+            with Cluster(self.place, console.say, verbose=console.verbose) as cluster:
+                yield cluster
+        except OneByOneError as error:
+            typed = [*self.inputs, *_words(self.context.params.values())]
+            names = {os.path.abspath(name): name for name in typed}
+            error.path = names.get(error.path, error.path)
+            raise
 
     def _shards(self, line: list[str], count: int) -> list[list[str]]:
         threads = ["--threads", str(self.threads)]
@@ -208,12 +235,36 @@ class OnCluster(NamedTuple):
         return os.path.abspath(value)
 
 
+def _publish(output: str, *, force: bool, fsync: bool) -> None:
+    """Publish an output all of whose shards are done, as soon as this machine sees them.
+
+    A network file system shows what others have written when it looks again.
+    """
+    from onebyone_cli.atomic import part_of
+    from onebyone_cli.pipeline.shards import publish_shards
+
+    deadline = time.monotonic() + _SEEN_S
+    while True:
+        is_late = time.monotonic() > deadline
+        try:
+            if os.path.exists(part_of(output)):
+                publish_shards(output, force=force, fsync=fsync)
+                return
+        except DataError:
+            if is_late:
+                raise
+        if is_late:
+            raise ReadWriteError("all shards are done, and this machine does not see them", output)
+        time.sleep(_LOOK_S)
+
+
 class _Counting:
     """Turns shards that are done into bytes that are."""
 
     def __init__(self, on_progress: Progress, step: str, size: int, count: int) -> None:
         self._on_progress, self._step = on_progress, step
         self._size, self._count, self._done = size, count, 0
+        on_progress(step, 0, size)  # from now on there is a rate
 
     def __call__(self, index: int) -> None:
         self._done += 1
@@ -259,6 +310,15 @@ def cluster_of(
         raise UsageError(f"--shard computes one share and {found.flag} all of them; give one")
     require_dask()
     return found
+
+
+def _words(found: Iterable[Any]) -> Iterator[str]:
+    """Find all texts among the values of options."""
+    for value in found:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _words(value)
 
 
 def _noise(wanted: "Wanted") -> list[str]:

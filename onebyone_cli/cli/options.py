@@ -247,7 +247,7 @@ Scheduler = Annotated[
         "--scheduler",
         metavar="ADDRESS",
         help="Have shards computed by the workers of a Dask cluster, as in tcp://host:8786. They "
-        "must see the same files.",
+        "must see the same files. Each shard has --memory and one thread, or --threads.",
         show_default=False,
     ),
 ]

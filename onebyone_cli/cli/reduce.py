@@ -33,6 +33,7 @@ Examples:
   onebyone reduce stack.npy -k 3 -o scores.npy
   onebyone reduce cube.h5 --variance 0.99 -o scores.h5 --save model.npz
   onebyone reduce cube.npy --method mnf -k 10 -o scores.npy --residual error.npy
+  onebyone reduce huge.npy -k 3 -o scores.npy --scheduler tcp://host:8786
   onebyone reduce features.npy -k 3 --scale auto -o rgb.png
 """
 
@@ -373,7 +374,7 @@ class _Task(NamedTuple):
 
         settings = self.settings._replace(memory=memory)
         if self.cluster is not None:
-            return self.cluster.plan(make_job, settings)
+            return self.cluster.plan(self.outputs.path, make_job, settings)
         return make_job(settings)
 
     def _residual_job(

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import queue
+import tempfile
 import uuid
 import warnings
 from importlib.util import find_spec
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     OnDone = Callable[[int], None]
 
 #: How long a scheduler may take to answer.
-_ANSWER_S = 15
+_ANSWER_S = 10
 
 #: How long workers may take to stop what they do, and the connection to be closed.
 _STOP_S, _CLOSE_S = 30, 5
@@ -228,14 +229,13 @@ class Cluster:
         """Stop what workers still do for us, as far as they can be reached."""
         with contextlib.suppress(Exception):
             self._client.cancel(list(self._futures), force=True)
-            _ = self._client.sync(self._end_children)
-
-    async def _end_children(self) -> None:
-        import asyncio
-
-        ending = self._client._run(tasks.end_children, self._job, on_error="ignore")
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(ending, _STOP_S)
+            self._client.sync(
+                self._client._run,
+                tasks.end_children,
+                self._job,
+                on_error="ignore",
+                callback_timeout=_STOP_S,
+            )
 
     def _connect(self, undo: contextlib.ExitStack) -> Client:
         from distributed import Client, LocalCluster
@@ -244,11 +244,13 @@ class Cluster:
         if self._place.workers:
             # Each shard is a process of its own, so that workers need be none: one with as many
             # threads, which wait for them, starts sooner.
+            folder = undo.enter_context(tempfile.TemporaryDirectory())
             address = LocalCluster(
                 n_workers=1,
                 threads_per_worker=self._place.workers,
                 processes=False,
                 dashboard_address=None,
+                local_directory=folder,
                 memory_limit=0,
                 silence_logs=False,
             )

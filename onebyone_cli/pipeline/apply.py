@@ -191,9 +191,9 @@ class ApplyJob:
         )
         self._writer = make_writer(self.output)
         self.shard = settings.shard
-        if self.shard is not None and not isinstance(self._writer, Writer):
+        if self.shard is not None and not self.has_fixed_offsets:
             raise UsageError(
-                f"a shard needs an output with fixed offsets, and {self._writer.path} has none; "
+                f"--shard needs an output with fixed offsets, and {self._writer.path} has none; "
                 "write .npy, or .h5 without compression and chunks"
             )
         self.plan = self._make_plan()
@@ -204,6 +204,11 @@ class ApplyJob:
     def identity(self) -> Callable[[], Mapping[str, Any]] | None:
         """What the bytes of the output depend on; None where a later run could not go on."""
         return None if self._checkpoint is None else self._checkpoint.describe
+
+    @property
+    def has_fixed_offsets(self) -> bool:
+        """Whether any part of the output can be written at any time."""
+        return isinstance(self._writer, Writer)
 
     def run(self, on_progress: OnProgress) -> ApplyReport:
         """Do the job; the output is published at the end, or there is none.

@@ -72,8 +72,8 @@ def check_count(path: str, count: int) -> None:
     part = part_of(path)
     for other in {found for _, found in shard_journals(part)} - {count}:
         raise OutputRefusedError(
-            f"{part} has shards of {other}, and these would be of {count}; publish them with "
-            "onebyone merge, or discard them with --restart",
+            f"{part} has shards of {other}, and this command makes {count}; finish the other "
+            "command, or discard them with --restart",
             path,
         )
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from command import PROGRAM, TAKEN, environment
 
-HEAVY = {"numpy", "h5py", "PIL", "rich"}
+HEAVY = {"numpy", "h5py", "PIL", "rich", "distributed"}
 
 #: Runs the program in this interpreter; it says on descriptor 3 what was imported by its end. The
 #: program leaves by ``os._exit``, which nothing but this can see.

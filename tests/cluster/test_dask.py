@@ -1,0 +1,374 @@
+"""Commands on a Dask cluster give what they give without it, whatever becomes of workers."""
+
+import json
+import os
+import platform
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cluster.dask import Dask, missing_for_dask, processes_with, wait_until
+from command import Completed, environment, files_in, onebyone, shell, start
+from numpy.typing import NDArray
+
+pytestmark = pytest.mark.skipif(bool(missing_for_dask()), reason=missing_for_dask())
+
+#: An output of 8 shards: a float64 channel of these has 68 blocks.
+SIDE = 3000
+
+APPLY = ("apply", "x.npy", "-w", "w.npy", "--compute", "float64")
+
+
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
+    with Dask(tmp_path_factory.mktemp("dask") / "cluster") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stack, weights, and what must become of them."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(7)
+    np.save(folder / "x.npy", make_stack(rng, SIDE))
+    np.save(folder / "small.npy", make_stack(rng, SIDE * 3 // 5))
+    np.save(folder / "w.npy", rng.normal(size=(1, 3)))
+    succeeds(onebyone(*APPLY, "-o", "plain.npy", cwd=folder))
+    return folder
+
+
+def make_stack(rng: np.random.Generator, side: int) -> NDArray[np.uint8]:
+    """Three channels whose directions differ in variance and in noise, so that none is chance."""
+    x = rng.integers(0, [[[4]], [[12]], [[40]]], (3, side, side), np.uint8)
+    ramp = (np.arange(side) * 100 // side).astype(np.uint8)
+    x[0] += ramp
+    x[1] += ramp[:, None] // 2 + x[0] // 4
+    return x
+
+
+@pytest.fixture
+def work(data: Path, tmp_path: Path) -> Path:
+    """A folder with links to the data."""
+    for path in data.iterdir():
+        os.link(path, tmp_path / path.name)
+    return tmp_path
+
+
+def succeeds(done: Completed) -> Completed:
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def has_equal_bytes(one: Path, two: Path) -> bool:
+    return one.read_bytes() == two.read_bytes()
+
+
+GIVEN = ["plain.npy", "small.npy", "w.npy", "x.npy"]
+
+
+# ---------------------------------------------------------------------------------- results
+
+
+def test_an_output_survives_a_killed_worker(work: Path, tmp_path: Path) -> None:
+    with Dask(work / "cluster") as dask:
+        job = start(*APPLY, "-o", "out.npy", "--scheduler", dask.address, cwd=work)
+        with job:
+            wait_until("a shard", lambda: is_complete(list(work.glob("out.npy.part.*.json"))))
+            victim = dask.workers[0]
+            wait_until("a child", lambda: dask.children_of(victim))
+            orphans = dask.children_of(victim)
+            victim.kill()
+            victim.wait()
+            wait_until("the orphans to end", lambda: not orphans & dask.children().keys())
+            assert job.wait() == 0
+            assert job.stderr is not None
+            told = job.stderr.read().decode()
+        assert told == f"out.npy: 1×{SIDE}×{SIDE} float64, from 8 shards\n"
+        assert not dask.children()
+    assert has_equal_bytes(work / "out.npy", work / "plain.npy")
+    names = [name for name in files_in(work) if not name.startswith("cluster/")]
+    assert names == sorted([*GIVEN, "out.npy"])
+
+
+def is_complete(journals: list[Path]) -> bool:
+    return any('"complete": true' in journal.read_text() for journal in journals)
+
+
+def test_the_file_of_a_scheduler_tells_where_it_is(dask: Dask, work: Path) -> None:
+    where = ("--scheduler-file", dask.scheduler_file)
+    succeeds(onebyone(*APPLY, "-o", "out.npy", *where, "--json", cwd=work))
+    assert has_equal_bytes(work / "out.npy", work / "plain.npy")
+    assert files_in(work) == sorted([*GIVEN, "out.npy"])
+
+
+def test_workers_of_this_machine(work: Path) -> None:
+    done = succeeds(onebyone(*APPLY, "-o", "out.h5", "--workers", "2", "--json", cwd=work))
+    assert json.loads(done.stdout)["shards"] == 8
+    assert done.stderr == ""
+    succeeds(onebyone(*APPLY, "-o", "plain.h5", cwd=work))
+    assert has_equal_bytes(work / "out.h5", work / "plain.h5")
+    assert files_in(work) == sorted([*GIVEN, "out.h5", "plain.h5"])
+
+
+@pytest.mark.parametrize(
+    "inputs", ["x.npy", "small.npy --method mnf", "small.npy small.npy --each --nodata 3"]
+)
+def test_a_model_is_that_of_one_process(dask: Dask, work: Path, inputs: str) -> None:
+    line = ("fit", *inputs.split(), "-k", "2")
+    succeeds(onebyone(*line, "-o", "plain.npz", cwd=work))
+    succeeds(onebyone(*line, "-o", "model.npz", "--scheduler", dask.address, cwd=work))
+    assert are_close(work / "model.npz", work / "plain.npz")
+
+
+def are_close(one: Path, two: Path) -> bool:
+    """Compare models: the arrays to 1e-12 of their largest number, and what they were made of."""
+    with np.load(one) as first, np.load(two) as second:
+        assert first.files == second.files
+        for name in set(first.files) - {"meta"}:
+            a, b = first[name], second[name]
+            assert np.abs(a - b).max(initial=0) <= 1e-12 * np.abs(b).max(initial=0), name
+        return json.loads(str(first["meta"])) == json.loads(str(second["meta"]))
+
+
+def test_a_model_is_the_same_every_time(dask: Dask, work: Path) -> None:
+    """Whoever is done first: the tree has one shape, and so has every shard."""
+    line = ("fit", "small.npy", "-k", "2", "--scheduler", dask.address)
+    succeeds(onebyone(*line, "-o", "one.npz", cwd=work))
+    succeeds(onebyone(*line, "-o", "two.npz", "--memory", "8M", cwd=work))
+    assert has_equal_bytes(work / "one.npz", work / "two.npz")
+
+
+def test_a_stack_is_reduced_as_in_one_process(dask: Dask, work: Path) -> None:
+    line = ("reduce", "small.npy", "-k", "1", "--compute", "float64")
+    succeeds(onebyone(*line, "-o", "one.npy", "--save", "one.npz", cwd=work))
+    where = ("--scheduler", dask.address)
+    succeeds(onebyone(*line, "-o", "two.npy", "--save", "two.npz", *where, cwd=work))
+    assert are_close(work / "two.npz", work / "one.npz")
+    one, two = np.load(work / "one.npy"), np.load(work / "two.npy")
+    assert np.abs(one - two).max() <= 1e-12 * np.abs(one).max()
+    made = ["one.npy", "one.npz", "two.npy", "two.npz"]
+    assert files_in(work) == sorted([*GIVEN, *made])
+
+
+def test_statistics_are_those_of_one_process(dask: Dask, work: Path) -> None:
+    mask = np.zeros(np.load(work / "small.npy", mmap_mode="r").shape[1:], np.uint8)
+    mask[100:900] = 1
+    np.save(work / "mask.npy", mask)
+    line = ("stats", "small.npy", "--mask", "mask.npy", "--noise", "both")
+    one = succeeds(onebyone(*line, "-o", "one.npz", cwd=work))
+    two = succeeds(onebyone(*line, "-o", "two.npz", "--scheduler", dask.address, cwd=work))
+    assert two.stdout == one.stdout
+    assert two.stderr == one.stderr.replace("one.npz", "two.npz")
+    model = ("-k", "1", "--method", "maf")
+    succeeds(onebyone("fit", "one.npz", *model, "-o", "first.npz", cwd=work))
+    succeeds(onebyone("fit", "two.npz", *model, "-o", "second.npz", cwd=work))
+    assert are_close(work / "second.npz", work / "first.npz")
+
+
+# ----------------------------------------------------------------------------------- errors
+
+
+def test_an_error_of_a_worker_is_that_of_the_command(dask: Dask, work: Path) -> None:
+    x = np.zeros((1, SIDE, 2 * SIDE), np.float32)
+    x[0, SIDE - 500, 7] = np.nan
+    np.save(work / "nan.npy", x)
+    line = ("apply", "nan.npy", "--kernel", "1", "--dtype", "int32", "-o", "out.npy")
+    plain = onebyone(*line, cwd=work)
+    done = onebyone(*line, "--scheduler", dask.address, cwd=work)
+    assert (done.returncode, done.stderr) == (65, plain.stderr)
+    wait_until("the children to end", lambda: not dask.children())
+    assert files_in(work) == sorted([*GIVEN, "nan.npy"])
+
+
+def test_a_worker_that_does_not_see_a_file_says_who_it_is(dask: Dask, work: Path) -> None:
+    raw = ("--raw", "--shape", "1,6000,6000", "--dtype-in", "u1", "--kernel", "1")
+    (work / "x.raw").write_bytes(bytes(6000 * 6000))
+    line = '"$0" "$@" 9< x.raw'  # a file for whoever has this descriptor, and for nobody else
+    where = ("--scheduler", dask.address)
+    done = shell(line, "apply", "/dev/fd/9", *raw, "-o", "out.npy", *where, cwd=work)
+    assert done.returncode == 66, done.stderr
+    assert "/dev/fd/9: no such file or folder" in done.stderr
+    assert f"(on the worker {platform.node()}; all workers must see the files" in done.stderr
+    assert not (work / "out.npy").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "told"),
+    [
+        (("--scheduler", "tcp://127.0.0.1:9"), 69, "tcp://127.0.0.1:9: no scheduler answers"),
+        (("--scheduler", "nothing://here"), 69, "nothing://here: no scheduler answers"),
+        (("--scheduler-file", "none.json"), 66, "none.json: no such file or folder"),
+        (("--scheduler-file", "x.npy"), 65, "x.npy: holds no address"),
+    ],
+)
+def test_a_scheduler_that_is_not_there(
+    work: Path, address: tuple[str, str], status: int, told: str
+) -> None:
+    done = onebyone(*APPLY, "-o", "out.npy", *address, cwd=work)
+    assert (done.returncode, done.stderr.count("\n")) == (status, 1), done.stderr
+    assert done.stderr.startswith(f"onebyone: {told}")
+    assert files_in(work) == GIVEN
+
+
+def test_a_cluster_without_workers_is_waited_for(work: Path) -> None:
+    with Dask(work / "cluster", workers=0) as dask:
+        log = work / "log.txt"
+        with log.open("wb") as err:
+            job = start(*APPLY, "-o", "out.npy", "--scheduler", dask.address, cwd=work, stderr=err)
+        with job:
+            wait_until("it to be said", lambda: "has no workers; waiting" in log.read_text())
+            dask.add_worker()
+            assert job.wait() == 0, log.read_text()
+        assert log.read_text().count("has no workers") == 1
+    assert has_equal_bytes(work / "out.npy", work / "plain.npy")
+
+
+def test_a_scheduler_that_is_lost(work: Path) -> None:
+    with Dask(work / "cluster", workers=0) as dask:
+        log = work / "log.txt"
+        with log.open("wb") as err:
+            where = ("--scheduler", dask.address)
+            job = start(*APPLY, "-o", "out.npy", *where, cwd=work, stderr=err)
+        with job:
+            wait_until("the connection", lambda: "has no workers" in log.read_text())
+            dask.stop_scheduler()
+            assert job.wait() == 69, log.read_text()
+        assert "the scheduler was lost; what is done is kept" in log.read_text()
+
+
+def test_a_shard_that_ends_its_workers_is_given_up(work: Path) -> None:
+    none_too_many = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    with Dask(work / "cluster", workers=1, **none_too_many) as dask:
+        with start(*APPLY, "-o", "out.npy", "--scheduler", dask.address, cwd=work) as job:
+            wait_until("a child", dask.children)
+            dask.workers[0].kill()
+            dask.workers[0].wait()
+            dask.add_worker()
+            assert job.wait() == 69
+            assert job.stderr is not None
+            told = job.stderr.read().decode()
+        assert "one worker after another was lost" in told, told
+        succeeds(onebyone(*APPLY, "-o", "out.npy", "--scheduler", dask.address, cwd=work))
+    assert has_equal_bytes(work / "out.npy", work / "plain.npy")
+
+
+# --------------------------------------------------------------------------------- stopping
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 75)]
+)
+def test_a_job_that_is_stopped_goes_on(dask: Dask, work: Path, number: int, status: int) -> None:
+    line = (*APPLY, "-o", "out.npy")
+    with start(*line, "--scheduler", dask.address, cwd=work) as job:
+        wait_until("a shard", lambda: is_complete(list(work.glob("out.npy.part.*.json"))))
+        job.send_signal(number)
+        assert job.wait() == status
+        assert job.stderr is not None
+        told = job.stderr.read().decode()
+    assert told.startswith("onebyone: out.npy: stopped; run the same command again")
+    assert not dask.children()
+    assert (work / "out.npy.part").exists()
+    other = onebyone(*line, "--bias", "1", "--workers", "1", cwd=work)
+    assert (other.returncode, "of another command" in other.stderr) == (73, True), other.stderr
+    succeeds(onebyone(*line, "--workers", "3", cwd=work))
+    assert has_equal_bytes(work / "out.npy", work / "plain.npy")
+    assert files_in(work) == sorted([*GIVEN, "out.npy"])
+
+
+@pytest.mark.parametrize("on_cluster", [True, False])
+def test_nothing_runs_on_for_a_command_that_was_killed(
+    dask: Dask, work: Path, on_cluster: bool
+) -> None:
+    where = ("--scheduler", dask.address) if on_cluster else ("--workers", "2")
+    mark = f"TEST_KILLED={work}"
+    name, value = mark.split("=")
+    env = environment(**{name: value})
+    with start(*APPLY, "-o", "out.npy", *where, cwd=work, env=env) as job:
+        wait_until("a shard", lambda: is_complete(list(work.glob("out.npy.part.*.json"))))
+        job.kill()
+    wait_until("the children to end", lambda: not (dask.children() or processes_with(mark)))
+    succeeds(onebyone(*APPLY, "-o", "out.npy", *where, cwd=work))
+    assert has_equal_bytes(work / "out.npy", work / "plain.npy")
+
+
+def test_restart_begins_anew(work: Path) -> None:
+    for shard in ("0/3", "1/3"):
+        succeeds(onebyone(*APPLY, "-o", "out.npy", "--shard", shard, cwd=work))
+    line = (*APPLY, "-o", "out.npy", "--workers", "2")
+    done = onebyone(*line, cwd=work)
+    assert (done.returncode, "has shards of 3, and this command makes 8" in done.stderr) == (
+        73,
+        True,
+    )
+    succeeds(onebyone(*line, "--restart", cwd=work))
+    assert has_equal_bytes(work / "out.npy", work / "plain.npy")
+    assert files_in(work) == sorted([*GIVEN, "out.npy"])
+
+
+# --------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "told"),
+    [
+        ("apply - --kernel 1 -o out.npy", 2, "not standard input"),
+        ("apply x.npy --each -w w.npy -o out", 2, "--scheduler is for one output"),
+        ("apply x.npy -w w.npy --scale auto -o out.npy", 2, "--scale auto looks at the whole"),
+        ("apply x.npy -w w.npy -o -", 2, "name one with -o"),
+        ("apply x.npy -w w.npy --dtype uint8 -o out.png", 2, "fixed offsets"),
+        ("apply x.npy -w w.npy --compression gzip -o out.h5", 2, "fixed offsets"),
+        ("apply x.npy -w w.npy -o out.npy --if-changed", 2, "--if-changed"),
+        ("apply x.npy -w w.npy -o out.npy --shard 0/2", 2, "--shard computes one share"),
+        ("apply x.npy -w w.npy -o out.npy --workers 2", 2, "give one of --scheduler"),
+        ("apply x.npy -w w.npy -o plain.npy", 73, "exists already"),
+        ("apply x.npy --kernel '1 1' -o out.npy", 65, "but x.npy has 3"),
+        ("fit x.npy -k 1 --method ica -o m.npz", 2, "ica learns from a sample"),
+        ("fit x.npy -k 1 --method lda --labels x.npy -o m.npz", 2, "moments of classes"),
+        ("fit x.npy -k 1 --sample 9 -o m.npz", 2, "--sample looks at few pixels"),
+        ("fit x.npy -k 9 -o n.npz", 65, "x.npy"),
+        ("fit m.npz -k 1 -o n.npz", 2, "moments are joined at once"),
+        ("stats - -o m.npz", 2, "not standard input"),
+        ("reduce x.npy -k 1 -o out.npy --residual r.npy", 2, "--residual is computed here"),
+    ],
+)
+def test_what_can_be_refused_is_refused_at_once(
+    work: Path, line: str, status: int, told: str
+) -> None:
+    np.savez(work / "m.npz", weight=np.ones((1, 3)))
+    before = files_in(work)
+    # Where nobody answers: whoever asks for a cluster first says so, and after ten seconds.
+    done = shell(f'"$0" {line} --scheduler tcp://127.0.0.1:9', cwd=work)
+    assert (done.returncode, done.stderr.count("\n")) == (status, 1), done.stderr
+    assert told in done.stderr
+    assert files_in(work) == before
+
+
+def test_a_dry_run_tells_the_shards_and_asks_nobody(work: Path) -> None:
+    line = (*APPLY, "-o", "out.npy", "--scheduler", "tcp://127.0.0.1:9", "--dry-run")
+    done = succeeds(onebyone(*line, cwd=work))
+    assert done.stdout.decode().splitlines()[-1] == (
+        "cluster   8 shards, each with these threads and memory"
+    )
+
+
+def test_without_dask_the_command_to_install_it_is_told(work: Path) -> None:
+    code = (
+        "import sys; sys.modules['distributed'] = None; sys.argv[0] = 'onebyone'\n"
+        "from onebyone_cli.__main__ import main; main()"
+    )
+    args = [*APPLY, "-o", "out.npy", "--workers", "2"]
+    done = subprocess.run(
+        [environment()["PATH"].split(os.pathsep)[0] + "/python", "-c", code, *args],
+        cwd=work,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 69
+    assert "pip install 'onebyone-cli[dask]'" in done.stderr
