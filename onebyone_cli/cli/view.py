@@ -60,12 +60,12 @@ def view(
     progress: options.ShowProgress = None,
     debug: options.Debug = False,
 ) -> None:
-    """Look at a stack: all channels on a contact sheet, one of them, or three in colour.
+    """Look at a stack, in the terminal or as a PNG.
 
-    The picture is drawn in the terminal, in as many colours as that has, or in plain characters
-    where there are none; with -o it is a PNG. Each channel is stretched by itself. Of a large stack
-    only some rows and columns are read, and up to 4×4 numbers are averaged for each pixel of the
-    picture.
+    All channels are shown on a contact sheet, or one of them, or three in colour. A terminal shows
+    them in as many colours as it has, or in plain characters; -o writes a PNG. Each channel is
+    stretched by itself. Of a large stack only some rows and columns are read, and up to 4×4 numbers
+    are averaged for each pixel of the picture.
     """
     console = Console(quiet=quiet, json=json)
     inputs = values.inputs_of(inputs, inputs_from)
