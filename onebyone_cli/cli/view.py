@@ -307,7 +307,8 @@ def _closing_line(drawing: "Drawing", job: _Job, names: list[str]) -> str:
         "pca": f"principal components {shares}",
     }[job.kind]
     line = f"{job.path}: {job.spec.size}; {what}"
-    if len(drawing.ranges) == 1 and drawing.ranges[0]:
+    alone = job.kind == "channel" or job.spec.channels == 1
+    if alone and drawing.ranges[0]:
         line += ", {:.6g} to {:.6g}".format(*drawing.ranges[0])
     if job.spec.items > 1:
         line += f", item {job.item} of {job.spec.items}"
