@@ -569,7 +569,7 @@ ThreeComponents = Annotated[
     typer.Option(
         "--pca",
         help="Show the first three principal components as red, green and blue; they are learned "
-        "on the pixels of the picture.",
+        "on the picture itself, at 256×256 pixels at most.",
         show_default=False,
     ),
 ]

@@ -59,12 +59,12 @@ def view(
     progress: options.ShowProgress = None,
     debug: options.Debug = False,
 ) -> None:
-    """Look at a stack: all channels on a contact sheet, one of them, or three in colour.
+    """Look at a stack, in the terminal or as a PNG.
 
-    The picture is drawn in the terminal, in as many colours as that has, or in plain characters
-    where there are none; with -o it is a PNG. Each channel is stretched by itself. Of a large stack
-    only some rows and columns are read, and up to 4×4 numbers are averaged for each pixel of the
-    picture.
+    All channels are shown on a contact sheet, or one of them, or three in colour. A terminal shows
+    them in as many colours as it has, or in plain characters; -o writes a PNG. Each channel is
+    stretched by itself. Of a large stack only some rows and columns are read, and up to 4×4 numbers
+    are averaged for each pixel of the picture.
     """
     console = Console(quiet=quiet, json=json)
     inputs = values.inputs_of(inputs, inputs_from)
@@ -305,7 +305,8 @@ def _closing_line(drawing: "Drawing", job: _Job, names: list[str]) -> str:
         "pca": f"principal components {shares}",
     }[job.kind]
     line = f"{job.path}: {job.spec.size}; {what}"
-    if len(drawing.ranges) == 1 and drawing.ranges[0]:
+    alone = job.kind == "channel" or job.spec.channels == 1
+    if alone and drawing.ranges[0]:
         line += ", {:.6g} to {:.6g}".format(*drawing.ranges[0])
     if job.spec.items > 1:
         line += f", item {job.item} of {job.spec.items}"

@@ -34,9 +34,9 @@ def averaged(
     ndarray of float64, shape (n, h, w)
         NaN where a block is invalid.
     """
-    if values.shape[1:] == (len(rows), len(columns)):
-        return np.where(np.isfinite(values), values, np.nan)
     valid = np.isfinite(values)
+    if values.shape[1:] == (len(rows), len(columns)):
+        return values if valid.all() else np.where(valid, values, np.nan)
     sizes: NDArray[np.int64] = np.multiply.outer(
         np.diff(rows, append=values.shape[1]), np.diff(columns, append=values.shape[2])
     )

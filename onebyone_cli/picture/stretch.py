@@ -14,7 +14,8 @@ def percentile_range(values: NDArray[Any], low: float, high: float) -> tuple[flo
     """Find the numbers below which `low` and `high` percent of all finite ones are.
 
     Where most numbers are the same, both can be equal although not all are: then the range is that
-    of all finite numbers, so that the few that differ are seen.
+    of all finite numbers, so that the few that differ are seen. It is so, too, where neighbours are
+    farther apart than float64 can tell.
 
     Parameters
     ----------
@@ -31,8 +32,9 @@ def percentile_range(values: NDArray[Any], low: float, high: float) -> tuple[flo
     finite = values[np.isfinite(values)]
     if not finite.size:
         return None
-    first, last = np.percentile(finite, (low, high)).tolist()
-    if not first < last:
+    with np.errstate(over="ignore", invalid="ignore"):
+        first, last = np.percentile(finite, (low, high)).tolist()
+    if not -np.inf < first < last < np.inf:
         first, last = float(finite.min()), float(finite.max())
     return first, last
 

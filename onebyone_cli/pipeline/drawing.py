@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,17 +15,22 @@ from onebyone_cli.picture.resample import enlarged
 from onebyone_cli.picture.stretch import percentile_range, stretched, symmetric
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
+    from onebyone_cli.fit.model import Model
     from onebyone_cli.picture.colormap import Colormap
     from onebyone_cli.picture.sheet import Place, Sheet
     from onebyone_cli.pipeline.thumbnail import Thumbnails
 
-#: Bytes for each pixel of a picture while it is drawn: its numbers, their shares of the range, the
-#: colours, which of them are invalid, and the file.
-_PIXEL_BYTES = 40
+#: Bytes for each pixel of a picture while it is drawn: the numbers of three planes, two copies of
+#: one in which percentiles are found, colours, which are invalid, and the file.
+_PIXEL_BYTES = 64
+
+#: Longer side of the picture that components are learned on: 65,536 pixels are plenty.
+_LEARNED_SIDE = 256
+
+#: Rows that are coloured at a time.
+_STRIP_ROWS = 64
 
 
 class Stretch(NamedTuple):
@@ -74,6 +79,24 @@ class Drawing:
     places: list[Place] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
 
+    def fill(
+        self,
+        place: Place,
+        rows: slice,
+        rgb: NDArray[np.uint8],
+        invalid: NDArray[np.bool_],
+        sheet: Sheet,
+    ) -> None:
+        """Fill some rows of a cell, enlarged as the sheet says."""
+        top = place.top + rows.start * sheet.times
+        part = (
+            slice(top, top + len(rgb) * sheet.times),
+            slice(place.left, place.left + sheet.cell_width),
+        )
+        self.rgb[part] = enlarged(rgb, sheet.times)
+        self.invalid[part] = enlarged(invalid, sheet.times)
+        self.empty[part] = False
+
 
 def draw_sheet(
     thumbnails: Thumbnails,
@@ -98,23 +121,15 @@ def draw_sheet(
         Colour between cells.
     """
     planes = thumbnails.whole()
-    rgb = np.empty((sheet.height, sheet.width, 3), np.uint8)
-    rgb[:] = background
-    invalid = np.zeros((sheet.height, sheet.width), bool)
-    drawing = Drawing(rgb, invalid, np.ones_like(invalid), [], list(sheet.places))
+    drawing = _blank(sheet, background)
     for plane, place in zip(planes, drawing.places, strict=True):
         found = stretch.range_of(plane)
         if found and colormap.diverging and not stretch.fixed:
             found = symmetric(found)
-        shares = stretched(plane, found or (0.0, 0.0))
-        cell = (
-            slice(place.top, place.top + sheet.cell_height),
-            slice(place.left, place.left + sheet.cell_width),
-        )
-        rgb[cell] = enlarged(coloured(shares, colormap), sheet.times)
-        invalid[cell] = enlarged(np.isnan(shares), sheet.times)
-        drawing.empty[cell] = False
         drawing.ranges.append(found)
+        for rows in _strips(plane):
+            shares = stretched(plane[rows], found or (0.0, 0.0))
+            drawing.fill(place, rows, coloured(shares, colormap), np.isnan(shares), sheet)
     return drawing
 
 
@@ -136,8 +151,8 @@ def draw_composite(thumbnails: Thumbnails, sheet: Sheet, stretch: Stretch) -> Dr
 def draw_components(thumbnails: Thumbnails, sheet: Sheet, stretch: Stretch) -> Drawing:
     """Draw the first three principal components of all planes as red, green and blue.
 
-    They are learned on the pixels of the picture, in one pass, and applied to them in another, so
-    that all planes are never in memory together.
+    They are learned on a smaller picture first, and then applied to bands of this one: all planes
+    are never in memory together.
 
     Parameters
     ----------
@@ -153,13 +168,8 @@ def draw_components(thumbnails: Thumbnails, sheet: Sheet, stretch: Stretch) -> D
     DataError
         If nothing varies, or there are too few valid pixels.
     """
-    stack, count = thumbnails.stack, len(thumbnails.channels)
-    moments = no_moments(count)
-    for _, band in thumbnails.bands():
-        pixels = band.reshape(count, -1)
-        dropped = np.flatnonzero(np.isnan(pixels).any(axis=0))
-        moments.merge(moments_of(pixels, dropped, invalid=len(dropped)))
-    model = fit_pca(moments, k=3, source=stack.path)
+    count = len(thumbnails.channels)
+    model = _learn(thumbnails)
     convolution = Convolution(make_layers([model.map], []), "float64")
     planes = np.empty((3, thumbnails.height, thumbnails.width))
     for start, band in thumbnails.bands():
@@ -185,11 +195,44 @@ def picture_bytes(pixels: int, components: int = 0) -> int:
     return pixels * _PIXEL_BYTES + 5 * 8 * components**2
 
 
-def _composite(planes: NDArray[np.float64], sheet: Sheet, stretch: Stretch) -> Drawing:
-    ranges: Sequence[tuple[float, float] | None] = [stretch.range_of(plane) for plane in planes]
-    shares = np.stack(
-        [stretched(plane, found or (0.0, 0.0)) for plane, found in zip(planes, ranges, strict=True)]
+def _learn(thumbnails: Thumbnails) -> Model:
+    """Learn three principal components of a picture, or of one that is smaller."""
+    few = replace(
+        thumbnails,
+        height=min(thumbnails.height, _LEARNED_SIDE),
+        width=min(thumbnails.width, _LEARNED_SIDE),
     )
-    rgb = enlarged(composed(shares), sheet.times)
-    invalid = enlarged(np.asarray(np.isnan(shares).any(axis=0)), sheet.times)
-    return Drawing(rgb, invalid, np.zeros_like(invalid), list(ranges), list(sheet.places))
+    moments = no_moments(len(few.channels))
+    for _, band in few.bands():
+        pixels = band.reshape(len(band), -1)
+        dropped = np.flatnonzero(np.isnan(pixels).any(axis=0))
+        moments.merge(moments_of(pixels, dropped, invalid=len(dropped)))
+    return fit_pca(moments, k=3, source=few.stack.path)
+
+
+def _composite(planes: NDArray[np.float64], sheet: Sheet, stretch: Stretch) -> Drawing:
+    drawing = _blank(sheet, (0, 0, 0))
+    drawing.ranges = [stretch.range_of(plane) for plane in planes]
+    for rows in _strips(planes[0]):
+        shares = np.stack(
+            [
+                stretched(plane[rows], found or (0.0, 0.0))
+                for plane, found in zip(planes, drawing.ranges, strict=True)
+            ]
+        )
+        missing = np.asarray(np.isnan(shares).any(axis=0))
+        drawing.fill(drawing.places[0], rows, composed(shares), missing, sheet)
+    return drawing
+
+
+def _blank(sheet: Sheet, background: tuple[int, int, int]) -> Drawing:
+    """Make a sheet with nothing on it yet."""
+    rgb = np.empty((sheet.height, sheet.width, 3), np.uint8)
+    rgb[:] = background
+    empty = np.ones((sheet.height, sheet.width), bool)
+    return Drawing(rgb, np.zeros_like(empty), empty, [], list(sheet.places))
+
+
+def _strips(plane: NDArray[np.float64]) -> list[slice]:
+    """Cut a plane into some rows at a time: what is computed on the way takes memory, too."""
+    return [slice(top, top + _STRIP_ROWS) for top in range(0, len(plane), _STRIP_ROWS)]

@@ -30,6 +30,11 @@ def test_a_few_that_differ_are_seen():
     assert percentile_range(values, 2, 98) == (0, 1)
 
 
+def test_numbers_may_be_as_far_apart_as_can_be():
+    assert percentile_range(np.array([-1.7e308, 1.7e308]), 2, 98) == (-1.7e308, 1.7e308)
+    assert stretched(np.array([-1.7e308, 0, 1.7e308]), (-1.7e308, 1.7e308)).tolist() == [0, 0.5, 1]
+
+
 def test_without_a_number_there_is_no_range():
     assert percentile_range(np.array([np.nan, np.inf]), 2, 98) is None
 

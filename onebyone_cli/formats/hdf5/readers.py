@@ -48,6 +48,9 @@ _MAX_THREADS = 8
 #: Part of ``--memory`` that is set aside for decoding a single input.
 _MEMORY_SHARE = 2
 
+#: Rows with wanted pixels are copied out of chunks in pieces of this size, or one row.
+_GRID_BYTES = 1 << 18
+
 _MIB = 1 << 20
 
 
@@ -164,14 +167,28 @@ class ChunkReader(Reader):
         """Read some pixels; chunks without any are not decoded. See `Reader.read_grid`."""
         place = _unravel(item, self.spec.batch)
         after = tuple(i + 1 for i in place)
-        line = np.empty(columns[-1] + 1 - columns.start, self.spec.dtype)
-        box = line.reshape(*(1 for _ in place), 1, 1, -1)
-        for index, row in enumerate(rows):
+        width = columns[-1] + 1 - columns.start
+        most = max(1, _GRID_BYTES // (width * self.spec.item_bytes))
+        done = 0
+        for near in self._rows_of_chunks(rows, most):
+            part = np.empty((near[-1] + 1 - near.start, width), self.spec.dtype)
+            box = part.reshape(*(1 for _ in place), 1, *part.shape)
+            picked = part[:: near.step, :: columns.step]
             for at, channel in enumerate(channels):
-                start = (*place, channel, row, columns.start)
-                stop = (*after, channel + 1, row + 1, columns[-1] + 1)
+                start = (*place, channel, near.start, columns.start)
+                stop = (*after, channel + 1, near[-1] + 1, columns[-1] + 1)
                 copy_box(self._cache, self._grid, start, stop, box)
-                out[at, index] = line[:: columns.step]
+                out[at, done : done + len(near)] = picked
+            done += len(near)
+
+    def _rows_of_chunks(self, rows: range, most: int) -> Iterator[range]:
+        """Cut rows where chunks end, and where they would reach over more than `most` rows."""
+        height = self.chunk_shape[1] if self.chunk_shape else self.spec.height
+        while rows:
+            end = min(rows.start // height * height + height, rows.start + most)
+            near = range(rows.start, min(end, rows.stop), rows.step)
+            yield near
+            rows = rows[len(near) :]
 
     def check_unchanged(self) -> None:
         """Raise `ReadWriteError` if the file was changed since it was opened."""
