@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -197,8 +197,7 @@ def picture_bytes(pixels: int, components: int = 0) -> int:
 
 def _learn(thumbnails: Thumbnails) -> Model:
     """Learn three principal components of a picture, or of one that is smaller."""
-    few = replace(
-        thumbnails,
+    few = thumbnails._replace(
         height=min(thumbnails.height, _LEARNED_SIDE),
         width=min(thumbnails.width, _LEARNED_SIDE),
     )
