@@ -86,7 +86,7 @@ THIRD_PARTY = {
     "formats.array_stream": {"numpy"},
     "stack": {"numpy"},
     "pipeline": {"numpy"},
-    "cluster": {"distributed"},
+    "cluster": {"dask", "distributed"},
     "cli": {"typer", "rich", "matplotlib"},
 }
 #: One library for each format, with the extra that gives it more filters.
