@@ -23,7 +23,7 @@ def make_cluster(workers: int) -> LocalCluster:
     # return cluster
     #
     # Every job takes as many shards at once as it has cores, with a thread and a --memory each.
-    return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+    return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
 
 
 def main(source: str, weights: str, output: str, workers: str = "2") -> int:

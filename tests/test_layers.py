@@ -98,7 +98,7 @@ THIRD_PARTY = {
     "in_memory": {"numpy"},
     "api": {"numpy"},
     "pipeline": {"numpy"},
-    "cluster": {"distributed"},
+    "cluster": {"dask", "distributed"},
     "cli": {"typer", "rich", "matplotlib"},
 }
 #: One library for each format, with the extra that gives it more filters.

@@ -238,22 +238,12 @@ class Cluster:
             )
 
     def _connect(self, undo: contextlib.ExitStack) -> Client:
-        from distributed import Client, LocalCluster
+        from distributed import Client
 
         address: Any = self._place.scheduler
         if self._place.workers:
-            # Each shard is a process of its own, so that workers need be none: one with as many
-            # threads, which wait for them, starts sooner.
             folder = undo.enter_context(tempfile.TemporaryDirectory())
-            address = LocalCluster(
-                n_workers=1,
-                threads_per_worker=self._place.workers,
-                processes=False,
-                dashboard_address=None,
-                local_directory=folder,
-                memory_limit=0,
-                silence_logs=False,
-            )
+            address = _cluster_here(self._place.workers, folder)
             undo.callback(address.close, timeout=_CLOSE_S)
         elif self._place.scheduler_file:
             address = _address_in(self._place.scheduler_file)
@@ -267,6 +257,30 @@ class Cluster:
             ) from error
         undo.callback(client.close, timeout=_CLOSE_S)
         return client
+
+
+def _cluster_here(threads: int, folder: str) -> Any:
+    """Start a scheduler and a worker in this process.
+
+    Each shard is a process of its own, so that workers need be none: one with many threads, which
+    wait for them, starts sooner. Nobody else can give them work: they have no address, and the
+    servers that show how they are do not leave this machine and have no pages.
+    """
+    import dask
+    from distributed import Scheduler, SpecCluster, Worker
+
+    shown: dict[str, Any] = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+    options = {"nthreads": threads, "memory_limit": 0, "local_directory": folder}
+    pages: dict[str, Any] = {
+        "distributed.scheduler.http.routes": [],
+        "distributed.worker.http.routes": [],
+    }
+    with dask.config.set(pages):
+        return SpecCluster(
+            scheduler={"cls": Scheduler, "options": {"protocol": "inproc://", **shown}},
+            workers={0: {"cls": Worker, "options": {"protocol": "inproc", **options, **shown}}},
+            silence_logs=False,
+        )
 
 
 def _address_in(path: str) -> str:

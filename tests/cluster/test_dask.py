@@ -113,6 +113,27 @@ def test_workers_of_this_machine(work: Path) -> None:
     assert files_in(work) == sorted([*GIVEN, "out.h5", "plain.h5"])
 
 
+def test_workers_of_this_machine_are_reached_from_nowhere_else(work: Path) -> None:
+    with start(*APPLY, "-o", "out.npy", "--workers", "2", cwd=work) as job:
+        wait_until("a shard", lambda: list(work.glob("out.npy.part.*.json")))
+        addresses = listening(job.pid)
+        assert job.wait() == 0
+    assert addresses <= {"0100007F"}  # 127.0.0.1
+
+
+def listening(pid: int) -> set[str]:
+    """Find the addresses at which a process takes connections, as the system writes them."""
+    folder = Path(f"/proc/{pid}")
+    opened = {os.readlink(fd) for fd in (folder / "fd").iterdir() if fd.is_symlink()}
+    found = set()
+    for kind in ("tcp", "tcp6"):
+        for line in (folder / "net" / kind).read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == "0A" and f"socket:[{words[9]}]" in opened:
+                found.add(words[1].split(":")[0])
+    return found
+
+
 @pytest.mark.parametrize(
     "inputs", ["x.npy", "small.npy --method mnf", "small.npy small.npy --each --nodata 3"]
 )
