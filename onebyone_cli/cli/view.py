@@ -180,9 +180,16 @@ def _two(option: str, text: str, example: str) -> tuple[float, float]:
 def _refuse_weights(inputs: Sequence[str], *, raw: bool) -> None:
     for path in inputs:
         if not raw and path.lower().endswith(_WEIGHTS) and os.path.isfile(path):
-            raise DataError(
-                "is no stack; to look at weights or at a model: onebyone weights show", path
-            )
+            raise DataError(f"is no stack; {_other_way(path)}", path)
+
+
+def _other_way(path: str) -> str:
+    """Say what shows a file that is no stack."""
+    from onebyone_cli.inspection.archives import holds_moments
+
+    if path.lower().endswith(".npz") and holds_moments(path):
+        return "to see the statistics that it holds: onebyone stats"
+    return "to look at weights or at a model: onebyone weights show"
 
 
 # ----------------------------------------------------------------------------------- the picture
