@@ -256,11 +256,14 @@ class _Job:
 
     @property
     def names(self) -> list[str]:
-        """Channels for people: their numbers, and what files call them."""
+        """Channels for people: their numbers, and what files call them if it is something else."""
         from onebyone_cli.stack import channel_names
 
         names = channel_names(self._opened)
-        return [f"{n} {names[n]}" if names else str(n) for n in self.channels]
+        numbers = map(str, self.channels)
+        if not names:
+            return list(numbers)
+        return [n if names[int(n)] == n else f"{n} {names[int(n)]}" for n in numbers]
 
     def hold(
         self, stack: ExitStack, console: Console, progress: bool | None
