@@ -29,6 +29,11 @@ def test_every_picture_is_made_by_a_command_and_shown() -> None:
         assert re.search(rf"(\(|src=\")(\.\./|docs/)?pictures/{re.escape(picture.name)}", text)
 
 
+def test_pictures_are_small() -> None:
+    for picture in (ROOT / "docs/pictures").iterdir():
+        assert picture.stat().st_size < 200_000, picture.name
+
+
 def anchor_of(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
