@@ -80,8 +80,8 @@ def _rest(command: Command) -> Iterator[str]:
         return
     yield "## Exit status\n"
     yield "| status | meaning |\n|---|---|"
-    for status in sorted(make_man.EXIT_STATUS):
-        yield f"| {int(status)} | {_plain(make_man.EXIT_STATUS[status])} |"
+    for status, text in sorted(make_man.statuses_of(command).items()):
+        yield f"| {status} | {_plain(text)} |"
     yield f"| by signal | {_plain(make_man.BY_SIGNAL)} |\n"
     for title, notes in (("Environment", make_man.ENVIRONMENT), ("Files", make_man.FILES)):
         yield f"## {title}\n"

@@ -159,6 +159,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "TERM": "dumb",
         "COLUMNS": "80",
         "HOME": str(folder),
+        "ONEBYONE_THREADS": "2",
     }
     return fixed | {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
 

@@ -523,12 +523,21 @@ def parameters(command: Command) -> list[str]:
 
 def exit_status(command: Command) -> list[str]:
     """Write what every status means."""
-    texts = {int(status): text for status, text in EXIT_STATUS.items()}
-    texts |= dict([OWN_STATUS[command.path[-1]]] if command.path[-1] in OWN_STATUS else [])
     lines: list[str] = []
-    for status, text in sorted(texts.items()):
+    for status, text in sorted(statuses_of(command).items()):
         lines += entry(bold(str(status)), prose(text))
     return [*lines, ".PP", *prose(BY_SIGNAL)]
+
+
+def statuses_of(command: Command) -> dict[int, str]:
+    """Say what statuses mean; the page of the program has those of single commands as well."""
+    texts = {int(status): text for status, text in EXIT_STATUS.items()}
+    for name, (status, text) in OWN_STATUS.items():
+        if command.path[1:] == (name,):
+            texts[status] = text
+        elif not command.path[1:]:
+            texts[status] = f"Of {name} alone: {text[0].lower()}{text[1:]}"
+    return texts
 
 
 def notes(command: Command, all_notes: Iterable[Note], style: Style) -> list[str]:

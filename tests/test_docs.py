@@ -26,7 +26,12 @@ def test_every_picture_is_made_by_a_command_and_shown() -> None:
     text = "\n".join(page.read_text("utf-8") for page in PAGES)
     for picture in (ROOT / "docs/pictures").iterdir():
         assert f"-o pictures/{picture.name}" in text
-        assert re.search(rf"(\(|src=\")(\.\./)?pictures/{re.escape(picture.name)}", text)
+        assert re.search(rf"(\(|src=\")(\.\./|docs/)?pictures/{re.escape(picture.name)}", text)
+
+
+def test_pictures_are_small() -> None:
+    for picture in (ROOT / "docs/pictures").iterdir():
+        assert picture.stat().st_size < 200_000, picture.name
 
 
 def anchor_of(heading: str) -> str:

@@ -22,6 +22,7 @@ DOCUMENTS = sorted(
         *ROOT.glob("*.md"),
         *ROOT.glob("[a-z]*/README.md"),
         *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/how-to/*.md"),
         ROOT / "Makefile",
         *(path for path in ROOT.glob("examples/*") if path.is_file()),
     ]
@@ -92,7 +93,7 @@ def command_lines(text: str) -> Iterator[tuple[str, ...]]:
 
 def words_of(line: str) -> Iterator[str]:
     """Take a line apart as a shell does, up to the end of the first command."""
-    line = re.sub(r"\$\{[^}]*\}|\$\([^)]*\)|\$\w+|\{/?\}", _VALUE, line)
+    line = re.sub(r"\$\{[^}]*\}|[$<]\([^)]*\)|\$\w+|\{/?\}", _VALUE, line)
     lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>()")
     lexer.whitespace_split, lexer.commenters = True, "#"
     try:
@@ -155,7 +156,10 @@ def test_a_command_line_that_is_none_is_found(line: str) -> None:
 # -------------------------------------------------------------------------------------- options
 
 #: Options of other programs, and of scripts beside ours, that documents name by themselves.
-FOREIGN = {"-j", "--check", "--folder", "--keep", "--runs", "--side", "--strict"}
+FOREIGN = {
+    *("-include", "-j", "-name", "-print0", "-z"),
+    *("--check", "--folder", "--keep", "--runs", "--side", "--strict"),
+}
 
 
 def spans(text: str) -> Iterator[tuple[str, str]]:

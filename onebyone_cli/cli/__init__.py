@@ -10,7 +10,8 @@ from onebyone_cli import __version__
 from onebyone_cli.errors import UsageError
 
 #: Commands in the order in which help lists them. Each is a function in a module, both of this
-#: name, beside a text ``EXAMPLES``; or a package with ``NAMES`` of its own and a text ``HELP``.
+#: name, beside a text ``EXAMPLES``; or a package with ``NAMES`` of its own and texts ``HELP`` and
+#: ``EXAMPLES``.
 NAMES = (
     *("apply", "fit", "reduce", "stats", "merge"),
     *("info", "view", "compare", "weights", "cost", "man"),
@@ -73,6 +74,7 @@ def _group(name: str, module: Any) -> Any:
         name=name,
         cls=below,
         help=module.HELP,
+        epilog=module.EXAMPLES,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,

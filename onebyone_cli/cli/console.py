@@ -7,7 +7,7 @@ escaped: a data file can't write to the terminal.
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, TextIO
 
 from onebyone_cli.errors import read_write_error
@@ -30,6 +30,9 @@ def _escape(character: str) -> str:
 
 #: Columns of a terminal that no table needs.
 _WIDEST = 10_000
+
+#: Headings of columns that hold texts in most tables.
+_NAMES = ("name",)
 
 
 class Console:
@@ -70,7 +73,7 @@ class Console:
         if self.quiet:
             return
         if self.is_terminal:
-            _draw_table(header, rows, sys.stderr)
+            _draw_table(header, rows, _NAMES, sys.stderr)
         else:
             to_stderr("\n".join(table_lines(header, rows)))
 
@@ -84,26 +87,52 @@ class Console:
         print_out(json.dumps(content, ensure_ascii=True))
 
 
-def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Set a table in plain lines: the columns to the right, but for texts in the first."""
-    cells = [[printable(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
+def table_lines(
+    header: Sequence[str], rows: Sequence[Sequence[str]], texts: Container[str] = _NAMES
+) -> list[str]:
+    """Set a table in plain lines: texts to the left, numbers to the right.
+
+    >>> table_lines(["path", "channels"], [["a.npy", "50"], ["longer.npy", "3"]], ["path"])
+    ['path        channels', 'a.npy             50', 'longer.npy         3']
+    """
+    columns = []
+    for name, *cells in zip(header, *rows, strict=True):
+        column = [printable(cell) for cell in (name, *cells)]
+        width = max(map(len, column))
+        columns.append([c.ljust(width) if name in texts else c.rjust(width) for c in column])
+    return ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table that was asked for on standard output."""
+def print_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], texts: Container[str] = _NAMES
+) -> None:
+    """Print a table that was asked for on standard output.
+
+    Parameters
+    ----------
+    header : sequence of str
+        The headings.
+    rows : sequence of sequence of str
+        Cells below them.
+    texts : container of str
+        Headings of the columns that are set to the left; numbers go to the right.
+
+    Raises
+    ------
+    ReadWriteError
+        If standard output is closed or full.
+    """
     if _is_terminal(sys.stdout) and os.environ.get("TERM", "dumb") not in ("dumb", ""):
-        _draw_table(header, rows, sys.stdout)
+        _draw_table(header, rows, texts, sys.stdout)
     else:
-        print_out("\n".join(table_lines(header, rows)))
+        print_out("\n".join(table_lines(header, rows, texts)))
 
 
 def _draw_table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | None
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    texts: Container[str],
+    stream: TextIO | None,
 ) -> None:
     from rich import box
     from rich.console import Console as RichConsole
@@ -114,7 +143,7 @@ def _draw_table(
     style = "" if console.no_color else "bold"
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style=style)
     for name in header:
-        table.add_column(printable(name), justify="right")
+        table.add_column(printable(name), justify="left" if name in texts else "right")
     for row in rows:
         table.add_row(*map(printable, row))
     console.print(table)

@@ -99,10 +99,11 @@ def cost(
 ) -> None:
     """Count what a 1×1 layer costs, beside 3×3 and 5×5.
 
-    All three have the same depth. Parameters (weights, and one bias for each output channel),
-    multiply-adds (each of them two floating-point operations) and bytes as float32, in exact
-    integers, for one stack of a batch. The stride is 1, and zeros around the border keep the size
-    of the maps. Memory is that of the parameters, and of the input and output of the widest layer.
+    All three turn the same C maps into the same K. For each: parameters (weights, and one bias for
+    each output channel), multiply-adds (each of them two floating-point operations) and bytes as
+    float32, in exact integers, for one stack of a batch. The stride is 1, and zeros around the
+    border keep the size of the maps. Memory is that of the parameters, and of the input and output
+    of the widest layer.
 
     The argument is that of Lin, Chen and Yan, Network In Network (arXiv:1312.4400), and of Szegedy
     and others, Going Deeper with Convolutions (arXiv:1409.4842), whose Inception modules put a
@@ -182,9 +183,10 @@ def _print(shape: _Shape, comparison: Comparison) -> None:
     before, after = (format_bytes(npy_bytes(n, height, width)) for n in (c, k))
     print_out(f"{maps}; as .npy files {before} and {after}\n")
     header = ("layers", "parameters", "biases", "multiply-adds", "weights file", "memory")
-    print_table(header, [_row(design) for design in comparison.designs])
+    print_table(header, [_row(design) for design in comparison.designs], ("layers",))
     print_out("")
-    print_table(("multiply-adds", "", "saved"), list(map(_saving, comparison.savings)))
+    rows = list(map(_saving, comparison.savings))
+    print_table(("multiply-adds", "", "saved"), rows, ("multiply-adds",))
 
 
 def _row(design: Design) -> list[str]:

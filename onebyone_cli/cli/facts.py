@@ -28,6 +28,9 @@ Facts = StackFacts | WeightsFacts | MomentsFacts | UnfinishedFacts | DatasetsFac
 #: What a table has of every path.
 COLUMNS = ("path", "what", "shape", "axes", "type", "on disk", "apply needs")
 
+#: Columns of it that are no numbers.
+TEXTS = ("path", "what", "axes", "type")
+
 #: Names and datasets that a block lists; all are in the JSON document.
 _MOST_LISTED = 20
 

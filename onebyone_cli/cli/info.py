@@ -147,11 +147,11 @@ def _archive_facts(path: str) -> "Facts | None":
 
 
 def _print(found: "Sequence[Facts]", is_one: bool) -> None:
-    from onebyone_cli.cli.facts import COLUMNS, lines, row, title
+    from onebyone_cli.cli.facts import COLUMNS, TEXTS, lines, row, title
 
     if not is_one:
         if found:
-            print_table(COLUMNS, [row(facts) for facts in found])
+            print_table(COLUMNS, [row(facts) for facts in found], TEXTS)
         return
     (facts,) = found
     told = lines(facts)

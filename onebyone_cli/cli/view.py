@@ -180,9 +180,16 @@ def _two(option: str, text: str, example: str) -> tuple[float, float]:
 def _refuse_weights(inputs: Sequence[str], *, raw: bool) -> None:
     for path in inputs:
         if not raw and path.lower().endswith(_WEIGHTS) and os.path.isfile(path):
-            raise DataError(
-                "is no stack; to look at weights or at a model: onebyone weights show", path
-            )
+            raise DataError(f"is no stack; {_other_way(path)}", path)
+
+
+def _other_way(path: str) -> str:
+    """Say what shows a file that is no stack."""
+    from onebyone_cli.inspection.archives import holds_moments
+
+    if path.lower().endswith(".npz") and holds_moments(path):
+        return "to see the statistics that it holds: onebyone stats"
+    return "to look at weights or at a model: onebyone weights show"
 
 
 # ----------------------------------------------------------------------------------- the picture
@@ -249,11 +256,14 @@ class _Job:
 
     @property
     def names(self) -> list[str]:
-        """Channels for people: their numbers, and what files call them."""
+        """Channels for people: their numbers, and what files call them if it is something else."""
         from onebyone_cli.stack import channel_names
 
         names = channel_names(self._opened)
-        return [f"{n} {names[n]}" if names else str(n) for n in self.channels]
+        numbers = map(str, self.channels)
+        if not names:
+            return list(numbers)
+        return [n if names[int(n)] == n else f"{n} {names[int(n)]}" for n in numbers]
 
     def hold(
         self, stack: ExitStack, console: Console, progress: bool | None

@@ -7,3 +7,12 @@ HELP = """Look at weights, make them, translate them, fold chains of them.
 
 Weights are small files: .npy, .npz, .csv, .tsv, .txt or .json, one row for each output channel.
 """
+
+EXAMPLES = """\b
+Examples:
+  onebyone weights show model.npz
+  onebyone weights new --list
+  onebyone weights new grey-709 -o grey.npz
+  onebyone weights convert model.npz model.json
+  onebyone weights compose standardize.npz model.npz -o both.npz
+"""

@@ -26,8 +26,8 @@ BiasTo = Annotated[
     typer.Option(
         "--bias-to",
         metavar="FILE",
-        help="Where the bias goes, if the format of OUTPUT has no place for it; apply takes it "
-        "with --bias.",
+        help="Where the bias goes, if the format of the weights has no place for it; apply takes "
+        "it with --bias.",
         show_default=False,
     ),
 ]

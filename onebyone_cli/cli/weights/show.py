@@ -60,8 +60,8 @@ def show(
 ) -> None:
     """Draw weights, and tell what there is to know.
 
-    That is their norms, rank and condition, which channels matter to which filter, and how much
-    each channel matters to all of them.
+    Their norms, rank and condition, which channels matter to which filter, and how much each
+    channel matters to all of them.
 
     A row of the map is an output channel (a filter), a column an input channel; zero is grey,
     positive weights are red and negative ones blue, or signs where there are no colours. A matrix
