@@ -23,7 +23,6 @@ blas.set_up()
 import numpy as np  # noqa: E402
 
 from onebyone_cli.buffers import empty_rows  # noqa: E402
-from onebyone_cli.fit.moments import moments_of  # noqa: E402
 
 CHANNELS, FILTERS, BYTES = 50, 20, 4
 APPLY_TILE, LEARN_TILE = 4096, 8192
@@ -61,10 +60,10 @@ class Constants(NamedTuple):
         return channels * each + squares + self.learn_tile / LEARN_TILE
 
 
-def seconds_of(work: Callable[[], object]) -> float:
+def seconds_of(work: Callable[[], object], rounds: int = ROUNDS) -> float:
     """Return the median of the seconds that something takes."""
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)
@@ -76,23 +75,28 @@ def measure_parts(stack: Path) -> Constants:
     pixels = 2 * LEARN_TILE
     piece = empty_rows((CHANNELS, pixels), np.float32)
     plane = pixels_of(stack) * BYTES
+    step = piece.nbytes // CHANNELS
     with stack.open("rb") as file:
 
         def read() -> None:
-            for channel in range(CHANNELS):
-                os.preadv(file.fileno(), [piece[channel].data], HEADER + channel * plane)
+            for start in range(HEADER, HEADER + plane - step, step):
+                for channel in range(CHANNELS):
+                    os.preadv(file.fileno(), [piece[channel].data], start + channel * plane)
 
-        reading = seconds_of(read)
+        reading = seconds_of(read, rounds=5) / (plane // step)
     weights = np.ones((FILTERS, CHANNELS), np.float32)
     x, out = piece[:, :APPLY_TILE], empty_rows((FILTERS, APPLY_TILE), np.float32)
     product = seconds_of(lambda: np.matmul(weights, x, out=out))
     block, source = empty_rows((CHANNELS, LEARN_TILE), np.float64), piece[:, :LEARN_TILE]
 
-    def learn() -> None:
-        np.copyto(block, source)
-        moments_of(block)
+    centre, ones = np.ones((CHANNELS, 1)), np.ones(LEARN_TILE)
 
-    learning, square = seconds_of(learn), seconds_of(lambda: block @ block.T)
+    def centring() -> None:
+        np.copyto(block, source)
+        np.subtract(block, centre, out=block)
+        np.matmul(block, ones)
+
+    centred, square = seconds_of(centring), seconds_of(lambda: block @ block.T)
     with tempfile.TemporaryFile(dir=stack.parent) as file:
         numbers, places = np.ones(1 << 20, np.uint8), iter(range(1 << 20))
         writing = seconds_of(lambda: os.pwrite(file.fileno(), numbers, next(places) << 20))
@@ -101,7 +105,7 @@ def measure_parts(stack: Path) -> Constants:
         write=writing / numbers.size,
         multiply=product / (CHANNELS * FILTERS * APPLY_TILE),
         square=square / (CHANNELS * (CHANNELS + 1) / 2 * LEARN_TILE),
-        centre=(learning - square) / (CHANNELS * LEARN_TILE),
+        centre=centred / (CHANNELS * LEARN_TILE),
     )
 
 
@@ -115,7 +119,9 @@ class Took(NamedTuple):
 def run(*args: str | Path) -> Took:
     """Run the program several times; return medians."""
     walls, processors = [], []
+    output = Path(args[args.index("-o") + 1])
     for _ in range(RUNS):
+        output.unlink(missing_ok=True)
         os.sync()
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run([ONEBYONE, *map(str, args)], check=True, stdout=subprocess.DEVNULL)
@@ -127,8 +133,8 @@ def run(*args: str | Path) -> Took:
 
 def jobs(stack: Path, weights: Path, folder: Path) -> tuple[Sequence[str | Path], ...]:
     """Return the arguments of apply and of fit."""
-    apply = ["apply", stack, "-w", weights, "-o", folder / "model_out.npy", "-f", "-q"]
-    fit = ["fit", stack, "-k", str(FILTERS), "-o", folder / "model_out.npz", "-f", "-q"]
+    apply = ["apply", stack, "-w", weights, "-o", folder / "model_out.npy", "-q"]
+    fit = ["fit", stack, "-k", str(FILTERS), "-o", folder / "model_out.npz", "-q"]
     return apply, fit
 
 
