@@ -4,10 +4,12 @@ Names of files and datasets may hold anything, so whatever is printed has its co
 escaped: a data file can't write to the terminal.
 """
 
+import codecs
 import errno
 import os
 import sys
 from collections.abc import Container, Sequence
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 from onebyone_cli.errors import read_write_error
@@ -152,6 +154,27 @@ def _draw_table(
 def _is_terminal(stream: TextIO | None) -> bool:
     """Whether a stream is open, and a terminal; one that was closed before we began is None."""
     return stream is not None and stream.isatty()
+
+
+#: For terminals and locales that know no more than ASCII, or little more.
+_PLAIN = {"×": "x", "→": "->", "·": "*", "–": "-", "²": "^2", "Σ": "sum", "…": "...", "µ": "u"}
+
+
+def speak_plainly() -> None:
+    """Have both streams say what their encoding lacks in plainer signs, rather than fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            try:
+                "".join(_PLAIN).encode(stream.encoding)
+            except (UnicodeEncodeError, LookupError):
+                codecs.register_error("plain", _plainly)
+                stream.reconfigure(errors="plain")
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    missing = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(sign) or ascii(sign)[1:-1] for sign in missing), error.end
 
 
 def print_out(text: str) -> None:

@@ -186,7 +186,7 @@ def _print(shape: _Shape, comparison: Comparison) -> None:
     print_table(header, [_row(design) for design in comparison.designs], ("layers",))
     print_out("")
     rows = list(map(_saving, comparison.savings))
-    print_table(("multiply-adds", "", "saved"), rows, ("multiply-adds",))
+    print_table(("", "multiply-adds", "saved"), rows, ("",))
 
 
 def _row(design: Design) -> list[str]:

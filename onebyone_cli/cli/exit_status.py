@@ -67,6 +67,7 @@ def run(app: Callable[..., Any]) -> NoReturn:
     """Run the program, clear up, and leave."""
     _reserve_standard_streams()
     _catch_signals()
+    console.speak_plainly()
     died_of = 0
     status: int = ExitStatus.BUG
     try:

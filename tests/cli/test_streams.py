@@ -668,3 +668,13 @@ def test_json_stays_one_document(work: Path) -> None:
     done = onebyone(*PRINTING["json error"], cwd=work)
     assert json.loads(done.stdout)["error"]["code"] == done.returncode == 66
     assert_told_in_one_line(done)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_signs_that_an_encoding_lacks_are_said_more_plainly(work: Path, encoding: str) -> None:
+    env = environment(PYTHONIOENCODING=encoding)
+    done = onebyone("cost", "-c", "3", "-k", "2", "-s", "6x6", cwd=work, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    times = "x" if encoding == "ascii" else "×"
+    first = done.stdout.decode(encoding).splitlines()[0]
+    assert first.startswith(f"3{times}6{times}6 -> 2{times}6{times}6, float32")
