@@ -176,15 +176,17 @@ def test_a_cluster_for_one_job(scenes: Path) -> None:
 
 #: Found by Python at its start: writing takes its time, so that there is time to be stopped.
 SLOW = """\
-import os, time
+import time
 from onebyone_cli import blas
 blas.set_up()
 from onebyone_cli.formats.array_file import ArrayWriter
-write = ArrayWriter.write
-def slowly(self, slab, block):
-    write(self, slab, block)
-    time.sleep(float(os.environ.get("SECONDS_A_SLAB", "0.5")))
-ArrayWriter.write = slowly
+def slower(write, seconds):
+    def slowly(*args):
+        write(*args)
+        time.sleep(seconds)
+    return slowly
+ArrayWriter.write = slower(ArrayWriter.write, 0.5)
+ArrayWriter.write_run = slower(ArrayWriter.write_run, 0.4)  # of shares, channel by channel
 """
 
 
@@ -265,11 +267,7 @@ def test_shards_of_slurm_write_one_output_and_a_last_job_publishes_it(
         "weights.npy",
         "whole.npy",
         cwd=listed,
-        env={
-            "ONEBYONE_THREADS": "1",
-            "PYTHONPATH": str(listed / "slow"),
-            "SECONDS_A_SLAB": "3",  # a share has few slabs
-        },
+        env={"ONEBYONE_THREADS": "1", "PYTHONPATH": str(listed / "slow")},
     )
     last = slurm.submit(
         f"--dependency=afterok:{job}", "--wrap=onebyone merge whole.npy", cwd=listed
