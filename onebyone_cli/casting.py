@@ -6,8 +6,7 @@ place among integers: it needs a stand-in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,17 +16,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(slots=True)
-class CastCounts:
+class CastCounts(NamedTuple):
     """What happened to values on their way to the output's type."""
 
     saturated: int = 0
     replaced: int = 0
 
-    def add(self, other: CastCounts) -> None:
-        """Add the counts of another worker."""
-        self.saturated += other.saturated
-        self.replaced += other.replaced
+    def plus(self, other: CastCounts) -> CastCounts:
+        """Add the counts of other values."""
+        return CastCounts(self.saturated + other.saturated, self.replaced + other.replaced)
 
 
 def limits(dtype: str) -> tuple[int, int]:
@@ -107,32 +104,29 @@ class Cast:
             If NaN meets an integer type without a stand-in.
         """
         values = y[:, :, :pixels]
-        counts = CastCounts()
         missing = np.isnan(values) if self._integer or self._fill is not None else None
         if missing is not None and not missing.any():
             missing = None
         if self._integer:
-            self._to_integer(values, out, missing, counts)
+            saturated = self._to_integer(values, out, missing)
         else:
-            self._to_float(values, out, counts)
-        if missing is not None:
-            out[missing] = self._fill
-            counts.replaced = int(np.count_nonzero(missing))
-        return counts
+            saturated = self._to_float(values, out)
+        if missing is None:
+            return CastCounts(saturated)
+        out[missing] = self._fill
+        return CastCounts(saturated, int(np.count_nonzero(missing)))
 
-    def _to_float(self, values: NDArray[Any], out: NDArray[Any], counts: CastCounts) -> None:
+    def _to_float(self, values: NDArray[Any], out: NDArray[Any]) -> int:
+        """Write floats; return how many are beyond the range of the output's type."""
         np.copyto(out, values, casting="unsafe")
-        if out.dtype.itemsize < values.dtype.itemsize:
-            overflowed = np.isinf(out) & np.isfinite(values)
-            counts.saturated = int(np.count_nonzero(overflowed))
+        if out.dtype.itemsize >= values.dtype.itemsize:
+            return 0
+        return int(np.count_nonzero(np.isinf(out) & np.isfinite(values)))
 
     def _to_integer(
-        self,
-        values: NDArray[Any],
-        out: NDArray[Any],
-        missing: NDArray[np.bool_] | None,
-        counts: CastCounts,
-    ) -> None:
+        self, values: NDArray[Any], out: NDArray[Any], missing: NDArray[np.bool_] | None
+    ) -> int:
+        """Write integers; return how many values are beyond their range."""
         if missing is not None:
             if self._fill is None:
                 raise DataError(
@@ -146,7 +140,7 @@ class Cast:
         else:
             low, high = (values.dtype.type(end) for end in self._scale)
             above, below = values > high, values < low
-        counts.saturated = int(np.count_nonzero(above)) + int(np.count_nonzero(below))
+        saturated = int(np.count_nonzero(above)) + int(np.count_nonzero(below))
         if self._scale is not None:
             self._stretch(values, low, high)
             # What rounding carries past the end was within the range, and is not counted.
@@ -157,6 +151,7 @@ class Cast:
         np.copyto(out, values, casting="unsafe")
         out[above] = self._high
         out[below] = self._low
+        return saturated
 
     def _beyond(self, values: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         # high + 1 is a power of two, so the comparison is exact in every float type; high itself

@@ -41,7 +41,7 @@ from onebyone_cli.errors import (
     UsageError,
 )
 from onebyone_cli.formats.base import Storage
-from onebyone_cli.pipeline import ApplyJob, ApplyReport, ApplySettings
+from onebyone_cli.pipeline.apply import ApplyJob, ApplyReport, ApplySettings
 from onebyone_cli.planning import Plan
 from onebyone_cli.spec import StackSpec, arithmetic_dtype
 from onebyone_cli.tiling import tile_pixels

@@ -331,6 +331,4 @@ def test_tiles_of_any_shape_are_cast_number_by_number(
 
 
 def test_counts_add_up():
-    counts = CastCounts(1, 2)
-    counts.add(CastCounts(10, 20))
-    assert counts == CastCounts(11, 22)
+    assert CastCounts(1, 2).plus(CastCounts(10, 20)) == CastCounts(11, 22)

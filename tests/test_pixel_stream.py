@@ -37,7 +37,7 @@ from onebyone_cli.fit.evidence import Evidence
 from onebyone_cli.formats.array_layout import array_layout
 from onebyone_cli.formats.base import RawSpec, StreamReader
 from onebyone_cli.npy_header import format_header
-from onebyone_cli.pipeline import ApplyJob, ApplySettings
+from onebyone_cli.pipeline.apply import ApplyJob, ApplySettings
 from onebyone_cli.pipeline.learn import LearnJob, LearnSettings, Wanted
 from onebyone_cli.spec import ITEM_BYTES, Slab, StackSpec
 from onebyone_cli.spool import Spool

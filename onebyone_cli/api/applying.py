@@ -15,7 +15,7 @@ from onebyone_cli.conv1x1 import make_layers
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.in_memory import ArrayOutput
 from onebyone_cli.limits import default_threads
-from onebyone_cli.pipeline import ApplyJob, ApplyReport, ApplySettings
+from onebyone_cli.pipeline.apply import ApplyJob, ApplyReport, ApplySettings
 from onebyone_cli.spec import ITEM_BYTES
 from onebyone_cli.weights import ChannelMap, load_weights
 from onebyone_cli.weights.rules import bias_shape, check_finite, weight_shape

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     # Typer evaluates the annotations of commands; those of helpers are quoted instead.
     from onebyone_cli.conv1x1 import Layer
     from onebyone_cli.formats.base import Reader, Storage, StreamReader, StreamWriter, Writer
-    from onebyone_cli.pipeline import ApplyJob, ApplySettings
+    from onebyone_cli.pipeline.apply import ApplyJob, ApplySettings
     from onebyone_cli.spec import StackSpec
 
 
@@ -254,7 +254,7 @@ def _prepare(
 ) -> "ApplyJob":
     """Check everything and plan; nothing is created."""
     from onebyone_cli import formats
-    from onebyone_cli.pipeline import ApplyJob
+    from onebyone_cli.pipeline.apply import ApplyJob
 
     rules.add(output, (*(name for reader in opened for name in reader.files), *also_read))
 
@@ -433,7 +433,7 @@ def _settings(
     nan_to: str,
     scale: str,
 ) -> "ApplySettings":
-    from onebyone_cli.pipeline import ApplySettings
+    from onebyone_cli.pipeline.apply import ApplySettings
 
     return ApplySettings(
         memory=values.memory_of(memory),

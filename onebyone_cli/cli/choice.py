@@ -229,7 +229,6 @@ def _check_how_many(asked: Asked, learner: "Learner") -> None:
 
 def _values_of(asked: Asked) -> dict[str, Any]:
     """Read what learners are given, and refuse what is out of range."""
-    from onebyone_cli.fit.mnf import check_snr
     from onebyone_cli.fit.model import check_components, check_variance
 
     variance = values.number_of("--variance", asked.variance, "0.99") if asked.variance else None
@@ -239,6 +238,8 @@ def _values_of(asked: Asked) -> dict[str, Any]:
     if variance is not None:
         check_variance(variance)
     if snr is not None:
+        from onebyone_cli.fit.mnf import check_snr
+
         check_snr(snr)
     return {
         "k": asked.k,

@@ -9,7 +9,6 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
 from onebyone_cli import atomic, targets
 from onebyone_cli.cli.values import check_outputs, files_of
@@ -28,11 +27,10 @@ _IMPOSSIBLE = re.compile(r"[\t\n\v\f\r\\;|]|^[ ~]|[ &)]$")
 _ESCAPES = str.maketrans({"$": "$$", "=": "$(strip =)", **{each: f"\\{each}" for each in " #:*?["}})
 
 
-@dataclass(slots=True)
 class DepFile:
     """A depfile to be, in which rules are collected until the outputs are published.
 
-    Attributes
+    Parameters
     ----------
     path : str
         The file; empty where none was asked for, and then nothing happens.
@@ -40,11 +38,11 @@ class DepFile:
         As in `atomic.AtomicFile`.
     """
 
-    path: str
-    force: bool = False
-    fsync: bool = False
-    keep_equal: bool = False
-    _rules: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    def __init__(
+        self, path: str, *, force: bool = False, fsync: bool = False, keep_equal: bool = False
+    ) -> None:
+        self.path, self.force, self.fsync, self.keep_equal = path, force, fsync, keep_equal
+        self._rules: dict[str, tuple[str, ...]] = {}
 
     def check(self, output: str) -> None:
         """Refuse what can't be written, as far as that is known from names.

@@ -11,7 +11,7 @@ from onebyone_cli.cli.reading import Reading
 from onebyone_cli.errors import OutputRefusedError, UsageError
 
 if TYPE_CHECKING:
-    from onebyone_cli.pipeline import ApplyJob
+    from onebyone_cli.pipeline.apply import ApplyJob
 
 #: Stands for the number of a stack where it is not known how many a stream brings.
 _ANY = "#"

@@ -11,7 +11,7 @@ from onebyone_cli.errors import read_write_error
 if TYPE_CHECKING:
     from typing import Self
 
-    from onebyone_cli.pipeline import ApplyJob
+    from onebyone_cli.pipeline.apply import ApplyJob
 
 #: In the folder of outputs; gone when all of them are there.
 _NAME = ".onebyone-each.jsonl"

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 _ZIP_MAGIC = b"PK\x03\x04"
 
 
-@dataclass(slots=True)
 class Known:
     """What was gathered, and from what.
 
@@ -46,12 +44,16 @@ class Known:
         Bytes of all their pixels.
     """
 
-    evidence: "Evidence"
-    source: str
-    inputs: list[dict[str, Any]] = field(default_factory=list)
-    names: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    pixel_bytes: int = 0
+    def __init__(
+        self,
+        evidence: "Evidence",
+        source: str,
+        names: tuple[str, ...] = (),
+        files: tuple[str, ...] = (),
+    ) -> None:
+        self.evidence, self.source = evidence, source
+        self.inputs: list[dict[str, Any]] = []
+        self.names, self.files, self.pixel_bytes = names, files, 0
 
     def note(self, inputs: "Stack") -> None:
         """Note a stack that belongs to it; those of one stream and shape are counted."""
@@ -258,7 +260,7 @@ def headers_of(stacks: "Sequence[Stack]") -> Known:
 
     channels = sum(reader.spec.channels for reader in stacks[0])
     names = dict.fromkeys(_name_of(inputs) for inputs in stacks)
-    known = Known(no_evidence(channels), " ".join(names), names=channel_names(stacks[0]))
+    known = Known(no_evidence(channels), " ".join(names), channel_names(stacks[0]))
     for inputs in stacks:
         known.note(inputs)
     return known
@@ -322,7 +324,7 @@ def join_saved(paths: Sequence[str], console: "Console") -> Known:
         if known is None:
             names = tuple(meta.get("channels", ()))
             joined = no_evidence(evidence.channels)
-            known = Known(joined, " ".join(paths), [], names, tuple(paths))
+            known = Known(joined, " ".join(paths), names, tuple(paths))
             kinds, first = evidence.kinds, path
         elif not kinds:  # what a shard without any tile holds
             kinds, first = evidence.kinds, path

@@ -2,7 +2,6 @@
 
 import inspect
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from onebyone_cli.errors import DataError, OneByOneError, ReadWriteError, Stoppe
 if TYPE_CHECKING:
     from onebyone_cli.cluster.client import Cluster, Place
     from onebyone_cli.fit.evidence import Evidence
-    from onebyone_cli.pipeline import ApplyJob, ApplySettings
+    from onebyone_cli.pipeline.apply import ApplyJob, ApplySettings
     from onebyone_cli.pipeline.learn import LearnJob, Wanted
 
 #: What shards are not told as it was typed: it is done here, or is their own.
@@ -181,6 +180,8 @@ class OnCluster(NamedTuple):
         with self._cluster(console) as cluster, Progress(console, progress) as on_progress:
             on_done = _Counting(on_progress, "learning", size, count)
             moments = cluster.gather(self._shards(line, count), on_done)
+        import tempfile
+
         with tempfile.TemporaryDirectory() as folder:
             name = os.path.join(folder, "moments.npz")
             with open(name, "xb") as file:

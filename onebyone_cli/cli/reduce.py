@@ -1,7 +1,6 @@
 """``onebyone reduce``: fit, then apply what was learned to the same stack."""
 
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from onebyone_cli.cli.gathering import Known
     from onebyone_cli.fit.model import Model
     from onebyone_cli.formats.base import Reader, StreamReader, StreamWriter, Writer
-    from onebyone_cli.pipeline import ApplyJob, ApplyReport, ApplySettings
+    from onebyone_cli.pipeline.apply import ApplyJob, ApplyReport, ApplySettings
     from onebyone_cli.spec import StackSpec
     from onebyone_cli.weights import ChannelMap
 
@@ -97,7 +96,7 @@ def reduce(
     The same as fit, then apply with what fit has learned; the input is read twice, and a pipe is
     laid aside for that. A mask leaves pixels out of the learning only.
     """
-    from onebyone_cli.pipeline import ApplySettings
+    from onebyone_cli.pipeline.apply import ApplySettings
 
     console = Console(quiet=quiet, verbose=verbose, json=json)
     asked = Asked(
@@ -280,6 +279,8 @@ class _Task(NamedTuple):
         from onebyone_cli.pipeline.apply import ApplyReport
 
         outputs = self.outputs
+        import tempfile
+
         with tempfile.TemporaryDirectory() as folder:
             name = os.path.join(folder, "model.npz")
             gathering.save(model, known, name, force=False, fsync=False)
@@ -409,7 +410,7 @@ class _Task(NamedTuple):
     ) -> "ApplyJob":
         from onebyone_cli import formats
         from onebyone_cli.conv1x1 import make_layers
-        from onebyone_cli.pipeline import ApplyJob
+        from onebyone_cli.pipeline.apply import ApplyJob
 
         outputs, policy = self.outputs, settings.checkpoints
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from onebyone_cli.cli.console import Console
     from onebyone_cli.cli.spent import Spent
     from onebyone_cli.fit.model import Model
-    from onebyone_cli.pipeline import ApplyJob, ApplyReport
+    from onebyone_cli.pipeline.apply import ApplyJob, ApplyReport
 
 #: Components listed for people; all are in the JSON document and in the model.
 _MOST_ROWS = 20

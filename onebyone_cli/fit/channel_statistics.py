@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(slots=True, eq=False)
 class ChannelStatistics:
     """Count, range, mean and spread of each channel, exactly mergeable.
 
@@ -29,12 +27,17 @@ class ChannelStatistics:
         Σ (x − mean)².
     """
 
-    count: NDArray[np.int64]
-    minimum: NDArray[np.float64]
-    maximum: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    rest: NDArray[np.float64]
-    squares: NDArray[np.float64]
+    def __init__(
+        self,
+        count: NDArray[np.int64],
+        minimum: NDArray[np.float64],
+        maximum: NDArray[np.float64],
+        mean: NDArray[np.float64],
+        rest: NDArray[np.float64],
+        squares: NDArray[np.float64],
+    ) -> None:
+        self.count, self.minimum, self.maximum = count, minimum, maximum
+        self.mean, self.rest, self.squares = mean, rest, squares
 
     @property
     def channels(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(slots=True, eq=False)
 class Evidence:
     """What is known of a set of pixels; what was not asked for stays empty.
 
@@ -36,13 +34,14 @@ class Evidence:
         Spectra that are known beforehand, one in each column.
     """
 
-    pixels: Moments
-    statistics: ChannelStatistics | None = None
-    differences: dict[str, Moments] = field(default_factory=dict)
-    classes: dict[int, Moments] = field(default_factory=dict)
-    sample: list[NDArray[np.float64]] = field(default_factory=list)
-    noise: Moments | None = None
-    endmembers: NDArray[np.float64] | None = None
+    def __init__(self, pixels: Moments) -> None:
+        self.pixels = pixels
+        self.statistics: ChannelStatistics | None = None
+        self.differences: dict[str, Moments] = {}
+        self.classes: dict[int, Moments] = {}
+        self.sample: list[NDArray[np.float64]] = []
+        self.noise: Moments | None = None
+        self.endmembers: NDArray[np.float64] | None = None
 
     @property
     def channels(self) -> int:

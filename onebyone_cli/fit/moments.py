@@ -9,7 +9,6 @@ large.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 _HEAD = 256
 
 
-@dataclass(slots=True, eq=False)
 class Moments:
     """What is known of a set of pixels.
 
@@ -42,11 +40,16 @@ class Moments:
         the same everywhere is exactly zero.
     """
 
-    count: int
-    invalid: int
-    mean: NDArray[np.float64]
-    rest: NDArray[np.float64]
-    comoment: NDArray[np.float64]
+    def __init__(
+        self,
+        count: int,
+        invalid: int,
+        mean: NDArray[np.float64],
+        rest: NDArray[np.float64],
+        comoment: NDArray[np.float64],
+    ) -> None:
+        self.count, self.invalid = count, invalid
+        self.mean, self.rest, self.comoment = mean, rest, comoment
 
     @property
     def channels(self) -> int:

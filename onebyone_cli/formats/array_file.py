@@ -11,9 +11,8 @@ a short read is an error that can be told.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -35,19 +34,18 @@ if TYPE_CHECKING:
 _WORTH_SKIPPING = 1 << 14
 
 
-@dataclass(slots=True)
-class _Axis:
-    """One axis of a box to read: of `full` numbers `stride` bytes apart, `count` from `start`."""
+class _Axis(NamedTuple):
+    """One axis of a box to read: of `full` numbers `stride` bytes apart, `size` from `start`."""
 
     full: int
     start: int
-    count: int
+    size: int
     stride: int
 
     def within(self, axis: _Axis) -> slice:
         """Where this part of `axis` lies in it."""
         start = self.start - axis.start
-        return slice(start, start + self.count)
+        return slice(start, start + self.size)
 
 
 class ArrayReader(Reader):
@@ -245,7 +243,7 @@ class ArrayReader(Reader):
             half = room.size // 2
             room, gaps = room[:half], scratch[half * self._dtype.itemsize : SCRATCH_BYTES]
         for block in _blocks(stored, room.size):
-            shape = tuple(axis.count for axis in block)
+            shape = tuple(axis.size for axis in block)
             piece = room[: prod(shape)].reshape(shape)
             self._read_runs(base, block, piece, gaps)
             place = tuple(block[at].within(axis) for at, axis in zip(back, axes, strict=True))
@@ -258,13 +256,13 @@ class ArrayReader(Reader):
         depth, run = len(block), self._dtype.itemsize
         while depth and block[depth - 1].stride == run:
             depth -= 1
-            run *= block[depth].count
-            if block[depth].count < block[depth].full:
+            run *= block[depth].size
+            if block[depth].size < block[depth].full:
                 break
         offset = base + sum(axis.start * axis.stride for axis in block)
         gapped = depth == len(block)
         outer = block[: depth - gapped]
-        for index in np.ndindex(*(axis.count for axis in outer)):
+        for index in np.ndindex(*(axis.size for axis in outer)):
             at = offset + sum(i * axis.stride for i, axis in zip(index, outer, strict=True))
             if gapped:
                 self._read_gapped(piece[index], at, block[-1].stride, gaps)
@@ -410,15 +408,15 @@ def _blocks(axes: list[_Axis], room: int) -> Iterator[list[_Axis]]:
     """Cut a box into boxes of at most `room` numbers, keeping inner axes whole where they fit."""
     steps = []
     for axis in reversed(axes):
-        step = max(1, min(axis.count, room))
+        step = max(1, min(axis.size, room))
         room //= step
         steps.append(step)
     steps.reverse()
-    counts = [-(-axis.count // step) for axis, step in zip(axes, steps, strict=True)]
+    counts = [-(-axis.size // step) for axis, step in zip(axes, steps, strict=True)]
     for index in np.ndindex(*counts):
         block = []
         for i, axis, step in zip(index, axes, steps, strict=True):
             start = i * step
-            count = min(step, axis.count - start)
-            block.append(_Axis(axis.full, axis.start + start, count, axis.stride))
+            size = min(step, axis.size - start)
+            block.append(_Axis(axis.full, axis.start + start, size, axis.stride))
         yield block

@@ -7,8 +7,6 @@ Data flows one way::
 A source that can be read only once is laid in a spool first; a target that must be written in
 order is written from one. A job checks and plans when it is made; only ``run`` reads a pixel or
 creates a file.
+
+Nothing is imported here: a pass that learns needs nothing of one that applies.
 """
-
-from onebyone_cli.pipeline.apply import ApplyJob, ApplyReport, ApplySettings
-
-__all__ = ["ApplyJob", "ApplyReport", "ApplySettings"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
@@ -28,7 +27,6 @@ from onebyone_cli.formats.base import StreamWriter, Writer
 from onebyone_cli.pipeline.identity import identity_of
 from onebyone_cli.pipeline.sources import Sources
 from onebyone_cli.planning import Plan, apply_costs, make_plan
-from onebyone_cli.sharding import Share
 from onebyone_cli.spec import StackSpec, arithmetic_dtype
 from onebyone_cli.spool import Spool
 from onebyone_cli.stack import stacked_spec
@@ -44,7 +42,7 @@ if TYPE_CHECKING:
     from onebyone_cli.conv1x1 import Layer
     from onebyone_cli.formats.base import Reader, StreamReader
     from onebyone_cli.pipeline.sources import OnProgress
-    from onebyone_cli.sharding import Shard
+    from onebyone_cli.sharding import Shard, Share
     from onebyone_cli.spec import Slab
     from onebyone_cli.stack import Stack
 
@@ -96,8 +94,7 @@ class ApplySettings(NamedTuple):
         return None if fill is None or np.isnan(fill) else fill
 
 
-@dataclass(slots=True)
-class ApplyReport:
+class ApplyReport(NamedTuple):
     """What was done.
 
     Attributes
@@ -121,8 +118,8 @@ class ApplyReport:
     invalid_pixels: int = 0
     saturated: int = 0
     replaced: int = 0
-    changed: bool = field(default=True, init=False)
-    went_on: bool = field(default=False, init=False)
+    changed: bool = True
+    went_on: bool = False
 
 
 class ApplyJob:
@@ -249,11 +246,15 @@ class ApplyJob:
         return self._report(counts)
 
     def _report(self, counts: Mapping[str, int]) -> ApplyReport:
-        numbers = (counts.get(name, 0) for name in ("invalid_pixels", "saturated", "replaced"))
-        report = ApplyReport(self.input, self.output, *numbers)
-        report.changed = self._writer.changed
-        report.went_on = self._went_on
-        return report
+        return ApplyReport(
+            self.input,
+            self.output,
+            counts.get("invalid_pixels", 0),
+            counts.get("saturated", 0),
+            counts.get("replaced", 0),
+            changed=self._writer.changed,
+            went_on=self._went_on,
+        )
 
     @contextmanager
     def _taking_notes(self) -> Iterator[None]:
@@ -342,6 +343,8 @@ class ApplyJob:
         self._went_on = bool(ledger.done.ranges)
         share, write = None, writer.write
         if self.shard is not None:
+            from onebyone_cli.sharding import Share
+
             share = Share(self.shard, self.output, writer.data_offset)
             write = partial(_write_share, writer, share)
         self._run(source, write, on_progress, "applying", ledger, share)
@@ -494,7 +497,7 @@ class _Worker:
                 self._process_tile(x[:, :, start : start + self._tile], start, stop)
         if self._write is not None:
             self._write(slab, self._out[: slab.items, :, : slab.pixels])
-        return {"invalid_pixels": self._invalid_pixels, **asdict(self._casts)}
+        return {"invalid_pixels": self._invalid_pixels, **self._casts._asdict()}
 
     def _process_tile(self, x: NDArray[Any], start: int, stop: int) -> None:
         items, pixels = x.shape[0], stop - start
@@ -509,7 +512,7 @@ class _Worker:
             self._measure(y[:, :, :pixels])
         elif not self._in_place:
             out = self._out[:items, :, start:stop]
-            self._casts.add(self._cast.apply(y, out, pixels))
+            self._casts = self._casts.plus(self._cast.apply(y, out, pixels))
 
     def _mark_invalid(self, x: NDArray[Any], y: NDArray[Any], pixels: int) -> None:
         """Make invalid pixels NaN in every output channel, and count them.

@@ -1,7 +1,6 @@
 """One 1×1 convolution as plain arrays."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +11,6 @@ from onebyone_cli.errors import DataError, ShapeMismatchError
 from onebyone_cli.units import count
 
 
-@dataclass(frozen=True, eq=False)
 class ChannelMap:
     """A map from C channels to K: ``Y = weight @ X + bias`` at every pixel.
 
@@ -39,27 +37,27 @@ class ChannelMap:
         If the bias has not K numbers.
     """
 
-    weight: NDArray[np.float64]
-    bias: NDArray[np.float64]
-    source: str
-    meta: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        weight, bias = _frozen(self.weight), _frozen(self.bias)
+    def __init__(
+        self,
+        weight: NDArray[np.float64],
+        bias: NDArray[np.float64],
+        source: str,
+        meta: Mapping[str, Any] | None = None,
+    ) -> None:
+        weight, bias = _frozen(weight), _frozen(bias)
         if weight.ndim != 2 or weight.size == 0:
             raise DataError(
                 f"the weight has shape {weight.shape}; expected (K, C), both of them 1 or more",
-                self.source,
+                source,
             )
         if bias.shape != weight.shape[:1]:
             raise ShapeMismatchError(
                 f"the bias has shape {bias.shape}, but the weight has "
                 f"{count(len(weight), 'row')}; expected one number for each",
-                self.source,
+                source,
             )
-        object.__setattr__(self, "weight", weight)
-        object.__setattr__(self, "bias", bias)
-        object.__setattr__(self, "meta", MappingProxyType(dict(self.meta)))
+        self.weight, self.bias, self.source = weight, bias, source
+        self.meta = MappingProxyType(dict(meta or {}))
 
     @property
     def out_channels(self) -> int:
@@ -129,7 +127,7 @@ class ChannelMap:
                 f"{count(self.out_channels, 'output channel')}; expected one number for each",
                 source,
             )
-        return replace(self, bias=bias)
+        return ChannelMap(self.weight, bias, self.source, self.meta)
 
 
 def zero_map(out_channels: int, in_channels: int, source: str) -> ChannelMap:
