@@ -21,13 +21,13 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from onebyone_cli import atomic
 from onebyone_cli.errors import DataError, OutputRefusedError, ReadWriteError, read_write_error
+from onebyone_cli.part_files import PartFile, is_left, is_part, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from onebyone_cli.atomic import PartFile, SharedFile
+    from onebyone_cli.part_files import SharedFile
 
     Ranges = tuple[tuple[int, int], ...]
 
@@ -181,7 +181,7 @@ class Checkpoint(Ledger):
         self._end = threading.Event()
         self._noting = False
         self._began = time.monotonic()
-        if not policy.restart and (policy.always or atomic.is_left(atomic.part_of(path), journal)):
+        if not policy.restart and (policy.always or is_left(part_of(path), journal)):
             self._load()
 
     def begin(self, part: PartFile | SharedFile) -> None:
@@ -194,7 +194,7 @@ class Checkpoint(Ledger):
         if self.done.ranges and self.done.ranges[-1][1] > self._tiles:
             raise self._refusal(f"{self.journal} has too many tiles; discard it with --restart")
         self._part = part
-        if isinstance(part, atomic.PartFile):
+        if isinstance(part, PartFile):
             part.take()
         if self.policy.every == 0 or self.policy.always:
             self._save()
@@ -321,7 +321,7 @@ class Checkpoint(Ledger):
         try:
             # A descriptor of our own: what is wrong with the disk is told once to each, and
             # whoever publishes the file wants to hear it, too.
-            fd = os.open(atomic.part_of(self.path), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fd = os.open(part_of(self.path), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:
             return
         try:
@@ -353,7 +353,7 @@ class Checkpoint(Ledger):
             self._check()
         except ReadWriteError:
             return False
-        return atomic.is_part(atomic.part_of(self.path))
+        return is_part(part_of(self.path))
 
     def _load(self) -> None:
         try:

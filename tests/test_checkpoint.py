@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from strategies import new_folder
 
 from onebyone_cli import atomic, checkpoint
-from onebyone_cli.atomic import PartFile, journal_of
 from onebyone_cli.checkpoint import (
     NOTHING,
     UNKNOWN,
@@ -28,6 +27,7 @@ from onebyone_cli.checkpoint import (
     read_journal,
 )
 from onebyone_cli.errors import DataError, OutputRefusedError, ReadWriteError
+from onebyone_cli.part_files import PartFile, journal_of
 
 JOB = {"the weights": "abc", "--nodata": None, "the input": ["/x.npy", "/y.npy"]}
 TILES = 100

@@ -28,6 +28,8 @@ CONTRACTS = {
     "formats.array_stream",
     "formats.array_source",
 }
+#: How what is written gets its name.
+OUTPUTS = {"descriptors", "atomic", "part_files"}
 MAY_KNOW: dict[str, set[str]] = {
     "": {"api", "blas", "errors"},
     "errors": set(),
@@ -35,19 +37,22 @@ MAY_KNOW: dict[str, set[str]] = {
     "units": set(),
     "limits": {"units"},
     "blas": set(),
-    "checkpoint": PLAIN | {"atomic"},
+    "checkpoint": PLAIN | {"part_files"},
     "sharding": PLAIN,
     # It runs command lines, and knows nothing of what they do.
     "cluster": PLAIN | {""},
     "buffers": set(),
     "npy_header": PLAIN,
-    "atomic": PLAIN,
+    "descriptors": PLAIN,
+    "renaming": PLAIN,
+    "atomic": PLAIN | {"descriptors", "renaming"},
+    "part_files": PLAIN | {"renaming", "atomic"},
     "targets": PLAIN,
     "tiling": PLAIN,
     "planning": PLAIN | {"tiling", "buffers"},
     "cost": PLAIN | {"npy_header"},
     "workers": {"spec"},
-    "weights": PLAIN | {"npy_header", "atomic", "targets"},
+    "weights": PLAIN | {"npy_header", "descriptors", "atomic", "targets"},
     "fit": PLAIN | {"weights"},
     "linear_algebra": PLAIN | {"weights"},
     "kernels": PLAIN | {"weights"},
@@ -58,21 +63,21 @@ MAY_KNOW: dict[str, set[str]] = {
     "formats.array_layout": PLAIN,
     "formats.base": PLAIN | {"formats.array_layout", "atomic"},
     "formats.array_file": PLAIN | {"formats.array_layout", "formats.base"},
-    "formats.byte_source": PLAIN | {"atomic"},
+    "formats.byte_source": PLAIN | {"descriptors"},
     "formats.array_stream": PLAIN | {"formats.array_layout", "formats.base", "formats.byte_source"},
     "formats.array_source": PLAIN
     | {f"formats.{name}" for name in ("base", "byte_source", "array_layout")}
     | {"formats.array_file", "formats.array_stream"},
     "formats.raw": PLAIN | CONTRACTS,
     # The registry finds formats by their names, so it imports none but the one that has no name.
-    "formats": PLAIN | {"atomic", "targets", "formats.base", "formats.raw"},
+    "formats": PLAIN | {"part_files", "targets", "formats.base", "formats.raw"},
     "stack": PLAIN | {"formats.base"},
     "in_memory": PLAIN | CONTRACTS,
-    "spool": PLAIN | CONTRACTS | {"atomic", "targets"},
-    "picture": PLAIN | {"atomic", "targets"},
+    "spool": PLAIN | CONTRACTS | {"targets"},
+    "picture": PLAIN | {"descriptors", "atomic", "targets"},
 }
 #: What each format may know, besides the modules of its own family.
-FORMATS_MAY_KNOW = PLAIN | CONTRACTS | {"atomic", "targets", "npy_header"}
+FORMATS_MAY_KNOW = PLAIN | CONTRACTS | OUTPUTS | {"targets", "npy_header"}
 #: Formats, and what is one in all but that no file is known for it.
 FORMATS = (*formats.NAMES, "raw")
 #: These know everything that lies before them.
@@ -205,7 +210,7 @@ def test_the_parser_sees_what_is_there():
     assert names["onebyone_cli.errors"] == "at start"
     assert names["onebyone_cli.formats.array_file"] == "in a function"
     assert names["numpy.typing"] == "for type checkers"
-    assert names["onebyone_cli.atomic"] == "at start"
+    assert names["onebyone_cli.part_files"] == "at start"
     assert len(modules()) > 30
 
 
@@ -315,7 +320,10 @@ LIGHT = [
         "blas",
         "cli",
         "cluster",
+        "descriptors",
+        "renaming",
         "atomic",
+        "part_files",
         "limits",
         "npy_header",
         "cost",

@@ -140,8 +140,8 @@ class OnCluster(NamedTuple):
         weights : bytes, optional
             What was learned just now, if no option of the command line names the weights.
         """
-        from onebyone_cli.atomic import part_of
         from onebyone_cli.cli.apply import apply
+        from onebyone_cli.part_files import part_of
         from onebyone_cli.pipeline.shards import check_count, discard_shards
 
         assert job.shard is not None
@@ -241,7 +241,7 @@ def _publish(output: str, *, force: bool, fsync: bool) -> None:
 
     A network file system shows what others have written when it looks again.
     """
-    from onebyone_cli.atomic import part_of
+    from onebyone_cli.part_files import part_of
     from onebyone_cli.pipeline.shards import publish_shards
 
     deadline = time.monotonic() + _SEEN_S

@@ -73,11 +73,12 @@ def inputs_of(named: Sequence[str], list_name: str, maps: Sequence[str] = ()) ->
 
 def check_outputs(outputs: Sequence[str]) -> None:
     """Raise `UsageError` if two outputs are the same file, however they are spelled."""
-    from onebyone_cli import atomic, formats
+    from onebyone_cli import formats
+    from onebyone_cli.part_files import journal_of, part_of
 
     paths = [formats.split_inner(text)[0] for text in outputs if text]
     files = {path if path == "-" else os.path.realpath(path) for path in paths}
-    parts = {name for path in paths for name in (atomic.part_of(path), atomic.journal_of(path))}
+    parts = {name for path in paths for name in (part_of(path), journal_of(path))}
     if len(files) < len(paths) or files & parts:
         raise UsageError("two outputs have the same name; give each its own")
 

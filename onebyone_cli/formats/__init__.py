@@ -12,7 +12,7 @@ import stat
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from onebyone_cli import atomic, targets
+from onebyone_cli import targets
 from onebyone_cli.errors import DataError, UsageError, open_error
 from onebyone_cli.formats.base import (
     Dataset,
@@ -27,6 +27,7 @@ from onebyone_cli.formats.base import (
     Target,
     Writer,
 )
+from onebyone_cli.part_files import journal_of, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -277,7 +278,7 @@ def make_writer(
         targets.check_not_input("/dev/stdout", read)
     else:
         targets.check_target(path, force=force, inputs=read)
-        for name in (atomic.part_of(path), atomic.journal_of(path)) if resume is not None else ():
+        for name in (part_of(path), journal_of(path)) if resume is not None else ():
             targets.check_not_input(name, read)
     carried = next((reader for reader in inputs if reader.attributes), None)
     return found.write(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from onebyone_cli import atomic
+from onebyone_cli.descriptors import enlarge_pipe, wait_until_ready
 from onebyone_cli.errors import InputMissingError, UsageError, open_error, read_write_error
 
 
@@ -82,7 +82,7 @@ class ByteSource:
             try:
                 return os.readv(self.fd, [piece])
             except BlockingIOError:
-                atomic.wait_until_ready(self.fd)
+                wait_until_ready(self.fd)
             except OSError as error:
                 raise read_write_error("reading", self.path, error) from error
 
@@ -114,7 +114,7 @@ class ByteSource:
                 return os.read(self.fd, count)
             except BlockingIOError:
                 # Somebody has set it not to wait by itself; that nothing has come is no end.
-                atomic.wait_until_ready(self.fd)
+                wait_until_ready(self.fd)
             except OSError as error:
                 raise read_write_error("reading", self.path, error) from error
 
@@ -142,7 +142,7 @@ def open_bytes(name: str, kind: str = "") -> ByteSource:
         source = ByteSource(fd, name)
     except OSError as error:
         raise open_error(path, error) from error
-    atomic.enlarge_pipe(fd)
+    enlarge_pipe(fd)
     try:
         _check_kind(source, kind)
     except BaseException:

@@ -12,7 +12,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
-from onebyone_cli import atomic, targets
+from onebyone_cli import targets
+from onebyone_cli.descriptors import enlarge_pipe, write_all
 from onebyone_cli.errors import DataError, UsageError, read_write_error
 from onebyone_cli.formats.array_source import ArraySeries, Kind, look_at_array, open_array
 from onebyone_cli.formats.base import (
@@ -28,6 +29,7 @@ from onebyone_cli.formats.base import (
     Writer,
 )
 from onebyone_cli.npy_header import format_header, read_header
+from onebyone_cli.part_files import PartFile, SharedFile, create_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +118,7 @@ class NpyWriter(Writer):
         from onebyone_cli.formats.array_file import ArrayWriter
 
         target = self._target
-        self.file = atomic.create_file(
+        self.file = create_file(
             target.path,
             force=target.force,
             fsync=target.fsync,
@@ -126,12 +128,12 @@ class NpyWriter(Writer):
         )
         self.data_offset = len(self._header)
         size = self.data_offset + self.spec.data_bytes
-        if isinstance(self.file, atomic.PartFile):
+        if isinstance(self.file, PartFile):
             self.file.settle(size)
         # Again if it was found: a crash of the machine may have taken it.
-        if not (isinstance(self.file, atomic.SharedFile) and self.file.found):
-            atomic.write_all(self.file.fd, memoryview(self._header), self.path)
-        if isinstance(self.file, atomic.SharedFile):
+        if not (isinstance(self.file, SharedFile) and self.file.found):
+            write_all(self.file.fd, memoryview(self._header), self.path)
+        if isinstance(self.file, SharedFile):
             self.file.share(size, self._header)
         self._numbers = ArrayWriter(self.file.fd, self.spec, self.data_offset, self.path)
 
@@ -233,19 +235,19 @@ class NpyStreamWriter(StreamWriter):
             self._fd = 1 if to_stdout else os.open(self._target.path, os.O_WRONLY | os.O_CLOEXEC)
         except OSError as error:
             raise read_write_error("opening", self.path, error) from error
-        atomic.enlarge_pipe(self._fd)
+        enlarge_pipe(self._fd)
 
     def fill(self, result: Planes, on_bytes: Callable[[int], None]) -> None:
         """Write the header, then every row; see `StreamWriter.fill`."""
         spec = self.spec
-        atomic.write_all(self._fd, memoryview(format_header(spec.shape, spec.dtype)), self.path)
+        write_all(self._fd, memoryview(format_header(spec.shape, spec.dtype)), self.path)
         rows = max(1, _PIECE_BYTES // (spec.width * spec.item_bytes))
         done = 0
         for item in range(spec.items):
             for channel in range(spec.channels):
                 for row in range(0, spec.height, rows):
                     piece = result.rows(item, channel, row, min(row + rows, spec.height))
-                    atomic.write_all(self._fd, piece.data.cast("B"), self.path)
+                    write_all(self._fd, piece.data.cast("B"), self.path)
                     done += piece.nbytes
                     on_bytes(done)
 

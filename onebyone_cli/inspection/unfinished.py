@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli import checkpoint
-from onebyone_cli.atomic import is_part, journal_of, part_of
 from onebyone_cli.errors import DataError
+from onebyone_cli.part_files import is_part, journal_of, part_of
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.tiling import count_tiles
 

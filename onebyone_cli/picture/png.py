@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli import atomic, targets
+from onebyone_cli.descriptors import write_all
 from onebyone_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,10 +65,10 @@ def write_png(rgb: NDArray[Any], path: str, *, force: bool = False) -> None:
     """
     data = png_bytes(rgb)
     if path == "-":
-        atomic.write_all(1, memoryview(data), "standard output")
+        write_all(1, memoryview(data), "standard output")
     elif targets.is_special(path):  # /dev/null and named pipes are never renamed over
         with open(path, "wb", buffering=0) as file:
-            atomic.write_all(file.fileno(), memoryview(data), path)
+            write_all(file.fileno(), memoryview(data), path)
     else:
         atomic.write_file(path, data, force=force)
 

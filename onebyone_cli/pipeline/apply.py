@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
 
-from onebyone_cli.atomic import PartFile, SharedFile, journal_of
 from onebyone_cli.buffers import empty_rows
 from onebyone_cli.casting import Cast, CastCounts
 from onebyone_cli.checkpoint import NOTHING, Checkpoint, Ledger
@@ -24,6 +23,7 @@ from onebyone_cli.errors import (
     UsageError,
 )
 from onebyone_cli.formats.base import StreamWriter, Writer
+from onebyone_cli.part_files import PartFile, SharedFile, journal_of
 from onebyone_cli.pipeline.identity import identity_of
 from onebyone_cli.pipeline.sources import Sources
 from onebyone_cli.planning import Plan, apply_costs, make_plan

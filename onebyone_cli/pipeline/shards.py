@@ -6,9 +6,10 @@ import contextlib
 import os
 
 from onebyone_cli import checkpoint, targets
-from onebyone_cli.atomic import part_of, publish, sync_folder
 from onebyone_cli.checkpoint import Journal, shard_journals
 from onebyone_cli.errors import DataError, InputMissingError, OutputRefusedError, read_write_error
+from onebyone_cli.part_files import part_of
+from onebyone_cli.renaming import publish, sync_folder
 
 #: Shards named in a message.
 _NAMED = 10

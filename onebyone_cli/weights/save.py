@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli import atomic, targets
+from onebyone_cli.descriptors import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +80,7 @@ def save_model(
     targets.check_target(path, force=force)
     if targets.is_special(path):
         with open(path, "wb", buffering=0) as stream:
-            atomic.write_all(stream.fileno(), memoryview(data), path)
+            write_all(stream.fileno(), memoryview(data), path)
         return True
     return atomic.write_file(path, data, force=force, fsync=fsync, keep_equal=keep_equal)
 

@@ -11,10 +11,10 @@ import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from onebyone_cli import atomic
 from onebyone_cli.errors import OneByOneError, ReadWriteError, read_write_error
 from onebyone_cli.formats.hdf5.attributes import write_attributes
 from onebyone_cli.formats.hdf5.file import load_h5py, short_reason
+from onebyone_cli.part_files import PartFile, SharedFile, create_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,7 +138,7 @@ class OutputFile:
         self._aside = -1
         # Chunks go through HDF5 in order, and what it holds back no later run can go on with.
         resume = None if chunk else target.resume
-        self.file = atomic.create_file(
+        self.file = create_file(
             target.path,
             force=target.force,
             fsync=target.fsync,
@@ -186,9 +186,9 @@ class OutputFile:
 
     def share(self, size: int, data_offset: int) -> None:
         """Let other jobs have the file, which is closed, if they or later ones write it as well."""
-        if isinstance(self.file, atomic.PartFile):
+        if isinstance(self.file, PartFile):
             self.file.settle(size)
-        if isinstance(self.file, atomic.SharedFile):
+        if isinstance(self.file, SharedFile):
             written = self.file.fd if self._aside < 0 else self._aside
             self.file.share(size, os.pread(written, data_offset, 0))
 
@@ -210,7 +210,7 @@ class OutputFile:
         an earlier run has left gets the same bytes again: a crash of the machine may have taken
         them.
         """
-        if not (isinstance(self.file, atomic.SharedFile) and self.file.found):
+        if not (isinstance(self.file, SharedFile) and self.file.found):
             return self.file.fd
         with tempfile.TemporaryFile() as nameless:
             self._aside = os.dup(nameless.fileno())

@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any, cast
 
 from onebyone_cli import atomic, targets
+from onebyone_cli.descriptors import write_all
 from onebyone_cli.errors import (
     OneByOneError,
     OutputRefusedError,
@@ -197,7 +198,7 @@ class _Sink:
         self._path = path
 
     def write(self, data: bytes) -> int:
-        atomic.write_all(self._fd, memoryview(data), self._path)
+        write_all(self._fd, memoryview(data), self._path)
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
