@@ -47,8 +47,11 @@ demo: $(RUN_STAMP)
 	$(call typed, onebyone apply $(SAMPLES)/handwritten/digits.npy -w $(SAMPLES)/handwritten/mean_of_each_digit.csv -o demo/mean_digits.npy)
 	$(call typed, python $(SAMPLES)/check_demo.py demo)
 
-# pytest comes last, so that its count of tests is the last line.
+# The environment may tell Python not to keep compiled modules; the thousands of times that tests
+# start the program would compile it each time. pytest comes last, so that its count of tests is
+# the last line.
 test: lint
+	$(BIN)/python -m compileall -q onebyone_cli tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(DEV_STAMP)
@@ -66,9 +69,7 @@ docs: $(DEV_STAMP)
 	$(BIN)/python docs/make_reference.py
 	$(BIN)/python docs/run_commands.py
 
-# The environment may tell Python not to keep compiled modules, which an installed program has.
 bench: $(RUN_STAMP)
-	$(BIN)/python -m compileall -q onebyone_cli
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 
 kills: $(DEV_STAMP)
@@ -85,6 +86,7 @@ $(BIN)/python:
 
 $(RUN_STAMP): pyproject.toml | $(BIN)/python
 	$(PIP) install -e .
+	@$(BIN)/python -m compileall -q onebyone_cli
 	@touch $@
 
 $(DEV_STAMP): pyproject.toml | $(BIN)/python
