@@ -51,7 +51,7 @@ demo: $(RUN_STAMP)
 # start the program would compile it each time. pytest comes last, so that its count of tests is
 # the last line.
 test: lint
-	$(BIN)/python -m compileall -q onebyone_cli tests
+	$(BIN)/python -m compileall -q onebyone_cli
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(DEV_STAMP)
