@@ -14,6 +14,9 @@ from onebyone_cli.units import format_bytes
 #: Buffers of one worker above which longer slabs gained nothing (see ``make bench``).
 _USEFUL_BYTES = 12 << 20
 
+#: Of the budget that is kept of a stream whose pixels come in runs.
+_RUN_SHARE = 8
+
 #: Slabs for each thread, so that the last ones to finish do not leave the others idle for long.
 _SLABS_PER_THREAD = 4
 
@@ -90,6 +93,29 @@ class Costs(NamedTuple):
     scratch: int = 0
     cache: int = 0
     item: int = 0
+
+
+def run_bytes(spec: StackSpec, run_pixels: int) -> int:
+    """Return what is kept of a stream whose pixels come in runs: one that two slabs share."""
+    return run_pixels * spec.channels * spec.item_bytes if run_pixels > 1 else 0
+
+
+def comes_in_slabs(spec: StackSpec, run_pixels: int, memory: int) -> bool:
+    """Say whether the slabs of a stream can be taken as they come, or it is laid aside first.
+
+    Parameters
+    ----------
+    spec : StackSpec
+        The stack as it is stored.
+    run_pixels : int
+        As in `formats.base.StreamReader`.
+    memory : int
+        The budget in bytes.
+    """
+    if run_pixels <= 1:
+        return run_pixels == 1
+    kept = run_bytes(spec, run_pixels)
+    return kept < spec.data_bytes and kept <= memory // _RUN_SHARE
 
 
 def apply_costs(

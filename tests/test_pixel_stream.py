@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -120,28 +120,37 @@ def read_by_workers(
 
 
 @given(specs(side=4), layouts, st.sampled_from("CF"))
-def test_pixel_ordered_is_what_lies_so(spec: StackSpec, layout: str, order: str):
+def test_runs_are_what_lies_so(spec: StackSpec, layout: str, order: str):
     where = np.arange(np.prod(spec.shape)).reshape(spec.shape)
     array = stored(where, layout, order)
     found = array_layout(
         array.shape, spec.dtype, "x", layout=layout, fortran_order=order == "F"
-    ).is_pixel_ordered
+    ).run_pixels
     in_file = array.ravel("K" if order == "F" else "C")
-    pixels = stored(where, "HWC").ravel()
-    assert found == np.array_equal(in_file, pixels)
+    runs = {1: "HWC", spec.width: "HCW", spec.pixels: "CHW"}
+    fits = [run for run, one in runs.items() if np.array_equal(in_file, stored(where, one).ravel())]
+    assert found == min(fits, default=0)
 
 
 # ------------------------------------------------------------------------------ reading slabs
 
 
-@given(st.data(), specs(side=6), seeds, st.booleans(), st.integers(1, 4), st.integers(1, 300))
+@given(
+    st.data(), specs(side=6), layouts, seeds, st.booleans(), st.integers(1, 4), st.integers(1, 300)
+)
 def test_slabs_come_whole_whoever_asks(
-    data: st.DataObject, spec: StackSpec, seed: int, big: bool, threads: int, step: int
+    data: st.DataObject,
+    spec: StackSpec,
+    layout: str,
+    seed: int,
+    big: bool,
+    threads: int,
+    step: int,
 ):
     stack = numbers_of(seed, spec)
     slabs = list(iter_slabs(spec, *data.draw(slab_sizes(spec))))
-    with stream_of(stored(stack, "HWC", big_endian=big), "HWC", step=step) as stream:
-        assert stream.pixel_ordered
+    with stream_of(stored(stack, layout, big_endian=big), layout, step=step) as stream:
+        assert stream.run_pixels
         assert same_numbers(read_by_workers(stream, slabs, threads), stack)
 
 
@@ -229,21 +238,22 @@ def apply(
     inputs: Sequence[str], weight: Array, output: Path, *, layout: str = "CHW", **settings: Any
 ) -> ApplyJob:
     chosen = ApplySettings(**{"memory": 64 * MIB, "threads": 2} | settings)
-    opened = [formats.open_input(name, layout=layout) for name in inputs]
-    job = ApplyJob(
-        opened,
-        layers_of(weight),
-        lambda spec: formats.make_writer(str(output), spec, inputs=opened),
-        chosen,
-    )
-    job.run(lambda step, done, total: None)
-    for reader in opened:
-        reader.close()
+    with ExitStack() as stack:
+        opened = [stack.enter_context(formats.open_input(name, layout=layout)) for name in inputs]
+        job = ApplyJob(
+            opened,
+            layers_of(weight),
+            lambda spec: formats.make_writer(str(output), spec, inputs=opened),
+            chosen,
+        )
+        job.run(lambda step, done, total: None)
     return job
 
 
-def learn(path: Path, wanted: Wanted, *, memory: int, threads: int) -> tuple[LearnJob, Evidence]:
-    with formats.open_input(str(path), layout="HWC") as reader:
+def learn(
+    path: Path, wanted: Wanted, *, memory: int, threads: int, layout: str = "HWC"
+) -> tuple[LearnJob, Evidence]:
+    with formats.open_input(str(path), layout=layout) as reader:
         job = LearnJob([reader], LearnSettings(memory, threads, None, wanted))
         return job, job.run(lambda step, done, total: None)
 
@@ -264,29 +274,33 @@ def no_spool(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Spool, "__init__", refuse)
 
 
-def npy_bytes(stack: Array) -> bytes:
-    array = stored(stack, "HWC")
+def npy_bytes(stack: Array, layout: str = "HWC") -> bytes:
+    array = stored(stack, layout)
     return format_header(array.shape, array.dtype.name) + array.tobytes()
 
 
 @pytest.mark.usefixtures("no_spool")
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
-@pytest.mark.parametrize("batch", [(), (3,), (40,)])
+@pytest.mark.parametrize(
+    ("batch", "layout"),
+    [(batch, layout) for batch in ((), (3,), (40,)) for layout in ("HWC", "HCW")]
+    + [((40,), "CHW")],
+)
 @pytest.mark.parametrize(("memory", "threads"), [(1 * MIB, 1), (2 * MIB, 3), (64 * MIB, 2)])
 def test_the_same_bytes_without_a_spool(
-    tmp_path: Path, dtype: str, batch: tuple[int, ...], memory: int, threads: int
+    tmp_path: Path, dtype: str, batch: tuple[int, ...], layout: str, memory: int, threads: int
 ):
     side = 20 if batch == (40,) else 90
     stack = numbers(3, (*batch, 5, side, side + 1), dtype, spread=1)
     weight = numbers(4, (3, 5), "float64", spread=1)
-    save_npy(tmp_path / "x.npy", stored(stack, "HWC"))
-    apply([str(tmp_path / "x.npy")], weight, tmp_path / "file.npy", layout="HWC")
-    with fifo_of(npy_bytes(stack)) as pipe:
+    np.save(tmp_path / "x.npy", stack)
+    apply([str(tmp_path / "x.npy")], weight, tmp_path / "file.npy")
+    with fifo_of(npy_bytes(stack, layout)) as pipe:
         job = apply(
             [str(pipe)],
             weight,
             tmp_path / "pipe.npy",
-            layout="HWC",
+            layout=layout,
             memory=memory,
             threads=threads,
         )
@@ -297,16 +311,17 @@ def test_the_same_bytes_without_a_spool(
 
 @pytest.mark.usefixtures("no_spool")
 @pytest.mark.parametrize("wanted", [Wanted(), Wanted(pixels=True, statistics=True)])
+@pytest.mark.parametrize("layout", ["HWC", "HCW"])
 @pytest.mark.parametrize(("memory", "threads"), [(2 * MIB, 1), (3 * MIB, 3), (64 * MIB, 2)])
 def test_the_same_evidence_without_a_spool(
-    tmp_path: Path, wanted: Wanted, memory: int, threads: int
+    tmp_path: Path, wanted: Wanted, layout: str, memory: int, threads: int
 ):
     stack = numbers(3, (5, 150, 151), "float32", spread=1)
     stack[2, 7, 9] = np.nan
     path = save_npy(tmp_path / "x.npy", stored(stack, "HWC"))
     _, known = learn(path, wanted, memory=64 * MIB, threads=2)
-    with fifo_of(npy_bytes(stack)) as pipe:
-        job, found = learn(pipe, wanted, memory=memory, threads=threads)
+    with fifo_of(npy_bytes(stack, layout)) as pipe:
+        job, found = learn(pipe, wanted, memory=memory, threads=threads, layout=layout)
     assert job.plan.strategy == "slab"
     assert job.plan.total_bytes <= memory
     assert same_evidence(found, known)
@@ -323,6 +338,23 @@ def test_beside_a_file(tmp_path: Path):
     with fifo_of(npy_bytes(stack[:2])) as one, fifo_of(npy_bytes(stack[4:])) as two:
         inputs = [str(one), str(tmp_path / "part.npy"), str(two)]
         apply(inputs, weight, tmp_path / "pipe.npy", layout="HWC", threads=3)
+    assert (tmp_path / "pipe.npy").read_bytes() == (tmp_path / "file.npy").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("layout", "batch", "memory"),
+    [("HCW", (), 4 * MIB), ("CHW", (2,), 4 * MIB), ("CHW", (), 64 * MIB)],
+)
+def test_runs_that_take_too_much_memory_are_laid_aside(
+    tmp_path: Path, layout: str, batch: tuple[int, ...], memory: int
+):
+    stack = numbers(5, (*batch, 40, 20, 3600), "float32", spread=1)  # a row has 576 kB
+    weight = numbers(4, (3, 40), "float64", spread=1)
+    np.save(tmp_path / "x.npy", stack)
+    apply([str(tmp_path / "x.npy")], weight, tmp_path / "file.npy")
+    with fifo_of(npy_bytes(stack, layout)) as pipe:
+        job = apply([str(pipe)], weight, tmp_path / "pipe.npy", layout=layout, memory=memory)
+    assert job.plan.spool_input_bytes == stack.nbytes
     assert (tmp_path / "pipe.npy").read_bytes() == (tmp_path / "file.npy").read_bytes()
 
 
@@ -358,7 +390,12 @@ def test_a_stream_that_goes_on_leaves_no_output(tmp_path: Path):
 # ------------------------------------------------------------------------------- the program
 
 CHANNELS, SIDE = 16, 1200  # 92 MB, eleven times the memory
-SETTINGS = ["--layout", "HWC", "--raw", "--dtype-in", "f4", "--memory", "8M", "-q"]
+SETTINGS = ["--raw", "--dtype-in", "f4", "--memory", "8M", "-q"]
+SHAPES = {
+    "HWC": f"{{rows}},{SIDE},{CHANNELS}",
+    "HCW": f"{{rows}},{CHANNELS},{SIDE}",
+    "CHW": f"{{rows}},{CHANNELS},20,{SIDE // 20}",
+}
 
 
 def start_zeros(rows: int, *, then: str = "") -> subprocess.Popen[bytes]:
@@ -386,13 +423,14 @@ JOBS = {
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc")
 @pytest.mark.parametrize("command", JOBS)
-def test_memory_does_not_grow_with_the_stream(command: str, weights: Path):
+@pytest.mark.parametrize("layout", SHAPES)
+def test_memory_does_not_grow_with_the_stream(command: str, layout: str, weights: Path):
     folder = weights / "tmp"
     folder.mkdir()
-    job = [*JOBS[command], *SETTINGS, "--threads", "2"]
+    job = [*JOBS[command], *SETTINGS, "--layout", layout, "--threads", "2"]
     peaks = []
     for rows in (1, SIDE):
-        shape = f"--shape={rows},{SIDE},{CHANNELS}"
+        shape = f"--shape={SHAPES[layout].format(rows=rows)}"
         with start_zeros(rows) as source:
             peaks.append(
                 peak_memory(*job, shape, cwd=weights, stdin=source.stdout, TMPDIR=str(folder))
@@ -408,7 +446,8 @@ def test_memory_does_not_grow_with_the_stream(command: str, weights: Path):
 def test_a_stream_that_stalls_lays_nothing_aside_and_can_be_stopped(
     command: str, threads: str, weights: Path
 ):
-    args = [*JOBS[command], *SETTINGS, "--threads", threads, f"--shape={SIDE},{SIDE},{CHANNELS}"]
+    shape = f"--shape={SIDE},{SIDE},{CHANNELS}"
+    args = [*JOBS[command], *SETTINGS, "--layout", "HWC", "--threads", threads, shape]
     source = start_zeros(SIDE // 2, then="sleep 60")
     process = subprocess.Popen(
         [PROGRAM, *args],

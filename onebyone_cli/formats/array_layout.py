@@ -59,14 +59,29 @@ class ArrayLayout(NamedTuple):
         return self.strides == plain_strides(self.spec)
 
     @property
-    def is_pixel_ordered(self) -> bool:
-        """Whether pixel follows pixel, as in HWC: all channels of one before those of the next."""
+    def run_pixels(self) -> int:
+        """Pixels whose numbers lie together, channel by channel, before those of the next pixels.
+
+        One in HWC, a row in HCW, a plane in CHW; 0 where pixels follow each other in no such order.
+        """
         *batch, c, h, w = self.strides
         spec = self.spec
-        pixels = StackSpec(spec.height, spec.width, spec.channels, spec.dtype, spec.batch)
-        pairs = zip(pixels.shape, (*batch, h, w, c), plain_strides(pixels), strict=True)
-        # The stride of a single number is of no account.
-        return all(size == 1 or stride == plain for size, stride, plain in pairs)
+        channels, height, width = (spec.channels, c), (spec.height, h), (spec.width, w)
+        for run, axes in (
+            (1, (height, width, channels)),
+            (spec.width, (height, channels, width)),
+            (spec.pixels, (channels, height, width)),
+        ):
+            sizes = (*spec.batch, *(size for size, _ in axes))
+            strides = (*batch, *(stride for _, stride in axes))
+            plain = _strides(sizes, spec.item_bytes, fortran_order=False)
+            # The stride of a single number is of no account.
+            if all(
+                size == 1 or stride == usual
+                for size, stride, usual in zip(sizes, strides, plain, strict=True)
+            ):
+                return run
+        return 0
 
     @property
     def end(self) -> int:

@@ -101,7 +101,7 @@ def look_at_array(source: Source, kind: Kind, title: str) -> Look:
         fortran_order=layout.fortran_order,
         stored_bytes=layout.spec.data_bytes,
     )
-    return Look(layout.spec, container, not opened.is_file, layout.is_pixel_ordered)
+    return Look(layout.spec, container, not opened.is_file, layout.run_pixels)
 
 
 class ArraySeries(Series):

@@ -1,7 +1,8 @@
 """An array that comes through a pipe: its numbers once, in the order in which they are stored.
 
-In most orders the numbers of a slab lie far apart, and the stream is laid in a spool first. Where
-pixels come one after another (HWC), so do slabs, and `SlabsInOrder` takes them off the pipe.
+Where the numbers of a slab come far apart, the stream is laid in a spool first. Where pixels come
+one after another, or row after row, or in small items of a batch, so do slabs, and `SlabsInOrder`
+takes them off the pipe.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.byte_source import ByteSource
     from onebyone_cli.spec import Slab
 
-#: Numbers are brought from HWC to CHW in blocks that stay in the cache of a core, as in
+#: Numbers are brought to CHW in blocks that stay in the cache of a core, as in
 #: `array_layout.SCRATCH_BYTES`.
 _BLOCK_BYTES = 1 << 19
 
@@ -56,7 +57,7 @@ class ArrayStream(StreamReader):
         self.spec = layout.spec
         self.stored = layout._replace(offset=0)
         self.buffer_bytes = PIECE_BYTES
-        self.pixel_ordered = layout.is_pixel_ordered
+        self.run_pixels = layout.run_pixels
         self.left = self.spec.data_bytes
         self._source = source
         self._promise = promise
@@ -117,16 +118,16 @@ class ArrayStream(StreamReader):
 
 
 class SlabsInOrder(Reader):
-    """Takes slabs off a pipe whose pixels come one after another, without laying them aside.
+    """Takes slabs off a pipe whose pixels come in runs, one after another, without a spool.
 
     Every slab must be asked for, once. Threads may ask in any order: each waits for its turn, has
-    the bytes of its slab read into its own scratch, and turns them into CHW while the next one
-    reads.
+    the whole runs of its slab read into its own scratch, and turns them into CHW while the next
+    one reads. A run that slabs share is kept for the next of them.
 
     Parameters
     ----------
     stream : ArrayStream
-        Pixel-ordered; nothing of it has been read.
+        With `run_pixels`; nothing of it has been read.
     pixels : int
         Most pixels of a slab, those of all its items together.
     """
@@ -138,6 +139,10 @@ class SlabsInOrder(Reader):
         self._pixel_bytes = self.spec.channels * self.spec.item_bytes
         self.scratch_bytes = pixels * self._pixel_bytes
         self._stream = stream
+        self._run = stream.run_pixels
+        # The run of which the last slab took the first pixels.
+        shared = self._run if self._run > 1 else 0
+        self._shared = np.empty((self.spec.channels, shared), stream.stored.dtype)
         self._turn = threading.Condition()
         self._next = 0
         self._abandoned = False
@@ -145,21 +150,28 @@ class SlabsInOrder(Reader):
     def read(self, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
         """Read a slab when it is its turn; see `Reader.read`."""
         start = slab.item * self.spec.pixels + slab.start
-        count = slab.items * slab.pixels
-        stored = scratch[: count * self._pixel_bytes]
+        # Only a slab of a single item begins or ends within a run.
+        head = min(-slab.start % self._run, slab.pixels)
+        tail = (slab.pixels - head) % self._run
+        whole = slab.pixels - head - tail
+        stored = scratch[: slab.items * whole * self._pixel_bytes]
         self._wait_for_turn(start)
         try:
+            if head:
+                self._take_shared(slab.start % self._run, out[0, :, :head])
             self._fill(stored.data)
+            if tail:
+                self._fill(self._shared.reshape(-1).view(np.uint8).data)
+                self._take_shared(0, out[0, :, head + whole :])
             if self._stream.left == 0:
                 self._stream.check_end()
         except BaseException:
             self.abandon()
             raise
         with self._turn:
-            self._next = start + count
+            self._next = start + slab.items * slab.pixels
             self._turn.notify_all()
-        numbers = stored.view(self._stream.stored.dtype)
-        self._spread(numbers.reshape(slab.items, slab.pixels, self.spec.channels), out)
+        self._spread(stored, out[:, :, head : head + whole])
 
     def abandon(self) -> None:
         """Let those go who wait for a slab that nobody will read any more."""
@@ -186,11 +198,19 @@ class SlabsInOrder(Reader):
         if self._abandoned:
             raise ReadWriteError("is not read to its end, since the job has failed", self.path)
 
-    def _spread(self, numbers: NDArray[Any], out: NDArray[Any]) -> None:
-        """Copy (items, pixels, C) into (items, C, pixels)."""
-        items, pixels, _ = numbers.shape
-        step = max(1, _BLOCK_BYTES // self._pixel_bytes)
+    def _take_shared(self, start: int, out: NDArray[Any]) -> None:
+        """Copy pixels from `start` on of the run that slabs share."""
+        part = self._shared[:, start : start + out.shape[1]]
+        np.copyto(out, part, casting="unsafe")
+
+    def _spread(self, stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
+        """Copy whole runs, (items, runs, C, run) as they came, into (items, C, pixels)."""
+        items, channels, pixels = out.shape
+        shape = (items, pixels // self._run, channels, self._run)
+        numbers = stored.view(self._stream.stored.dtype).reshape(shape)
+        places = out.reshape(items, channels, *shape[1::2])
+        step = max(1, _BLOCK_BYTES // (self._run * self._pixel_bytes))
         for item in range(items):
-            for start in range(0, pixels, step):
-                block = numbers[item, start : start + step]
-                np.copyto(out[item, :, start : start + len(block)], block.T, casting="unsafe")
+            for start in range(0, shape[1], step):
+                block = numbers[item, start : start + step].swapaxes(0, 1)
+                np.copyto(places[item, :, start : start + step], block, casting="unsafe")

@@ -152,14 +152,16 @@ class Look(NamedTuple):
         Shape and type.
     container : Container
         How the numbers lie.
-    is_stream, pixel_ordered : bool
-        Whether they come through a pipe, and whether pixel by pixel.
+    is_stream : bool
+        Whether they come through a pipe.
+    run_pixels : int
+        As in `StreamReader`.
     """
 
     spec: StackSpec
     container: Container
     is_stream: bool = False
-    pixel_ordered: bool = False
+    run_pixels: int = 0
 
 
 class Dataset(NamedTuple):
@@ -397,13 +399,15 @@ class StreamReader(_Input):
         How the drained bytes are to be understood, once they are in one piece.
     buffer_bytes : int
         Memory that `drain` takes, such as one decoded image.
-    pixel_ordered : bool
-        Whether pixels come one after another, so that `slabs` can stand in for `drain`.
+    run_pixels : int
+        Pixels that come together, channel by channel, before the next ones, in their order, so
+        that `slabs` can stand in for `drain`: one in HWC, a row in HCW, an item of the batch in
+        CHW. 0 where it can't.
     """
 
     stored: ArrayLayout
     buffer_bytes: int = 0
-    pixel_ordered: bool = False
+    run_pixels: int = 0
 
     @abstractmethod
     def drain(self, write: Callable[[memoryview], None]) -> None:
@@ -416,7 +420,7 @@ class StreamReader(_Input):
         """
 
     def slabs(self, pixels: int) -> Reader:
-        """Make a reader of slabs in place of `drain`, where the stream is pixel-ordered.
+        """Make a reader of slabs in place of `drain`, where `run_pixels` allows it.
 
         Every slab must be asked for once, by any thread; each waits until those before it have
         been read.

@@ -10,7 +10,7 @@ from onebyone_cli import formats
 from onebyone_cli.errors import UsageError
 from onebyone_cli.formats.base import Container
 from onebyone_cli.limits import default_memory, default_threads
-from onebyone_cli.planning import apply_costs, make_plan
+from onebyone_cli.planning import apply_costs, comes_in_slabs, make_plan, run_bytes
 from onebyone_cli.spec import arithmetic_dtype
 
 if TYPE_CHECKING:
@@ -161,8 +161,9 @@ def _reading_of(look: Look) -> _Reading:
 
     if not look.is_stream:
         return _Reading(scratch_bytes=SCRATCH_BYTES)
-    if look.pixel_ordered:
-        return _Reading(slab_pixel_bytes=look.spec.channels * look.spec.item_bytes)
+    spec, run = look.spec, look.run_pixels
+    if comes_in_slabs(spec, run, default_memory()):
+        return _Reading(spec.channels * spec.item_bytes, cache_bytes=run_bytes(spec, run))
     return _Reading(
         scratch_bytes=SCRATCH_BYTES, buffer_bytes=PIECE_BYTES, spool_bytes=look.spec.data_bytes
     )

@@ -173,7 +173,7 @@ class ApplyJob:
         dtype = arithmetic_dtype([reader.spec.dtype for reader in inputs], settings.compute)
         # The range takes a pass of its own; a share, or what a job has left, is no whole stack.
         once = settings.scale != "auto" and not (settings.checkpoints or settings.shard)
-        self._sources = Sources(inputs, in_order=once)
+        self._sources = Sources(inputs, in_order=once, memory=settings.memory)
         self._settings = settings
         self.input = stacked_spec(inputs, dtype)
         self.input_bytes = sum(reader.spec.data_bytes for reader in inputs)

@@ -96,7 +96,9 @@ class CompareJob:
                 b.path,
             )
         self._specs = a.spec, b.spec
-        self._sources = Sources([a], in_order=True), Sources([b], in_order=True)
+        self._sources = tuple(
+            Sources([each], in_order=True, memory=settings.memory) for each in (a, b)
+        )
         self._settings = settings
         self._picture = picture
         self.plan = self._make_plan()

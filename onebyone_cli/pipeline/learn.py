@@ -151,7 +151,7 @@ class LearnJob:
     ) -> None:
         # Neighbours are read twice, a sample or a share is read here and there.
         once = not (settings.wanted.differences or settings.runs_only or settings.shard)
-        self._sources = Sources(inputs, in_order=once)
+        self._sources = Sources(inputs, in_order=once, memory=settings.memory)
         self._settings = settings
         self.wanted, self.nodata = settings.wanted, settings.nodata
         dtype = arithmetic_dtype([reader.spec.dtype for reader in inputs])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from onebyone_cli.formats.array_layout import SCRATCH_BYTES
 from onebyone_cli.formats.base import Reader, StreamReader
+from onebyone_cli.planning import comes_in_slabs, run_bytes
 from onebyone_cli.spool import Spool
 from onebyone_cli.stack import Stack
 
@@ -29,6 +30,8 @@ class Sources:
     in_order : bool
         Whether every slab will be read just once, one after another: then streams whose pixels
         come in that order need not be laid aside.
+    memory : int
+        The budget in bytes.
 
     Attributes
     ----------
@@ -44,19 +47,26 @@ class Sources:
         Bytes to be laid aside, of all streams together.
     """
 
-    def __init__(self, inputs: Sequence[Reader | StreamReader], *, in_order: bool = False) -> None:
+    def __init__(
+        self,
+        inputs: Sequence[Reader | StreamReader],
+        *,
+        in_order: bool = False,
+        memory: int = 0,
+    ) -> None:
         self._inputs = inputs
-        self._in_order = in_order
+        self._in_order, self._memory = in_order, memory
         direct = [reader for reader in inputs if isinstance(reader, Reader)]
         streams = [reader for reader in inputs if isinstance(reader, StreamReader)]
-        flowing = [reader.spec for reader in streams if self._flows(reader)]
+        flowing = [reader for reader in streams if self._flows(reader)]
         streams = [reader for reader in streams if not self._flows(reader)]
         spooled = [SCRATCH_BYTES] * bool(streams)
         self.scratch_bytes = max([0, *spooled, *(reader.scratch_bytes for reader in direct)])
         self.slab_pixel_bytes = max(
-            (spec.channels * spec.item_bytes for spec in flowing), default=0
+            (reader.spec.channels * reader.spec.item_bytes for reader in flowing), default=0
         )
         self.cache_bytes = sum(reader.cache_bytes for reader in direct)
+        self.cache_bytes += sum(run_bytes(reader.spec, reader.run_pixels) for reader in flowing)
         self.buffer_bytes = max((reader.buffer_bytes for reader in streams), default=0)
         self.spool_bytes = sum(reader.spec.data_bytes for reader in streams)
 
@@ -77,7 +87,7 @@ class Sources:
 
     def _flows(self, reader: StreamReader) -> bool:
         """Say whether slabs are taken off a stream as they come."""
-        return self._in_order and reader.pixel_ordered
+        return self._in_order and comes_in_slabs(reader.spec, reader.run_pixels, self._memory)
 
     def check_unchanged(self) -> None:
         """Raise `ReadWriteError` if a file was changed since it was opened."""
