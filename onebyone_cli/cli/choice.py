@@ -134,7 +134,9 @@ class Choice(NamedTuple):
             raise DataError("holds no moments of pixels; make it with stats -o", source)
         if "classes" in needs:
             if evidence.classes is None:
-                raise DataError("holds no moments of classes; make it with stats --labels", source)
+                raise DataError(
+                    "holds no moments of classes; make it with stats --labels MAP", source
+                )
             evidence.leave_out_unlabelled()
         if "differences" not in needs or asked.noise_from:
             return

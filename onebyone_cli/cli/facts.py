@@ -387,9 +387,8 @@ def _listed(channels: int, names: "Sequence[str]") -> str:
 
 
 def _classes(pixels: "Mapping[int, int]") -> str:
-    shown = [f"{label} ({of})" for label, of in list(pixels.items())[:_MOST_LISTED]]
-    more = ", ..." if len(pixels) > _MOST_LISTED else ""
-    return f"{len(pixels)}, with so many pixels: {', '.join(shown)}{more}"
+    each = [f"{label} ({count(of, 'pixel')})" for label, of in pixels.items()]
+    return _listed(len(pixels), each)
 
 
 def _from(inputs: "Sequence[str]", pixels: int | None) -> str:

@@ -27,6 +27,7 @@ Examples:
   onebyone fit cube.npy --method mnf --snr 10 -o model.npz
   onebyone fit scenes/*.npy --each -k 3 -o model.npz
   onebyone fit part*.npz -k 3 -o model.npz
+  onebyone fit stack.npy --method lda --labels classes.npy -k 2 -o model.npz
   onebyone fit huge.npy -k 3 -o model.npz --scheduler-file scheduler.json
   cat scene*.npy | onebyone fit - --each -k 3 -o model.npz
   onebyone apply stack.npy -w model.npz -o scores.npy

@@ -25,6 +25,7 @@ Examples:
   onebyone stats cube.h5 --nodata -9999 --json
   onebyone stats scene1.npy -o part1.npz
   onebyone fit part1.npz part2.npz -k 3 -o model.npz
+  onebyone stats scene1.npy --labels classes1.npy -o part1.npz
 """
 
 
