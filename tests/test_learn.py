@@ -569,11 +569,12 @@ def test_windows_that_are_not_in_the_plane(tmp_path: Path, given, what):
         gather([tmp_path / "x.npy"], wanted=Wanted(differences=("right",), **given))
 
 
-def test_more_classes_than_memory_holds(tmp_path: Path):
-    np.save(tmp_path / "x.npy", np.zeros((40, 16, 128), np.float32))
+@pytest.mark.parametrize(("channels", "memory"), [(40, 6_000_000), (1, 3_000_000)])
+def test_more_classes_than_memory_holds(tmp_path: Path, channels: int, memory: int):
+    np.save(tmp_path / "x.npy", np.zeros((channels, 16, 128), np.float32))
     np.save(tmp_path / "labels.npy", np.arange(16 * 128).reshape(16, 128))
     with pytest.raises(UsageError, match="classes, and the moments of so many outgrow --memory"):
-        gather([tmp_path / "x.npy"], labels=tmp_path / "labels.npy", memory=6_000_000)
+        gather([tmp_path / "x.npy"], labels=tmp_path / "labels.npy", memory=memory)
 
 
 def test_more_classes_than_any_map_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

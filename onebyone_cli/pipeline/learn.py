@@ -53,6 +53,10 @@ _SPARE_TILES = 32
 _CLASSES_OF_A_TILE = 16
 
 
+#: Memory that a class takes beside its co-moment: objects of Python, and members of a file.
+_CLASS_BYTES = 1024
+
+
 class Wanted(NamedTuple):
     """What a learner needs to know.
 
@@ -243,7 +247,7 @@ class LearnJob:
         if self.labels is None:
             return
         evidence.check_classes(self.labels.path)
-        most = max(2, self._settings.memory // 4 // self._square)
+        most = max(2, self._settings.memory // 4 // (self._square + _CLASS_BYTES))
         if len(evidence.classes or ()) > most:
             raise UsageError(
                 f"the labels have more than {most} classes, and the moments of so "

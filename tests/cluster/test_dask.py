@@ -178,8 +178,9 @@ def test_a_model_is_the_same_every_time(dask: Dask, work: Path) -> None:
     assert has_equal_bytes(work / "one.npz", work / "two.npz")
 
 
-def test_a_stack_is_reduced_as_in_one_process(dask: Dask, work: Path) -> None:
-    line = ("reduce", "small.npy", "-k", "1", "--compute", "float64")
+@pytest.mark.parametrize("method", ["pca", "lda --labels labels.npy", "ica --seed 2"])
+def test_a_stack_is_reduced_as_in_one_process(dask: Dask, work: Path, method: str) -> None:
+    line = ("reduce", "small.npy", "-k", "1", "--compute", "float64", "--method", *method.split())
     succeeds(onebyone(*line, "-o", "one.npy", "--save", "one.npz", cwd=work))
     where = ("--scheduler", dask.address)
     succeeds(onebyone(*line, "-o", "two.npy", "--save", "two.npz", *where, cwd=work))
