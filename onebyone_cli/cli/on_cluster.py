@@ -31,9 +31,9 @@ _OURS = {
 #: How long what other machines have written may take to be seen, and how often we look.
 _SEEN_S, _LOOK_S = 90.0, 1.0
 
-#: Options whose values are read as inputs are, and those whose values may be names of files.
+#: Options whose values are read as inputs are, and others whose values may be names of files.
 _MAPS = {"mask", "labels"}
-_FILES = _MAPS | {"weights", "bias"}
+_FILES = {"weights", "bias"}
 
 
 class OnCluster(NamedTuple):

@@ -114,9 +114,9 @@ class Evidence:
     def leave_out_unlabelled(self) -> None:
         """Count pixels of no class as left out, as if nothing but classes had been asked for."""
         labelled = sum(each.count for each in (self.classes or {}).values())
-        unlabelled = self.pixels.count - labelled
-        self.pixels, invalid = no_moments(self.channels), self.pixels.invalid
-        self.pixels.invalid = invalid + unlabelled
+        nothing = no_moments(self.channels)
+        nothing.invalid = self.pixels.invalid + self.pixels.count - labelled
+        self.pixels = nothing
 
 
 def _merge_each(into: dict[Any, Moments], other: dict[Any, Moments], channels: int) -> None:
