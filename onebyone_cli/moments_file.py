@@ -1,12 +1,14 @@
 """Moments in a file: what one job has gathered, for others to join and to learn from.
 
 A ``.npz`` that plain numpy reads. Arrays are named by the set and the field, as in
-``pixels.comoment``, ``differences.right.mean`` or ``statistics.minimum``; the JSON member ``meta``
-holds the counts of each set, which are exact integers, and where the numbers came from.
+``pixels.comoment``, ``differences.right.mean``, ``classes.7.rest`` or ``statistics.minimum``; the
+JSON member ``meta`` holds the counts of each set, which are exact integers, the labels of classes,
+and where the numbers came from. Pixels are those of every class and of none.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +16,7 @@ import numpy as np
 from onebyone_cli.errors import DataError, open_error
 from onebyone_cli.fit.channel_statistics import ChannelStatistics
 from onebyone_cli.fit.differences import STEPS
-from onebyone_cli.fit.evidence import Evidence
+from onebyone_cli.fit.evidence import MOST_CLASSES, Evidence
 from onebyone_cli.fit.model import all_finite
 from onebyone_cli.fit.moments import Moments
 from onebyone_cli.weights.npz_matrix import read_arrays
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     Arrays = dict[str, NDArray[np.float64]]
 
 _KIND = "onebyone moments"
+_LABEL = re.compile("-?[1-9][0-9]{0,19}")
 _FIELDS = ("mean", "rest", "comoment")
 _STATISTICS = ("minimum", "maximum", "mean", "rest", "squares")
 
@@ -42,7 +45,7 @@ def save_moments(
     path : str
         A ``.npz`` file to be.
     evidence : Evidence
-        Its pixels, differences and statistics are saved.
+        Its pixels, differences, classes and statistics are saved.
     meta : mapping
         What else to remember, for people.
     force, fsync : bool
@@ -58,6 +61,9 @@ def save_moments(
     for name, moments in _sets(evidence).items():
         counts[name] = {"count": moments.count, "invalid": moments.invalid}
         arrays |= {f"{name}.{field}": getattr(moments, field) for field in _FIELDS}
+    if evidence.classes is not None:  # a part may have labels and none of the classes
+        # As text: readers of JSON need not know integers of 64 bits.
+        counts["classes"] = {"labels": list(map(str, sorted(evidence.classes)))}
     statistics = evidence.statistics
     if statistics is not None:
         counts["statistics"] = {"count": statistics.count.tolist()}
@@ -92,6 +98,7 @@ def load_moments(path: str) -> tuple[Evidence, dict[str, Any]]:
         raise DataError(f"is {found}; expected moments, as stats -o writes them", path)
     try:
         evidence = _evidence(arrays, meta["sets"])
+        _check_classes(evidence)
         _check_record(meta, evidence.channels)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise DataError(
@@ -109,7 +116,8 @@ def load_moments(path: str) -> tuple[Evidence, dict[str, Any]]:
 def _sets(evidence: Evidence) -> dict[str, Moments]:
     """Name every set of moments."""
     differences = {f"differences.{name}": each for name, each in evidence.differences.items()}
-    return {"pixels": evidence.pixels, **differences}
+    classes = {f"classes.{label}": each for label, each in (evidence.classes or {}).items()}
+    return {"pixels": evidence.pixels, **differences, **classes}
 
 
 def _evidence(arrays: Arrays, counts: Mapping[str, Any]) -> Evidence:
@@ -132,6 +140,9 @@ def _evidence(arrays: Arrays, counts: Mapping[str, Any]) -> Evidence:
             if direction not in STEPS:
                 raise ValueError(direction)
             evidence.differences[direction] = moments(name)
+    if "classes" in counts:
+        labels = _labels(counts["classes"]["labels"])
+        evidence.classes = {int(label): moments(f"classes.{label}") for label in labels}
     if "statistics" in counts:
         each = [_count(number) for number in counts["statistics"]["count"]]
         fields = {field: arrays[f"statistics.{field}"] for field in _STATISTICS}
@@ -146,6 +157,22 @@ def _count(value: Any) -> int:
     if type(value) is not int or not 0 <= value < 2**63:
         raise ValueError(value)
     return value
+
+
+def _labels(value: Any) -> list[str]:
+    """Check labels of classes: integers that some label map can hold, and 0 is none."""
+    if not isinstance(value, list) or not len(set(value)) == len(value) <= MOST_CLASSES:
+        raise ValueError("labels")
+    if not all(_LABEL.fullmatch(label) and -(2**63) <= int(label) < 2**64 for label in value):
+        raise ValueError("labels")
+    return value
+
+
+def _check_classes(evidence: Evidence) -> None:
+    """Raise `ValueError` if classes have pixels that are not among all of them."""
+    labelled = sum(moments.count for moments in (evidence.classes or {}).values())
+    if labelled > evidence.pixels.count:
+        raise ValueError(labelled)
 
 
 def _check_record(meta: Mapping[str, Any], channels: int) -> None:

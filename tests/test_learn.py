@@ -17,7 +17,8 @@ from PIL import Image
 from strategies import batches, new_folder, seeds
 
 from onebyone_cli import formats
-from onebyone_cli.errors import ReadWriteError, ShapeMismatchError, UsageError
+from onebyone_cli.errors import DataError, ReadWriteError, ShapeMismatchError, UsageError
+from onebyone_cli.fit import evidence as gathered
 from onebyone_cli.fit.evidence import Evidence, no_evidence
 from onebyone_cli.fit.moments import Moments
 from onebyone_cli.moments_file import load_moments, save_moments
@@ -89,7 +90,7 @@ def least_memory(paths: list[Any], **more: Any) -> int:
 
 def bits(evidence: Evidence) -> dict[str, Any]:
     """Every bit of what was gathered, by what it is."""
-    sets = {"pixels": evidence.pixels, **evidence.differences, **evidence.classes}
+    sets = {"pixels": evidence.pixels, **evidence.differences, **(evidence.classes or {})}
     found: dict[Any, Any] = {
         name: (m.count, m.invalid, *(a.tobytes() for a in (m.mean, m.rest, m.comoment)))
         for name, m in sets.items()
@@ -98,6 +99,7 @@ def bits(evidence: Evidence) -> dict[str, Any]:
     if statistics is not None:
         fields = ("count", "minimum", "maximum", "mean", "rest", "squares")
         found["statistics"] = [getattr(statistics, field).tobytes() for field in fields]
+    found["labels"] = evidence.classes is not None
     found["sample"] = (evidence.sampled.shape, evidence.sampled.tobytes())
     return found
 
@@ -254,7 +256,7 @@ def test_all_that_is_gathered_is_what_numpy_says(scene: Scene):
     assert list(evidence.differences) == list(STEPS)
     for direction, moments in evidence.differences.items():
         assert_moments(moments, scene.differences(direction))
-    assert not evidence.classes
+    assert evidence.classes is None
     assert not evidence.sample
 
 
@@ -270,15 +272,22 @@ def test_classes_are_those_of_the_label_map(scene: Scene, data: st.DataObject):
         labels[labels == 3] = 2**64 - 1
     with new_folder() as folder:
         np.save(folder / "labels.npy", labels)
-        evidence = scene.gather(folder, wanted={}, labels=folder / "labels.npy")
+        evidence = scene.gather(folder, wanted={"pixels": False}, labels=folder / "labels.npy")
+        more = scene.gather(folder, labels=folder / "labels.npy")
+        without = scene.gather(folder)
     of_pixels = np.broadcast_to(labels.reshape(-1, *scene.x.shape[-2:]), scene.valid.shape)
     of_pixels = of_pixels[scene.valid]
+    assert evidence.classes is not None
     assert set(evidence.classes) == {int(label) for label in np.unique(of_pixels)} - {0}
     for label, moments in evidence.classes.items():
         assert_moments(moments, scene.pixels[:, of_pixels == label])
     assert evidence.pixels.count == 0
     assert evidence.invalid == scene.valid.size - evidence.count
     assert evidence.overall.count == np.count_nonzero(of_pixels)
+    # Labels add the classes to what else is wanted, and change no bit of it.
+    assert bits(more) == bits(without) | bits(evidence) | {"pixels": bits(without)["pixels"]}
+    more.leave_out_unlabelled()
+    assert bits(more)["pixels"] == bits(evidence)["pixels"]
 
 
 @given(scenes(), st.data())
@@ -488,12 +497,16 @@ def test_parts_joined_through_files_are_the_whole(scene: Scene, data: st.DataObj
     cuts = data.draw(st.lists(st.integers(1, height), max_size=3, unique=True))
     edges = sorted({0, height, *cuts})
     wanted = {"statistics": True, "differences": ("right",)}
+    rng = np.random.default_rng(data.draw(seeds))
+    labels = rng.integers(-1, 3, scene.x.shape[-2:])
+    labels[: rng.integers(height + 1)] = 0  # some parts may have no pixel of any class
     with new_folder() as folder:
         parts = []
         for top, bottom in pairwise(edges):
             mask = None if scene.mask is None else scene.mask[..., top:bottom, :]
+            np.save(folder / "labels.npy", labels[top:bottom])
             part = Scene(scene.x[..., top:bottom, :], scene.nodata, mask).gather(
-                folder, wanted=wanted
+                folder, wanted=wanted, labels=folder / "labels.npy"
             )
             path = folder / f"{top}.npz"
             save_moments(str(path), part, {}, force=False, fsync=False)
@@ -508,6 +521,10 @@ def test_parts_joined_through_files_are_the_whole(scene: Scene, data: st.DataObj
         assert loaded.invalid == np.count_nonzero(~scene.valid)
         assert_moments(loaded.differences["right"], scene.differences("right"))
         assert_statistics(loaded, scene)
+        of_pixels = np.broadcast_to(labels, scene.valid.shape)[scene.valid]
+        assert set(loaded.classes) == {int(label) for label in np.unique(of_pixels)} - {0}
+        for label, moments in loaded.classes.items():
+            assert_moments(moments, scene.pixels[:, of_pixels == label])
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e6])
@@ -552,11 +569,23 @@ def test_windows_that_are_not_in_the_plane(tmp_path: Path, given, what):
         gather([tmp_path / "x.npy"], wanted=Wanted(differences=("right",), **given))
 
 
-def test_more_classes_than_memory_holds(tmp_path: Path):
-    np.save(tmp_path / "x.npy", np.zeros((40, 16, 128), np.float32))
+@pytest.mark.parametrize(("channels", "memory"), [(40, 6_000_000), (1, 3_000_000)])
+def test_more_classes_than_memory_holds(tmp_path: Path, channels: int, memory: int):
+    np.save(tmp_path / "x.npy", np.zeros((channels, 16, 128), np.float32))
     np.save(tmp_path / "labels.npy", np.arange(16 * 128).reshape(16, 128))
     with pytest.raises(UsageError, match="classes, and the moments of so many outgrow --memory"):
-        gather([tmp_path / "x.npy"], labels=tmp_path / "labels.npy", memory=6_000_000)
+        gather([tmp_path / "x.npy"], labels=tmp_path / "labels.npy", memory=memory)
+
+
+def test_more_classes_than_any_map_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gathered, "MOST_CLASSES", 20)
+    np.save(tmp_path / "x.npy", np.zeros((1, 4, 6), np.float32))
+    np.save(tmp_path / "labels.npy", np.arange(24).reshape(4, 6) % 21)
+    gather([tmp_path / "x.npy"], labels=tmp_path / "labels.npy")
+    np.save(tmp_path / "labels.npy", np.arange(24).reshape(4, 6) % 22)
+    with pytest.raises(DataError, match="to more than 20; expected fewer: is it a map") as caught:
+        gather([tmp_path / "x.npy"], labels=tmp_path / "labels.npy")
+    assert caught.value.path == str(tmp_path / "labels.npy")
 
 
 def test_an_input_that_changes_meanwhile(tmp_path: Path):

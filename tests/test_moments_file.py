@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import new_folder
 
+from onebyone_cli import moments_file
 from onebyone_cli.errors import (
     DataError,
     InputMissingError,
@@ -26,6 +27,7 @@ from onebyone_cli.errors import (
 from onebyone_cli.fit.channel_statistics import statistics_of
 from onebyone_cli.fit.differences import STEPS, difference_covariance
 from onebyone_cli.fit.evidence import Evidence, no_evidence
+from onebyone_cli.fit.lda import fit_lda
 from onebyone_cli.fit.maf import fit_maf
 from onebyone_cli.fit.mnf import fit_mnf
 from onebyone_cli.fit.moments import Moments, moments_of, no_moments
@@ -53,11 +55,18 @@ def some_evidence(
     seed: int | None = None,
     directions: tuple[str, ...] = ("lower", "right"),
     statistics: bool = True,
+    labels: tuple[int, ...] | None = (-3, 2**64 - 1),
 ) -> Evidence:
     rng = np.random.default_rng(seed)
     evidence = Evidence(some_moments(channels, rng))
     for direction in directions:
         evidence.differences[direction] = some_moments(channels, rng)
+    if labels is not None:
+        evidence.classes = {label: some_moments(channels, rng, 5) for label in labels}
+        for moments in evidence.classes.values():
+            moments.invalid = 0
+        # All of them are among all pixels.
+        evidence.pixels.merge(some_moments(channels, rng, 10 * len(labels)))
     if statistics:
         x = rng.standard_normal((channels, 30))
         invalid = rng.random((channels, 30)) < 0.5
@@ -67,11 +76,12 @@ def some_evidence(
 
 
 def bits(evidence: Evidence) -> dict[str, Any]:
-    sets = {"pixels": evidence.pixels, **evidence.differences}
+    sets = {"pixels": evidence.pixels, **evidence.differences, **(evidence.classes or {})}
     found: dict[str, Any] = {
         name: (each.count, each.invalid, *(getattr(each, field).tobytes() for field in MOMENTS))
         for name, each in sets.items()
     }
+    found["labels"] = None if evidence.classes is None else sorted(evidence.classes)
     if evidence.statistics is not None:
         found["statistics"] = [
             getattr(evidence.statistics, field).tobytes() for field in STATISTICS
@@ -96,11 +106,17 @@ def load(path: Any) -> Evidence:
     st.integers(0, 2**32),
     st.lists(st.sampled_from(sorted(STEPS)), unique=True).map(tuple),
     st.booleans(),
+    st.none()
+    | st.lists(st.integers(-(2**63), 2**64 - 1).filter(bool), unique=True, max_size=4).map(tuple),
 )
 def test_back_to_the_last_bit(
-    channels: int, seed: int, directions: tuple[str, ...], statistics: bool
+    channels: int,
+    seed: int,
+    directions: tuple[str, ...],
+    statistics: bool,
+    labels: tuple[int, ...] | None,
 ):
-    evidence = some_evidence(channels, seed, directions, statistics)
+    evidence = some_evidence(channels, seed, directions, statistics, labels)
     with new_folder() as folder:
         path = save(folder / "part.npz", evidence, {"inputs": []})
         found = load(path)
@@ -109,7 +125,6 @@ def test_back_to_the_last_bit(
     assert bits(found) == bits(evidence)
     assert set(found.differences) == set(directions)
     assert (found.statistics is not None) == statistics
-    assert not found.classes
     assert not found.sample
 
 
@@ -117,7 +132,8 @@ def test_back_to_the_last_bit(
     "count", [0, 1, 10**15 - 1, 10**15, 2**53 + 1, 10**18 + 1, 2**62 + 3, 2**63 - 1]
 )
 def test_counts_are_exact(tmp_path: Path, count: int):
-    evidence = some_evidence()
+    evidence = some_evidence(labels=(7,))
+    evidence.classes[7].count = count
     evidence.pixels.count = evidence.differences["right"].count = count
     evidence.pixels.invalid = evidence.differences["right"].invalid = count
     evidence.statistics.count[1:] = count, count // 2
@@ -125,6 +141,7 @@ def test_counts_are_exact(tmp_path: Path, count: int):
     for moments in (found.pixels, found.differences["right"]):
         assert (moments.count, moments.invalid) == (count, count)
         assert type(moments.count) is int
+    assert found.classes[7].count == count
     assert found.statistics.count.tolist() == [0, count, count // 2]
 
 
@@ -162,6 +179,7 @@ def test_the_same_evidence_gives_the_same_bytes(tmp_path: Path):
     one = some_evidence(3, 7)
     two = some_evidence(3, 7)
     two.differences = dict(reversed(two.differences.items()))
+    two.classes = dict(reversed(two.classes.items()))
     first = Path(save(tmp_path / "1.npz", one)).read_bytes()
     assert Path(save(tmp_path / "2.npz", two)).read_bytes() == first
     assert Path(save(tmp_path / "3.npz", some_evidence(3, 8))).read_bytes() != first
@@ -172,17 +190,19 @@ def test_plain_numpy_reads_it_without_pickle(tmp_path: Path):
     with np.load(save(tmp_path / "part.npz", evidence), allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     meta = json.loads(str(arrays.pop("meta")))
-    assert meta["sets"]["pixels"] == {"count": 40, "invalid": 6}
+    assert meta["sets"]["pixels"] == {"count": 80, "invalid": 12}
+    assert meta["sets"]["classes"] == {"labels": ["-3", str(2**64 - 1)]}
     assert meta["sets"]["statistics"]["count"] == evidence.statistics.count.tolist()
     for name, each in {
         "pixels": evidence.pixels,
         "differences.right": evidence.differences["right"],
+        "classes.-3": evidence.classes[-3],
     }.items():
         for field in MOMENTS:
             assert np.array_equal(arrays[f"{name}.{field}"], getattr(each, field))
     for field in STATISTICS[1:]:
         assert np.array_equal(arrays[f"statistics.{field}"], getattr(evidence.statistics, field))
-    assert len(arrays) == 3 * 3 + 5
+    assert len(arrays) == 5 * 3 + 5
 
 
 def test_an_existing_file_is_kept(tmp_path: Path):
@@ -281,7 +301,7 @@ def test_each_member_is_missed(tmp_path: Path, whole: dict[str, np.ndarray]):
         refused(tmp_path / "x.npz", "is an archive" if name == "meta" else ALTERED)
 
 
-@pytest.mark.parametrize("name", ["pixels", "differences.right"])
+@pytest.mark.parametrize("name", ["pixels", "differences.right", "classes.-3"])
 @pytest.mark.parametrize(
     ("field", "shape"),
     [
@@ -313,7 +333,9 @@ def test_no_channels(tmp_path: Path):
     refused(tmp_path / "x.npz", ALTERED)
 
 
-@pytest.mark.parametrize("name", ["pixels.mean", "differences.right.rest", "statistics.squares"])
+@pytest.mark.parametrize(
+    "name", ["pixels.mean", "differences.right.rest", "classes.-3.comoment", "statistics.squares"]
+)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_numbers_that_are_not_finite(tmp_path: Path, whole, name: str, value: float):
     changed = whole[name].copy()
@@ -365,6 +387,8 @@ COUNTS = [-1, 2**63, 10**30, 10**400, 1.0, 3.5, True, False, None, "7", [7], {}]
         ("pixels", "count"),
         ("pixels", "invalid"),
         ("differences.right", "count"),
+        ("classes.-3", "count"),
+        ("classes.-3", "invalid"),
         ("statistics", "count", 1),
     ],
 )
@@ -383,6 +407,17 @@ def test_counts_that_are_none(tmp_path: Path, whole, keys: Any, value: Any):
         at("sets", "pixels", value=3),
         at("sets", "differences.right", value=[]),
         at("sets", "differences.left", value={"count": 1, "invalid": 0}),
+        at("sets", "classes", value=[]),
+        at("sets", "classes", value={}),
+        at("sets", "classes", "labels", value=None),
+        at("sets", "classes", "labels", value=-3),
+        at("sets", "classes", "labels", value={"-3": 1}),
+        at("sets", "classes", "labels", value=["-3", "-3"]),
+        at("sets", "classes", "labels", value=["-3", "5"]),
+        at("sets", "classes", "labels", value=[-3]),
+        at("sets", "classes", "labels", value=[["-3"]]),
+        at("sets", "classes.-3", value=None),
+        at("sets", "classes.-3", "count", value=81),
         at("sets", "statistics", value={}),
         at("sets", "statistics", value=[1, 2, 3]),
         at("sets", "statistics", "count", value=[1, 2]),
@@ -406,6 +441,29 @@ def test_a_direction_that_there_is_not(tmp_path: Path, whole):
     extra = {f"differences.\x1b[2J.{field}": whole[f"pixels.{field}"] for field in MOMENTS}
     change = at("sets", "differences.\x1b[2J", value={"count": 1, "invalid": 0})
     rewrite(tmp_path / "x.npz", altered_meta(whole, change) | extra)
+    refused(tmp_path / "x.npz", ALTERED)
+
+
+LABELS = ["0", "-0", "", "+3", "03", " 3", "3\n", "٣", "3.0", "1e3", "\x1b[2J"]
+LABELS += [str(-(2**63) - 1), str(2**64), "9" * 5000]
+
+
+@pytest.mark.parametrize("label", LABELS, ids=lambda label: repr(label)[:10])
+def test_labels_that_no_map_holds(tmp_path: Path, whole, label: str):
+    """Not even where the file has such a set."""
+    extra = {f"classes.{label}.{field}": whole[f"pixels.{field}"] for field in MOMENTS}
+    meta = json.loads(str(whole["meta"]))
+    meta["sets"]["classes"]["labels"] = [label]
+    meta["sets"][f"classes.{label}"] = {"count": 1, "invalid": 0}
+    rewrite(tmp_path / "x.npz", whole | extra | {"meta": json.dumps(meta)})
+    refused(tmp_path / "x.npz", ALTERED)
+
+
+def test_more_classes_than_any_map_has(tmp_path: Path, whole, monkeypatch: pytest.MonkeyPatch):
+    rewrite(tmp_path / "x.npz", whole)
+    monkeypatch.setattr(moments_file, "MOST_CLASSES", 2)
+    load(tmp_path / "x.npz")
+    monkeypatch.setattr(moments_file, "MOST_CLASSES", 1)
     refused(tmp_path / "x.npz", ALTERED)
 
 
@@ -495,6 +553,7 @@ def use(evidence: Evidence) -> None:
     learners: list[Callable[[], Any]] = [
         lambda: fit_pca(evidence.pixels, k=1),
         lambda: fit_svd(evidence.pixels, k=1),
+        lambda: fit_lda(evidence.classes or {}, k=1),
     ]
     if differences:
         learners += [

@@ -108,8 +108,13 @@ class Choice(NamedTuple):
                 source,
             )
 
+    def check_stacks(self) -> None:
+        """Raise `UsageError` if the learner needs to know more of stacks than their pixels."""
+        if "classes" in self.learner.needs and not self.asked.labels:
+            raise UsageError(f"--method {self.asked.method} needs --labels FILE")
+
     def check_moments(self, evidence: "Evidence", source: str) -> None:
-        """Check that saved moments tell what the learner needs; keep the differences it wants.
+        """Check that saved moments tell what the learner needs; keep what it wants of them.
 
         Raises
         ------
@@ -121,12 +126,18 @@ class Choice(NamedTuple):
         from onebyone_cli.fit.differences import CUSTOMARY
 
         asked, needs = self.asked, self.learner.needs
-        if needs & {"classes", "sample"}:
+        if "sample" in needs:
             raise UsageError(f"--method {asked.method} needs the pixels themselves; name stacks")
         if asked.noise_rows or asked.noise_cols:
             raise UsageError("--noise-rows and --noise-cols are for stacks; give them to stats")
         if "pixels" in needs and "moments" not in evidence.kinds:
             raise DataError("holds no moments of pixels; make it with stats -o", source)
+        if "classes" in needs:
+            if evidence.classes is None:
+                raise DataError(
+                    "holds no moments of classes; make it with stats --labels MAP", source
+                )
+            evidence.leave_out_unlabelled()
         if "differences" not in needs or asked.noise_from:
             return
         # Whoever names no direction means the one that the moments were taken with.
@@ -179,10 +190,8 @@ def choice_of(asked: Asked, *, mask: str = "", sampling: bool = False, plot: str
         if is_given and not fits(learner):
             able = _listed([name for name in NAMES if fits(load(name))], "and")
             raise UsageError(f"{flag} is for --method {able}, not for {asked.method}")
-    for option in ("labels", "endmembers"):
-        need = _NEEDS[option][1]
-        if need in learner.needs and not asked.has(option):
-            raise UsageError(f"--method {asked.method} needs --{option} FILE")
+    if "endmembers" in learner.needs and not asked.endmembers:
+        raise UsageError(f"--method {asked.method} needs --endmembers FILE")
     if asked.noise_from and (asked.noise or asked.noise_rows or asked.noise_cols):
         raise UsageError("--noise-from brings its own noise; leave out the other --noise options")
     _check_how_many(asked, learner)

@@ -10,7 +10,7 @@ from onebyone_cli.inspection.unfinished import UnfinishedFacts
 from onebyone_cli.units import count, format_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from onebyone_cli.formats.base import Container, Dataset
 
@@ -261,6 +261,7 @@ def _(facts: MomentsFacts) -> list[tuple[str, str]]:
         ("channels", _listed(facts.channels, facts.channel_names)),
         ("pixels", f"{facts.pixels}{left_out}"),
         ("holds", ", ".join(facts.kinds)),
+        *([("classes", _classes(facts.classes))] if facts.classes else []),
         *([("from", _from(facts.inputs, None))] if facts.inputs else []),
         ("on disk", _exact(facts.file_bytes)),
     ]
@@ -281,6 +282,7 @@ def _(facts: MomentsFacts) -> dict[str, Any]:
         "pixels": facts.pixels,
         "invalid_pixels": facts.invalid_pixels,
         "holds": list(facts.kinds),
+        "classes": [{"label": each, "pixels": of} for each, of in facts.classes.items()],
         "channel_names": list(facts.channel_names),
         "inputs": list(facts.inputs),
         "file_bytes": facts.file_bytes,
@@ -382,6 +384,11 @@ def _exact(size: int | None) -> str:
 def _listed(channels: int, names: "Sequence[str]") -> str:
     more = ", ..." if len(names) > _MOST_LISTED else ""
     return f"{channels}" + (f": {', '.join(names[:_MOST_LISTED])}{more}" if names else "")
+
+
+def _classes(pixels: "Mapping[int, int]") -> str:
+    each = [f"{label} ({count(of, 'pixel')})" for label, of in pixels.items()]
+    return _listed(len(pixels), each)
 
 
 def _from(inputs: "Sequence[str]", pixels: int | None) -> str:

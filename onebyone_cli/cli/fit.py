@@ -27,6 +27,7 @@ Examples:
   onebyone fit cube.npy --method mnf --snr 10 -o model.npz
   onebyone fit scenes/*.npy --each -k 3 -o model.npz
   onebyone fit part*.npz -k 3 -o model.npz
+  onebyone fit stack.npy --method lda --labels classes.npy -k 2 -o model.npz
   onebyone fit huge.npy -k 3 -o model.npz --scheduler-file scheduler.json
   cat scene*.npy | onebyone fit - --each -k 3 -o model.npz
   onebyone apply stack.npy -w model.npz -o scores.npy
@@ -120,9 +121,7 @@ def fit(
     )
     cluster = on_cluster.cluster_of(context, scheduler, scheduler_file, workers, threads, inputs)
     if cluster is not None:
-        cluster.check_learning(
-            inputs, settings.wanted, labels=bool(labels), sample=sample is not None
-        )
+        cluster.check_learning(inputs, sample=sample is not None)
     way = gathering.Pass(settings, mask, labels, sample, values.seed_of(seed), cluster)
     reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
     read = values.files_of([*inputs, mask, labels, noise_from, endmembers, inputs_from])
@@ -167,6 +166,7 @@ def _known(
         choice.check_moments(known.evidence, known.source)
         check(known)
         return known
+    choice.check_stacks()
     with ExitStack() as stack:
         stacks, series = reading.open_stacks(inputs, stack, each=each)
         if choice.learner.reads_pixels:

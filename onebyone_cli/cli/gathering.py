@@ -113,11 +113,20 @@ class Pass(NamedTuple):
         """Whether something is drawn at random from the pixels of all stacks together."""
         return self.sample is not None or self.settings.wanted.sample
 
+    def of_sample(self) -> "Pass":
+        """Make the pass that this process keeps where a cluster gathers: it draws the sample."""
+        from onebyone_cli.pipeline.learn import Wanted
+        from onebyone_cli.pipeline.sampling import ICA_PIXELS
+
+        settings = self.settings._replace(wanted=Wanted(pixels=False, sample=True))
+        return self._replace(settings=settings, sample=ICA_PIXELS, cluster=None)
+
     def refuse_for_moments(self) -> None:
         """Raise `UsageError` if something is asked for that only pixels can tell."""
         asked = {
             "--nodata": self.settings.nodata is not None,
             "--mask": self.mask,
+            "--labels": self.labels,
             "--sample": self.sample is not None,
         }
         for flag in (flag for flag, given in asked.items() if given):
@@ -180,6 +189,7 @@ class Pass(NamedTuple):
         with Progress(console, progress) as on_progress:
             for job, runs in zip(jobs, chosen, strict=True):
                 into.merge(job.run(on_progress, runs))
+                into.check_classes(self.labels)
 
 
 def _check_channels(channels: int, path: str, first: int, stacks: "Sequence[Stack]") -> None:
@@ -230,6 +240,9 @@ def gather(
         known = headers_of(stacks)
         check(known)
         way.run(jobs, known.evidence, console, progress)
+        if way.cluster is not None and way.settings.wanted.sample:
+            drawing = way.of_sample()
+            drawing.run(drawing.jobs(stacks, maps), known.evidence, console, progress)
         for reader in more:
             (job,) = way.jobs([[reader]], maps)
             _check_channels(job.input.channels, reader.path, jobs[0].input.channels, stacks)
@@ -348,6 +361,7 @@ def join_saved(paths: Sequence[str], console: "Console") -> Known:
             )
         known.inputs += meta.get("inputs", ())
         known.evidence.merge(evidence)
+        known.evidence.check_classes(path)
     assert known is not None
     return known
 
@@ -414,6 +428,24 @@ def save_moments(known: Known, path: str, *, force: bool, fsync: bool) -> None:
 
     meta = known.record() | ({"channels": list(known.names)} if known.names else {})
     moments_file.save_moments(path, known.evidence, meta, force=force, fsync=fsync)
+
+
+def moments_of(evidence: "Evidence") -> str:
+    """Say in a closing line what moments are of."""
+    line = f"moments of {count(evidence.channels, 'channel')} and {count(evidence.count, 'pixel')}"
+    if evidence.classes is None:
+        return line
+    labelled = sum(moments.count for moments in evidence.classes.values())
+    classes = "1 class" if len(evidence.classes) == 1 else f"{len(evidence.classes)} classes"
+    return f"{line}, {labelled} of them in {classes}"
+
+
+def document(evidence: "Evidence") -> dict[str, Any]:
+    """Gather the classes for programs; nothing where no labels were looked at."""
+    if evidence.classes is None:
+        return {}
+    pixels = sorted((label, moments.count) for label, moments in evidence.classes.items())
+    return {"classes": [{"label": label, "pixels": number} for label, number in pixels]}
 
 
 def _noise_of(path: str, layout: str, settings: "LearnSettings", console: "Console") -> Known:

@@ -69,10 +69,7 @@ def _join(parts: list[str], output: str, *, force: bool, fsync: bool, console: C
     known = gathering.join_saved(parts, console)
     gathering.save_moments(known, output, force=force, fsync=fsync)
     evidence = known.evidence
-    console.say(
-        f"{output}: moments of {count(evidence.channels, 'channel')} and "
-        f"{count(evidence.count, 'pixel')}, from {count(len(parts), 'part')}"
-    )
+    console.say(f"{output}: {gathering.moments_of(evidence)}, from {count(len(parts), 'part')}")
     console.document(
         {
             "output": output,
@@ -80,6 +77,7 @@ def _join(parts: list[str], output: str, *, force: bool, fsync: bool, console: C
             "channels": evidence.channels,
             "pixels": evidence.count,
             "invalid_pixels": evidence.invalid,
+            **gathering.document(evidence),
         }
     )
 

@@ -31,8 +31,9 @@ _OURS = {
 #: How long what other machines have written may take to be seen, and how often we look.
 _SEEN_S, _LOOK_S = 90.0, 1.0
 
-#: Options whose values are names of files, or may be.
-_FILES = {"weights", "bias", "mask"}
+#: Options whose values are read as inputs are, and others whose values may be names of files.
+_MAPS = {"mask", "labels"}
+_FILES = {"weights", "bias"}
 
 
 class OnCluster(NamedTuple):
@@ -70,22 +71,17 @@ class OnCluster(NamedTuple):
         if if_changed:
             raise UsageError(f"--if-changed compares whole outputs, and {self.flag} makes shards")
 
-    def check_learning(
-        self, inputs: Sequence[str], wanted: "Wanted", *, labels: bool, sample: bool
-    ) -> None:
+    def check_learning(self, inputs: Sequence[str], *, sample: bool) -> None:
         """Refuse what can't be gathered in shards."""
         from onebyone_cli.cli.gathering import are_moments
 
-        values.check_shared(self.flag, inputs)
+        maps = [self.context.params.get(name) for name in _MAPS]
+        values.check_shared(self.flag, [*inputs, *filter(None, maps)])
         why = ""
         if are_moments(inputs, raw=bool(self.context.params.get("raw"))):
             why = "moments are joined at once"
         elif sample:
             why = "--sample looks at few pixels, here"
-        elif wanted.sample:
-            why = "ica learns from a sample, and draws it here"
-        elif labels:
-            why = "the moments of classes can't be joined"
         if why:
             raise UsageError(f"{why}; leave out {self.flag}")
 
@@ -186,7 +182,10 @@ class OnCluster(NamedTuple):
             name = os.path.join(folder, "moments.npz")
             with open(name, "xb") as file:
                 file.write(moments)
-            return load_moments(name)[0]
+            evidence, _ = load_moments(name)
+        if evidence.classes is not None and not jobs[0].wanted.pixels:
+            evidence.leave_out_unlabelled()
+        return evidence
 
     @contextmanager
     def _cluster(self, console: Console) -> "Iterator[Cluster]":
@@ -207,10 +206,7 @@ class OnCluster(NamedTuple):
         return [[*line, *threads, "--shard", f"{index}/{count}"] for index in range(count)]
 
     def _inputs(self) -> list[str]:
-        from onebyone_cli.formats import split_inner
-
-        parts = [split_inner(text) for text in self.inputs]
-        return [":".join(filter(None, [os.path.abspath(path), inner])) for path, inner in parts]
+        return [_absolute(text) for text in self.inputs]
 
     def _typed(self, command: Callable[..., Any]) -> list[str]:
         """Type again what was typed, as far as another command has the same options."""
@@ -226,14 +222,24 @@ class OnCluster(NamedTuple):
                 words += [option.opts[-1]] * found
                 continue
             for value in found if isinstance(found, list | tuple) else [found]:
-                words += [option.opts[-1], self._absolute(name, str(value))]
+                words += [option.opts[-1], self._named(name, str(value))]
         return words
 
-    def _absolute(self, name: str, value: str) -> str:
+    def _named(self, name: str, value: str) -> str:
+        if name in _MAPS:
+            return _absolute(value)
         if name not in _FILES or not os.path.exists(value):
             return value
         values.check_shared(self.flag, [value])
         return os.path.abspath(value)
+
+
+def _absolute(text: str) -> str:
+    """Name an input, and the dataset in it, from wherever one is."""
+    from onebyone_cli.formats import split_inner
+
+    path, inner = split_inner(text)
+    return ":".join(filter(None, [os.path.abspath(path), inner]))
 
 
 def _publish(output: str, *, force: bool, fsync: bool) -> None:

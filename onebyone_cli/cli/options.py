@@ -398,6 +398,16 @@ StatsNoise = Annotated[
         show_default=False,
     ),
 ]
+StatsLabels = Annotated[
+    str,
+    typer.Option(
+        "--labels",
+        metavar="FILE",
+        help="Save the moments of each class, too: what lda learns from. A map of integers, the "
+        "class of each pixel; 0 is no class.",
+        show_default=False,
+    ),
+]
 NoiseRows = Annotated[
     str,
     typer.Option(

@@ -117,6 +117,7 @@ def reduce(
         endmembers=endmembers,
     )
     choice = choice_of(asked, mask=mask, sampling=sample is not None, plot=plot)
+    choice.check_stacks()
     inputs = values.inputs_of(inputs, inputs_from, [mask, labels, noise_from])
     values.check_names(inputs, [output], [mask, labels, noise_from])
     values.check_whole_output(output, if_changed=if_changed, depfile=depfile)
@@ -127,9 +128,7 @@ def reduce(
     cluster = on_cluster.cluster_of(context, scheduler, scheduler_file, workers, threads, inputs)
     if cluster is not None:
         cluster.check_apply(inputs, output, scale, each=False, if_changed=if_changed)
-        cluster.check_learning(
-            inputs, choice.wanted(), labels=bool(labels), sample=sample is not None
-        )
+        cluster.check_learning(inputs, sample=sample is not None)
         if residual:
             raise UsageError(f"--residual is computed here; leave it out, or {cluster.flag}")
     settings = ApplySettings(

@@ -25,6 +25,7 @@ Examples:
   onebyone stats cube.h5 --nodata -9999 --json
   onebyone stats scene1.npy -o part1.npz
   onebyone fit part1.npz part2.npz -k 3 -o model.npz
+  onebyone stats scene1.npy --labels classes1.npy -o part1.npz
 """
 
 
@@ -35,6 +36,7 @@ def stats(
     noise: options.StatsNoise = None,
     noise_rows: options.NoiseRows = "",
     noise_cols: options.NoiseColumns = "",
+    labels: options.StatsLabels = "",
     each: options.EachStack = False,
     mask: options.Mask = "",
     sample: options.Sample = None,
@@ -64,19 +66,20 @@ def stats(
     A channel counts its own valid pixels; its spread is the standard deviation. With -o the
     moments are saved as well: mean and covariance of the pixels that are valid in every channel,
     from which fit learns as from the stacks themselves, and which merge joins with those of other
-    parts.
+    parts. Labels change neither these nor the table: pixels of no class count as any other.
     """
     from onebyone_cli.pipeline.learn import LearnSettings, Wanted
     from onebyone_cli.sharding import parse_shard
 
     console = Console(quiet=quiet, verbose=verbose, json=json)
-    inputs = values.inputs_of(inputs, inputs_from, [mask])
-    values.check_names(inputs, [output] if output else [], [mask])
+    inputs = values.inputs_of(inputs, inputs_from, [mask, labels])
+    values.check_names(inputs, [output] if output else [], [mask, labels])
     values.tell_defaults(memory, threads, console)
     _check_together(
         output=bool(output),
         noise=bool(noise),
         window=bool(noise_rows or noise_cols),
+        labels=bool(labels),
         sample=sample is not None,
         seed=seed is not None,
         shard=bool(shard),
@@ -96,12 +99,12 @@ def stats(
     )
     cluster = on_cluster.cluster_of(context, scheduler, scheduler_file, workers, threads, inputs)
     if cluster is not None:
-        cluster.check_learning(inputs, settings.wanted, labels=False, sample=sample is not None)
-    way = gathering.Pass(settings, mask, sample=sample, seed=values.seed_of(seed), cluster=cluster)
+        cluster.check_learning(inputs, sample=sample is not None)
+    way = gathering.Pass(settings, mask, labels, sample, values.seed_of(seed), cluster)
     reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
     if output:
         values.check_archive_name(output, "moments are saved as")
-        read = values.files_of([*inputs, mask, inputs_from])
+        read = values.files_of([*inputs, mask, labels, inputs_from])
         targets.check_target(output, force=force, inputs=read)
     started = time.monotonic()
     if gathering.are_moments(inputs, raw=raw):
@@ -117,17 +120,27 @@ def stats(
     # Beside a table in a pipe nobody has asked for it.
     if output or console.is_terminal or verbose:
         console.say(_closing_line(output, known, spent))
-    console.document({"inputs": known.inputs, "channels": rows, **spent.document()})
+    content = {"inputs": known.inputs, "channels": rows, **gathering.document(known.evidence)}
+    console.document(content | spent.document())
 
 
 def _check_together(
-    *, output: bool, noise: bool, window: bool, sample: bool, seed: bool, shard: bool
+    *,
+    output: bool,
+    noise: bool,
+    window: bool,
+    labels: bool,
+    sample: bool,
+    seed: bool,
+    shard: bool,
 ) -> None:
     """Refuse options that mean nothing without another, or beside it."""
     if (noise or window) and not output:
         raise UsageError("--noise is for the moments that are saved; give -o PART.npz")
     if window and not noise:
         raise UsageError("--noise-rows and --noise-cols are for --noise DIRECTION; give that, too")
+    if labels and not output:
+        raise UsageError("--labels is for the moments that are saved; give -o PART.npz")
     if seed and not sample:
         raise UsageError("--seed is for --sample N; give that, too")
     if shard and not output:
@@ -186,8 +199,7 @@ def _closing_line(output: str, known: "Known", spent: Spent) -> str:
     evidence = known.evidence
     if not output:
         return f"{known.source}: {count(evidence.channels, 'channel')}{spent}"
-    line = f"{output}: moments of {count(evidence.channels, 'channel')} and "
-    line += f"{count(evidence.count, 'pixel')}{spent}"
+    line = f"{output}: {gathering.moments_of(evidence)}{spent}"
     return line + (f"; {count(evidence.invalid, 'pixel')} left out" if evidence.invalid else "")
 
 

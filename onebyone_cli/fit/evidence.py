@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onebyone_cli.errors import DataError
 from onebyone_cli.fit.channel_statistics import ChannelStatistics, no_statistics
 from onebyone_cli.fit.moments import Moments, no_moments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+#: As many as 16 bits can tell apart. A map with more is no map of classes.
+MOST_CLASSES = 2**16
 
 
 class Evidence:
@@ -19,11 +24,12 @@ class Evidence:
     Attributes
     ----------
     pixels : Moments
-        Of the pixels that are valid in every channel.
+        Of the pixels that are valid in every channel, of whatever class.
     differences : dict of Moments
         Of the differences of neighbours, by direction.
-    classes : dict of Moments
-        Of the pixels of each class, by its label.
+    classes : dict of Moments or None
+        Of those pixels of each class that was found, by its label; None where no labels were
+        looked at.
     statistics : ChannelStatistics or None
         Of each channel by itself.
     sample : list of ndarray of float64, shape (C, n)
@@ -38,7 +44,7 @@ class Evidence:
         self.pixels = pixels
         self.statistics: ChannelStatistics | None = None
         self.differences: dict[str, Moments] = {}
-        self.classes: dict[int, Moments] = {}
+        self.classes: dict[int, Moments] | None = None
         self.sample: list[NDArray[np.float64]] = []
         self.noise: Moments | None = None
         self.endmembers: NDArray[np.float64] | None = None
@@ -50,23 +56,29 @@ class Evidence:
 
     @property
     def overall(self) -> Moments:
-        """Moments of all pixels that were counted in, of whatever class."""
+        """Moments of all pixels that were counted in: those of classes, if nothing else was."""
         whole = no_moments(self.channels)
-        for moments in (self.pixels, *self.classes.values()):
+        for moments in self._counted:
             whole.merge(moments)
         return whole
+
+    @property
+    def _counted(self) -> list[Moments]:
+        """Sets that have every pixel once."""
+        return [self.pixels] if self.pixels.count else list((self.classes or {}).values())
 
     @property
     def kinds(self) -> list[str]:
         """Say what is there of what can be saved, in words of the command line."""
         kinds = ["moments"] if self.pixels.count or self.pixels.invalid else []
         kinds += [f"--noise {direction}" for direction in sorted(self.differences)]
+        kinds += ["--labels"] * (self.classes is not None)
         return kinds + ["statistics"] * (self.statistics is not None)
 
     @property
     def count(self) -> int:
         """Pixels that were counted in."""
-        return self.pixels.count + sum(each.count for each in self.classes.values())
+        return sum(each.count for each in self._counted)
 
     @property
     def invalid(self) -> int:
@@ -85,8 +97,26 @@ class Evidence:
             self.statistics = self.statistics or no_statistics(self.channels)
             self.statistics.merge(other.statistics)
         _merge_each(self.differences, other.differences, self.channels)
-        _merge_each(self.classes, other.classes, self.channels)
+        if other.classes is not None:
+            self.classes = self.classes or {}
+            _merge_each(self.classes, other.classes, self.channels)
         self.sample += other.sample
+
+    def check_classes(self, source: str) -> None:
+        """Raise `DataError`, naming the latest source, if there are more than `MOST_CLASSES`."""
+        if len(self.classes or ()) > MOST_CLASSES:
+            raise DataError(
+                f"brings the classes to more than {MOST_CLASSES}; expected fewer: is it a map of "
+                "classes, or one of numbers that are measured?",
+                source,
+            )
+
+    def leave_out_unlabelled(self) -> None:
+        """Count pixels of no class as left out, as if nothing but classes had been asked for."""
+        labelled = sum(each.count for each in (self.classes or {}).values())
+        nothing = no_moments(self.channels)
+        nothing.invalid = self.pixels.invalid + self.pixels.count - labelled
+        self.pixels = nothing
 
 
 def _merge_each(into: dict[Any, Moments], other: dict[Any, Moments], channels: int) -> None:

@@ -246,6 +246,6 @@ LEARNER = Learner(
     needs=frozenset({"classes"}),
     options=("k",),
     learn=lambda known, source, options: fit_lda(
-        known.classes, invalid=known.invalid, source=source, **options
+        known.classes or {}, invalid=known.invalid, source=source, **options
     ),
 )

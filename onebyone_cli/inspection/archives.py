@@ -55,6 +55,8 @@ class MomentsFacts(NamedTuple):
         Of what they are; how many pixels were counted and left out.
     kinds : tuple of str
         What was gathered, such as ``"pixels"``, ``"differences.right"`` and ``"statistics"``.
+    classes : dict of int
+        Pixels of each class by its label; empty without labels.
     channel_names, inputs : tuple of str
         Names of the channels; what they were gathered from.
     file_bytes : int
@@ -66,6 +68,7 @@ class MomentsFacts(NamedTuple):
     pixels: int
     invalid_pixels: int
     kinds: tuple[str, ...]
+    classes: Mapping[int, int]
     channel_names: tuple[str, ...]
     inputs: tuple[str, ...]
     file_bytes: int
@@ -110,12 +113,14 @@ def inspect_moments(path: str) -> MomentsFacts:
     from onebyone_cli.moments_file import load_moments
 
     evidence, meta = load_moments(path)
+    kinds = sorted(meta["sets"], key=lambda name: name != "pixels")
     return MomentsFacts(
         path,
         evidence.channels,
         evidence.count,
         evidence.invalid,
-        tuple(sorted(meta["sets"], key=lambda name: name != "pixels")),
+        tuple(kind for kind in kinds if not kind.startswith("classes.")),
+        {label: moments.count for label, moments in (evidence.classes or {}).items()},
         _names(meta, evidence.channels),
         _inputs(meta),
         os.path.getsize(path),

@@ -35,6 +35,8 @@ class Companion:
 
     Attributes
     ----------
+    path : str
+        Its name for messages.
     sources : Sources
         What it costs.
     pixel_bytes : int
@@ -48,7 +50,7 @@ class Companion:
 
     def __init__(self, reader: Reader | StreamReader, spec: StackSpec, what: str) -> None:
         _check(reader.path, reader.spec, spec, what)
-        self.sources = Sources([reader])
+        self.path, self.sources = reader.path, Sources([reader])
         self.pixel_bytes = reader.spec.item_bytes
         self._spec = reader.spec
         self._for_all = reader.spec.items < spec.items

@@ -70,9 +70,11 @@ class Gatherer:
         self, field: _Field, item: int, start: int, stop: int, labels: NDArray[Any] | None
     ) -> Evidence:
         job, wanted = self._job, self._job.wanted
-        if labels is not None:
-            return self._classes(field, start, stop, labels)
         evidence = Evidence(no_moments(job.input.channels))
+        if labels is not None:
+            evidence.classes = self._classes(field, start, stop, labels)
+            if not wanted.pixels:
+                evidence.pixels.invalid = stop - start - evidence.count
         if wanted.pixels:
             evidence.pixels = _carefully(field, partial(self._pixels, field, start, stop))
         for each in job.neighbours:
@@ -107,17 +109,15 @@ class Gatherer:
                 dropped |= invalid
         return moments_of(block, _indices(dropped))
 
-    def _classes(self, field: _Field, start: int, stop: int, labels: NDArray[Any]) -> Evidence:
+    def _classes(
+        self, field: _Field, start: int, stop: int, labels: NDArray[Any]
+    ) -> dict[int, Moments]:
         here = np.where(field.look(start, stop), 0, labels[start:stop])
-        evidence = Evidence(no_moments(self._job.input.channels))
-        for label in np.unique(here):
-            columns = np.flatnonzero(here == label)
-            if label == 0:
-                evidence.pixels.invalid = len(columns)
-                continue
-            pixels = field.x[:, start + columns].astype(np.float64)
-            evidence.classes[int(label)] = moments_of(pixels)
-        return evidence
+        classes = {}
+        for label in np.unique(here[here != 0]):
+            pixels = field.x[:, start + np.flatnonzero(here == label)].astype(np.float64)
+            classes[int(label)] = moments_of(pixels)
+        return classes
 
     def _statistics(self, field: _Field, start: int, stop: int) -> ChannelStatistics:
         block = self._block[:, : stop - start]

@@ -53,6 +53,10 @@ _SPARE_TILES = 32
 _CLASSES_OF_A_TILE = 16
 
 
+#: Memory that a class takes beside its co-moment: objects of Python, and members of a file.
+_CLASS_BYTES = 1024
+
+
 class Wanted(NamedTuple):
     """What a learner needs to know.
 
@@ -119,8 +123,9 @@ class LearnJob:
     mask : Reader or StreamReader, optional
         One channel: pixels where it is 0 are left out.
     labels : Reader or StreamReader, optional
-        One channel of integers: the class of each pixel, 0 for none. With labels, moments are
-        those of the classes, and nothing else is gathered.
+        One channel of integers: the class of each pixel, 0 for none. With labels, the moments of
+        each class are gathered as well; if those of the pixels are not wanted, pixels of no class
+        are left out.
 
     Attributes
     ----------
@@ -239,8 +244,11 @@ class LearnJob:
         return iter_slabs(self.input, self.plan.slab_items, self.plan.slab_pixels)
 
     def _check_classes(self, evidence: Evidence) -> None:
-        most = max(2, self._settings.memory // 4 // self._square)
-        if len(evidence.classes) > most:
+        if self.labels is None:
+            return
+        evidence.check_classes(self.labels.path)
+        most = max(2, self._settings.memory // 4 // (self._square + _CLASS_BYTES))
+        if len(evidence.classes or ()) > most:
             raise UsageError(
                 f"the labels have more than {most} classes, and the moments of so "
                 "many outgrow --memory; give more of it, or check that this is a label map"
@@ -258,7 +266,8 @@ class LearnJob:
     @property
     def _kinds(self) -> int:
         """Sets of moments of one tile."""
-        return _CLASSES_OF_A_TILE if self.labels else 1 + len(self.neighbours)
+        wanted = self.wanted.pixels + len(self.neighbours)
+        return max(1, wanted + _CLASSES_OF_A_TILE * (self.labels is not None))
 
     @property
     def _spare_tiles(self) -> int:

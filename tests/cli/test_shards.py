@@ -182,6 +182,104 @@ def test_moments_of_shards_are_those_of_the_whole(folder: Path):
         np.testing.assert_allclose(one["weight"], two["weight"], rtol=1e-8, atol=1e-10)
 
 
+@pytest.fixture
+def labelled(folder: Path) -> Path:
+    """The same with a map of classes that differ, a mask, and a third of no class."""
+    x = np.load(folder / "x.npy")
+    labels = np.random.default_rng(6).integers(-1, 4, x.shape[1:]).astype(np.int16)
+    labels[:240] = 0
+    x *= np.arange(1, 7, dtype=np.float32)[:, None, None]  # so that no component is chance
+    x[:4] += np.multiply.outer([1, -2, 0.5, 3], [0, 1, 5, 2, -1])[:, labels]
+    np.save(folder / "x.npy", x)
+    np.save(folder / "labels.npy", labels)
+    np.save(folder / "mask.npy", np.indices(labels.shape).sum(axis=0) % 7)
+    return folder
+
+
+LABELS = ("--labels", "labels.npy")
+
+
+def assert_same_model(one: Path, two: Path) -> None:
+    """Compare models: arrays to 1e-12 of their largest number, and what they were learned from."""
+    with np.load(one) as a, np.load(two) as b:
+        assert a.files == b.files
+        metas = [json.loads(str(each["meta"])) for each in (a, b)]
+        for name in set(a.files) - {"meta"}:
+            atol = 1e-12 * np.abs(b[name]).max(initial=0)
+            np.testing.assert_allclose(a[name], b[name], rtol=0, atol=atol, err_msg=name)
+    for meta in metas:
+        del meta["inputs"]
+    assert metas[0] == metas[1]
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--nodata", "2.5", "--mask", "mask.npy"), ("--sample", "20000")]
+)
+def test_classes_of_shards_are_those_of_the_whole(labelled: Path, options: tuple[str, ...]):
+    run(labelled, "fit", "x.npy", "--method", "lda", "-k", "3", *LABELS, *options, "-o", "x.npz")
+    run(labelled, "fit", "x.npy", "-k", "3", *options, "-o", "pca.npz")
+    shards = ["0/1"] if "--sample" in options else ["0/4", "1/4", "2/4", "3/4"]
+    parts = []
+    for shard in shards:
+        parts.append(f"part{shard[0]}.npz")
+        share = () if "--sample" in options else ("--shard", shard)
+        run(labelled, "stats", "x.npy", *LABELS, *options, *share, "-o", parts[-1], "-q")
+    run(labelled, "merge", *parts, "-o", "joined.npz")
+    for inputs in (parts, ["joined.npz"]):
+        run(labelled, "fit", *inputs, "--method", "lda", "-k", "3", "-o", "a.npz", "-f")
+        assert_same_model(labelled / "a.npz", labelled / "x.npz")
+        run(labelled, "fit", *inputs, "-k", "3", "-o", "b.npz", "-f")
+        assert_same_model(labelled / "b.npz", labelled / "pca.npz")
+
+
+def test_classes_of_stacks_that_come_in_any_way(labelled: Path):
+    (labelled / "names").write_text("x.npy\nx.npy\n")
+    stream = (labelled / "x.npy").read_bytes() * 2
+    labels = (labelled / "labels.npy").read_bytes()
+    wanted = ("stats", "--each", "-q", *LABELS)
+    run(labelled, *wanted, "x.npy", "x.npy", "-o", "named.npz")
+    run(labelled, *wanted, "--inputs-from", "names", "-o", "listed.npz")
+    piped = onebyone(*wanted, "-", "-o", "piped.npz", cwd=labelled, input=stream)
+    assert piped.returncode == 0, piped.stderr
+    beside = (*wanted[:-1], "-", "x.npy", "x.npy", "-o", "beside.npz")
+    assert onebyone(*beside, cwd=labelled, input=labels).returncode == 0
+    whole = members_of(labelled / "named.npz")
+    assert "classes.-1.comoment" in whole
+    for name in ("listed.npz", "piped.npz", "beside.npz"):
+        assert members_of(labelled / name) == whole
+
+
+def members_of(path: Path) -> dict[str, bytes]:
+    """Take the arrays of an archive, bit by bit."""
+    with np.load(path) as file:
+        return {name: file[name].tobytes() for name in file.files if name != "meta"}
+
+
+def test_labels_change_no_other_number(labelled: Path):
+    run(labelled, "stats", "x.npy", *LABELS, "--noise", "both", "-o", "with.npz")
+    run(labelled, "stats", "x.npy", "--noise", "both", "-o", "without.npz")
+    found, expected = members_of(labelled / "with.npz"), members_of(labelled / "without.npz")
+    assert {name: found[name] for name in expected} == expected
+    assert all(name.startswith("classes.") for name in found.keys() - expected.keys())
+
+
+def test_a_part_without_any_class_joins_others(labelled: Path):
+    np.save(labelled / "none.npy", np.zeros((700, 900), np.int8))
+    run(labelled, "stats", "x.npy", *LABELS, "-o", "a.npz")
+    run(labelled, "stats", "x.npy", "--labels", "none.npy", "-o", "b.npz")
+    run(labelled, "stats", "x.npy", "-o", "c.npz")
+    for order in (["a.npz", "b.npz"], ["b.npz", "a.npz"]):
+        done = run(labelled, "merge", *order, "-o", "ab.npz", "-f", "--json")
+        assert [each["label"] for each in json.loads(done.stdout)["classes"]] == [-1, 1, 2, 3]
+        run(labelled, "merge", "ab.npz", "c.npz", "-o", "abc.npz", status=65)
+    assert (
+        "no class has valid pixels"
+        in run(
+            labelled, "fit", "b.npz", "--method", "lda", "-k", "1", "-o", "m.npz", status=65
+        ).stderr
+    )
+
+
 def test_the_same_part_twice_is_told(folder: Path):
     run(folder, "stats", "x.npy", "--shard", "0/2", "-o", "a.npz", "-q")
     run(folder, "stats", "x.npy", "--shard", "1/2", "-o", "b.npz", "-q")

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from cluster.dask import Dask, missing_for_dask, processes_with, wait_until
@@ -36,6 +37,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(folder / "x.npy", make_stack(rng, SIDE))
     np.save(folder / "small.npy", make_stack(rng, SIDE * 3 // 5))
     np.save(folder / "w.npy", rng.normal(size=(1, 3)))
+    along = np.arange(SIDE * 3 // 5)
+    labels = ((along[:, None] // 200 + along // 300) % 4 - 1).astype(np.int8)
+    labels[: SIDE // 4] = 0  # whole shards have no class
+    np.save(folder / "labels.npy", labels)
+    with h5py.File(folder / "labels.h5", "w") as file:
+        file["of/pixels"] = labels
     succeeds(onebyone(*APPLY, "-o", "plain.npy", cwd=folder))
     return folder
 
@@ -66,7 +73,7 @@ def has_equal_bytes(one: Path, two: Path) -> bool:
     return one.read_bytes() == two.read_bytes()
 
 
-GIVEN = ["plain.npy", "small.npy", "w.npy", "x.npy"]
+GIVEN = ["labels.h5", "labels.npy", "plain.npy", "small.npy", "w.npy", "x.npy"]
 
 
 # ---------------------------------------------------------------------------------- results
@@ -135,7 +142,16 @@ def listening(pid: int) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "inputs", ["x.npy", "small.npy --method mnf", "small.npy small.npy --each --nodata 3"]
+    "inputs",
+    [
+        "x.npy",
+        "small.npy --method mnf",
+        "small.npy small.npy --each --nodata 3",
+        "small.npy --method lda --labels labels.npy",
+        "small.npy --method lda --labels labels.h5:/of/pixels --mask labels.npy --nodata 3",
+        "small.npy --method ica --seed 5",
+        "small.npy small.npy --each --method ica --mask labels.npy",
+    ],
 )
 def test_a_model_is_that_of_one_process(dask: Dask, work: Path, inputs: str) -> None:
     line = ("fit", *inputs.split(), "-k", "2")
@@ -162,8 +178,9 @@ def test_a_model_is_the_same_every_time(dask: Dask, work: Path) -> None:
     assert has_equal_bytes(work / "one.npz", work / "two.npz")
 
 
-def test_a_stack_is_reduced_as_in_one_process(dask: Dask, work: Path) -> None:
-    line = ("reduce", "small.npy", "-k", "1", "--compute", "float64")
+@pytest.mark.parametrize("method", ["pca", "lda --labels labels.npy", "ica --seed 2"])
+def test_a_stack_is_reduced_as_in_one_process(dask: Dask, work: Path, method: str) -> None:
+    line = ("reduce", "small.npy", "-k", "1", "--compute", "float64", "--method", *method.split())
     succeeds(onebyone(*line, "-o", "one.npy", "--save", "one.npz", cwd=work))
     where = ("--scheduler", dask.address)
     succeeds(onebyone(*line, "-o", "two.npy", "--save", "two.npz", *where, cwd=work))
@@ -348,8 +365,11 @@ def test_restart_begins_anew(work: Path) -> None:
         ("apply x.npy -w w.npy -o out.npy --workers 2", 2, "give one of --scheduler"),
         ("apply x.npy -w w.npy -o plain.npy", 73, "exists already"),
         ("apply x.npy --kernel '1 1' -o out.npy", 65, "but x.npy has 3"),
-        ("fit x.npy -k 1 --method ica -o m.npz", 2, "ica learns from a sample"),
-        ("fit x.npy -k 1 --method lda --labels x.npy -o m.npz", 2, "moments of classes"),
+        ("fit x.npy -k 1 --method lda --labels - -o n.npz", 2, "not standard input"),
+        ("fit x.npy -k 1 --mask - -o n.npz", 2, "not standard input"),
+        ("fit x.npy -k 1 --method lda --labels x.npy -o n.npz", 65, "a label map has one"),
+        ("fit x.npy -k 1 --method lda -o n.npz", 2, "--method lda needs --labels"),
+        ("fit m.npz -k 1 --method lda -o n.npz", 2, "moments are joined at once"),
         ("fit x.npy -k 1 --sample 9 -o m.npz", 2, "--sample looks at few pixels"),
         ("fit x.npy -k 9 -o n.npz", 65, "x.npy"),
         ("fit m.npz -k 1 -o n.npz", 2, "moments are joined at once"),

@@ -1,0 +1,64 @@
+"""What this process still reads where a cluster gathers."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from onebyone_cli import formats
+from onebyone_cli.cli import gathering
+from onebyone_cli.cli.console import Console
+from onebyone_cli.fit.evidence import Evidence
+from onebyone_cli.pipeline.learn import LearnSettings, Wanted
+from onebyone_cli.pipeline.sampling import ICA_PIXELS
+from onebyone_cli.spec import Slab
+from onebyone_cli.stack import Stack
+
+
+class Elsewhere:
+    """In the place of a cluster, which has gathered the moments of all pixels."""
+
+    def __init__(self, whole: Evidence) -> None:
+        self._moments = Evidence(whole.pixels)
+
+    def gather(self, *_: Any) -> Evidence:
+        return self._moments
+
+
+def gather(paths: list[Path], mask: Path, cluster: Any) -> Evidence:
+    settings = LearnSettings(1 << 26, 1, wanted=Wanted(sample=True))
+    way = gathering.Pass(settings, str(mask), seed=3, cluster=cluster)
+    with ExitStack() as stack:
+        stacks = [
+            formats.open_inputs([str(path)], layout="CHW", memory=1 << 26, stack=stack)
+            for path in paths
+        ]
+        console = Console(quiet=True)
+        return gathering.gather(stacks, way, lambda known: None, console, None).evidence
+
+
+def test_a_sample_is_drawn_here_and_little_else_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng()
+    paths = [tmp_path / "a.npy", tmp_path / "b.npy"]
+    for path in paths:
+        np.save(path, rng.random((2, 400, 500), np.float32))
+    np.save(tmp_path / "mask.npy", rng.random((400, 500)) < 0.9)
+    expected = gather(paths, tmp_path / "mask.npy", None)
+    read, read_here = Stack.read, 0
+
+    def count(self: Stack, slab: Slab, *rest: Any) -> None:
+        nonlocal read_here
+        read_here += slab.items * slab.pixels
+        read(self, slab, *rest)
+
+    monkeypatch.setattr(Stack, "read", count)
+    found = gather(paths, tmp_path / "mask.npy", Elsewhere(expected))
+    assert np.array_equal(found.sampled, expected.sampled)
+    assert (found.count, found.invalid) == (expected.count, expected.invalid)
+    assert np.array_equal(found.pixels.comoment, expected.pixels.comoment)
+    # Of the stack and of the mask.
+    assert 2 * (ICA_PIXELS - 64) < read_here < 2 * (ICA_PIXELS + 2 * 64)
