@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     # Typer evaluates the annotations of commands; those of helpers are quoted instead.
     from onebyone_cli.conv1x1 import Layer
     from onebyone_cli.formats.base import Reader, Storage, StreamReader, StreamWriter, Writer
-    from onebyone_cli.pipeline.apply import ApplyJob, ApplySettings
+    from onebyone_cli.pipeline.apply import ApplyJob, ApplyReport, ApplySettings
     from onebyone_cli.spec import StackSpec
 
 
@@ -283,7 +283,7 @@ def _finish(
     console: Console,
     progress: bool | None,
     dry_run: bool,
-    fill: Callable[..., None] | None = None,
+    fill: "Callable[..., ApplyReport] | None" = None,
 ) -> dict[str, Any]:
     """Run a job, or only show its plan, and say what was done.
 
@@ -311,12 +311,11 @@ def _finish(
         console.detail(line)
     started = time.monotonic()
     if fill is not None:
-        fill(job, output, console, progress)
-        console.say(report.filled(output, job))
-        return content | {"seconds": round(time.monotonic() - started, 6)}
-    with Progress(console, progress) as on_progress:
-        done = job.run(on_progress)
-    if job.shard is None:
+        done = fill(job, output, console, progress)
+    else:
+        with Progress(console, progress) as on_progress:
+            done = job.run(on_progress)
+    if fill is not None or job.shard is None:
         moved = 0 if done.went_on else job.input_bytes + job.output.data_bytes
         spent = spent_since(started, moved)
         console.say(report.applied(output, done, spent))
@@ -324,16 +323,7 @@ def _finish(
         spent = spent_since(started)
         after = f"after the last: onebyone merge {output}"
         console.say(f"{output}: shard {job.shard} is done{spent}; {after}")
-    return (
-        content
-        | {
-            "invalid_pixels": done.invalid_pixels,
-            "saturated": done.saturated,
-            "replaced": done.replaced,
-            "changed": done.changed,
-        }
-        | spent.document()
-    )
+    return content | dict(done.counts) | {"changed": done.changed} | spent.document()
 
 
 def _pass_over(job: "ApplyJob", output: str, *, console: Console) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from onebyone_cli import targets
-from onebyone_cli.cli import gathering, options, values
+from onebyone_cli.cli import gathering, options, report, values
 from onebyone_cli.cli.console import Console
 from onebyone_cli.errors import UsageError
 from onebyone_cli.units import count
@@ -89,8 +89,8 @@ def _publish(paths: list[str], *, force: bool, fsync: bool, console: Console) ->
 
     done = []
     for path in paths:
-        shards = publish_shards(path, force=force, fsync=fsync)
+        shards, counts = publish_shards(path, force=force, fsync=fsync)
         made = f"complete, from {count(shards, 'shard')}" if shards else "complete already"
-        console.say(f"{path}: {made}")
-        done.append({"output": path, "shards": shards})
+        console.say(f"{path}: {made}{report.counted(counts)}")
+        done.append({"output": path, "shards": shards, **counts})
     console.document({"outputs": done})

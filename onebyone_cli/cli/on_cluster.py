@@ -3,7 +3,7 @@
 import inspect
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +17,7 @@ from onebyone_cli.errors import DataError, OneByOneError, ReadWriteError, Stoppe
 if TYPE_CHECKING:
     from onebyone_cli.cluster.client import Cluster, Place
     from onebyone_cli.fit.evidence import Evidence
-    from onebyone_cli.pipeline.apply import ApplyJob, ApplySettings
+    from onebyone_cli.pipeline.apply import ApplyJob, ApplyReport, ApplySettings
     from onebyone_cli.pipeline.learn import LearnJob, Wanted
 
 #: What shards are not told as it was typed: it is done here, or is their own.
@@ -126,7 +126,7 @@ class OnCluster(NamedTuple):
         fsync: bool,
         restart: bool,
         weights: bytes | None = None,
-    ) -> None:
+    ) -> "ApplyReport":
         """Have all shards of a job computed, and publish its output.
 
         Parameters
@@ -139,9 +139,16 @@ class OnCluster(NamedTuple):
             As in all commands.
         weights : bytes, optional
             What was learned just now, if no option of the command line names the weights.
+
+        Returns
+        -------
+        ApplyReport
+            What all shards together have done.
         """
         from onebyone_cli.atomic import part_of
+        from onebyone_cli.checkpoint import shard_journals
         from onebyone_cli.cli.apply import apply
+        from onebyone_cli.pipeline.apply import ApplyReport
         from onebyone_cli.pipeline.shards import check_count, discard_shards
 
         assert job.shard is not None
@@ -149,6 +156,7 @@ class OnCluster(NamedTuple):
         if restart:
             discard_shards(output)
         check_count(output, count)
+        went_on = bool(shard_journals(part_of(output)))
         line = ["apply", *self._inputs(), "-o", os.path.abspath(output), *self._typed(apply)]
         line += ["--force"] * force
         try:
@@ -164,7 +172,8 @@ class OnCluster(NamedTuple):
                 stop.checkpoint = output
                 stop.status = self.context.params.get("requeue_exit_code")
             raise
-        _publish(output, force=force, fsync=fsync)
+        counts = _publish(output, force=force, fsync=fsync)
+        return ApplyReport(job.input, job.output, counts, went_on=went_on)
 
     def gather(
         self, jobs: "Sequence[LearnJob]", console: Console, progress: bool | None
@@ -236,10 +245,11 @@ class OnCluster(NamedTuple):
         return os.path.abspath(value)
 
 
-def _publish(output: str, *, force: bool, fsync: bool) -> None:
+def _publish(output: str, *, force: bool, fsync: bool) -> Mapping[str, int]:
     """Publish an output all of whose shards are done, as soon as this machine sees them.
 
-    A network file system shows what others have written when it looks again.
+    A network file system shows what others have written when it looks again. Returns what the
+    shards have counted.
     """
     from onebyone_cli.atomic import part_of
     from onebyone_cli.pipeline.shards import publish_shards
@@ -249,8 +259,7 @@ def _publish(output: str, *, force: bool, fsync: bool) -> None:
         is_late = time.monotonic() > deadline
         try:
             if os.path.exists(part_of(output)):
-                publish_shards(output, force=force, fsync=fsync)
-                return
+                return publish_shards(output, force=force, fsync=fsync).counts
         except DataError:
             if is_late:
                 raise

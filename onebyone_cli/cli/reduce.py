@@ -276,17 +276,16 @@ class _Task(NamedTuple):
         progress: bool | None,
     ) -> "ApplyReport":
         """Have the result computed by a cluster."""
-        from onebyone_cli.pipeline.apply import ApplyReport
+        import tempfile
 
         outputs = self.outputs
-        import tempfile
 
         with tempfile.TemporaryDirectory() as folder:
             name = os.path.join(folder, "model.npz")
             gathering.save(model, known, name, force=False, fsync=False)
             with open(name, "rb") as file:
                 weights = file.read()
-        cluster.fill(
+        return cluster.fill(
             job,
             outputs.path,
             console,
@@ -296,7 +295,6 @@ class _Task(NamedTuple):
             restart=self.restart,
             weights=weights,
         )
-        return ApplyReport(job.input, job.output)
 
     def _tell(
         self,
@@ -320,10 +318,9 @@ class _Task(NamedTuple):
                 "output": outputs.path,
                 "shape": list(done.output.shape),
                 "dtype": done.output.dtype,
+                **done.counts,
                 **report.document(model),
                 "rmse": [error if isfinite(error) else None for error in errors],
-                "saturated": done.saturated,
-                "replaced": done.replaced,
                 "changed": done.changed,
                 **spent.document(),
             }

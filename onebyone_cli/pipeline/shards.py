@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli import checkpoint, targets
 from onebyone_cli.atomic import part_of, publish, sync_folder
 from onebyone_cli.checkpoint import Journal, shard_journals
 from onebyone_cli.errors import DataError, InputMissingError, OutputRefusedError, read_write_error
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 #: Shards named in a message.
 _NAMED = 10
 
 
-def publish_shards(path: str, *, force: bool, fsync: bool) -> int:
+class Published(NamedTuple):
+    """A sharded output that is complete.
+
+    Attributes
+    ----------
+    shards : int
+        How many it was made of; 0 if it was published before.
+    counts : mapping
+        Sums of what they have counted, by name; empty if it was published before.
+    """
+
+    shards: int
+    counts: Mapping[str, int]
+
+
+def publish_shards(path: str, *, force: bool, fsync: bool) -> Published:
     """Check that all shards of an output are there, of one and the same job, and publish it.
 
     May be done again: an output that is there already, and of which no part is left, is complete.
@@ -30,8 +50,8 @@ def publish_shards(path: str, *, force: bool, fsync: bool) -> int:
 
     Returns
     -------
-    int
-        How many shards it was made of; 0 if it was published before.
+    Published
+        What it was made of.
 
     Raises
     ------
@@ -52,13 +72,13 @@ def publish_shards(path: str, *, force: bool, fsync: bool) -> int:
                 f"has no shards: {part} is not there; make them with --shard I/N first", path
             )
         _remove(found)
-        return 0
+        return Published(0, {})
     targets.check_target(path, force=force)
     count = _check_complete(found, path)
-    size = _check_same(found)
+    size, counts = _check_same(found)
     _publish(part, path, size, force=force, fsync=fsync)
     _remove(found)
-    return count
+    return Published(count, counts)
 
 
 def check_count(path: str, count: int) -> None:
@@ -115,9 +135,10 @@ def _check_complete(found: dict[tuple[int, int], str], path: str) -> int:
     return count
 
 
-def _check_same(found: dict[tuple[int, int], str]) -> int:
-    """Refuse shards of different jobs; return the size of the file in bytes."""
+def _check_same(found: dict[tuple[int, int], str]) -> tuple[int, Mapping[str, int]]:
+    """Refuse shards of different jobs; return the size of the file in bytes, and sums of counts."""
     first: Journal | None = None
+    counts: Counter[str] = Counter()
     for _, name in sorted(found.items()):
         journal = checkpoint.read_journal(name)
         first = first or journal
@@ -128,8 +149,9 @@ def _check_same(found: dict[tuple[int, int], str]) -> int:
                 "command of the others and --restart",
                 name,
             )
+        counts.update(journal.done.counts)
     assert first is not None
-    return int(first.extra.get("size", -1))
+    return int(first.extra.get("size", -1)), dict(counts)
 
 
 def _publish(part: str, path: str, size: int, *, force: bool, fsync: bool) -> None:
