@@ -16,7 +16,7 @@ from onebyone_cli.checkpoint import Policy
 from onebyone_cli.conv1x1 import Layer
 from onebyone_cli.errors import Stopped, UsageError
 from onebyone_cli.pipeline.apply import ApplyJob, ApplyReport, ApplySettings
-from onebyone_cli.pipeline.shards import publish_shards
+from onebyone_cli.pipeline.shards import Published, publish_shards
 from onebyone_cli.sharding import Shard
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.weights import ChannelMap
@@ -25,6 +25,9 @@ SIGTERM = 15
 
 #: Every slab is noted at once, and progress is told after each.
 POLICY = Policy(every=0, always=True)
+
+#: What shards said, and what was published.
+Counted = tuple[list[ApplyReport], Published]
 
 
 class Run(NamedTuple):
@@ -161,13 +164,13 @@ def test_counts_of_shards_add_up_to_those_of_one_job(
         ]
         published = publish_shards(str(out), force=False, fsync=False)
         assert out.read_bytes() == (folder / "whole.npy").read_bytes()
-    assert published == (len(drawn), whole.counts)
+    assert published == Published(len(drawn), whole.counts)
     for name, total in whole.counts.items():
         assert sum(share.counts[name] for share in shares) == total
     assert not atomic._under_way
 
 
-def saturating(folder: Path, block: int, runs: Sequence[Run]) -> tuple[list[ApplyReport], Any]:
+def saturating(folder: Path, block: int, runs: Sequence[Run]) -> Counted:
     """Have shards compute 50 small planes, all too large for their type but for 8 holes."""
     stack = np.full((50, 2, 5, 6), 300, np.float32)
     stack[::7, 1, 2, 3] = np.nan
@@ -190,18 +193,18 @@ def test_planes_that_travel_together_are_counted_one_by_one(tmp_path: Path) -> N
     """Slabs of 13, 7, 5 and 4 planes, which end elsewhere than shares do."""
     runs = [Run(1 << 24, threads) for threads in (1, 2, 3, 4)]
     shares, published = saturating(tmp_path, 256, runs)
-    assert published == (4, COUNTS)
+    assert published == Published(4, COUNTS)
     assert all(share.saturated for share in shares)
 
 
 def test_what_was_counted_before_a_stop_is_counted(tmp_path: Path) -> None:
     shares, published = saturating(tmp_path, 1000, [Run(1 << 20, 1, stops=(1, 1))] * 2)
-    assert published == (2, COUNTS)
+    assert published == Published(2, COUNTS)
     assert all(share.went_on for share in shares)
 
 
 def test_what_is_complete_has_no_counts_any_more(tmp_path: Path) -> None:
     _, published = saturating(tmp_path, 1 << 20, [Run(1 << 20, 1)] * 3)
-    assert published == (3, COUNTS)
+    assert published == Published(3, COUNTS)
     again = publish_shards(str(tmp_path / "out.npy"), force=False, fsync=False)
-    assert again == (0, {})
+    assert again == Published(0, {})

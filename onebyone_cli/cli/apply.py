@@ -183,7 +183,7 @@ def apply(
         layers = _layers(weights, kernel, bias, activation, allow_nonfinite=allow_nonfinite)
     cluster = on_cluster.cluster_of(context, scheduler, scheduler_file, workers, threads, inputs)
     if cluster is not None:
-        cluster.check_apply(inputs, output, scale, each=each, if_changed=if_changed)
+        cluster.check_apply(inputs, output, scale, each=each)
     sharded = bool(shard) or cluster is not None
     policy = values.checkpoints_of(
         inputs, output, resume, restart, checkpoint_every, requeue_exit_code, sharded=sharded
@@ -230,7 +230,13 @@ def apply(
                 job = cluster.plan(output, make_job, settings)
                 finish = partial(
                     finish,
-                    fill=partial(cluster.fill, force=force, fsync=fsync, restart=restart),
+                    fill=partial(
+                        cluster.fill,
+                        force=force or if_changed,
+                        fsync=fsync,
+                        keep_equal=if_changed,
+                        restart=restart,
+                    ),
                 )
             content = finish(job, output)
     if not dry_run:

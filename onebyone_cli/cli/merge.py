@@ -89,8 +89,8 @@ def _publish(paths: list[str], *, force: bool, fsync: bool, console: Console) ->
 
     done = []
     for path in paths:
-        shards, counts = publish_shards(path, force=force, fsync=fsync)
-        made = f"complete, from {count(shards, 'shard')}" if shards else "complete already"
-        console.say(f"{path}: {made}{report.counted(counts)}")
-        done.append({"output": path, "shards": shards, **counts})
+        made = publish_shards(path, force=force, fsync=fsync)
+        how = f", from {count(made.shards, 'shard')}" if made.shards else " already"
+        console.say(f"{path}: complete{how}{report.counted(made.counts)}")
+        done.append({"output": path, "shards": made.shards, **made.counts})
     console.document({"outputs": done})

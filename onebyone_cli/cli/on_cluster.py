@@ -3,7 +3,7 @@
 import inspect
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from onebyone_cli.fit.evidence import Evidence
     from onebyone_cli.pipeline.apply import ApplyJob, ApplyReport, ApplySettings
     from onebyone_cli.pipeline.learn import LearnJob, Wanted
+    from onebyone_cli.pipeline.shards import Published
 
 #: What shards are not told as it was typed: it is done here, or is their own.
 _OURS = {
@@ -63,12 +64,10 @@ class OnCluster(NamedTuple):
         return "--scheduler" if self.place.scheduler else "--scheduler-file"
 
     def check_apply(
-        self, inputs: Sequence[str], output: str, scale: str, *, each: bool, if_changed: bool
+        self, inputs: Sequence[str], output: str, scale: str, *, each: bool = False
     ) -> None:
         """Refuse what can't be computed in shards, as far as names and options tell."""
         values.check_shares(self.flag, inputs, output, scale, each)
-        if if_changed:
-            raise UsageError(f"--if-changed compares whole outputs, and {self.flag} makes shards")
 
     def check_learning(
         self, inputs: Sequence[str], wanted: "Wanted", *, labels: bool, sample: bool
@@ -124,6 +123,7 @@ class OnCluster(NamedTuple):
         *,
         force: bool,
         fsync: bool,
+        keep_equal: bool,
         restart: bool,
         weights: bytes | None = None,
     ) -> "ApplyReport":
@@ -137,6 +137,8 @@ class OnCluster(NamedTuple):
             Where the result goes.
         force, fsync, restart : bool
             As in all commands.
+        keep_equal : bool
+            Leave an existing output of the same bytes as it is.
         weights : bytes, optional
             What was learned just now, if no option of the command line names the weights.
 
@@ -172,8 +174,8 @@ class OnCluster(NamedTuple):
                 stop.checkpoint = output
                 stop.status = self.context.params.get("requeue_exit_code")
             raise
-        counts = _publish(output, force=force, fsync=fsync)
-        return ApplyReport(job.input, job.output, counts, went_on=went_on)
+        done = _publish(output, force=force, fsync=fsync, keep_equal=keep_equal)
+        return ApplyReport(job.input, job.output, done.counts, done.changed, went_on)
 
     def gather(
         self, jobs: "Sequence[LearnJob]", console: Console, progress: bool | None
@@ -245,11 +247,10 @@ class OnCluster(NamedTuple):
         return os.path.abspath(value)
 
 
-def _publish(output: str, *, force: bool, fsync: bool) -> Mapping[str, int]:
+def _publish(output: str, *, force: bool, fsync: bool, keep_equal: bool) -> "Published":
     """Publish an output all of whose shards are done, as soon as this machine sees them.
 
-    A network file system shows what others have written when it looks again. Returns what the
-    shards have counted.
+    A network file system shows what others have written when it looks again.
     """
     from onebyone_cli.atomic import part_of
     from onebyone_cli.pipeline.shards import publish_shards
@@ -259,7 +260,7 @@ def _publish(output: str, *, force: bool, fsync: bool) -> Mapping[str, int]:
         is_late = time.monotonic() > deadline
         try:
             if os.path.exists(part_of(output)):
-                return publish_shards(output, force=force, fsync=fsync).counts
+                return publish_shards(output, force=force, fsync=fsync, keep_equal=keep_equal)
         except DataError:
             if is_late:
                 raise

@@ -126,7 +126,7 @@ def reduce(
         raise UsageError(f"--json and {flag} - both want standard output; name a file for one")
     cluster = on_cluster.cluster_of(context, scheduler, scheduler_file, workers, threads, inputs)
     if cluster is not None:
-        cluster.check_apply(inputs, output, scale, each=False, if_changed=if_changed)
+        cluster.check_apply(inputs, output, scale)
         cluster.check_learning(
             inputs, choice.wanted(), labels=bool(labels), sample=sample is not None
         )
@@ -292,6 +292,7 @@ class _Task(NamedTuple):
             progress,
             force=outputs.force,
             fsync=outputs.fsync,
+            keep_equal=outputs.keep_equal,
             restart=self.restart,
             weights=weights,
         )

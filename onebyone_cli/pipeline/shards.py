@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli import checkpoint, targets
-from onebyone_cli.atomic import part_of, publish, sync_folder
+from onebyone_cli.atomic import have_same_bytes, part_of, publish, sync_file, sync_folder
 from onebyone_cli.checkpoint import Journal, shard_journals
 from onebyone_cli.errors import DataError, InputMissingError, OutputRefusedError, read_write_error
 
@@ -28,13 +28,16 @@ class Published(NamedTuple):
         How many it was made of; 0 if it was published before.
     counts : mapping
         Sums of what they have counted, by name; empty if it was published before.
+    changed : bool
+        False where an equal output was there and was kept.
     """
 
     shards: int
     counts: Mapping[str, int]
+    changed: bool = True
 
 
-def publish_shards(path: str, *, force: bool, fsync: bool) -> Published:
+def publish_shards(path: str, *, force: bool, fsync: bool, keep_equal: bool = False) -> Published:
     """Check that all shards of an output are there, of one and the same job, and publish it.
 
     May be done again: an output that is there already, and of which no part is left, is complete.
@@ -47,6 +50,8 @@ def publish_shards(path: str, *, force: bool, fsync: bool) -> Published:
         Whether an existing output may be replaced.
     fsync : bool
         Have it on the disk first.
+    keep_equal : bool
+        Leave an existing output of the same bytes as it is, with its time of modification.
 
     Returns
     -------
@@ -76,9 +81,9 @@ def publish_shards(path: str, *, force: bool, fsync: bool) -> Published:
     targets.check_target(path, force=force)
     count = _check_complete(found, path)
     size, counts = _check_same(found)
-    _publish(part, path, size, force=force, fsync=fsync)
+    changed = _publish(part, path, size, force=force, fsync=fsync, keep_equal=keep_equal)
     _remove(found)
-    return Published(count, counts)
+    return Published(count, counts, changed)
 
 
 def check_count(path: str, count: int) -> None:
@@ -154,17 +159,26 @@ def _check_same(found: dict[tuple[int, int], str]) -> tuple[int, Mapping[str, in
     return int(first.extra.get("size", -1)), dict(counts)
 
 
-def _publish(part: str, path: str, size: int, *, force: bool, fsync: bool) -> None:
+def _publish(
+    part: str, path: str, size: int, *, force: bool, fsync: bool, keep_equal: bool
+) -> bool:
+    """Give the part its name, or remove it where an equal output is there; say which it was."""
+    target = os.path.realpath(path)
     try:
         fd = os.open(part, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             if os.fstat(fd).st_size != size:
                 raise DataError(f"has {os.fstat(fd).st_size} bytes and should have {size}", part)
-            if fsync:
+            is_equal = keep_equal and have_same_bytes(part, target)
+            if fsync and not is_equal:
                 os.fsync(fd)
         finally:
             os.close(fd)
-        target = os.path.realpath(path)
+        if is_equal:
+            if fsync:
+                sync_file(target)
+            os.unlink(part)
+            return False
         publish(part, target, force=force)
         if fsync:
             sync_folder(target)
@@ -172,6 +186,7 @@ def _publish(part: str, path: str, size: int, *, force: bool, fsync: bool) -> No
         raise OutputRefusedError("exists already; use --force to replace it", path) from error
     except OSError as error:
         raise read_write_error("publishing", path, error) from error
+    return True
 
 
 def _remove(found: dict[tuple[int, int], str]) -> None:

@@ -199,6 +199,22 @@ def test_what_is_counted_is_what_one_process_counts(dask: Dask, work: Path, line
         assert many[name] == one[name]
 
 
+def test_an_equal_output_is_left_alone(dask: Dask, work: Path) -> None:
+    def told(*more: str) -> str:
+        line = (*APPLY, "-o", "out.npy", "--if-changed", "--scheduler", dask.address, *more)
+        return TAKEN.sub("", succeeds(onebyone(*line, cwd=work)).stderr)
+
+    made = f"out.npy: 1×{SIDE}×{SIDE} float64"
+    assert told() == f"{made}\n"
+    os.utime(work / "out.npy", (1, 1))
+    assert told("--fsync") == f"{made}, unchanged\n"
+    assert (work / "out.npy").stat().st_mtime == 1
+    assert has_equal_bytes(work / "out.npy", work / "plain.npy")
+    assert told("--bias", "1") == f"{made}\n"
+    assert not has_equal_bytes(work / "out.npy", work / "plain.npy")
+    assert files_in(work) == sorted([*GIVEN, "out.npy"])
+
+
 def test_statistics_are_those_of_one_process(dask: Dask, work: Path) -> None:
     mask = np.zeros(np.load(work / "small.npy", mmap_mode="r").shape[1:], np.uint8)
     mask[100:900] = 1
@@ -368,7 +384,6 @@ def test_restart_begins_anew(work: Path) -> None:
         ("apply x.npy -w w.npy -o -", 2, "name one with -o"),
         ("apply x.npy -w w.npy --dtype uint8 -o out.png", 2, "fixed offsets"),
         ("apply x.npy -w w.npy --compression gzip -o out.h5", 2, "fixed offsets"),
-        ("apply x.npy -w w.npy -o out.npy --if-changed", 2, "--if-changed"),
         ("apply x.npy -w w.npy -o out.npy --shard 0/2", 2, "--shard computes one share"),
         ("apply x.npy -w w.npy -o out.npy --workers 2", 2, "give one of --scheduler"),
         ("apply x.npy -w w.npy -o plain.npy", 73, "exists already"),
