@@ -148,17 +148,16 @@ class OnCluster(NamedTuple):
             What all shards together have done.
         """
         from onebyone_cli.atomic import part_of
-        from onebyone_cli.checkpoint import shard_journals
         from onebyone_cli.cli.apply import apply
         from onebyone_cli.pipeline.apply import ApplyReport
-        from onebyone_cli.pipeline.shards import check_count, discard_shards
+        from onebyone_cli.pipeline.shards import check_left, discard_shards
 
         assert job.shard is not None
+        assert job.identity is not None
         count = job.shard.count
         if restart:
             discard_shards(output)
-        check_count(output, count)
-        went_on = bool(shard_journals(part_of(output)))
+        went_on = check_left(output, count, job.identity)
         line = ["apply", *self._inputs(), "-o", os.path.abspath(output), *self._typed(apply)]
         line += ["--force"] * force
         try:

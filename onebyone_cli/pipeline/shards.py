@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli import checkpoint, targets
 from onebyone_cli.atomic import have_same_bytes, part_of, publish, sync_file, sync_folder
@@ -13,7 +13,7 @@ from onebyone_cli.checkpoint import Journal, shard_journals
 from onebyone_cli.errors import DataError, InputMissingError, OutputRefusedError, read_write_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 #: Shards named in a message.
 _NAMED = 10
@@ -86,21 +86,34 @@ def publish_shards(path: str, *, force: bool, fsync: bool, keep_equal: bool = Fa
     return Published(count, counts, changed)
 
 
-def check_count(path: str, count: int) -> None:
-    """Refuse to go on where shards of another number have been left.
+def check_left(path: str, count: int, describe: Callable[[], Mapping[str, Any]]) -> bool:
+    """Refuse to go on where another command has left shards; say whether this one has left any.
+
+    Parameters
+    ----------
+    path : str
+        The output, as the user wrote it.
+    count : int
+        How many shards the job has.
+    describe : callable
+        Says what the job is, as in `checkpoint.Checkpoint`.
 
     Raises
     ------
     OutputRefusedError
-        If there are such.
+        If there are shards of another number or of another job.
     """
     part = part_of(path)
-    for other in {found for _, found in shard_journals(part)} - {count}:
+    found = shard_journals(part)
+    for other in {number for _, number in found} - {count}:
         raise OutputRefusedError(
             f"{part} has shards of {other}, and this command makes {count}; finish the other "
             "command, or discard them with --restart",
             path,
         )
+    for name in found.values():
+        checkpoint.find_journal(name, path, describe)
+    return bool(found)
 
 
 def discard_shards(path: str) -> None:

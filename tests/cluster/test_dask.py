@@ -372,6 +372,20 @@ def test_restart_begins_anew(work: Path) -> None:
     assert files_in(work) == sorted([*GIVEN, "out.npy"])
 
 
+def test_any_shard_of_another_command_is_seen_at_once(work: Path) -> None:
+    """Else workers would fill in the rest, and neither command could go on."""
+    other = (*APPLY, "-o", "out.npy", "--bias", "1")
+    succeeds(onebyone(*other, "--shard", "5/8", cwd=work))
+    before = files_in(work)
+    done = onebyone(*APPLY, "-o", "out.npy", "--workers", "2", cwd=work)
+    assert (done.returncode, "5-of-8.json is a checkpoint of another command" in done.stderr) == (
+        73,
+        True,
+    )
+    assert files_in(work) == before
+    succeeds(onebyone(*other, "--workers", "2", cwd=work))
+
+
 # --------------------------------------------------------------------------------- refusals
 
 
