@@ -140,9 +140,9 @@ class AtomicFile:
                 raise ReadWriteError(
                     f"has {size} bytes after writing and should have {expected_bytes}", self.path
                 )
-            if self._keep_equal and _have_same_bytes(self.temporary, self._target):
+            if self._keep_equal and have_same_bytes(self.temporary, self._target):
                 if self._fsync:
-                    _sync_file(self._target)
+                    sync_file(self._target)
                 self.discard()
                 return False
             if self._fsync:
@@ -294,7 +294,7 @@ class AtomicFolder:
         remove_claimed(self.temporary)
 
 
-def _have_same_bytes(one: str, two: str) -> bool:
+def have_same_bytes(one: str, two: str) -> bool:
     """Whether two files hold the same; a size tells most that do not.
 
     What is not there, or can't be read, is not the same as anything.
@@ -320,16 +320,17 @@ def _have_same_files(one: str, two: str) -> bool:
             return False
     except OSError:
         return False
-    return all(_have_same_bytes(os.path.join(one, name), os.path.join(two, name)) for name in names)
+    return all(have_same_bytes(os.path.join(one, name), os.path.join(two, name)) for name in names)
 
 
 def _sync_files(folder: str) -> None:
     """Have all files of a folder on the disk."""
     for name in os.listdir(folder):
-        _sync_file(os.path.join(folder, name))
+        sync_file(os.path.join(folder, name))
 
 
-def _sync_file(path: str) -> None:
+def sync_file(path: str) -> None:
+    """Have the bytes of a file on the disk."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

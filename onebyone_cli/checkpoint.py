@@ -356,20 +356,10 @@ class Checkpoint(Ledger):
         return is_part(part_of(self.path))
 
     def _load(self) -> None:
-        try:
-            journal = read_journal(self.journal)
-        except FileNotFoundError:
-            return
-        except DataError as error:
-            raise self._refusal(f"{error}; discard it with --restart") from error
-        difference = difference_of(journal.job, self.describe())
-        if difference:
-            raise self._refusal(
-                f"{self.journal} is a checkpoint of another command: {difference}; run that "
-                "command again to go on with it, or discard it with --restart"
-            )
-        self.done = journal.done
-        self._synced, self.extra = journal.synced, journal.extra
+        journal = find_journal(self.journal, self.path, self.describe)
+        if journal is not None:
+            self.done = journal.done
+            self._synced, self.extra = journal.synced, journal.extra
 
     def _refusal(self, found: str) -> OutputRefusedError:
         return OutputRefusedError(found, self.path)
@@ -423,6 +413,39 @@ def read_journal(path: str) -> Journal:
         raise
     except (OSError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise DataError("can't be read as a checkpoint", path) from error
+
+
+def find_journal(name: str, path: str, describe: Callable[[], Mapping[str, Any]]) -> Journal | None:
+    """Read the journal that an earlier run of the same job has left; None if there is none.
+
+    Parameters
+    ----------
+    name : str
+        The journal.
+    path : str
+        The output, as the user wrote it.
+    describe : callable
+        Says what the job is, as in `Checkpoint`.
+
+    Raises
+    ------
+    OutputRefusedError
+        If it is of another job, or can't be read.
+    """
+    try:
+        journal = read_journal(name)
+    except FileNotFoundError:
+        return None
+    except DataError as error:
+        raise OutputRefusedError(f"{error}; discard it with --restart", path) from error
+    difference = difference_of(journal.job, describe())
+    if difference:
+        raise OutputRefusedError(
+            f"{name} is a checkpoint of another command: {difference}; run that "
+            "command again to go on with it, or discard it with --restart",
+            path,
+        )
+    return journal
 
 
 def shard_journals(part: str) -> dict[tuple[int, int], str]:

@@ -81,6 +81,14 @@ class Share(NamedTuple):
             for channel in range(self.spec.channels)
         )
 
+    def counts(self, item: int, pixel: int) -> bool:
+        """Say whether what is found in the tile that begins at a pixel is counted here.
+
+        Tiles at borders are computed by several shards. The one that writes a tile's first number
+        counts it: that one computes it, however it cuts its slabs.
+        """
+        return next(self.runs(item, 0, pixel, pixel + 1), None) is not None
+
     def runs(self, item: int, channel: int, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Cut out of pixels [start, stop) of one channel what belongs to this share, in order."""
         spec, size = self.spec, self.spec.item_bytes

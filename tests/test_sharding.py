@@ -59,6 +59,22 @@ def test_every_number_has_one_writer_and_no_block_has_two(spec, count, cut, bloc
     assert all(len(each) == 1 for each in blocks.values())
 
 
+@given(
+    spec=specs,
+    count=st.integers(1, 6),
+    tile=st.integers(1, 500),
+    block=st.sampled_from([64, 256, 4096]),
+)
+def test_every_tile_is_counted_once_by_who_computes_it(spec, count, tile, block):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sharding, "BLOCK_BYTES", block)
+        shares = [Share(Shard(index, count), spec, 128) for index in range(count)]
+        for item in range(spec.items):
+            for start in range(0, spec.pixels, tile):
+                (counting,) = (share for share in shares if share.counts(item, start))
+                assert counting.has_part_of(Slab(item, 1, start, min(start + tile, spec.pixels)))
+
+
 def test_shares_of_a_large_output_are_fair():
     spec = StackSpec(20, 6000, 6000, "float32")
     slab = 65536

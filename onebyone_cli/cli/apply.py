@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     # Typer evaluates the annotations of commands; those of helpers are quoted instead.
     from onebyone_cli.conv1x1 import Layer
     from onebyone_cli.formats.base import Reader, Storage, StreamReader, StreamWriter, Writer
-    from onebyone_cli.pipeline.apply import ApplyJob, ApplySettings
+    from onebyone_cli.pipeline.apply import ApplyJob, ApplyReport, ApplySettings
     from onebyone_cli.spec import StackSpec
 
 
@@ -183,7 +183,7 @@ def apply(
         layers = _layers(weights, kernel, bias, activation, allow_nonfinite=allow_nonfinite)
     cluster = on_cluster.cluster_of(context, scheduler, scheduler_file, workers, threads, inputs)
     if cluster is not None:
-        cluster.check_apply(inputs, output, scale, each=each, if_changed=if_changed)
+        cluster.check_apply(inputs, output, scale, each=each)
     sharded = bool(shard) or cluster is not None
     policy = values.checkpoints_of(
         inputs, output, resume, restart, checkpoint_every, requeue_exit_code, sharded=sharded
@@ -230,7 +230,13 @@ def apply(
                 job = cluster.plan(output, make_job, settings)
                 finish = partial(
                     finish,
-                    fill=partial(cluster.fill, force=force, fsync=fsync, restart=restart),
+                    fill=partial(
+                        cluster.fill,
+                        force=force or if_changed,
+                        fsync=fsync,
+                        keep_equal=if_changed,
+                        restart=restart,
+                    ),
                 )
             content = finish(job, output)
     if not dry_run:
@@ -283,7 +289,7 @@ def _finish(
     console: Console,
     progress: bool | None,
     dry_run: bool,
-    fill: Callable[..., None] | None = None,
+    fill: "Callable[..., ApplyReport] | None" = None,
 ) -> dict[str, Any]:
     """Run a job, or only show its plan, and say what was done.
 
@@ -311,12 +317,11 @@ def _finish(
         console.detail(line)
     started = time.monotonic()
     if fill is not None:
-        fill(job, output, console, progress)
-        console.say(report.filled(output, job))
-        return content | {"seconds": round(time.monotonic() - started, 6)}
-    with Progress(console, progress) as on_progress:
-        done = job.run(on_progress)
-    if job.shard is None:
+        done = fill(job, output, console, progress)
+    else:
+        with Progress(console, progress) as on_progress:
+            done = job.run(on_progress)
+    if fill is not None or job.shard is None:
         moved = 0 if done.went_on else job.input_bytes + job.output.data_bytes
         spent = spent_since(started, moved)
         console.say(report.applied(output, done, spent))
@@ -324,16 +329,7 @@ def _finish(
         spent = spent_since(started)
         after = f"after the last: onebyone merge {output}"
         console.say(f"{output}: shard {job.shard} is done{spent}; {after}")
-    return (
-        content
-        | {
-            "invalid_pixels": done.invalid_pixels,
-            "saturated": done.saturated,
-            "replaced": done.replaced,
-            "changed": done.changed,
-        }
-        | spent.document()
-    )
+    return content | dict(done.counts) | {"changed": done.changed} | spent.document()
 
 
 def _pass_over(job: "ApplyJob", output: str, *, console: Console) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from onebyone_cli import targets
-from onebyone_cli.cli import gathering, options, values
+from onebyone_cli.cli import gathering, options, report, values
 from onebyone_cli.cli.console import Console
 from onebyone_cli.errors import UsageError
 from onebyone_cli.units import count
@@ -87,8 +87,8 @@ def _publish(paths: list[str], *, force: bool, fsync: bool, console: Console) ->
 
     done = []
     for path in paths:
-        shards = publish_shards(path, force=force, fsync=fsync)
-        made = f"complete, from {count(shards, 'shard')}" if shards else "complete already"
-        console.say(f"{path}: {made}")
-        done.append({"output": path, "shards": shards})
+        made = publish_shards(path, force=force, fsync=fsync)
+        how = f", from {count(made.shards, 'shard')}" if made.shards else " already"
+        console.say(f"{path}: complete{how}{report.counted(made.counts)}")
+        done.append({"output": path, "shards": made.shards, **made.counts})
     console.document({"outputs": done})

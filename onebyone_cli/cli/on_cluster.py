@@ -17,8 +17,9 @@ from onebyone_cli.errors import DataError, OneByOneError, ReadWriteError, Stoppe
 if TYPE_CHECKING:
     from onebyone_cli.cluster.client import Cluster, Place
     from onebyone_cli.fit.evidence import Evidence
-    from onebyone_cli.pipeline.apply import ApplyJob, ApplySettings
+    from onebyone_cli.pipeline.apply import ApplyJob, ApplyReport, ApplySettings
     from onebyone_cli.pipeline.learn import LearnJob, Wanted
+    from onebyone_cli.pipeline.shards import Published
 
 #: What shards are not told as it was typed: it is done here, or is their own.
 _OURS = {
@@ -64,12 +65,10 @@ class OnCluster(NamedTuple):
         return "--scheduler" if self.place.scheduler else "--scheduler-file"
 
     def check_apply(
-        self, inputs: Sequence[str], output: str, scale: str, *, each: bool, if_changed: bool
+        self, inputs: Sequence[str], output: str, scale: str, *, each: bool = False
     ) -> None:
         """Refuse what can't be computed in shards, as far as names and options tell."""
         values.check_shares(self.flag, inputs, output, scale, each)
-        if if_changed:
-            raise UsageError(f"--if-changed compares whole outputs, and {self.flag} makes shards")
 
     def check_learning(self, inputs: Sequence[str], *, sample: bool) -> None:
         """Refuse what can't be gathered in shards."""
@@ -120,9 +119,10 @@ class OnCluster(NamedTuple):
         *,
         force: bool,
         fsync: bool,
+        keep_equal: bool,
         restart: bool,
         weights: bytes | None = None,
-    ) -> None:
+    ) -> "ApplyReport":
         """Have all shards of a job computed, and publish its output.
 
         Parameters
@@ -133,18 +133,27 @@ class OnCluster(NamedTuple):
             Where the result goes.
         force, fsync, restart : bool
             As in all commands.
+        keep_equal : bool
+            Leave an existing output of the same bytes as it is.
         weights : bytes, optional
             What was learned just now, if no option of the command line names the weights.
+
+        Returns
+        -------
+        ApplyReport
+            What all shards together have done.
         """
         from onebyone_cli.cli.apply import apply
         from onebyone_cli.part_files import part_of
-        from onebyone_cli.pipeline.shards import check_count, discard_shards
+        from onebyone_cli.pipeline.apply import ApplyReport
+        from onebyone_cli.pipeline.shards import check_left, discard_shards
 
         assert job.shard is not None
+        assert job.identity is not None
         count = job.shard.count
         if restart:
             discard_shards(output)
-        check_count(output, count)
+        went_on = check_left(output, count, job.identity)
         line = ["apply", *self._inputs(), "-o", os.path.abspath(output), *self._typed(apply)]
         line += ["--force"] * force
         try:
@@ -160,7 +169,8 @@ class OnCluster(NamedTuple):
                 stop.checkpoint = output
                 stop.status = self.context.params.get("requeue_exit_code")
             raise
-        _publish(output, force=force, fsync=fsync)
+        done = _publish(output, force=force, fsync=fsync, keep_equal=keep_equal)
+        return ApplyReport(job.input, job.output, done.counts, done.changed, went_on)
 
     def gather(
         self, jobs: "Sequence[LearnJob]", console: Console, progress: bool | None
@@ -242,7 +252,7 @@ def _absolute(text: str) -> str:
     return ":".join(filter(None, [os.path.abspath(path), inner]))
 
 
-def _publish(output: str, *, force: bool, fsync: bool) -> None:
+def _publish(output: str, *, force: bool, fsync: bool, keep_equal: bool) -> "Published":
     """Publish an output all of whose shards are done, as soon as this machine sees them.
 
     A network file system shows what others have written when it looks again.
@@ -255,8 +265,7 @@ def _publish(output: str, *, force: bool, fsync: bool) -> None:
         is_late = time.monotonic() > deadline
         try:
             if os.path.exists(part_of(output)):
-                publish_shards(output, force=force, fsync=fsync)
-                return
+                return publish_shards(output, force=force, fsync=fsync, keep_equal=keep_equal)
         except DataError:
             if is_late:
                 raise

@@ -127,7 +127,7 @@ def reduce(
         raise UsageError(f"--json and {flag} - both want standard output; name a file for one")
     cluster = on_cluster.cluster_of(context, scheduler, scheduler_file, workers, threads, inputs)
     if cluster is not None:
-        cluster.check_apply(inputs, output, scale, each=False, if_changed=if_changed)
+        cluster.check_apply(inputs, output, scale)
         cluster.check_learning(inputs, sample=sample is not None)
         if residual:
             raise UsageError(f"--residual is computed here; leave it out, or {cluster.flag}")
@@ -275,27 +275,26 @@ class _Task(NamedTuple):
         progress: bool | None,
     ) -> "ApplyReport":
         """Have the result computed by a cluster."""
-        from onebyone_cli.pipeline.apply import ApplyReport
+        import tempfile
 
         outputs = self.outputs
-        import tempfile
 
         with tempfile.TemporaryDirectory() as folder:
             name = os.path.join(folder, "model.npz")
             gathering.save(model, known, name, force=False, fsync=False)
             with open(name, "rb") as file:
                 weights = file.read()
-        cluster.fill(
+        return cluster.fill(
             job,
             outputs.path,
             console,
             progress,
             force=outputs.force,
             fsync=outputs.fsync,
+            keep_equal=outputs.keep_equal,
             restart=self.restart,
             weights=weights,
         )
-        return ApplyReport(job.input, job.output)
 
     def _tell(
         self,
@@ -319,10 +318,9 @@ class _Task(NamedTuple):
                 "output": outputs.path,
                 "shape": list(done.output.shape),
                 "dtype": done.output.dtype,
+                **done.counts,
                 **report.document(model),
                 "rmse": [error if isfinite(error) else None for error in errors],
-                "saturated": done.saturated,
-                "replaced": done.replaced,
                 "changed": done.changed,
                 **spent.document(),
             }

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from onebyone_cli.cli.console import Console
     from onebyone_cli.cli.spent import Spent
     from onebyone_cli.fit.model import Model
-    from onebyone_cli.pipeline.apply import ApplyJob, ApplyReport
+    from onebyone_cli.pipeline.apply import ApplyReport
 
 #: Components listed for people; all are in the JSON document and in the model.
 _MOST_ROWS = 20
@@ -60,22 +60,19 @@ def applied(output: str, done: "ApplyReport", spent: "Spent | str" = "") -> str:
     """Say in a line what was written, what it took, and what became of some pixels on the way."""
     line = f"{shown(output)}: {done.output.size} {done.output.dtype}{spent}"
     line += unchanged(done.changed)
-    if done.invalid_pixels:
-        line += f"; {count(done.invalid_pixels, 'invalid pixel')}"
-    if done.saturated:
-        line += f"; {count(done.saturated, 'value')} saturated"
-    if done.replaced:
-        line += f"; {count(done.replaced, 'value')} filled in for NaN"
+    return line + counted(done.counts)
+
+
+def counted(counts: "Mapping[str, int]") -> str:
+    """Say at the end of a line what became of some pixels; nothing of what became of none."""
+    line = ""
+    if invalid := counts.get("invalid_pixels"):
+        line += f"; {count(invalid, 'invalid pixel')}"
+    if saturated := counts.get("saturated"):
+        line += f"; {count(saturated, 'value')} saturated"
+    if replaced := counts.get("replaced"):
+        line += f"; {count(replaced, 'value')} filled in for NaN"
     return line
-
-
-def filled(output: str, job: "ApplyJob") -> str:
-    """Say in a line what a cluster has written."""
-    assert job.shard is not None
-    return (
-        f"{shown(output)}: {job.output.size} {job.output.dtype}, "
-        f"from {count(job.shard.count, 'shard')}"
-    )
 
 
 def unchanged(changed: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import chain
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from onebyone_cli.stack import Stack
 
     Write = Callable[[Slab, NDArray[Any]], None]
+
+
+#: What is counted in tiles, in the order in which it is told.
+_COUNTED = ("invalid_pixels", *CastCounts._fields)
 
 
 class ApplySettings(NamedTuple):
@@ -101,12 +105,9 @@ class ApplyReport(NamedTuple):
     ----------
     input, output : StackSpec
         Shapes and types.
-    invalid_pixels : int
-        Pixels with NaN or the nodata value in any input channel.
-    saturated : int
-        Values beyond the range of the output's type.
-    replaced : int
-        Values that were NaN and became the stand-in.
+    counts : mapping
+        What was counted on the way: `invalid_pixels`, `saturated` and `replaced`, by these names.
+        Of a share, only what no other share counts. Empty where nobody knows any more.
     changed : bool
         False where an equal output was there and was kept.
     went_on : bool
@@ -115,11 +116,24 @@ class ApplyReport(NamedTuple):
 
     input: StackSpec
     output: StackSpec
-    invalid_pixels: int = 0
-    saturated: int = 0
-    replaced: int = 0
+    counts: Mapping[str, int]
     changed: bool = True
     went_on: bool = False
+
+    @property
+    def invalid_pixels(self) -> int:
+        """Pixels with NaN or the nodata value in any input channel."""
+        return self.counts.get("invalid_pixels", 0)
+
+    @property
+    def saturated(self) -> int:
+        """Values beyond the range of the output's type."""
+        return self.counts.get("saturated", 0)
+
+    @property
+    def replaced(self) -> int:
+        """Values that were NaN and became the stand-in."""
+        return self.counts.get("replaced", 0)
 
 
 class ApplyJob:
@@ -249,9 +263,7 @@ class ApplyJob:
         return ApplyReport(
             self.input,
             self.output,
-            counts.get("invalid_pixels", 0),
-            counts.get("saturated", 0),
-            counts.get("replaced", 0),
+            {name: counts.get(name, 0) for name in _COUNTED},
             changed=self._writer.changed,
             went_on=self._went_on,
         )
@@ -376,7 +388,7 @@ class ApplyJob:
         workers: list[_Worker] = []
 
         def make_work() -> Callable[[Slab], None]:
-            worker = _Worker(self, source, write)
+            worker = _Worker(self, source, write, share)
             workers.append(worker)
 
             def work(slab: Slab) -> None:
@@ -460,11 +472,13 @@ class _Worker:
         job: ApplyJob,
         source: Stack,
         write: Write | None,
+        share: Share | None,
     ) -> None:
         plan = job.plan
         items, pixels, tile = plan.slab_items, plan.slab_pixels, plan.tile_pixels
         self._source = source
         self._write = write
+        self._share = share
         self._convolution = job._convolution
         self._cast = job._cast
         self._collapse = {"": None, "argmax": argmax, "rms": rms}[job._settings.collapse]
@@ -494,39 +508,59 @@ class _Worker:
             x[:, :, slab.pixels : whole] = 0
             for start in range(0, slab.pixels, self._tile):
                 stop = min(start + self._tile, slab.pixels)
-                self._process_tile(x[:, :, start : start + self._tile], start, stop)
+                self._process_tile(x[:, :, start : start + self._tile], slab, start, stop)
         if self._write is not None:
             self._write(slab, self._out[: slab.items, :, : slab.pixels])
         return {"invalid_pixels": self._invalid_pixels, **self._casts._asdict()}
 
-    def _process_tile(self, x: NDArray[Any], start: int, stop: int) -> None:
-        items, pixels = x.shape[0], stop - start
+    def _process_tile(self, x: NDArray[Any], slab: Slab, start: int, stop: int) -> None:
+        """Compute the pixels [start, stop) of a slab, a tile of each of its items."""
+        pixels = stop - start
         place = self._out[:, :, start : start + self._tile] if self._in_place else self._y
-        y = place[:items]
+        y = place[: slab.items]
         self._convolution.apply(x, y, self._hidden)
-        self._mark_invalid(x, y, pixels)
+        for items, is_ours in self._parts(slab, slab.start + start):
+            invalid = self._mark_invalid(x[items], y[items], pixels)
+            casts = self._finish(y[items], self._out[items, :, start:stop], pixels)
+            if is_ours:
+                self._invalid_pixels += invalid
+                self._casts = self._casts.plus(casts)
+
+    def _parts(self, slab: Slab, pixel: int) -> Iterator[tuple[slice, bool]]:
+        """Part the items of a slab where another share counts the tiles that begin at a pixel."""
+        share = self._share
+        if share is None:
+            yield slice(0, slab.items), True
+            return
+        parts = groupby(range(slab.items), lambda index: share.counts(slab.item + index, pixel))
+        for is_ours, part in parts:
+            items = list(part)
+            yield slice(items[0], items[-1] + 1), is_ours
+
+    def _finish(self, y: NDArray[Any], out: NDArray[Any], pixels: int) -> CastCounts:
+        """Turn what was computed into what is written, or only measure its range."""
         if self._collapse is not None:
             self._collapse(y, y[:, :1])
             y = y[:, :1]
         if self._write is None:
             self._measure(y[:, :, :pixels])
         elif not self._in_place:
-            out = self._out[:items, :, start:stop]
-            self._casts = self._casts.plus(self._cast.apply(y, out, pixels))
+            return self._cast.apply(y, out, pixels)
+        return CastCounts()
 
-    def _mark_invalid(self, x: NDArray[Any], y: NDArray[Any], pixels: int) -> None:
+    def _mark_invalid(self, x: NDArray[Any], y: NDArray[Any], pixels: int) -> int:
         """Make invalid pixels NaN in every output channel, and count them.
 
         NaN in any input channel makes NaN in all output channels, so without a nodata value the
         input is searched only where the first output channel has NaN.
         """
         if self._marks is None and not np.isnan(y[:, 0, :pixels]).any():
-            return
+            return 0
         invalid = np.isnan(x[:, :, :pixels]).any(axis=1)
         if self._marks is not None:
             invalid |= (x[:, :, :pixels] == self._marks).any(axis=1)
-        self._invalid_pixels += int(np.count_nonzero(invalid))
         y[:, :, :pixels].swapaxes(0, 1)[:, invalid] = np.nan
+        return int(np.count_nonzero(invalid))
 
     def _measure(self, y: NDArray[Any]) -> None:
         finite = y[np.isfinite(y)]

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from command import environment, onebyone
 
+from onebyone_cli.pipeline.shards import publish_shards
+
 COMMAND = ("apply", "x.npy", "-w", "w.npy")
 
 
@@ -126,6 +128,25 @@ def test_an_output_that_exists_stays(folder: Path):
     assert (folder / "out.npy").read_bytes() == b"old"
     run(folder, "merge", "out.npy", "--force")
     assert np.load(folder / "out.npy").shape == (3, 700, 900)
+
+
+@pytest.mark.parametrize("fsync", [False, True])
+def test_an_equal_output_can_be_kept(folder: Path, fsync: bool):
+    """As commands on a cluster do with --if-changed."""
+    out = folder / "out.npy"
+
+    def publish(*more: str) -> bool:
+        for index in range(2):
+            run(folder, *COMMAND, "-o", "out.npy", "-f", "--shard", f"{index}/2", *more)
+        return publish_shards(str(out), force=True, fsync=fsync, keep_equal=True).changed
+
+    assert publish()
+    os.utime(out, (1, 1))
+    assert not publish()
+    assert out.stat().st_mtime == 1
+    assert publish("--bias", "1 2 3")
+    assert out.stat().st_mtime != 1
+    assert sorted(os.listdir(folder)) == ["out.npy", "w.npy", "x.npy"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -93,7 +94,7 @@ def test_an_output_survives_a_killed_worker(work: Path, tmp_path: Path) -> None:
             assert job.wait() == 0
             assert job.stderr is not None
             told = job.stderr.read().decode()
-        assert told == f"out.npy: 1×{SIDE}×{SIDE} float64, from 8 shards\n"
+        assert TAKEN.sub("", told) == f"out.npy: 1×{SIDE}×{SIDE} float64\n"
         assert not dask.children()
     assert has_equal_bytes(work / "out.npy", work / "plain.npy")
     names = [name for name in files_in(work) if not name.startswith("cluster/")]
@@ -189,6 +190,46 @@ def test_a_stack_is_reduced_as_in_one_process(dask: Dask, work: Path, method: st
     assert np.abs(one - two).max() <= 1e-12 * np.abs(one).max()
     made = ["one.npy", "one.npz", "two.npy", "two.npz"]
     assert files_in(work) == sorted([*GIVEN, *made])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'apply x.npy --kernel "1e8 1e8 1e8" --dtype int32 --nodata 3',
+        "reduce x.npy -k 1 --dtype int32 --scale -9,9 --nodata 3",
+    ],
+)
+def test_what_is_counted_is_what_one_process_counts(dask: Dask, work: Path, line: str) -> None:
+    words = (*shlex.split(line), "-o", "out.npy", "--force")
+    where = ("--scheduler", dask.address)
+    plain, on_cluster = (succeeds(onebyone(*words, *more, cwd=work)) for more in ((), where))
+    for what in ("invalid pixels", "values saturated", "values filled in for NaN"):
+        assert what in plain.stderr
+    assert TAKEN.sub("", on_cluster.stderr) == TAKEN.sub("", plain.stderr)
+    one, many = (
+        json.loads(succeeds(onebyone(*words, *more, "--json", cwd=work)).stdout)
+        for more in ((), where)
+    )
+    assert many.pop("shards", 4) == 4  # reduce does not say
+    assert one.keys() == many.keys()
+    for name in ("shape", "dtype", "invalid_pixels", "saturated", "replaced", "changed"):
+        assert many[name] == one[name]
+
+
+def test_an_equal_output_is_left_alone(dask: Dask, work: Path) -> None:
+    def told(*more: str) -> str:
+        line = (*APPLY, "-o", "out.npy", "--if-changed", "--scheduler", dask.address, *more)
+        return TAKEN.sub("", succeeds(onebyone(*line, cwd=work)).stderr)
+
+    made = f"out.npy: 1×{SIDE}×{SIDE} float64"
+    assert told() == f"{made}\n"
+    os.utime(work / "out.npy", (1, 1))
+    assert told("--fsync") == f"{made}, unchanged\n"
+    assert (work / "out.npy").stat().st_mtime == 1
+    assert has_equal_bytes(work / "out.npy", work / "plain.npy")
+    assert told("--bias", "1") == f"{made}\n"
+    assert not has_equal_bytes(work / "out.npy", work / "plain.npy")
+    assert files_in(work) == sorted([*GIVEN, "out.npy"])
 
 
 def test_statistics_are_those_of_one_process(dask: Dask, work: Path) -> None:
@@ -348,6 +389,20 @@ def test_restart_begins_anew(work: Path) -> None:
     assert files_in(work) == sorted([*GIVEN, "out.npy"])
 
 
+def test_any_shard_of_another_command_is_seen_at_once(work: Path) -> None:
+    """Else workers would fill in the rest, and neither command could go on."""
+    other = (*APPLY, "-o", "out.npy", "--bias", "1")
+    succeeds(onebyone(*other, "--shard", "5/8", cwd=work))
+    before = files_in(work)
+    done = onebyone(*APPLY, "-o", "out.npy", "--workers", "2", cwd=work)
+    assert (done.returncode, "5-of-8.json is a checkpoint of another command" in done.stderr) == (
+        73,
+        True,
+    )
+    assert files_in(work) == before
+    succeeds(onebyone(*other, "--workers", "2", cwd=work))
+
+
 # --------------------------------------------------------------------------------- refusals
 
 
@@ -360,7 +415,6 @@ def test_restart_begins_anew(work: Path) -> None:
         ("apply x.npy -w w.npy -o -", 2, "name one with -o"),
         ("apply x.npy -w w.npy --dtype uint8 -o out.png", 2, "fixed offsets"),
         ("apply x.npy -w w.npy --compression gzip -o out.h5", 2, "fixed offsets"),
-        ("apply x.npy -w w.npy -o out.npy --if-changed", 2, "--if-changed"),
         ("apply x.npy -w w.npy -o out.npy --shard 0/2", 2, "--shard computes one share"),
         ("apply x.npy -w w.npy -o out.npy --workers 2", 2, "give one of --scheduler"),
         ("apply x.npy -w w.npy -o plain.npy", 73, "exists already"),
