@@ -183,6 +183,8 @@ def psnr(error: float, peak: float) -> float:
 
 def in_digits_of(dtype: str, number: float) -> str:
     """Write a number with the digits that its type has, as in 0.1 for the float32 next to it."""
+    if "int" in dtype and abs(number) >= 2**53:  # rounded, maybe to more than the type can hold
+        return repr(number)
     return str(np.dtype(dtype).type(number))
 
 
@@ -302,8 +304,12 @@ def _differences(a: NDArray[Any], b: NDArray[Any], x: Floats, y: Floats, out: Fl
         a, b = a.astype(common), b.astype(common)
         # What overflows comes out right as an unsigned number.
         np.copyto(out, np.where(a > b, a - b, b - a).view(np.uint64))
-    else:
-        np.abs(np.subtract(x, y, out=out), out=out)
+        return
+    np.abs(np.subtract(x, y, out=out), out=out)
+    if {a.dtype.kind, b.dtype.kind} == {"i", "u"} and common.kind == "f":
+        # No integer type holds both; those that are not negative are at home in the unsigned one.
+        a, b = a.astype(np.uint64), b.astype(np.uint64)
+        np.copyto(out, np.where(a > b, a - b, b - a), where=(x >= 0) & (y >= 0))
 
 
 def _look_at_range(x: Floats, found: Differences, *, careful: bool) -> None:
