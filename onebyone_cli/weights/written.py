@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onebyone_cli import atomic, targets
 from onebyone_cli.errors import UsageError
 from onebyone_cli.weights.files import SUFFIXES
-from onebyone_cli.weights.save import model_bytes
+from onebyone_cli.weights.save import model_bytes, publish
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,7 +76,7 @@ def save_weights(path: str, weights: ChannelMap, *, force: bool = False) -> None
     ReadWriteError
         If the system fails; an existing file is untouched.
     """
-    _write(path, weights_bytes(path, weights), force=force)
+    publish(path, weights_bytes(path, weights), force=force)
 
 
 def save_bias(path: str, bias: NDArray[np.float64], *, force: bool = False) -> None:
@@ -104,7 +103,7 @@ def save_bias(path: str, bias: NDArray[np.float64], *, force: bool = False) -> N
         data = _json_bytes({"bias": bias.tolist()})
     else:
         data = _npy_bytes(bias) if suffix == ".npy" else _text_bytes(bias[:, np.newaxis], suffix)
-    _write(path, data, force=force)
+    publish(path, data, force=force)
 
 
 def weights_bytes(path: str, weights: ChannelMap) -> bytes:
@@ -121,11 +120,6 @@ def weights_bytes(path: str, weights: ChannelMap) -> bytes:
     return _text_bytes(weights.weight, suffix)
 
 
-def _write(path: str, data: bytes, *, force: bool) -> None:
-    targets.check_target(path, force=force)
-    atomic.write_file(path, data, force=force)
-
-
 def _npz_bytes(weights: ChannelMap) -> bytes:
     """Arrays and lists of texts become members, as a learner writes them; the rest is ``meta``."""
     arrays: dict[str, Any] = {"weight": weights.weight, "bias": weights.bias}
@@ -139,7 +133,8 @@ def _npz_bytes(weights: ChannelMap) -> bytes:
 def _json_bytes(fields: dict[str, Any]) -> bytes:
     """Write a field on a line, and a matrix with a row on a line: people look at these files."""
     lines = [f"  {_dump(name)}: {_field(value)}" for name, value in fields.items()]
-    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+    # Half a surrogate, as in the name of a file that is no text, becomes an escape of JSON.
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode(errors="backslashreplace")
 
 
 def _field(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Weights written in every format and read again: to the last bit, or told what is left out."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,26 @@ def test_every_bit_comes_back(suffix: str, weight: np.ndarray):
         assert bits(load_bias(str(folder / f"b{suffix}"))) == bits(bias)
     assert bits(back.weight) == bits(np.array(weight, order="C"))
     assert bits(back.bias) == bits(bias if holds_bias(path) else np.zeros(len(bias)))
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json"])
+def test_names_that_are_no_text_come_back(suffix: str, tmp_path: Path):
+    names = ["b\udcffnd", "\x1b[31m", "\ud800"]
+    path = str(tmp_path / f"w{suffix}")
+    save_weights(path, ChannelMap(np.ones((1, 3)), np.zeros(1), "w", {"channels": names}))
+    assert load_weights(path).meta["channels"] == names
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_pipe_takes_them_and_stays(suffix: str, tmp_path: Path):
+    pipe, weights = tmp_path / f"pipe{suffix}", ChannelMap(np.eye(2), np.zeros(2), "w")
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for save in (save_weights, lambda path, each: save_bias(path, each.bias)):
+        save(str(pipe), weights)
+        assert os.read(reader, 1 << 16)
+    assert pipe.is_fifo()
+    os.close(reader)
 
 
 META = {
