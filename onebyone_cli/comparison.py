@@ -40,6 +40,9 @@ class Tolerance(NamedTuple):
 
 EXACTLY = Tolerance()
 
+#: Spectra shorter than this lose digits when they are squared.
+_SHORT = 1e-140
+
 #: Members of `Differences`: what tells of the largest one, what is added up, and their types.
 _PLACE = ("largest", "item", "pixel", "a", "b")
 _SUMS = ("count", "both", "only_a", "only_b", "different", "beyond", "squares")
@@ -325,13 +328,25 @@ def _angles(x: Floats, y: Floats, one: Floats, other: Floats) -> Angles:
     that is right to the last digits for small angles, where the arc cosine of the inner product
     is not (Kahan, "How futile are mindless assessments of roundoff", 2006).
     """
-    np.divide(x, _lengths(x), out=x)
-    np.divide(y, _lengths(y), out=y)
+    _make_unit(x)
+    _make_unit(y)
     angle = 2 * np.arctan2(_lengths(np.subtract(x, y, out=one)), _lengths(np.add(x, y, out=other)))
     angle = angle[np.isfinite(angle)]  # no length, or no number
     if not len(angle):
         return Angles()
     return Angles(len(angle), float(angle.sum()), float(angle.max()))
+
+
+def _make_unit(spectra: Floats) -> None:
+    """Divide spectra by their lengths; what has none, or is not finite, becomes NaN."""
+    lengths = _lengths(spectra)
+    # Where squares are beyond float64, or near it, the largest number is taken out first.
+    odd = np.flatnonzero(~((lengths > _SHORT) & (lengths < inf)))
+    if len(odd):
+        parts = spectra[:, odd]
+        parts /= np.abs(parts).max(axis=0)
+        spectra[:, odd], lengths[odd] = parts, _lengths(parts)
+    np.divide(spectra, lengths, out=spectra)
 
 
 def _lengths(spectra: Floats) -> Floats:

@@ -216,6 +216,16 @@ def test_spectral_angles(tmp_path: Path):
     assert found.largest == pytest.approx(angles.max(), abs=1e-9)
 
 
+@pytest.mark.parametrize("power", [-1060, -700, 0, 700, 1020])
+def test_angles_do_not_depend_on_the_length_of_spectra(power: int, tmp_path: Path):
+    a = np.array([[[1.0, 3.0, 1.0]], [[0.0, 4.0, 1.0]]])
+    b = np.array([[[0.0, 3.0, 1.0]], [[2.0, 4.0, 0.0]]])
+    found = differences(*saved(tmp_path, np.ldexp(a, power), b)).angles
+    assert found.count == 3
+    assert found.largest == math.pi / 2
+    assert found.total == pytest.approx(math.pi * 3 / 4, rel=1e-14)
+
+
 def test_angles_of_equal_spectra_are_zero(tmp_path: Path):
     a = numbers(8, (6, 9, 9), "float64")
     found = differences(*saved(tmp_path, a, a)).angles
