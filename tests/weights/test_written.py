@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import onebyone
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from strategies import new_folder
 
 from onebyone_cli.errors import OutputRefusedError, UsageError
-from onebyone_cli.weights import ChannelMap, load_weights
+from onebyone_cli.weights import ChannelMap, load_weights, written
 from onebyone_cli.weights.files import SUFFIXES, load_bias
 from onebyone_cli.weights.stored import stored_type, unread_members
 from onebyone_cli.weights.written import (
@@ -100,6 +101,30 @@ def test_members_that_are_not_read_are_named(tmp_path: Path):
     np.savez(path, weight=np.eye(2, dtype="float32"), noise=np.eye(2), mean=np.zeros(2))
     assert unread_members(path, load_weights(path)) == ["noise"]
     assert stored_type(path) == "float32"
+
+
+@pytest.mark.parametrize("suffix", [".json", ".csv", ".tsv", ".txt"])
+def test_what_could_not_be_read_again_is_not_written(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / f"w{suffix}"
+    weights = ChannelMap(np.eye(20), np.zeros(20), "w")
+    monkeypatch.setitem(written._TEXT_LIMITS, suffix, 100)
+    with pytest.raises(UsageError, match="bytes, and text of up to 100 is read"):
+        save_weights(str(path), weights)
+    assert not path.exists()
+
+
+def test_more_weights_than_are_read_are_not_made(tmp_path: Path):
+    for kind in ("identity -c 12000", "mean -c 200000000", "select --channels 0,1 -c 999999999"):
+        done = onebyone("weights", "new", *kind.split(), "-o", "w.npz", cwd=tmp_path)
+        assert done.returncode == 2
+        assert "a weights file may hold up to 134217728" in done.stderr
+    chosen = ("select", "--channels", "9,0", "-c", "99999")
+    done = onebyone("weights", "new", *chosen, "-o", "w.npz", cwd=tmp_path)
+    assert done.returncode == 0
+    weight = load_weights(str(tmp_path / "w.npz")).weight
+    assert (weight.shape, np.argwhere(weight).tolist()) == ((2, 99999), [[0, 9], [1, 0]])
 
 
 @pytest.mark.parametrize("name", ["w", "w.h5", "w.csv.gz"])
