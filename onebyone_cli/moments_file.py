@@ -137,6 +137,8 @@ def _evidence(arrays: Arrays, counts: Mapping[str, Any]) -> Evidence:
         fields = {field: arrays[f"statistics.{field}"] for field in _STATISTICS}
         if {array.shape for array in fields.values()} | {(len(each),)} != {(channels,)}:
             raise ValueError("statistics")
+        if np.any((-np.inf < fields["squares"]) & (fields["squares"] < 0)):
+            raise ValueError("squares")
         evidence.statistics = ChannelStatistics(np.array(each, np.int64), **fields)
     return evidence
 

@@ -313,6 +313,11 @@ def test_no_channels(tmp_path: Path):
     refused(tmp_path / "x.npz", ALTERED)
 
 
+def test_squares_that_are_none(tmp_path: Path, whole):
+    rewrite(tmp_path / "x.npz", whole | {"statistics.squares": -whole["statistics.squares"] - 1})
+    refused(tmp_path / "x.npz", ALTERED)
+
+
 @pytest.mark.parametrize("name", ["pixels.mean", "differences.right.rest", "statistics.squares"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_numbers_that_are_not_finite(tmp_path: Path, whole, name: str, value: float):
