@@ -117,7 +117,7 @@ class LearnJob:
     settings : LearnSettings
         The choices.
     mask : Reader or StreamReader, optional
-        One channel: pixels where it is 0 are left out.
+        One channel: pixels where it is 0 or NaN are left out.
     labels : Reader or StreamReader, optional
         One channel of integers: the class of each pixel, 0 for none. With labels, moments are
         those of the classes, and nothing else is gathered.
