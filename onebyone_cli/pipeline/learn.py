@@ -49,6 +49,9 @@ _LONGEST_TILE = 8192
 #: See `LearnJob._spare_tiles`.
 _SPARE_TILES = 32
 
+#: Numbers of each channel in the statistics of a tile.
+_STATISTICS = 6
+
 #: Classes of a tile whose moments are planned for; few tiles see more.
 _CLASSES_OF_A_TILE = 16
 
@@ -258,7 +261,15 @@ class LearnJob:
     @property
     def _kinds(self) -> int:
         """Sets of moments of one tile."""
-        return _CLASSES_OF_A_TILE if self.labels else 1 + len(self.neighbours)
+        if self.labels:
+            return _CLASSES_OF_A_TILE
+        return int(self.wanted.pixels) + len(self.neighbours)
+
+    @property
+    def _finding(self) -> int:
+        """Bytes of what is found in one tile."""
+        statistics = _STATISTICS * _FLOAT64_BYTES * self.input.channels
+        return self._kinds * self._square + statistics * self.wanted.statistics
 
     @property
     def _spare_tiles(self) -> int:
@@ -266,12 +277,11 @@ class LearnJob:
 
         A worker is held up by others now and then; without some room everyone would be.
         """
-        return min(_SPARE_TILES, self._settings.memory // 32 // (self._kinds * self._square))
+        return min(_SPARE_TILES, self._settings.memory // 32 // max(1, self._finding))
 
     def _make_plan(self) -> Plan:
         spec, everyone = self.input, self._everyone()
         companions = [each for each in (self.mask, self.labels) if each is not None]
-        kinds = self._kinds
         number = spec.item_bytes * spec.channels
         companion_pixel = sum(2 * companion.pixel_bytes + 2 for companion in companions)
         tile = tile_pixels(spec.pixels, spec.channels, _FLOAT64_BYTES, _LONGEST_TILE)
@@ -285,16 +295,15 @@ class LearnJob:
                 slab_pixel=number
                 + self._sources.slab_pixel_bytes
                 + companion_pixel
-                + -(-kinds * self._square // tile),
+                + -(-self._finding // tile),
                 # A block and another; what marks the invalid, number by number.
                 tile_pixel=(2 * _FLOAT64_BYTES + 3) * spec.channels + 4 * _FLOAT64_BYTES,
                 item=3 * PADDING * spec.channels,
-                scratch=max(each.scratch_bytes for each in everyone)
-                + beyond
-                + kinds * self._square,
+                scratch=max(each.scratch_bytes for each in everyone) + beyond + self._finding,
                 cache=sum(each.cache_bytes for each in everyone)
                 + max(each.buffer_bytes for each in everyone)
-                + (1 + kinds + kinds * self._spare_tiles) * self._square,
+                + min(1, self._kinds) * self._square
+                + (1 + self._spare_tiles) * self._finding,
             ),
             memory=self._settings.memory,
             threads=self._settings.threads,
