@@ -57,11 +57,14 @@ def facts_of(weight: Floats) -> Facts:
     frobenius = float(row_norms(weight.reshape(1, -1))[0])
     if min(weight.shape) > _MOST_SINGULAR_VALUES:
         return Facts(frobenius, None, None, None, orthonormality)
-    values = np.linalg.svd(weight, compute_uv=False)
+    power = int(np.frexp(np.abs(weight).max())[1])  # as in `row_norms`
+    values = np.linalg.svd(np.ldexp(weight, -power), compute_uv=False)
     threshold = max(weight.shape) * np.finfo(np.float64).eps * values[0]
     rank = int(np.count_nonzero(values > threshold))
     condition = float(values[0] / values[-1]) if rank == len(values) else inf
-    return Facts(frobenius, float(values[0]), rank, condition, orthonormality)
+    with np.errstate(over="ignore"):
+        spectral = float(np.ldexp(values[0], power))
+    return Facts(frobenius, spectral, rank, condition, orthonormality)
 
 
 def row_norms(weight: Floats) -> Floats:

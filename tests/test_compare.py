@@ -170,6 +170,15 @@ def test_the_largest_integers_can_be_told(dtype: str, tmp_path: Path):
     assert f"column 1: {number} in A, {number} in B" in done.stdout.decode()
 
 
+def test_a_range_that_outgrows_float64_is_no_peak(tmp_path: Path):
+    a = np.array([[[-1.7e308, 1.7e308, 0]]])
+    saved(tmp_path, a, a + np.array([0, 0, 1]))
+    done = shell('"$0" compare 0.npy 1.npy --json', cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    told = json.loads(done.stdout)
+    assert (told["peak"], told["psnr"]) == (None, None)
+
+
 def test_types_and_layouts_do_not_matter(tmp_path: Path):
     a = numbers(3, (4, 6, 5), "uint8")
     paths = saved(tmp_path, a, a.transpose(1, 2, 0).astype(">f8"))

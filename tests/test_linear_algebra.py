@@ -62,6 +62,12 @@ def test_norms_of_very_large_and_small_weights(size: float):
     assert facts.rank == (1 if rows.any() else 0)
 
 
+def test_facts_that_outgrow_float64_leave_the_others():
+    facts = facts_of(np.array([[1.7e308, 1.7e308], [1.7e308, -1.7e308]]))
+    assert (facts.frobenius, facts.spectral) == (math.inf, math.inf)
+    assert (facts.rank, facts.condition) == (2, pytest.approx(1.0))
+
+
 def test_numbers_that_outgrow_float64_are_refused():
     huge = ChannelMap(np.full((1, 1), 1e200), np.zeros(1), "huge")
     with pytest.raises(DataError, match="outgrow"):

@@ -151,7 +151,7 @@ class _Report:
             "dtype": self._type,
             "bias": weights.bias.tolist() if weights.has_bias else None,
             "frobenius_norm": _finite(facts.frobenius),
-            "spectral_norm": facts.spectral,
+            "spectral_norm": _finite(facts.spectral),
             "rank": facts.rank,
             "condition": _finite(facts.condition),
             "orthonormality": _finite(facts.orthonormality),
