@@ -40,6 +40,9 @@ class Tolerance(NamedTuple):
 
 EXACTLY = Tolerance()
 
+#: Spectra shorter than this lose digits when they are squared.
+_SHORT = 1e-140
+
 #: Members of `Differences`: what tells of the largest one, what is added up, and their types.
 _PLACE = ("largest", "item", "pixel", "a", "b")
 _SUMS = ("count", "both", "only_a", "only_b", "different", "beyond", "squares")
@@ -183,6 +186,8 @@ def psnr(error: float, peak: float) -> float:
 
 def in_digits_of(dtype: str, number: float) -> str:
     """Write a number with the digits that its type has, as in 0.1 for the float32 next to it."""
+    if "int" in dtype and abs(number) >= 2**53:  # rounded, maybe to more than the type can hold
+        return repr(number)
     return str(np.dtype(dtype).type(number))
 
 
@@ -302,8 +307,12 @@ def _differences(a: NDArray[Any], b: NDArray[Any], x: Floats, y: Floats, out: Fl
         a, b = a.astype(common), b.astype(common)
         # What overflows comes out right as an unsigned number.
         np.copyto(out, np.where(a > b, a - b, b - a).view(np.uint64))
-    else:
-        np.abs(np.subtract(x, y, out=out), out=out)
+        return
+    np.abs(np.subtract(x, y, out=out), out=out)
+    if {a.dtype.kind, b.dtype.kind} == {"i", "u"} and common.kind == "f":
+        # No integer type holds both; those that are not negative are at home in the unsigned one.
+        a, b = a.astype(np.uint64), b.astype(np.uint64)
+        np.copyto(out, np.where(a > b, a - b, b - a), where=(x >= 0) & (y >= 0))
 
 
 def _look_at_range(x: Floats, found: Differences, *, careful: bool) -> None:
@@ -319,13 +328,25 @@ def _angles(x: Floats, y: Floats, one: Floats, other: Floats) -> Angles:
     that is right to the last digits for small angles, where the arc cosine of the inner product
     is not (Kahan, "How futile are mindless assessments of roundoff", 2006).
     """
-    np.divide(x, _lengths(x), out=x)
-    np.divide(y, _lengths(y), out=y)
+    _make_unit(x)
+    _make_unit(y)
     angle = 2 * np.arctan2(_lengths(np.subtract(x, y, out=one)), _lengths(np.add(x, y, out=other)))
     angle = angle[np.isfinite(angle)]  # no length, or no number
     if not len(angle):
         return Angles()
     return Angles(len(angle), float(angle.sum()), float(angle.max()))
+
+
+def _make_unit(spectra: Floats) -> None:
+    """Divide spectra by their lengths; what has none, or is not finite, becomes NaN."""
+    lengths = _lengths(spectra)
+    # Where squares are beyond float64, or near it, the largest number is taken out first.
+    odd = np.flatnonzero(~((lengths > _SHORT) & (lengths < inf)))
+    if len(odd):
+        parts = spectra[:, odd]
+        parts /= np.abs(parts).max(axis=0)
+        spectra[:, odd], lengths[odd] = parts, _lengths(parts)
+    np.divide(spectra, lengths, out=spectra)
 
 
 def _lengths(spectra: Floats) -> Floats:

@@ -38,7 +38,8 @@ class Facts(NamedTuple):
     condition : float or None
         Largest over smallest singular value; infinite if the rank is not min(K, C).
     orthonormality : float
-        Largest deviation of W·Wᵀ from the identity; 0 says that the rows are orthonormal.
+        Largest deviation of W·Wᵀ from the identity; 0 says that the rows are orthonormal. Infinite
+        or NaN where that outgrows float64.
     """
 
     frobenius: float
@@ -50,21 +51,28 @@ class Facts(NamedTuple):
 
 def facts_of(weight: Floats) -> Facts:
     """Look at a weight of shape (K, C)."""
-    deviation = weight @ weight.T - np.eye(len(weight))
-    frobenius = float(np.linalg.norm(weight))
-    orthonormality = float(np.abs(deviation).max())
+    with np.errstate(over="ignore", invalid="ignore"):
+        deviation = weight @ weight.T - np.eye(len(weight))
+        orthonormality = float(np.abs(deviation).max())
+    frobenius = float(row_norms(weight.reshape(1, -1))[0])
     if min(weight.shape) > _MOST_SINGULAR_VALUES:
         return Facts(frobenius, None, None, None, orthonormality)
-    values = np.linalg.svd(weight, compute_uv=False)
+    power = int(np.frexp(np.abs(weight).max())[1])  # as in `row_norms`
+    values = np.linalg.svd(np.ldexp(weight, -power), compute_uv=False)
     threshold = max(weight.shape) * np.finfo(np.float64).eps * values[0]
     rank = int(np.count_nonzero(values > threshold))
     condition = float(values[0] / values[-1]) if rank == len(values) else inf
-    return Facts(frobenius, float(values[0]), rank, condition, orthonormality)
+    with np.errstate(over="ignore"):
+        spectral = float(np.ldexp(values[0], power))
+    return Facts(frobenius, spectral, rank, condition, orthonormality)
 
 
 def row_norms(weight: Floats) -> Floats:
     """Euclidean length of each row of a weight of shape (K, C): shape (K,)."""
-    norms: Floats = np.linalg.norm(weight, axis=1)
+    # By a power of two, which changes no digit, or squares could be beyond float64.
+    power = np.frexp(np.abs(weight).max(axis=1, keepdims=True))[1]
+    with np.errstate(over="ignore"):
+        norms: Floats = np.ldexp(np.linalg.norm(np.ldexp(weight, -power), axis=1), power[:, 0])
     return norms
 
 

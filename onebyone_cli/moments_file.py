@@ -144,12 +144,18 @@ def _evidence(arrays: Arrays, counts: Mapping[str, Any]) -> Evidence:
         labels = _labels(counts["classes"]["labels"])
         evidence.classes = {int(label): moments(f"classes.{label}") for label in labels}
     if "statistics" in counts:
-        each = [_count(number) for number in counts["statistics"]["count"]]
-        fields = {field: arrays[f"statistics.{field}"] for field in _STATISTICS}
-        if {array.shape for array in fields.values()} | {(len(each),)} != {(channels,)}:
-            raise ValueError("statistics")
-        evidence.statistics = ChannelStatistics(np.array(each, np.int64), **fields)
+        evidence.statistics = _statistics(arrays, counts["statistics"]["count"], channels)
     return evidence
+
+
+def _statistics(arrays: Arrays, count: Any, channels: int) -> ChannelStatistics:
+    each = [_count(number) for number in count]
+    fields = {field: arrays[f"statistics.{field}"] for field in _STATISTICS}
+    if {array.shape for array in fields.values()} | {(len(each),)} != {(channels,)}:
+        raise ValueError("statistics")
+    if np.any((-np.inf < fields["squares"]) & (fields["squares"] < 0)):
+        raise ValueError("squares")
+    return ChannelStatistics(np.array(each, np.int64), **fields)
 
 
 def _count(value: Any) -> int:

@@ -132,12 +132,15 @@ class Stack(Reader):
 
         Returns
         -------
-        ndarray of shape (C, 1), of the type in which slabs are read
+        ndarray of shape (C, 1), of the type in which slabs are read; float64 where that is one of
+        integers, which have no NaN, and can't hold the number
         """
-        marks = np.empty((self.spec.channels, 1), self.spec.dtype)
-        for reader, start, stop in self._parts:
-            with np.errstate(over="ignore"):
-                marks[start:stop] = _in_type(nodata, reader.spec.dtype)
+        with np.errstate(over="ignore"):
+            found = [_in_type(nodata, reader.spec.dtype) for reader, _, _ in self._parts]
+            has_nan = self.spec.dtype.startswith("float") or not any(map(np.isnan, found))
+            marks = np.empty((self.spec.channels, 1), self.spec.dtype if has_nan else "float64")
+            for mark, (_, start, stop) in zip(found, self._parts, strict=True):
+                marks[start:stop] = mark
         return marks
 
     def check_unchanged(self) -> None:
@@ -159,6 +162,8 @@ def _in_type(value: float, dtype: str) -> Any:
     if dtype.startswith("float"):
         rounded = np.dtype(dtype).type(value)
         return np.nan if np.isinf(rounded) and not np.isinf(value) else rounded
+    if dtype == "bool":  # numpy would take any number but 0 for true
+        return bool(value) if value in (0, 1) else np.nan
     try:
         return np.array(int(value), dtype) if value == int(value) else np.nan
     except (OverflowError, ValueError):  # too large, infinite, or NaN

@@ -686,6 +686,14 @@ def test_nodata_of_integers(tmp_path: Path, value: int):
     assert np.count_nonzero(y == -1) == done.report.invalid_pixels == done.report.replaced == 1
 
 
+def test_nodata_is_no_truth_value(tmp_path: Path):
+    stack = np.array([[[False, True, True]]])
+    path = save_npy(tmp_path / "in.npy", stack)
+    for value, invalid in ((-9999, 0), (2, 0), (0.5, 0), (1, 2), (0, 1)):
+        done = run([path], layer([[1]]), tmp_path / "out.npy", nodata=value, nan_to=-1)
+        assert done.report.invalid_pixels == invalid
+
+
 def test_nan_that_the_output_can_not_hold(tmp_path: Path):
     stack = np.zeros((2, 70, 80), np.float32)
     stack[1, 69, 79] = np.nan

@@ -136,6 +136,49 @@ def test_integers_of_64_bits_are_compared_exactly(dtype: str, tmp_path: Path):
     assert found.largest.tolist() == [3.0]
 
 
+@pytest.mark.parametrize("other", ["int64", "int32", "int8"])
+def test_signed_and_unsigned_integers_are_compared_exactly(other: str, tmp_path: Path):
+    top = int(np.iinfo(other).max)
+    signed = np.array([[[top, top, -1, -5]]], other)
+    unsigned = np.array([[[top, top - 1, 2**64 - 1, 5]]], "uint64")
+    for pair in ((signed, unsigned), (unsigned, signed)):
+        found = differences(*saved(tmp_path, *pair))
+        assert found.different.tolist() == [3]
+        assert found.largest.tolist() == [2.0**64]
+    found = differences(*saved(tmp_path, signed[:, :, :2], unsigned[:, :, :2]))
+    assert (found.different.tolist(), found.largest.tolist()) == ([1], [1.0])
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64"])
+@pytest.mark.parametrize("nodata", [-9999.5, 1e30, math.inf, math.nan])
+def test_nodata_that_a_type_can_not_hold(dtype: str, nodata: float, tmp_path: Path):
+    a = np.array([[[0, 1, 1]]], dtype)
+    b = np.array([[[0.0, 0.0, nodata]]])
+    found = differences(*saved(tmp_path, a, b), nodata=nodata)
+    assert (found.only_a.tolist(), found.only_b.tolist()) == ([0], [1])
+    assert found.different.tolist() == [1]
+    assert differences(*saved(tmp_path, a, a), nodata=nodata).count.tolist() == [3]
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_the_largest_integers_can_be_told(dtype: str, tmp_path: Path):
+    top = np.iinfo(dtype).max
+    saved(tmp_path, np.full((1, 1, 2), top, dtype), np.array([[[top, top - 1]]], dtype))
+    done = shell('"$0" compare 0.npy 1.npy', cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    number = repr(float(top))
+    assert f"column 1: {number} in A, {number} in B" in done.stdout.decode()
+
+
+def test_a_range_that_outgrows_float64_is_no_peak(tmp_path: Path):
+    a = np.array([[[-1.7e308, 1.7e308, 0]]])
+    saved(tmp_path, a, a + np.array([0, 0, 1]))
+    done = shell('"$0" compare 0.npy 1.npy --json', cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    told = json.loads(done.stdout)
+    assert (told["peak"], told["psnr"]) == (None, None)
+
+
 def test_types_and_layouts_do_not_matter(tmp_path: Path):
     a = numbers(3, (4, 6, 5), "uint8")
     paths = saved(tmp_path, a, a.transpose(1, 2, 0).astype(">f8"))
@@ -180,6 +223,16 @@ def test_spectral_angles(tmp_path: Path):
     assert found.count == len(angles) == 13
     assert found.total == pytest.approx(angles.sum(), abs=1e-6)
     assert found.largest == pytest.approx(angles.max(), abs=1e-9)
+
+
+@pytest.mark.parametrize("power", [-1060, -700, 0, 700, 1020])
+def test_angles_do_not_depend_on_the_length_of_spectra(power: int, tmp_path: Path):
+    a = np.array([[[1.0, 3.0, 1.0]], [[0.0, 4.0, 1.0]]])
+    b = np.array([[[0.0, 3.0, 1.0]], [[2.0, 4.0, 0.0]]])
+    found = differences(*saved(tmp_path, np.ldexp(a, power), b)).angles
+    assert found.count == 3
+    assert found.largest == math.pi / 2
+    assert found.total == pytest.approx(math.pi * 3 / 4, rel=1e-14)
 
 
 def test_angles_of_equal_spectra_are_zero(tmp_path: Path):

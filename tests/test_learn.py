@@ -348,6 +348,18 @@ def test_nodata_is_rounded_as_the_numbers_of_the_file_are(tmp_path: Path):
     assert evidence.statistics.count.tolist() == [80, 80]
 
 
+def test_a_mask_leaves_out_where_it_is_zero_or_unknown(tmp_path: Path):
+    x = np.random.default_rng().normal(size=(2, 4, 5))
+    mask = np.array([[0.0, np.nan, 1.0, -2.0, np.inf]] * 4)
+    kept = Scene(x, mask=np.array([[0, 0, 1, 1, 1]] * 4)).gather(tmp_path)
+    np.save(tmp_path / "unknown.npy", mask)
+    paths = {"mask": tmp_path / "unknown.npy", "wanted": Wanted(**EVERYTHING)}
+    found = gather([tmp_path / "x.npy"], **paths)
+    assert (found.pixels.count, found.invalid) == (12, 8)
+    np.testing.assert_array_equal(found.pixels.comoment, kept.pixels.comoment)
+    np.testing.assert_array_equal(found.statistics.count, kept.statistics.count)
+
+
 def test_a_channel_that_is_never_valid_leaves_the_others_their_statistics(tmp_path: Path):
     x = np.random.default_rng().normal(size=(3, 80, 90))
     x[1] = np.nan

@@ -53,6 +53,21 @@ def test_layers_that_do_not_fit_are_refused():
         compose([layer(rng, 3, 4), layer(rng, 3, 2)])
 
 
+@pytest.mark.parametrize("size", [5e-324, 1e-200, 1e200, 1e308])
+def test_norms_of_very_large_and_small_weights(size: float):
+    rows = np.array([[3.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]) / 4 * size
+    np.testing.assert_array_equal(row_norms(rows), rows.max(axis=1))
+    facts = facts_of(rows)
+    assert facts.frobenius == pytest.approx(math.hypot(*rows[:, 0]), rel=1e-15)
+    assert facts.rank == (1 if rows.any() else 0)
+
+
+def test_facts_that_outgrow_float64_leave_the_others():
+    facts = facts_of(np.array([[1.7e308, 1.7e308], [1.7e308, -1.7e308]]))
+    assert (facts.frobenius, facts.spectral) == (math.inf, math.inf)
+    assert (facts.rank, facts.condition) == (2, pytest.approx(1.0))
+
+
 def test_numbers_that_outgrow_float64_are_refused():
     huge = ChannelMap(np.full((1, 1), 1e200), np.zeros(1), "huge")
     with pytest.raises(DataError, match="outgrow"):

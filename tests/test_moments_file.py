@@ -333,6 +333,11 @@ def test_no_channels(tmp_path: Path):
     refused(tmp_path / "x.npz", ALTERED)
 
 
+def test_squares_that_are_none(tmp_path: Path, whole):
+    rewrite(tmp_path / "x.npz", whole | {"statistics.squares": -whole["statistics.squares"] - 1})
+    refused(tmp_path / "x.npz", ALTERED)
+
+
 @pytest.mark.parametrize(
     "name", ["pixels.mean", "differences.right.rest", "classes.-3.comoment", "statistics.squares"]
 )

@@ -370,7 +370,7 @@ _SHOWN = {
 def _default_peak(spec: "StackSpec", found: "Differences") -> float:
     """Return the range of an integer type, or of the numbers of A."""
     if spec.dtype.startswith("float"):
-        return float(found.high[0] - found.low[0])
+        return float(found.high[0]) - float(found.low[0])
     # Signed or not, the range has as many steps; of bool it is 1.
     return 1.0 if spec.dtype == "bool" else float(2 ** (8 * spec.item_bytes) - 1)
 

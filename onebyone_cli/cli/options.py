@@ -478,7 +478,7 @@ Mask = Annotated[
     typer.Option(
         "--mask",
         metavar="FILE",
-        help="A map of one channel: pixels where it is 0 are left out.",
+        help="A map of one channel: pixels where it is 0 or NaN are left out.",
         show_default=False,
     ),
 ]

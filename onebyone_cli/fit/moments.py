@@ -90,8 +90,9 @@ class Moments:
 
 
 def no_moments(channels: int) -> Moments:
-    """Moments of no pixels."""
-    return Moments(0, 0, np.zeros(channels), np.zeros(channels), np.zeros((channels, channels)))
+    """Moments of no pixels; their co-moment takes no memory."""
+    nothing = np.broadcast_to(0.0, (channels, channels))
+    return Moments(0, 0, np.zeros(channels), np.zeros(channels), nothing)
 
 
 def moments_of(

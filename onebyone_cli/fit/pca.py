@@ -189,7 +189,7 @@ def _warn_wild(deviation: NDArray[np.float64], constant: NDArray[np.bool_]) -> l
     varying = np.flatnonzero(~constant)
     loud = int(varying[deviation[varying].argmax()])
     quiet = int(varying[deviation[varying].argmin()])
-    ratio = deviation[loud] / deviation[quiet]
+    ratio = float(deviation[loud]) / float(deviation[quiet])  # infinite without a warning
     if ratio <= _WILD_RATIO:
         return []
     return [

@@ -52,7 +52,10 @@ def fit_unmix(endmembers: NDArray[np.float64], *, source: str = "") -> Model:
     if not peaks.all():
         zero = int(np.argmin(peaks))
         raise DataError(f"endmember {zero} is zero in every channel; leave it out", source)
-    lengths = peaks * np.linalg.norm(endmembers / peaks, axis=0)
+    with np.errstate(over="ignore"):
+        lengths = peaks * np.linalg.norm(endmembers / peaks, axis=0)
+    if not all_finite(lengths):
+        raise DataError("the endmembers are too large for float64; rescale them", source)
     left, singular, right = np.linalg.svd(endmembers / lengths, full_matrices=False)
     rank = int((singular > channels * np.finfo(np.float64).eps * singular[0]).sum())
     if rank < k:
@@ -70,7 +73,12 @@ def fit_unmix(endmembers: NDArray[np.float64], *, source: str = "") -> Model:
         )
     weight = (right.T / singular) @ left.T / lengths[:, np.newaxis]
     return make_model(
-        weight, method="unmix", options={"endmembers": k}, source=source, warnings=warnings
+        weight,
+        method="unmix",
+        options={"endmembers": k},
+        source=source,
+        inverse=np.array(endmembers),
+        warnings=warnings,
     )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from onebyone_cli.weights import ChannelMap
 
 
 class WeightsFacts(NamedTuple):
@@ -86,7 +89,6 @@ def inspect_weights(path: str) -> WeightsFacts:
 
     found = load_weights(path, allow_nonfinite=True)
     meta, count = found.meta, found.meta.get("count")
-    shares = _numbers(meta.get("explained_variance_ratio"))
     method = meta.get("method")
     return WeightsFacts(
         path,
@@ -94,7 +96,7 @@ def inspect_weights(path: str) -> WeightsFacts:
         found.in_channels,
         bool(found.bias.any()),
         method if isinstance(method, str) else "",
-        shares if len(shares) == found.out_channels else (),
+        explained_shares(found),
         _names(meta, found.in_channels),
         _inputs(meta),
         count if type(count) is int else None,
@@ -127,9 +129,14 @@ def inspect_moments(path: str) -> MomentsFacts:
     )
 
 
-def _numbers(value: Any) -> tuple[float, ...]:
-    """Take an array of numbers, whoever made the file."""
-    return tuple(map(float, value)) if getattr(value, "ndim", 0) == 1 else ()
+def explained_shares(weights: ChannelMap) -> tuple[float, ...]:
+    """Shares of the variance that output channels explain; empty where no file says it of each."""
+    shares: Any = weights.meta.get("explained_variance_ratio")
+    shares = shares.tolist() if hasattr(shares, "tolist") else shares  # of an archive, or of JSON
+    if not isinstance(shares, list) or len(shares) != weights.out_channels:
+        return ()
+    known = all(type(share) in (int, float) and isfinite(share) for share in shares)
+    return tuple(map(float, shares)) if known else ()
 
 
 def _names(meta: Mapping[str, Any], channels: int) -> tuple[str, ...]:

@@ -26,13 +26,16 @@ def mean(channels: int) -> ChannelMap:
 
 def select(channels: int, chosen: Sequence[int]) -> ChannelMap:
     """Take some of the channels, in the order named: weight (len(chosen), C)."""
-    weight = np.eye(channels)[list(chosen)]
+    weight = np.zeros((len(chosen), channels))
+    weight[np.arange(len(chosen)), list(chosen)] = 1.0
     return _map(weight, "select", [f"channel {channel}" for channel in chosen])
 
 
 def difference(channels: int, one: int, other: int) -> ChannelMap:
     """Subtract channel `other` from channel `one`: weight (1, C)."""
-    weight = np.eye(channels)[[one]] - np.eye(channels)[[other]]
+    weight = np.zeros((1, channels))
+    weight[0, one] += 1.0
+    weight[0, other] -= 1.0
     return _map(weight, "difference", [f"channel {one} - channel {other}"])
 
 

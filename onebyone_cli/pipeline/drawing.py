@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from onebyone_cli.conv1x1 import Convolution, make_layers
+from onebyone_cli.fit.model import negligible
 from onebyone_cli.fit.moments import moments_of, no_moments
 from onebyone_cli.fit.pca import fit_pca
 from onebyone_cli.picture.colormap import coloured, composed
@@ -176,6 +177,9 @@ def draw_components(thumbnails: Thumbnails, sheet: Sheet, stretch: Stretch) -> D
         scores = np.empty((1, 3, band[0].size))
         convolution.apply(band.reshape(1, count, -1), scores, [])
         planes[:, start : start + band.shape[1]] = scores.reshape(3, -1, thumbnails.width)
+    # A component in which nothing varies is rounding, which would be stretched to all colours.
+    still = model.eigenvalues[:3] <= negligible(model.eigenvalues)
+    planes[still] = np.where(np.isnan(planes[still]), np.nan, 0.0)
     drawing = _composite(planes, sheet, stretch)
     drawing.shares = model.explained_variance_ratio[:3].tolist()
     return drawing

@@ -56,7 +56,7 @@ class Gatherer:
         x = self._x[: slab.items, :, : reach.pixels]
         with np.errstate(all="ignore"):
             self._source.read(reach, x, self._scratch)
-            masks = None if job.mask is None else job.mask.read(reach) == 0
+            masks = None if job.mask is None else _masked(job.mask.read(reach))
             labels = None if job.labels is None else job.labels.read(slab)
             for index in range(slab.items):
                 item = slab.item + index
@@ -162,6 +162,11 @@ def _carefully(field: _Field, attempt: Callable[[], Moments]) -> Moments:
         return moments
     field.suspect = True
     return attempt()
+
+
+def _masked(numbers: NDArray[Any]) -> Bools:
+    """Say which pixels a mask leaves out; NaN is no more valid in a mask than in a stack."""
+    return np.asarray((numbers == 0) | np.isnan(numbers))
 
 
 def _indices(dropped: Bools | None) -> NDArray[np.intp] | None:

@@ -49,6 +49,9 @@ _LONGEST_TILE = 8192
 #: See `LearnJob._spare_tiles`.
 _SPARE_TILES = 32
 
+#: Numbers of each channel in the statistics of a tile.
+_STATISTICS = 6
+
 #: Classes of a tile whose moments are planned for; few tiles see more.
 _CLASSES_OF_A_TILE = 16
 
@@ -121,7 +124,7 @@ class LearnJob:
     settings : LearnSettings
         The choices.
     mask : Reader or StreamReader, optional
-        One channel: pixels where it is 0 are left out.
+        One channel: pixels where it is 0 or NaN are left out.
     labels : Reader or StreamReader, optional
         One channel of integers: the class of each pixel, 0 for none. With labels, the moments of
         each class are gathered as well; if those of the pixels are not wanted, pixels of no class
@@ -267,7 +270,13 @@ class LearnJob:
     def _kinds(self) -> int:
         """Sets of moments of one tile."""
         wanted = self.wanted.pixels + len(self.neighbours)
-        return max(1, wanted + _CLASSES_OF_A_TILE * (self.labels is not None))
+        return wanted + _CLASSES_OF_A_TILE * (self.labels is not None)
+
+    @property
+    def _finding(self) -> int:
+        """Bytes of what is found in one tile."""
+        statistics = _STATISTICS * _FLOAT64_BYTES * self.input.channels
+        return self._kinds * self._square + statistics * self.wanted.statistics
 
     @property
     def _spare_tiles(self) -> int:
@@ -275,12 +284,11 @@ class LearnJob:
 
         A worker is held up by others now and then; without some room everyone would be.
         """
-        return min(_SPARE_TILES, self._settings.memory // 32 // (self._kinds * self._square))
+        return min(_SPARE_TILES, self._settings.memory // 32 // max(1, self._finding))
 
     def _make_plan(self) -> Plan:
         spec, everyone = self.input, self._everyone()
         companions = [each for each in (self.mask, self.labels) if each is not None]
-        kinds = self._kinds
         number = spec.item_bytes * spec.channels
         companion_pixel = sum(2 * companion.pixel_bytes + 2 for companion in companions)
         tile = tile_pixels(spec.pixels, spec.channels, _FLOAT64_BYTES, _LONGEST_TILE)
@@ -294,16 +302,15 @@ class LearnJob:
                 slab_pixel=number
                 + self._sources.slab_pixel_bytes
                 + companion_pixel
-                + -(-kinds * self._square // tile),
+                + -(-self._finding // tile),
                 # A block and another; what marks the invalid, number by number.
                 tile_pixel=(2 * _FLOAT64_BYTES + 3) * spec.channels + 4 * _FLOAT64_BYTES,
                 item=3 * PADDING * spec.channels,
-                scratch=max(each.scratch_bytes for each in everyone)
-                + beyond
-                + kinds * self._square,
+                scratch=max(each.scratch_bytes for each in everyone) + beyond + self._finding,
                 cache=sum(each.cache_bytes for each in everyone)
                 + max(each.buffer_bytes for each in everyone)
-                + (1 + kinds + kinds * self._spare_tiles) * self._square,
+                + min(1, self._kinds) * self._square
+                + (1 + self._spare_tiles) * self._finding,
             ),
             memory=self._settings.memory,
             threads=self._settings.threads,

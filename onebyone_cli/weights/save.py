@@ -76,9 +76,15 @@ def save_model(
     ValueError
         If an array would need pickle, or `meta` holds NaN or infinity.
     """
-    data = model_bytes(arrays, meta)
+    return publish(path, model_bytes(arrays, meta), force=force, fsync=fsync, keep_equal=keep_equal)
+
+
+def publish(
+    path: str, data: bytes, *, force: bool = False, fsync: bool = False, keep_equal: bool = False
+) -> bool:
+    """Write a small file whole or not at all, or into a device or pipe; see `save_model`."""
     targets.check_target(path, force=force)
-    if targets.is_special(path):
+    if targets.is_special(path):  # never renamed over
         with open(path, "wb", buffering=0) as stream:
             write_all(stream.fileno(), memoryview(data), path)
         return True

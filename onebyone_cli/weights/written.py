@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onebyone_cli import atomic, targets
 from onebyone_cli.errors import UsageError
-from onebyone_cli.weights.files import SUFFIXES
-from onebyone_cli.weights.save import model_bytes
+from onebyone_cli.weights.files import MAX_JSON_BYTES, MAX_TEXT_BYTES, SUFFIXES
+from onebyone_cli.weights.npy_matrix import MAX_ARRAY_BYTES
+from onebyone_cli.weights.save import model_bytes, publish
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +30,9 @@ _DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": " "}
 
 _WHOLE = (".npz", ".json")
 
+#: Most bytes of text that are read.
+_TEXT_LIMITS = {".json": MAX_JSON_BYTES, **dict.fromkeys(_DELIMITERS, MAX_TEXT_BYTES)}
+
 
 def check_suffix(path: str) -> None:
     """Raise `UsageError` unless the name of a file says a format of weights."""
@@ -37,6 +40,15 @@ def check_suffix(path: str) -> None:
         expected = ", ".join(SUFFIXES[:-1]) + f" or {SUFFIXES[-1]}"
         raise UsageError(
             f"'{path}' has no suffix that says a format of weights; expected {expected}"
+        )
+
+
+def check_size(path: str, rows: int, columns: int) -> None:
+    """Raise `UsageError` for a matrix so large that nothing here would read it again."""
+    if 8 * rows * columns > MAX_ARRAY_BYTES:
+        raise UsageError(
+            f"'{path}' would hold {rows}×{columns} weights, and a weights file may hold up to "
+            f"{MAX_ARRAY_BYTES // 8}; give fewer channels"
         )
 
 
@@ -72,12 +84,22 @@ def save_weights(path: str, weights: ChannelMap, *, force: bool = False) -> None
 
     Raises
     ------
+    UsageError
+        If the weights are more than such a file may hold.
     OutputRefusedError
         If the file exists and `force` is off, or it can't be created.
     ReadWriteError
         If the system fails; an existing file is untouched.
     """
-    _write(path, weights_bytes(path, weights), force=force)
+    check_size(path, *weights.weight.shape)
+    data = weights_bytes(path, weights)
+    limit = _TEXT_LIMITS.get(_suffix(path), len(data))
+    if len(data) > limit:
+        raise UsageError(
+            f"'{path}' would have {len(data)} bytes, and text of up to {limit} is read; "
+            "write a .npy or .npz file"
+        )
+    publish(path, data, force=force)
 
 
 def save_bias(path: str, bias: NDArray[np.float64], *, force: bool = False) -> None:
@@ -104,7 +126,7 @@ def save_bias(path: str, bias: NDArray[np.float64], *, force: bool = False) -> N
         data = _json_bytes({"bias": bias.tolist()})
     else:
         data = _npy_bytes(bias) if suffix == ".npy" else _text_bytes(bias[:, np.newaxis], suffix)
-    _write(path, data, force=force)
+    publish(path, data, force=force)
 
 
 def weights_bytes(path: str, weights: ChannelMap) -> bytes:
@@ -121,11 +143,6 @@ def weights_bytes(path: str, weights: ChannelMap) -> bytes:
     return _text_bytes(weights.weight, suffix)
 
 
-def _write(path: str, data: bytes, *, force: bool) -> None:
-    targets.check_target(path, force=force)
-    atomic.write_file(path, data, force=force)
-
-
 def _npz_bytes(weights: ChannelMap) -> bytes:
     """Arrays and lists of texts become members, as a learner writes them; the rest is ``meta``."""
     arrays: dict[str, Any] = {"weight": weights.weight, "bias": weights.bias}
@@ -139,7 +156,8 @@ def _npz_bytes(weights: ChannelMap) -> bytes:
 def _json_bytes(fields: dict[str, Any]) -> bytes:
     """Write a field on a line, and a matrix with a row on a line: people look at these files."""
     lines = [f"  {_dump(name)}: {_field(value)}" for name, value in fields.items()]
-    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+    # Half a surrogate, as in the name of a file that is no text, becomes an escape of JSON.
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode(errors="backslashreplace")
 
 
 def _field(value: Any) -> str:

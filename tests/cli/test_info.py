@@ -224,6 +224,26 @@ def test_weights_of_others_are_not_believed(tmp_path: Path) -> None:
     assert (facts.inputs, facts.pixels) == ((), None)
 
 
+def test_a_document_about_strange_weights_is_json(tmp_path: Path) -> None:
+    shares = np.array([np.nan, np.inf])
+    np.savez(tmp_path / "a.npz", weight=np.eye(2), explained_variance_ratio=shares)
+    np.savez(tmp_path / "b.npz", weight=np.eye(2) * 1e200, method=shares, title=shares)
+    (tmp_path / "c.json").write_text('{"weight": [[1], [2]], "method": NaN, "count": true}')
+    for name in ("a.npz", "b.npz", "c.json"):
+        for command in (("info",), ("weights", "show")):
+            done = onebyone(*command, "--json", name, cwd=tmp_path)
+            assert (done.returncode, done.stderr) == (0, "")
+            told = json.loads(done.stdout, parse_constant=pytest.fail)
+            told = told["paths"][0] if "paths" in told else told
+            assert (told["method"], told["explained_variance_ratio"] or None) == (None, None)
+
+
+def test_a_model_as_json_tells_what_it_explains(tmp_path: Path) -> None:
+    np.savez(tmp_path / "m.npz", weight=np.eye(2), explained_variance_ratio=np.array([0.75, 0.25]))
+    assert onebyone("weights", "convert", "m.npz", "m.json", cwd=tmp_path).returncode == 0
+    assert inspect_weights(str(tmp_path / "m.json")).explained == (0.75, 0.25)
+
+
 def test_an_archive_of_neither_is_told_as_apply_tells_it(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", values=np.zeros(3))
     (tmp_path / "cut.npz").write_bytes((tmp_path / "other.npz").read_bytes()[:-9])

@@ -82,3 +82,13 @@ def test_comparing_stays_inside_the_budget(tmp_path: Path):
         used = peak_memory("compare", one, other, *given, cwd=tmp_path)
         # Drawing imports Pillow, and colours take some room when all pixels are through.
         assert used - base < (budget * 1.1 + 4 + 32 * bool(more)) * MEBIBYTE
+
+
+@pytest.mark.parametrize("job", [["stats"], ["reduce", "--method", "random", "-k", "2"]])
+def test_many_channels_take_no_memory_for_what_is_not_gathered(job: list[str], tmp_path: Path):
+    """The co-moment of 6000 channels would take 288 MB."""
+    more = ["-q", "-f", "--memory", "16M", *["-o", "out.npy"] * (job[0] == "reduce")]
+    for name, channels in (("few.npy", 6), ("many.npy", 6000)):
+        np.save(tmp_path / name, np.ones((channels, 8, 9), np.float32))
+    base, used = (peak_memory(*job, name, *more, cwd=tmp_path) for name in ("few.npy", "many.npy"))
+    assert used - base < 24 * MEBIBYTE

@@ -76,6 +76,18 @@ def test_components_are_those_of_fit(tmp_path: Path):
     np.testing.assert_allclose(rgb, expected, atol=0.51)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_components_in_which_nothing_varies_have_one_colour(dtype: str, tmp_path: Path):
+    plane = np.random.default_rng(7).normal(size=(1, 9, 9)) * [[[1]], [[2]], [[0.3]], [[-1]]] + 5
+    plane[0, 2, 3] = np.nan
+    np.save(tmp_path / "x.npy", plane.astype(dtype))
+    rgb = viewed(tmp_path, "x.npy", "--pca", "--size", "9")
+    assert (rgb[2, 3] == MAGENTA).all()
+    valid = np.isfinite(plane[0])
+    assert len(np.unique(rgb[valid][:, 0])) > 9
+    assert len(np.unique(rgb[valid][:, 1:], axis=0)) == 1
+
+
 def test_invalid_pixels_have_a_colour_of_their_own(tmp_path: Path):
     stack = RAMP.astype(np.float32)
     stack[0, 0] = [np.nan, np.inf, -np.inf, -9999]

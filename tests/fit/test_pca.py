@@ -339,3 +339,9 @@ def test_registry(name: str):
 def test_unknown_learner():
     with pytest.raises(UsageError, match="pca, svd"):
         load("os")
+
+
+def test_standard_deviations_whose_ratio_outgrows_float64():
+    pixels = np.random.default_rng(3).normal(size=(2, 50)) * [[1e150], [1e-160]]
+    model = fit_pca(moments_of(pixels), k=1)
+    assert "channel 0 is inf times that of channel 1" in model.warnings[0]

@@ -34,6 +34,7 @@ def test_amounts_come_back_whatever_the_units():
         ([[1.0, 0.0], [2.0, 0.0]], "endmember 1 is zero"),
         ([[1.0, 0.0, 2.0], [2.0, 1.0, 1.0]], "3 endmembers for 2 channels"),
         ([[1.0], [np.nan]], "NaN"),
+        ([[1.7e308], [1.7e308]], "too large for float64"),
         ([1.0, 2.0], "shape"),
         (np.empty((3, 0)), "shape"),
     ],
@@ -41,6 +42,12 @@ def test_amounts_come_back_whatever_the_units():
 def test_refusals(m, message):
     with pytest.raises(DataError, match=message):
         fit_unmix(np.array(m), source="m.csv")
+
+
+@pytest.mark.parametrize("apart", [1.0, 1e-5, 1e-12])
+def test_the_way_back_is_the_endmembers(apart: float):
+    m = np.array([[1.0, 1.0], [1.0, 1.0 + apart], [0.5, 0.5]]) * [1e-200, 1e200]
+    np.testing.assert_array_equal(fit_unmix(m).inverse().weight, m)
 
 
 def test_nearly_dependent():

@@ -1,16 +1,18 @@
 """Weights written in every format and read again: to the last bit, or told what is left out."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command import onebyone
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from strategies import new_folder
 
 from onebyone_cli.errors import OutputRefusedError, UsageError
-from onebyone_cli.weights import ChannelMap, load_weights
+from onebyone_cli.weights import ChannelMap, load_weights, written
 from onebyone_cli.weights.files import SUFFIXES, load_bias
 from onebyone_cli.weights.stored import stored_type, unread_members
 from onebyone_cli.weights.written import (
@@ -41,6 +43,26 @@ def test_every_bit_comes_back(suffix: str, weight: np.ndarray):
         assert bits(load_bias(str(folder / f"b{suffix}"))) == bits(bias)
     assert bits(back.weight) == bits(np.array(weight, order="C"))
     assert bits(back.bias) == bits(bias if holds_bias(path) else np.zeros(len(bias)))
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json"])
+def test_names_that_are_no_text_come_back(suffix: str, tmp_path: Path):
+    names = ["b\udcffnd", "\x1b[31m", "\ud800"]
+    path = str(tmp_path / f"w{suffix}")
+    save_weights(path, ChannelMap(np.ones((1, 3)), np.zeros(1), "w", {"channels": names}))
+    assert load_weights(path).meta["channels"] == names
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_pipe_takes_them_and_stays(suffix: str, tmp_path: Path):
+    pipe, weights = tmp_path / f"pipe{suffix}", ChannelMap(np.eye(2), np.zeros(2), "w")
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for save in (save_weights, lambda path, each: save_bias(path, each.bias)):
+        save(str(pipe), weights)
+        assert os.read(reader, 1 << 16)
+    assert pipe.is_fifo()
+    os.close(reader)
 
 
 META = {
@@ -79,6 +101,30 @@ def test_members_that_are_not_read_are_named(tmp_path: Path):
     np.savez(path, weight=np.eye(2, dtype="float32"), noise=np.eye(2), mean=np.zeros(2))
     assert unread_members(path, load_weights(path)) == ["noise"]
     assert stored_type(path) == "float32"
+
+
+@pytest.mark.parametrize("suffix", [".json", ".csv", ".tsv", ".txt"])
+def test_what_could_not_be_read_again_is_not_written(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / f"w{suffix}"
+    weights = ChannelMap(np.eye(20), np.zeros(20), "w")
+    monkeypatch.setitem(written._TEXT_LIMITS, suffix, 100)
+    with pytest.raises(UsageError, match="bytes, and text of up to 100 is read"):
+        save_weights(str(path), weights)
+    assert not path.exists()
+
+
+def test_more_weights_than_are_read_are_not_made(tmp_path: Path):
+    for kind in ("identity -c 12000", "mean -c 200000000", "select --channels 0,1 -c 999999999"):
+        done = onebyone("weights", "new", *kind.split(), "-o", "w.npz", cwd=tmp_path)
+        assert done.returncode == 2
+        assert "a weights file may hold up to 134217728" in done.stderr
+    chosen = ("select", "--channels", "9,0", "-c", "99999")
+    done = onebyone("weights", "new", *chosen, "-o", "w.npz", cwd=tmp_path)
+    assert done.returncode == 0
+    weight = load_weights(str(tmp_path / "w.npz")).weight
+    assert (weight.shape, np.argwhere(weight).tolist()) == ((2, 99999), [[0, 9], [1, 0]])
 
 
 @pytest.mark.parametrize("name", ["w", "w.h5", "w.csv.gz"])

@@ -110,6 +110,10 @@ def new(
     chosen = _channels_of(channels)
     _check_options(kind, chosen, in_channels, stats, all_rows)
     saving.check_output(output, bias_to, force=force, inputs=(stats,))
+    if in_channels is not None:
+        from onebyone_cli.weights.written import check_size
+
+        check_size(output, in_channels if kind == "identity" else max(1, len(chosen)), in_channels)
     weights = _made(kind, chosen, in_channels, stats, all_rows)
     lost = saving.save(weights, output, bias_to, force=force)
     console.say(f"{output}: {weights.out_channels}×{weights.in_channels}, {weights.meta['title']}")

@@ -1,5 +1,6 @@
 """``onebyone weights show``: what weights look like, and what they do."""
 
+from math import isfinite
 from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -119,6 +120,7 @@ class _Report:
     """What is told of weights."""
 
     def __init__(self, weights: "ChannelMap", facts: "Facts") -> None:
+        from onebyone_cli.inspection.archives import explained_shares
         from onebyone_cli.linear_algebra import channel_shares, row_norms, strongest
         from onebyone_cli.weights.stored import stored_type
 
@@ -128,7 +130,7 @@ class _Report:
         self._outputs = _names(weights, "outputs", weights.out_channels)
         self._shares: list[float] = channel_shares(weights.weight).tolist()
         self._strongest = strongest(weights.weight, _TOLD)
-        self._explained = _numbers(weights, "explained_variance_ratio")
+        self._explained = list(explained_shares(weights))
         self._norms: list[float] = row_norms(weights.weight).tolist()
 
     def print(self) -> None:
@@ -142,24 +144,25 @@ class _Report:
     def document(self) -> dict[str, Any]:
         """Gather everything for programs; what was not looked for, or is infinite, is null."""
         facts, weights = self._facts, self._weights
+        method = weights.meta.get("method")
         return {
             "file": weights.source,
             "shape": [weights.out_channels, weights.in_channels],
             "dtype": self._type,
             "bias": weights.bias.tolist() if weights.has_bias else None,
-            "frobenius_norm": facts.frobenius,
-            "spectral_norm": facts.spectral,
+            "frobenius_norm": _finite(facts.frobenius),
+            "spectral_norm": _finite(facts.spectral),
             "rank": facts.rank,
             "condition": _finite(facts.condition),
-            "orthonormality": facts.orthonormality,
-            "method": weights.meta.get("method"),
+            "orthonormality": _finite(facts.orthonormality),
+            "method": method if isinstance(method, str) else None,
             "explained_variance_ratio": self._explained or None,
             "filters": [
                 {
                     "filter": number,
                     "name": self._outputs[number] if self._outputs else None,
                     "bias": float(weights.bias[number]),
-                    "norm": self._norms[number],
+                    "norm": _finite(self._norms[number]),
                     "strongest": [
                         {"channel": channel, "name": self._name(channel), "weight": weight}
                         for channel, weight in self._strongest[number]
@@ -213,7 +216,7 @@ class _Report:
 
     def _rows_line(self) -> str:
         deviation = self._facts.orthonormality
-        if deviation > 0.05:
+        if not deviation <= 0.05:
             return "rows: not orthonormal"
         return f"rows: orthonormal to within {deviation:.1g}" if deviation else "rows: orthonormal"
 
@@ -223,7 +226,7 @@ class _Report:
             row = {"filter": str(number)}
             if self._outputs:
                 row["name"] = _short(self._outputs[number])
-            if self._explained and len(self._explained) == self._weights.out_channels:
+            if self._explained:
                 row["share"] = f"{self._explained[number]:.2%}"
             if self._weights.has_bias:
                 row["bias"] = f"{self._weights.bias[number]:.4g}"
@@ -270,18 +273,9 @@ def _names(weights: "ChannelMap", field: str, number: int) -> list[str]:
     return list(names) if is_names and len(names) == number else []
 
 
-def _numbers(weights: "ChannelMap", field: str) -> list[float]:
-    """Return numbers that a file has, be it an archive or text."""
-    found: Any = weights.meta.get(field)
-    if hasattr(found, "tolist"):
-        found = found.tolist()
-    is_numbers = isinstance(found, list) and all(isinstance(each, float | int) for each in found)
-    return list(found) if is_numbers else []
-
-
 def _short(name: str) -> str:
     return name if len(name) <= _LETTERS else name[: _LETTERS - 1] + "…"
 
 
 def _finite(number: float | None) -> float | None:
-    return None if number is None or number == float("inf") else number
+    return number if number is not None and isfinite(number) else None
