@@ -11,7 +11,7 @@ import typer
 
 import onebyone_cli
 from onebyone_cli import cli
-from onebyone_cli.cli import options
+from onebyone_cli.cli import options, weights
 from onebyone_cli.cli.console import print_out
 from onebyone_cli.errors import InputMissingError, UsageError
 
@@ -19,6 +19,7 @@ EXAMPLES = """\b
 Examples:
   onebyone man
   onebyone man apply
+  onebyone man weights new
   onebyone man fit | less
 """
 
@@ -30,14 +31,14 @@ def complete_command(incomplete: str) -> list[str]:
 
 def man(
     command: Annotated[
-        str,
+        list[str] | None,
         typer.Argument(
             metavar="COMMAND",
             help="The command whose page is shown. Default: the page of the program.",
             autocompletion=complete_command,
             show_default=False,
         ),
-    ] = "",
+    ] = None,
     debug: options.Debug = False,
 ) -> None:
     """Show the manual: the page of the program, or of a command.
@@ -46,9 +47,12 @@ def man(
     share/man beside the folder bin of the program; where that is in PATH, man onebyone-apply
     finds them as well.
     """
-    if command and command not in cli.NAMES:
-        raise UsageError(f"no command is called '{command}'; choose from {', '.join(cli.NAMES)}")
-    page = _find(f"onebyone-{command}.1" if command else "onebyone.1")
+    words = command or []
+    if words and " ".join(words) not in _names():
+        raise UsageError(
+            f"no command is called '{' '.join(words)}'; choose from {', '.join(_names())}"
+        )
+    page = _find("-".join(["onebyone", *words]) + ".1")
     viewer = shutil.which("man")
     if viewer and sys.stdout is not None and sys.stdout.isatty():
         # A name with a slash is a file for man, whatever its own folders hold. In our place, so
@@ -58,6 +62,15 @@ def man(
 
     columns = shutil.get_terminal_size().columns - 2
     print_out(plain_text(page.read_text(encoding="ascii"), columns))
+
+
+def _names() -> list[str]:
+    """Name all commands, and after one with commands below it those."""
+    names = []
+    for name in cli.NAMES:
+        below = weights.NAMES if name == "weights" else ()
+        names += [name, *(f"{name} {each}" for each in below)]
+    return names
 
 
 def _find(name: str) -> Path:

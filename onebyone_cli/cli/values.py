@@ -222,7 +222,10 @@ def scale_of(text: str) -> Literal["auto"] | tuple[float, float] | None:
     parts = text.split(",")
     if len(parts) != 2:
         raise UsageError(f"--scale {text} is not a range; write auto or MIN,MAX, as in 0,255")
-    return number_of("--scale", parts[0]), number_of("--scale", parts[1])
+    low, high = (number_of("--scale", part) for part in parts)
+    if low == high:
+        raise UsageError(f"--scale {text} is no range: both ends are the same; give MIN,MAX")
+    return low, high
 
 
 def checkpoints_of(

@@ -12,6 +12,7 @@ import pytest
 from command import PROGRAM, Terminal, environment, onebyone, run
 
 from onebyone_cli import cli
+from onebyone_cli.cli import weights
 from onebyone_cli.cli.man_text import plain_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,10 +52,11 @@ def test_requests_that_are_not_known_are_not_passed_over() -> None:
 
 
 def test_every_command_has_its_page(tmp_path: Path) -> None:
-    for command in ("", *cli.NAMES):
-        done = onebyone("man", *[command] * bool(command), cwd=tmp_path)
+    below = [["weights", name] for name in weights.NAMES]
+    for words in ([], *([name] for name in cli.NAMES), *below):
+        done = onebyone("man", *words, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
-        page = "-".join(filter(None, ("onebyone", command)))
+        page = "-".join(["onebyone", *words])
         assert f"\n       {page} - " in done.stdout.decode()
 
 
