@@ -61,7 +61,8 @@ class TargetNames:
         if self.folder == "-":
             return "-"
         path = text if self._raw else formats.split_inner(text)[0]
-        stem = os.path.basename(os.path.normpath(path)) if path != "-" else "stdin"
+        # Not what was typed: that may be "." or "..", which name nothing.
+        stem = os.path.basename(os.path.abspath(path)) if path != "-" else "stdin"
         if not os.path.isdir(path):
             stem = os.path.splitext(stem)[0]
         stem += "" if number is None else f"_{number}"
