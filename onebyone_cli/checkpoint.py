@@ -216,7 +216,8 @@ class Checkpoint(Ledger):
             begins = not self._noting and time.monotonic() - self._began >= self.policy.every
             self._noting |= begins
         if begins:
-            threading.Thread(target=self._take_notes, daemon=True).start()
+            with contextlib.suppress(RuntimeError):  # no more threads: no notes but the last
+                threading.Thread(target=self._take_notes, daemon=True).start()
 
     def stop(self) -> bool:
         """Stop taking notes, and keep what is done if that is worth it.
