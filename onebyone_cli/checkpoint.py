@@ -181,7 +181,7 @@ class Checkpoint(Ledger):
         self._end = threading.Event()
         self._noting = False
         self._began = time.monotonic()
-        if not policy.restart and (policy.always or atomic.is_left(atomic.part_of(path), journal)):
+        if not policy.restart and self._is_left():
             self._load()
 
     def begin(self, part: PartFile | SharedFile) -> None:
@@ -355,6 +355,11 @@ class Checkpoint(Ledger):
         except ReadWriteError:
             return False
         return atomic.is_part(atomic.part_of(self.path))
+
+    def _is_left(self) -> bool:
+        """Say whether there may be something to go on with: not without the part itself."""
+        part = atomic.part_of(self.path)
+        return os.path.exists(part) if self.policy.always else atomic.is_left(part, self.journal)
 
     def _load(self) -> None:
         try:
