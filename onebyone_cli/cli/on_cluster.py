@@ -142,13 +142,15 @@ class OnCluster(NamedTuple):
         """
         from onebyone_cli.atomic import part_of
         from onebyone_cli.cli.apply import apply
-        from onebyone_cli.pipeline.shards import check_count, discard_shards
+        from onebyone_cli.pipeline.shards import check_count, check_job, discard_shards
 
         assert job.shard is not None
+        assert job.identity is not None
         count = job.shard.count
         if restart:
             discard_shards(output)
         check_count(output, count)
+        check_job(output, job.identity())
         line = ["apply", *self._inputs(), "-o", os.path.abspath(output), *self._typed(apply)]
         line += ["--force"] * force
         try:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+from typing import TYPE_CHECKING, Any
 
 from onebyone_cli import checkpoint, targets
 from onebyone_cli.atomic import part_of, publish, sync_folder
 from onebyone_cli.checkpoint import Journal, shard_journals
 from onebyone_cli.errors import DataError, InputMissingError, OutputRefusedError, read_write_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Shards named in a message.
 _NAMED = 10
@@ -76,6 +80,32 @@ def check_count(path: str, count: int) -> None:
             "command, or discard them with --restart",
             path,
         )
+
+
+def check_job(path: str, job: Mapping[str, Any]) -> None:
+    """Refuse to go on where shards of another job have been left, whichever they are.
+
+    A shard looks at its own journal only. Were the others begun beside it, they would be mixed.
+
+    Raises
+    ------
+    OutputRefusedError
+        If there are such, or a journal can't be read.
+    """
+    part = part_of(path)
+    for _, name in sorted(shard_journals(part).items()) if os.path.exists(part) else ():
+        try:
+            difference = checkpoint.difference_of(checkpoint.read_journal(name).job, job)
+        except FileNotFoundError:
+            continue
+        except DataError as error:
+            raise OutputRefusedError(f"{error}; discard it with --restart", path) from error
+        if difference:
+            raise OutputRefusedError(
+                f"{name} is a checkpoint of another command: {difference}; run that command "
+                "again to go on with it, or discard it with --restart",
+                path,
+            )
 
 
 def discard_shards(path: str) -> None:
