@@ -689,13 +689,13 @@ def _journals_of_shards(part: str) -> list[str]:
 
 
 def _remove_orphans(part: str) -> None:
-    """Remove what shards have noted of a part file that is gone: of a new one it would be believed.
+    """Remove what was noted of a part file that is gone: of a new one it would be believed.
 
     Other jobs may make the new one at this very time, and begin to take notes. What was there
     before the part was seen missing is not theirs.
     """
     found = {}
-    for path in _journals_of_shards(part):
+    for path in (f"{part}.json", *_journals_of_shards(part)):
         with contextlib.suppress(FileNotFoundError):
             found[path] = os.lstat(path).st_mtime_ns
     if os.path.lexists(part):
@@ -704,6 +704,8 @@ def _remove_orphans(part: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             if os.lstat(path).st_mtime_ns == changed:
                 os.unlink(path)
+    if found:
+        sync_folder(part)
 
 
 def temporary_beside(target: str) -> str:
