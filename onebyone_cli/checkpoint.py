@@ -181,7 +181,7 @@ class Checkpoint(Ledger):
         self._end = threading.Event()
         self._noting = False
         self._began = time.monotonic()
-        if not policy.restart and (policy.always or is_left(part_of(path), journal)):
+        if not policy.restart and self._is_left():
             self._load()
 
     def begin(self, part: PartFile | SharedFile) -> None:
@@ -216,7 +216,8 @@ class Checkpoint(Ledger):
             begins = not self._noting and time.monotonic() - self._began >= self.policy.every
             self._noting |= begins
         if begins:
-            threading.Thread(target=self._take_notes, daemon=True).start()
+            with contextlib.suppress(RuntimeError):  # no more threads: no notes but the last
+                threading.Thread(target=self._take_notes, daemon=True).start()
 
     def stop(self) -> bool:
         """Stop taking notes, and keep what is done if that is worth it.
@@ -354,6 +355,11 @@ class Checkpoint(Ledger):
         except ReadWriteError:
             return False
         return is_part(part_of(self.path))
+
+    def _is_left(self) -> bool:
+        """Say whether there may be something to go on with: not without the part itself."""
+        part = part_of(self.path)
+        return os.path.exists(part) if self.policy.always else is_left(part, self.journal)
 
     def _load(self) -> None:
         journal = find_journal(self.journal, self.path, self.describe)

@@ -104,6 +104,7 @@ _REMEDIES = {
     errno.ENOSPC: "free some space or write somewhere else",
     errno.EDQUOT: "your disk quota is used up",
     errno.EFBIG: "the file size limit (ulimit -f) is too low, raise it",
+    errno.EMFILE: "the limit of open files (ulimit -n) is too low, raise it",
     errno.ESTALE: "the network file system dropped the file; run again",
 }
 
@@ -121,8 +122,7 @@ def read_write_error(action: str, path: str, error: OSError) -> ReadWriteError:
         What the system said.
     """
     reason = os.strerror(error.errno) if error.errno else str(error)
-    remedy = _REMEDIES.get(error.errno or 0, "")
-    return ReadWriteError(f"{action} failed: {reason}" + (f"; {remedy}" if remedy else ""), path)
+    return ReadWriteError(f"{action} failed: {reason}{_remedy(error)}", path)
 
 
 def open_error(path: str, error: OSError) -> InputMissingError:
@@ -130,4 +130,10 @@ def open_error(path: str, error: OSError) -> InputMissingError:
     if isinstance(error, FileNotFoundError):
         return InputMissingError("no such file or folder", path)
     reason = os.strerror(error.errno) if error.errno else str(error)
-    return InputMissingError(f"can't be read: {reason}", path)
+    return InputMissingError(f"can't be read: {reason}{_remedy(error)}", path)
+
+
+def _remedy(error: OSError) -> str:
+    """Say what to do about it, where that is known."""
+    remedy = _REMEDIES.get(error.errno or 0, "")
+    return f"; {remedy}" if remedy else ""

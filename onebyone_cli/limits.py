@@ -15,6 +15,11 @@ from onebyone_cli.units import format_bytes
 #: little enough to be welcome on a login node.
 DEFAULT_MEMORY = 256 << 20
 
+#: What Python with numpy and h5py takes of the address space, and what another thread does: a stack
+#: of 8 MiB, an arena of the C library of 64 MiB, a buffer of BLAS of 32 MiB, and buffers of ours.
+#: BLAS ends the process where its own does not fit.
+_BASE_SPACE, _THREAD_SPACE = 200 << 20, 128 << 20
+
 _CGROUP = "/sys/fs/cgroup"
 
 
@@ -76,7 +81,8 @@ def threads_allowed(root: str = "") -> Limit:
     """Find the default number of worker threads.
 
     ``ONEBYONE_THREADS``, else ``SLURM_CPUS_PER_TASK``, never more than affinity and the quota of
-    the control group give.
+    the control group give, and than there is room for in a limited address space, as batch systems
+    such as SGE limit it.
 
     Parameters
     ----------
@@ -86,7 +92,7 @@ def threads_allowed(root: str = "") -> Limit:
     ours = _variable("ONEBYONE_THREADS")
     if ours:
         return Limit(ours, "ONEBYONE_THREADS")
-    limits = [*_slurm_cpus(), *_cgroup_cpus(root), _affinity()]
+    limits = [*_slurm_cpus(), *_cgroup_cpus(root), _affinity(), *_rlimit_cpus()]
     # Of equal ones the first: what was asked of a batch system tells more than its consequences.
     least = min(limits, key=lambda limit: limit.amount)
     return Limit(max(1, least.amount), least.source)
@@ -105,6 +111,14 @@ def _rlimit_memory() -> Iterator[Limit]:
         soft, _ = resource.getrlimit(which)
         if soft != resource.RLIM_INFINITY and soft > 0:
             yield Limit(soft, f"ulimit {flag}")
+
+
+def _rlimit_cpus() -> Iterator[Limit]:
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY and soft > 0:
+        yield Limit(max(1, (soft - _BASE_SPACE) // _THREAD_SPACE), "ulimit -v")
 
 
 def _slurm_cpus() -> Iterator[Limit]:

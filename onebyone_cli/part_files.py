@@ -253,6 +253,7 @@ class SharedFile(AtomicFile):
         try:
             if not self.found:
                 os.ftruncate(self.fd, size)
+                _remove_orphans(self._part)
                 with contextlib.suppress(FileExistsError):
                     publish(self.temporary, self._part, force=False)
                     atomic.let_go(self.temporary)
@@ -360,10 +361,36 @@ def is_left(part: str, journal: str) -> bool:
 
 
 def _has_shards(part: str) -> bool:
+    return bool(_journals_of_shards(part))
+
+
+def _journals_of_shards(part: str) -> list[str]:
     folder, name = os.path.split(part)
     with os.scandir(folder) as entries:
-        return any(
-            entry.name.startswith(name + ".") and entry.name.endswith(".json")
+        return [
+            entry.path
             for entry in entries
-            if entry.name != name + ".json"
-        )
+            if entry.name.startswith(name + ".")
+            and entry.name.endswith(".json")
+            and entry.name != name + ".json"
+        ]
+
+
+def _remove_orphans(part: str) -> None:
+    """Remove what was noted of a part file that is gone: of a new one it would be believed.
+
+    Other jobs may make the new one at this very time, and begin to take notes. What was there
+    before the part was seen missing is not theirs.
+    """
+    found = {}
+    for path in (f"{part}.json", *_journals_of_shards(part)):
+        with contextlib.suppress(FileNotFoundError):
+            found[path] = os.lstat(path).st_mtime_ns
+    if os.path.lexists(part):
+        return
+    for path, changed in found.items():
+        with contextlib.suppress(FileNotFoundError):
+            if os.lstat(path).st_mtime_ns == changed:
+                os.unlink(path)
+    if found:
+        sync_folder(part)

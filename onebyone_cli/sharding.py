@@ -36,6 +36,7 @@ _LEAST_BLOCKS = 8
 _LEAST_BYTES = 8 << 20
 
 _TEXT = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
+_AUTO = re.compile(r"auto(?:/([1-9][0-9]{0,8}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +166,8 @@ def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard
     UsageError
         If it is no share, or nothing tells which one it is.
     """
-    index, _, count = text.partition("/")
-    if index == "auto":
-        shard = _of_task(environment)
-        if shard is None or (count and count != str(shard.count)):
-            shard = _of_task(environment, int(count) if count.isdigit() else 0)
+    if auto := _AUTO.fullmatch(text):
+        shard = _of_task(environment, int(auto[1] or 0))
         if shard is None:
             raise UsageError(
                 f"--shard {text}: no array of Slurm, PBS or SGE says which share this is; "

@@ -7,6 +7,7 @@ thread is one of the workers: with one thread there are no others.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ def run_workers(
         Makes the function that a worker calls with each of its slabs; called once in each
         worker's own thread, so that memory is first touched where it is used.
     threads : int
-        Number of workers.
+        Number of workers; fewer where the system gives no more threads.
     on_pixels : callable
         Called in the calling thread, from time to time, with the pixels done so far.
     on_stop : callable
@@ -51,16 +52,12 @@ def run_workers(
     shared = _Shared(iter(slabs), make_work, on_stop)
     others = [threading.Thread(target=shared.work_apart) for _ in range(1, threads)]
     try:
-        for other in others:
-            other.start()
+        _start(others)
         shared.work(on_pixels)
-        for other in others:
-            other.join()
+        _join(others)
     except BaseException as error:
         shared.stop(error)
-        for other in others:
-            if other.ident is not None:
-                other.join()
+        _join(others)
         if isinstance(error, Exception) and shared.error is not None:
             # Ours may be no more than what came of it.
             raise shared.error from shared.error.__cause__
@@ -68,6 +65,20 @@ def run_workers(
     if shared.error is not None:
         raise shared.error
     on_pixels(shared.pixels)
+
+
+def _start(threads: Iterable[threading.Thread]) -> None:
+    """Start threads, as many as a limit of processes or of memory allows."""
+    with contextlib.suppress(RuntimeError):
+        for thread in threads:
+            thread.start()
+
+
+def _join(threads: Iterable[threading.Thread]) -> None:
+    """Wait for those that were started."""
+    for thread in threads:
+        if thread.ident is not None:
+            thread.join()
 
 
 class _Shared:

@@ -424,6 +424,19 @@ def test_an_existing_output_stays_unless_forced(tmp_path: Path) -> None:
     assert sorted(each.name for each in tmp_path.iterdir()) == ["m.npz", "y.npy"]
 
 
+def test_a_matrix_is_no_file_whatever_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("weights", "bias"):
+        os.mkdir(name)
+        apply(X, np.eye(3), bias=[0, 0, 0], output=f"{name}/y.npy")
+        assert np.array_equal(np.load(f"{name}/y.npy"), X)
+    np.save("w.npy", np.eye(3))
+    with pytest.raises(OSError, match="is an input"):
+        apply(X, [np.eye(3), "w.npy"], output="w.npy", force=True)
+
+
 def test_a_job_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
     def interrupt(step: str, done: int, total: int) -> None:
         raise KeyboardInterrupt

@@ -207,6 +207,21 @@ def test_what_was_saved_is_found(steps: list[tuple[int, int]], counts: dict[str,
         assert names(folder) == {"out.npy"}
 
 
+def test_without_a_thread_for_notes_the_last_one_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    run = Run(tmp_path, Policy(every=1e-9))
+    time.sleep(0.001)
+    run.notes.add(0, 50, {"saturated": 3})
+    run.notes.add(50, 60, {})
+    assert run.notes.stop()
+    assert read_journal(run.notes.journal).done == Done(((0, 60),), {"saturated": 3})
+
+
 def test_what_a_short_job_does_is_not_noted(tmp_path: Path):
     def describe() -> dict[str, Any]:
         raise AssertionError("it takes time, and nobody wants to know")

@@ -250,6 +250,16 @@ def test_the_batch_system_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -
     assert told(root)[0] == "4: SLURM_CPUS_PER_TASK"
 
 
+@pytest.mark.parametrize(("gibibytes", "threads"), [(0.125, 1), (0.5, 2), (1, 6), (2, 14), (9, 64)])
+def test_threads_have_room_in_the_address_space(gibibytes: float, threads: int):
+    rlimit = int(gibibytes * (1 << 30))
+    with machine(affinity=64, rlimit=rlimit):
+        assert default_threads() == threads
+        assert (threads_allowed().source == "ulimit -v") == (threads < 64)
+    with machine(affinity=64, rlimit=rlimit, ONEBYONE_THREADS="99"):
+        assert default_threads() == 99
+
+
 @pytest.mark.parametrize(("which", "flag"), [("RLIMIT_AS", "-v"), ("RLIMIT_DATA", "-d")])
 def test_limits_of_the_shell_say_so(
     root: Path, monkeypatch: pytest.MonkeyPatch, which: str, flag: str

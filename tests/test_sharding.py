@@ -119,6 +119,10 @@ def test_reading(text, environment, expected):
     assert parse_shard(text, environment) == expected
 
 
+#: What follows ``auto`` has to be a number of shares, whatever the array says of itself.
+NO_COUNTS = ("auto/", "auto/x", "auto/0", "auto/-4", "auto/4/4", "auto/\u00b2", "auto4")
+
+
 @pytest.mark.parametrize(
     ("text", "environment"),
     [
@@ -129,6 +133,7 @@ def test_reading(text, environment, expected):
         ("1/0", {}),
         ("auto", {}),
         ("auto", {"PBS_ARRAY_INDEX": "4"}),
+        *((text, {"SGE_TASK_ID": "1", "SGE_TASK_LAST": "4"}) for text in NO_COUNTS),
         ("auto", {"SGE_TASK_ID": "undefined"}),
         # An array such as 1,3,4 has a count that its steps do not make.
         (

@@ -62,6 +62,10 @@ def test_slabs_that_are_written_come_out_channel_by_channel(
                 rows = planes.rows(item, channel, start, stop)
                 assert rows.shape == (stop - start, spec.width)
                 assert same_numbers(rows, flat[item, channel, start:stop])
+                first = data.draw(st.integers(0, spec.pixels - 1))
+                last = data.draw(st.integers(first + 1, spec.pixels))
+                pixels = planes.pixels(item, channel, first, last)
+                assert same_numbers(pixels, flat[item, channel].reshape(-1)[first:last])
 
 
 @pytest.mark.parametrize("in_memory", [True, False])

@@ -196,7 +196,7 @@ def apply(
                 path,
                 spec,
                 inputs=inputs,
-                also_read=[layer.map.source for layer in layers],
+                also_read=_files(weights),
                 force=force,
                 fsync=fsync,
             )
@@ -244,6 +244,12 @@ def _is_chain(weights: WeightsLike) -> bool:
     if not isinstance(weights, list | tuple):
         return False
     return not weights or not all(isinstance(each, list | tuple | float | int) for each in weights)
+
+
+def _files(weights: WeightsLike) -> list[str]:
+    """Name the files among the layers: what a matrix or a model is called is no file."""
+    chain: Sequence[Any] = weights if _is_chain(weights) else [weights]  # type: ignore[assignment]
+    return [os.fspath(each) for each in chain if isinstance(each, str | os.PathLike)]
 
 
 def _map(weights: Any, name: str) -> ChannelMap:

@@ -216,7 +216,7 @@ def apply(
             prepare,
             finish,
             partial(_pass_over, console=console),
-            restart,
+            policy,
         )
         # How many a stream brings nobody knows: what is not printed at the end is not kept.
         reports = [done for done in tasks.run(inputs, dry_run=dry_run) if json]

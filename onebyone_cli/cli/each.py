@@ -11,6 +11,7 @@ from onebyone_cli.cli.reading import Reading
 from onebyone_cli.errors import OutputRefusedError, UsageError
 
 if TYPE_CHECKING:
+    from onebyone_cli.checkpoint import Policy
     from onebyone_cli.pipeline.apply import ApplyJob
 
 #: Stands for the number of a stack where it is not known how many a stream brings.
@@ -61,7 +62,8 @@ class TargetNames:
         if self.folder == "-":
             return "-"
         path = text if self._raw else formats.split_inner(text)[0]
-        stem = os.path.basename(os.path.normpath(path)) if path != "-" else "stdin"
+        # Not what was typed: that may be "." or "..", which name nothing.
+        stem = os.path.basename(os.path.abspath(path)) if path != "-" else "stdin"
         if not os.path.isdir(path):
             stem = os.path.splitext(stem)[0]
         stem += "" if number is None else f"_{number}"
@@ -89,8 +91,8 @@ class Each(NamedTuple):
         Runs a job and tells what was done.
     pass_over : callable
         Tells of a job that an earlier run has done.
-    restart : bool
-        Whether no earlier run counts.
+    policy : Policy or None
+        What the user wants of checkpoints; with None no later run goes on with this one.
     """
 
     reading: Reading
@@ -98,7 +100,7 @@ class Each(NamedTuple):
     prepare: "Callable[..., ApplyJob]"
     finish: "Callable[[ApplyJob, str], dict[str, Any]]"
     pass_over: "Callable[[ApplyJob, str], dict[str, Any]]"
-    restart: bool = False
+    policy: "Policy | None" = None
 
     def run(self, inputs: Sequence[str], *, dry_run: bool) -> Iterator[dict[str, Any]]:
         """Apply to every input by itself; what is in files is checked before the first is begun.
@@ -115,7 +117,7 @@ class Each(NamedTuple):
 
         tasks = [(text, self.names.take(text)) for text in inputs]
         _make_folder(self.names.folder)
-        finished = Finished(self.names.folder, restart=self.restart)
+        finished = Finished(self.names.folder, self.policy)
         left = []
         for text, target in tasks:
             if formats.is_stream(text):  # whose headers can be read only once

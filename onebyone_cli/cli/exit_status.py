@@ -62,6 +62,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal
 #: After these a job that has a checkpoint ends with a status; after others it dies of the signal.
 _REQUEUED = (signal.SIGTERM, signal.SIGUSR1, signal.SIGXCPU)
 
+#: Time after which a signal is raised again that came in a bad moment.
+_LATER_S = 0.01
+
 
 def run(app: Callable[..., Any]) -> NoReturn:
     """Run the program, clear up, and leave."""
@@ -97,16 +100,23 @@ def _status_of_run(app: Callable[..., Any]) -> int:
         status = app(standalone_mode=False)
     except typer.Abort:
         return ExitStatus.USAGE
-    except errors.OneByOneError as error:
-        return _report(error)
     except SystemExit as leave:
         # Completion ends like this, and so does Typer when nobody reads its output any more.
         if isinstance(leave.__context__, BrokenPipeError):
             raise leave.__context__ from None
         return leave.code if isinstance(leave.code, int) else ExitStatus.DONE
     except Exception as error:
-        return _report_other(error)
+        if stop := _stop_behind(error):
+            raise stop from None
+        return _report(error) if isinstance(error, errors.OneByOneError) else _report_other(error)
     return status if isinstance(status, int) else ExitStatus.DONE
+
+
+def _stop_behind(error: BaseException | None) -> errors.Stopped | None:
+    """Find the signal that an error came of: some code, such as that of classes, wraps anything."""
+    while error is not None and not isinstance(error, errors.Stopped):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _report_other(error: Exception) -> ExitStatus:
@@ -188,6 +198,18 @@ def _catch_signals() -> None:
         # nohup and `&` in a script have us ignore some; that stays so.
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)
+    sys.unraisablehook = _stop_later
+
+
+def _stop_later(lost: "sys.UnraisableHookArgs") -> None:
+    """Stop a little later where that could not be raised: in a callback, such as those of h5py."""
+    stop = lost.exc_value
+    if not isinstance(stop, errors.Stopped):
+        sys.__unraisablehook__(lost)
+        return
+    number = stop.number
+    signal.signal(signal.SIGALRM, lambda _, frame: _stop(number, frame))
+    signal.setitimer(signal.ITIMER_REAL, _LATER_S)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

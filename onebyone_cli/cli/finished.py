@@ -6,11 +6,12 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from onebyone_cli.errors import read_write_error
+from onebyone_cli.errors import Stopped, read_write_error
 
 if TYPE_CHECKING:
     from typing import Self
 
+    from onebyone_cli.checkpoint import Policy
     from onebyone_cli.pipeline.apply import ApplyJob
 
 #: In the folder of outputs; gone when all of them are there.
@@ -26,14 +27,15 @@ class Finished:
     ----------
     folder : str
         Where the outputs go; ``-`` for standard output, of which nothing is noted.
-    restart : bool
-        Whether what an earlier run has noted does not count.
+    policy : Policy or None
+        What the user wants of checkpoints; with None nothing is noted, and no earlier run counts.
     """
 
-    def __init__(self, folder: str, *, restart: bool = False) -> None:
+    def __init__(self, folder: str, policy: "Policy | None" = None) -> None:
+        self._folder, self._policy = folder, policy
         self._path = os.path.join(folder, _NAME)
         self._jobs: dict[str, str] = {}
-        if restart:
+        if policy is None or policy.restart:
             return
         with contextlib.suppress(OSError), open(self._path, errors="replace") as file:
             for line in file:
@@ -62,11 +64,16 @@ class Finished:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        """Remove the notes if nothing is left to do, or there is nothing to go on with."""
-        folder = os.path.dirname(self._path)
-        if kind is None or not any(os.path.isfile(f"{folder}/{name}") for name in self._jobs):
+        """Remove the notes if nothing is left to do, or there is nothing to go on with.
+
+        If there is, a signal is told so, as of a checkpoint: the same command goes on.
+        """
+        there = (os.path.isfile(os.path.join(self._folder, name)) for name in self._jobs)
+        if kind is None or not any(there):
             with contextlib.suppress(OSError):
                 os.unlink(self._path)
+        elif isinstance(error, Stopped) and self._policy is not None and not error.checkpoint:
+            error.checkpoint, error.status = self._folder, self._policy.status
 
     def _note(self, target: str, digest: str) -> None:
         name = os.path.basename(target)

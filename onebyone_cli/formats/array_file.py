@@ -182,10 +182,15 @@ class ArrayReader(Reader):
 
     def rows(self, item: int, channel: int, start: int, stop: int) -> NDArray[Any]:
         """Rows of one channel of a plain array; see `Planes.rows`."""
-        rows = np.empty((stop - start, self.spec.width), self._dtype)
-        offset = self._item_offset(item) + channel * self._c + start * self._h
-        self._read_bytes(rows, offset)
-        return rows
+        width = self.spec.width
+        return self.pixels(item, channel, start * width, stop * width).reshape(-1, width)
+
+    def pixels(self, item: int, channel: int, start: int, stop: int) -> NDArray[Any]:
+        """Pixels of one channel of a plain array; see `Planes.pixels`."""
+        numbers = np.empty(stop - start, self._dtype)
+        offset = self._item_offset(item) + channel * self._c + start * self._w
+        self._read_bytes(numbers, offset)
+        return numbers
 
     def check_unchanged(self) -> None:
         """Raise `ReadWriteError` if the file was changed since it was opened."""

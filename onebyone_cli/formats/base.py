@@ -561,6 +561,9 @@ class Planes(Protocol):
     def rows(self, item: int, channel: int, start: int, stop: int) -> NDArray[Any]:
         """Rows [start, stop) of one channel: ndarray of shape (stop - start, W)."""
 
+    def pixels(self, item: int, channel: int, start: int, stop: int) -> NDArray[Any]:
+        """Pixels [start, stop) of one channel: ndarray of shape (stop - start,)."""
+
 
 class StreamWriter(_Output):
     """Wants the result channel by channel, in its own order."""

@@ -238,15 +238,16 @@ class NpyStreamWriter(StreamWriter):
         enlarge_pipe(self._fd)
 
     def fill(self, result: Planes, on_bytes: Callable[[int], None]) -> None:
-        """Write the header, then every row; see `StreamWriter.fill`."""
+        """Write the header, then plane after plane; see `StreamWriter.fill`."""
         spec = self.spec
         write_all(self._fd, memoryview(format_header(spec.shape, spec.dtype)), self.path)
-        rows = max(1, _PIECE_BYTES // (spec.width * spec.item_bytes))
+        # Not in rows: a list of pixels is one row, of any length.
+        step = _PIECE_BYTES // spec.item_bytes
         done = 0
         for item in range(spec.items):
             for channel in range(spec.channels):
-                for row in range(0, spec.height, rows):
-                    piece = result.rows(item, channel, row, min(row + rows, spec.height))
+                for start in range(0, spec.pixels, step):
+                    piece = result.pixels(item, channel, start, min(start + step, spec.pixels))
                     write_all(self._fd, piece.data.cast("B"), self.path)
                     done += piece.nbytes
                     on_bytes(done)

@@ -46,15 +46,21 @@ def content_of(folder: Path) -> dict[str, bytes]:
 
 def stop(inputs: Path, folder: Path, number: int) -> int:
     """Run the command, and stop it when some outputs are there; say how many."""
-    process = start(*command(inputs), cwd=folder, env=environment())
+    stopped(inputs, folder, number)
+    return len(list(folder.glob("out/*.npy")))
+
+
+def stopped(inputs: Path, folder: Path, number: int, *more: str) -> Completed:
+    """Run the command, and stop it when some outputs are there."""
+    process = start(*command(inputs, *more), cwd=folder, env=environment())
     wanted = random.randint(1, STACKS // 2)
     deadline = time.monotonic() + DEADLINE_S
     while len(list(folder.glob("out/*.npy"))) < wanted and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.001)
     process.send_signal(number)
-    process.communicate(timeout=DEADLINE_S)
-    return len(list(folder.glob("out/*.npy")))
+    out, err = process.communicate(timeout=DEADLINE_S)
+    return Completed(process.returncode, out, err.decode())
 
 
 def test_random_kills_lose_nothing_and_do_nothing_twice(
@@ -78,6 +84,29 @@ def test_what_was_done_is_told(inputs: Path, tmp_path: Path) -> None:
     assert 0 < stop(inputs, tmp_path, signal.SIGTERM) < STACKS
     done = onebyone(*command(inputs), cwd=tmp_path)
     assert "out/0.npy: done before" in done.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("number", "more", "status"),
+    [
+        (signal.SIGTERM, [], 75),
+        (signal.SIGUSR1, ["--requeue-exit-code", "99"], 99),
+        (signal.SIGINT, [], -signal.SIGINT),
+    ],
+)
+def test_a_batch_system_is_told_that_it_can_go_on(
+    inputs: Path, tmp_path: Path, number: int, more: list[str], status: int
+) -> None:
+    done = stopped(inputs, tmp_path, number, *more)
+    assert done.returncode == status
+    assert done.stderr.splitlines()[-1].endswith("or with --restart to begin anew")
+    assert again(inputs, tmp_path, *more).returncode == 0
+
+
+def test_where_nothing_can_go_on_nothing_is_promised(inputs: Path, tmp_path: Path) -> None:
+    done = stopped(inputs, tmp_path, signal.SIGTERM, "--resume", "off")
+    assert (done.returncode, "to go on" in done.stderr) == (-signal.SIGTERM, False)
+    assert not list(tmp_path.glob("out/.*"))
 
 
 def again(inputs: Path, folder: Path, *more: str) -> Completed:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import Completed, onebyone
+from command import Completed, onebyone, shell
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import new_folder
@@ -121,3 +121,18 @@ def test_the_list_is_not_written_to(folder: Path) -> None:
     assert done.returncode == 73
     assert "is an input" in done.stderr
     assert (folder / "list.npy").read_bytes() == b"b.npy\n"
+
+
+@pytest.mark.parametrize(("limit", "status"), [("-S", 0), ("-H", 66)])
+def test_more_inputs_than_files_may_be_open(tmp_path: Path, limit: str, status: int):
+    """A soft limit is raised; of a hard one people are told."""
+    names = [f"{index}.npy" for index in range(60)]
+    for name in names:
+        np.save(tmp_path / name, np.ones((1, 2, 2), np.float32))
+    (tmp_path / "list").write_text("\n".join(names))
+    kernel = " ".join(["1"] * 60)
+    line = f'ulimit -Sn 40; ulimit {limit}n 40; exec "$0" "$@"'
+    job = ("apply", "--inputs-from", "list", "--kernel", kernel, "-o", "out.npy")
+    done = shell(line, *job, cwd=tmp_path)
+    assert (done.returncode, "ulimit -n" in done.stderr) == (status, bool(status)), done.stderr
+    assert (tmp_path / "out.npy").exists() == (not status)

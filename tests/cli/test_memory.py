@@ -63,6 +63,18 @@ def test_memory_follows_the_budget(tmp_path: Path):
         assert used - base < (budget * 1.1 + 4) * MEBIBYTE
 
 
+def test_a_stream_stays_inside_the_budget_whatever_the_length_of_rows(tmp_path: Path):
+    np.save(tmp_path / "w.npy", np.ones((1, 16)))
+    job = ["-w", "w.npy", "-o", "/dev/null", "-q", "--threads", "2", "--memory", "8M"]
+    base = peak_memory("apply", empty_stack(tmp_path / "small.npy", 8), *job, cwd=tmp_path)
+    stack = tmp_path / "x.npy"
+    header = format_header((16, 1, 9_000_000), "float32")  # rows of 34 MiB
+    stack.write_bytes(header)
+    os.truncate(stack, len(header) + 16 * 9_000_000 * 4)
+    used = peak_memory("apply", stack, *job, cwd=tmp_path)
+    assert used - base < (8 * 1.1 + 4) * MEBIBYTE
+
+
 def test_chunks_stay_inside_the_budget(tmp_path: Path):
     np.save(tmp_path / "w.npy", np.ones((1, 16)))
     job = ["-w", "w.npy", "-o", "out.npy", "-q", "-f", "--threads", "2", "--memory", "16M"]

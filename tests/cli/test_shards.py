@@ -82,6 +82,37 @@ def test_every_step_may_be_run_twice(folder: Path):
     assert (folder / "out.npy").read_bytes() == content
 
 
+def test_journals_of_a_part_that_is_gone_count_nothing(folder: Path):
+    run(folder, *COMMAND, "-o", "whole.npy")
+    for kernel in ("w.npy", "other.npy"):  # notes of the same command, and of another
+        np.save(folder / "other.npy", np.load(folder / "w.npy") + 1)
+        for index in range(3):
+            run(folder, "apply", "x.npy", "-w", kernel, "-o", "out.npy", "--shard", f"{index}/3")
+        (folder / "out.npy.part").unlink()
+        for index in (2, 0, 1):
+            run(folder, *COMMAND, "-o", "out.npy", "--shard", f"{index}/3")
+        run(folder, "merge", "out.npy")
+        assert (folder / "out.npy").read_bytes() == (folder / "whole.npy").read_bytes()
+        (folder / "out.npy").unlink()
+    assert sorted(os.listdir(folder)) == ["other.npy", "w.npy", "whole.npy", "x.npy"]
+
+
+def test_the_journal_of_a_plain_run_counts_nothing_for_a_part_of_shards(folder: Path):
+    run(folder, *COMMAND, "-o", "whole.npy")
+    line = (*COMMAND, "-o", "out.npy", "--checkpoint-every", "0", "--memory", "2M")
+    with subprocess.Popen(["onebyone", *line], cwd=folder, env=environment()) as job:
+        while not (folder / "out.npy.part.json").exists() and job.poll() is None:
+            time.sleep(0.001)
+        job.send_signal(signal.SIGKILL)
+    (folder / "out.npy.part").unlink()
+    for index in range(2):
+        run(folder, *COMMAND, "-o", "out.npy", "--shard", f"{index}/2")
+    refused = run(folder, *COMMAND, "-o", "out.npy", status=73)
+    assert "has shards" in refused.stderr
+    run(folder, "merge", "out.npy")
+    assert (folder / "out.npy").read_bytes() == (folder / "whole.npy").read_bytes()
+
+
 def test_a_missing_shard_is_named(folder: Path):
     run(folder, *COMMAND, "-o", "out.npy", "--shard", "1/3")
     refused = run(folder, "merge", "out.npy", status=65)

@@ -363,3 +363,33 @@ def test_an_interrupted_import_says_nothing(module: str, short: Path, folder: Pa
     done = run(command, cwd=folder, env={**surroundings(folder), "INTERRUPTED": module})
     assert (done.stderr, done.returncode) == ("", -signal.SIGINT)
     assert os.listdir(folder) == []
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "class Callback:\n    def __del__(self): stop()\nCallback()",
+        "class Name:\n    def __set_name__(self, *_): stop()\nclass Owner:\n    name = Name()",
+        "try:\n    stop()\nexcept BaseException as error:\n    raise DataError('odd') from error",
+    ],
+)
+def test_a_signal_in_a_bad_moment_is_heard_all_the_same(moment: str, folder: Path) -> None:
+    """Where nothing can be raised, and where what is raised is taken for something else."""
+    program = f"""
+import os, signal, time
+from onebyone_cli.cli import exit_status
+from onebyone_cli.errors import DataError
+
+def stop():
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(5)
+
+def app(standalone_mode):
+    exec({moment!r}, globals())
+    time.sleep(5)
+    print("went on")
+
+exit_status.run(app)
+"""
+    done = run([sys.executable, "-c", program], cwd=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGTERM, b"", "")

@@ -375,6 +375,18 @@ def test_nothing_runs_on_for_a_command_that_was_killed(
     assert has_equal_bytes(work / "out.npy", work / "plain.npy")
 
 
+@pytest.mark.parametrize("index", [0, 5])
+def test_shards_of_another_command_are_refused_before_any_is_begun(work: Path, index: int) -> None:
+    succeeds(onebyone(*APPLY, "-o", "out.npy", "--shard", f"{index}/8", cwd=work))
+    before = files_in(work)
+    line = (*APPLY, "-o", "out.npy", "--workers", "2")
+    other = onebyone(*line, "--bias", "1", cwd=work)
+    assert (other.returncode, "of another command" in other.stderr) == (73, True), other.stderr
+    assert files_in(work) == before
+    succeeds(onebyone(*line, cwd=work))
+    assert has_equal_bytes(work / "out.npy", work / "plain.npy")
+
+
 def test_restart_begins_anew(work: Path) -> None:
     for shard in ("0/3", "1/3"):
         succeeds(onebyone(*APPLY, "-o", "out.npy", "--shard", shard, cwd=work))
