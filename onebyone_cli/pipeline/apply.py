@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import chain, groupby
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
 
-from onebyone_cli.buffers import empty_rows
 from onebyone_cli.casting import Cast, CastCounts
 from onebyone_cli.checkpoint import NOTHING, Checkpoint, Ledger
-from onebyone_cli.conv1x1 import Convolution, argmax, argmax_dtype, rms
+from onebyone_cli.conv1x1 import Convolution, argmax_dtype
 from onebyone_cli.errors import (
     DataError,
     OneByOneError,
@@ -24,6 +23,7 @@ from onebyone_cli.errors import (
 )
 from onebyone_cli.formats.base import StreamWriter, Writer
 from onebyone_cli.part_files import PartFile, SharedFile, journal_of
+from onebyone_cli.pipeline.convolve import Convolver
 from onebyone_cli.pipeline.identity import identity_of
 from onebyone_cli.pipeline.sources import Sources
 from onebyone_cli.planning import Plan, apply_costs, make_plan
@@ -41,12 +41,11 @@ if TYPE_CHECKING:
     from onebyone_cli.checkpoint import Done, Policy
     from onebyone_cli.conv1x1 import Layer
     from onebyone_cli.formats.base import Reader, StreamReader
+    from onebyone_cli.pipeline.convolve import Write
     from onebyone_cli.pipeline.sources import OnProgress
     from onebyone_cli.sharding import Shard, Share
     from onebyone_cli.spec import Slab
     from onebyone_cli.stack import Stack
-
-    Write = Callable[[Slab, NDArray[Any]], None]
 
 
 #: What is counted in tiles, in the order in which it is told.
@@ -161,6 +160,10 @@ class ApplyJob:
         Bytes of all pixels in the types that the inputs have.
     plan : Plan
         How it will run.
+    convolution, cast : Convolution, Cast
+        What is done to pixels.
+    settings : ApplySettings
+        The choices.
     shard : Shard or None
         The share of the output that is computed.
 
@@ -188,13 +191,13 @@ class ApplyJob:
         # The range takes a pass of its own; a share, or what a job has left, is no whole stack.
         once = settings.scale != "auto" and not (settings.checkpoints or settings.shard)
         self._sources = Sources(inputs, in_order=once, memory=settings.memory)
-        self._settings = settings
+        self.settings = settings
         self.input = stacked_spec(inputs, dtype)
         self.input_bytes = sum(reader.spec.data_bytes for reader in inputs)
         _check_channels(self.input, inputs, layers)
-        self._convolution = Convolution(layers, dtype)
-        self.output = _output_spec(self.input, self._convolution, settings)
-        self._cast = Cast(
+        self.convolution = Convolution(layers, dtype)
+        self.output = _output_spec(self.input, self.convolution, settings)
+        self.cast = Cast(
             dtype,
             self.output.dtype,
             fill=settings.fill,
@@ -242,11 +245,11 @@ class ApplyJob:
             source = self._sources.as_stack(self.input.dtype, self.plan, stack, on_progress)
             stack.enter_context(self._writer)
             stack.enter_context(self._taking_notes())
-            if self._settings.scale == "auto":
-                self._cast = Cast(
+            if self.settings.scale == "auto":
+                self.cast = Cast(
                     self.input.dtype,
                     self.output.dtype,
-                    fill=self._settings.fill,
+                    fill=self.settings.fill,
                     scale=self._range(source, on_progress),
                 )
             counts = self._write(source, on_progress)
@@ -289,13 +292,13 @@ class ApplyJob:
         self, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
     ) -> Checkpoint | None:
         """Find what an earlier run has left, or refuse what another job has."""
-        policy, writer = self._settings.checkpoints, self._writer
+        policy, writer = self.settings.checkpoints, self._writer
         if policy is None or not isinstance(writer, Writer):
             return None
         return Checkpoint(
             writer.path,
             journal_of(writer.path, self.shard),
-            identity_of(self, inputs, layers, writer, self._settings),
+            identity_of(self, inputs, layers, writer, self.settings),
             count_tiles(self.input, self.plan.tile_pixels),
             self._sources.check_unchanged,
             policy,
@@ -310,7 +313,7 @@ class ApplyJob:
         checkpoint.complete(size=os.fstat(file.fd).st_size, complete=True)
 
     def _make_plan(self) -> Plan:
-        convolution, sources = self._convolution, self._sources
+        convolution, sources = self.convolution, self._sources
         return make_plan(
             self.input,
             convolution.widest,
@@ -320,21 +323,22 @@ class ApplyJob:
                 self.output,
                 widest=convolution.widest,
                 hidden=sum(convolution.hidden_channels),
-                staged=0 if self._computes_in_place() else convolution.out_channels,
-                collapsed=convolution.out_channels if self._settings.collapse else 0,
+                staged=0 if self.computes_in_place else convolution.out_channels,
+                collapsed=convolution.out_channels if self.settings.collapse else 0,
                 source_pixel=sources.slab_pixel_bytes,
                 scratch=sources.scratch_bytes,
                 cache=sources.cache_bytes + max(self._writer.buffer_bytes, sources.buffer_bytes),
             ),
-            memory=self._settings.memory,
-            threads=self._settings.threads,
+            memory=self.settings.memory,
+            threads=self.settings.threads,
             spool_input_bytes=sources.spool_bytes,
             spool_output_bytes=self.output.data_bytes * isinstance(self._writer, StreamWriter),
         )
 
-    def _computes_in_place(self) -> bool:
+    @property
+    def computes_in_place(self) -> bool:
         """Whether the convolution can write straight into the output's buffer."""
-        return self._cast.is_identity and not self._settings.collapse
+        return self.cast.is_identity and not self.settings.collapse
 
     def _write(self, source: Stack, on_progress: OnProgress) -> Mapping[str, int]:
         """Write the result; return what was counted."""
@@ -382,13 +386,13 @@ class ApplyJob:
         step: str,
         ledger: Ledger,
         share: Share | None = None,
-    ) -> Sequence[_Worker]:
+    ) -> Sequence[Convolver]:
         """Run all slabs that are not done; without `write`, only measure the range."""
         plan = self.plan
-        workers: list[_Worker] = []
+        workers: list[Convolver] = []
 
         def make_work() -> Callable[[Slab], None]:
-            worker = _Worker(self, source, write, share)
+            worker = Convolver(self, source, write, share)
             workers.append(worker)
 
             def work(slab: Slab) -> None:
@@ -462,111 +466,6 @@ def _say_how_to_go_on(reason: BaseException, checkpoint: Checkpoint) -> None:
     elif isinstance(reason, MemoryError):
         message = "out of memory; give a smaller --memory" + advice
         raise ReadWriteError(message, checkpoint.path) from reason
-
-
-class _Worker:
-    """The buffers of one thread, and what it does with a slab."""
-
-    def __init__(
-        self,
-        job: ApplyJob,
-        source: Stack,
-        write: Write | None,
-        share: Share | None,
-    ) -> None:
-        plan = job.plan
-        items, pixels, tile = plan.slab_items, plan.slab_pixels, plan.tile_pixels
-        self._source = source
-        self._write = write
-        self._share = share
-        self._convolution = job._convolution
-        self._cast = job._cast
-        self._collapse = {"": None, "argmax": argmax, "rms": rms}[job._settings.collapse]
-        nodata = job._settings.nodata
-        self._marks = None if nodata is None else source.marks(nodata)
-        self._tile = tile
-        number = job.input.dtype
-        self._x = empty_rows((items, job.input.channels, pixels), number)
-        self._out = empty_rows((items, job.output.channels, pixels), job.output.dtype)
-        self._scratch = np.empty(source.scratch_bytes, np.uint8)
-        self._hidden = self._convolution.hidden_buffers(items, tile)
-        self._in_place = job._computes_in_place()
-        if not self._in_place:
-            self._y = empty_rows((items, self._convolution.out_channels, tile), number)
-        self._casts, self._invalid_pixels = CastCounts(), 0
-        self.low, self.high = np.inf, -np.inf
-
-    def process(self, slab: Slab) -> dict[str, int]:
-        """Read, convolve and write one slab; return what was counted in it."""
-        self._casts, self._invalid_pixels = CastCounts(), 0
-        x = self._x[: slab.items]
-        # Overflow and NaN are results here, counted where they matter; numpy need not warn.
-        with np.errstate(all="ignore"):
-            self._source.read(slab, x[:, :, : slab.pixels], self._scratch)
-            # The last tile is padded to the shape of all others; zeros are as good as any number.
-            whole = -(-slab.pixels // self._tile) * self._tile
-            x[:, :, slab.pixels : whole] = 0
-            for start in range(0, slab.pixels, self._tile):
-                stop = min(start + self._tile, slab.pixels)
-                self._process_tile(x[:, :, start : start + self._tile], slab, start, stop)
-        if self._write is not None:
-            self._write(slab, self._out[: slab.items, :, : slab.pixels])
-        return {"invalid_pixels": self._invalid_pixels, **self._casts._asdict()}
-
-    def _process_tile(self, x: NDArray[Any], slab: Slab, start: int, stop: int) -> None:
-        """Compute the pixels [start, stop) of a slab, a tile of each of its items."""
-        pixels = stop - start
-        place = self._out[:, :, start : start + self._tile] if self._in_place else self._y
-        y = place[: slab.items]
-        self._convolution.apply(x, y, self._hidden)
-        for items, is_ours in self._parts(slab, slab.start + start):
-            invalid = self._mark_invalid(x[items], y[items], pixels)
-            casts = self._finish(y[items], self._out[items, :, start:stop], pixels)
-            if is_ours:
-                self._invalid_pixels += invalid
-                self._casts = self._casts.plus(casts)
-
-    def _parts(self, slab: Slab, pixel: int) -> Iterator[tuple[slice, bool]]:
-        """Part the items of a slab where another share counts the tiles that begin at a pixel."""
-        share = self._share
-        if share is None:
-            yield slice(0, slab.items), True
-            return
-        parts = groupby(range(slab.items), lambda index: share.counts(slab.item + index, pixel))
-        for is_ours, part in parts:
-            items = list(part)
-            yield slice(items[0], items[-1] + 1), is_ours
-
-    def _finish(self, y: NDArray[Any], out: NDArray[Any], pixels: int) -> CastCounts:
-        """Turn what was computed into what is written, or only measure its range."""
-        if self._collapse is not None:
-            self._collapse(y, y[:, :1])
-            y = y[:, :1]
-        if self._write is None:
-            self._measure(y[:, :, :pixels])
-        elif not self._in_place:
-            return self._cast.apply(y, out, pixels)
-        return CastCounts()
-
-    def _mark_invalid(self, x: NDArray[Any], y: NDArray[Any], pixels: int) -> int:
-        """Make invalid pixels NaN in every output channel, and count them.
-
-        NaN in any input channel makes NaN in all output channels, so without a nodata value the
-        input is searched only where the first output channel has NaN.
-        """
-        if self._marks is None and not np.isnan(y[:, 0, :pixels]).any():
-            return 0
-        invalid = np.isnan(x[:, :, :pixels]).any(axis=1)
-        if self._marks is not None:
-            invalid |= (x[:, :, :pixels] == self._marks).any(axis=1)
-        y[:, :, :pixels].swapaxes(0, 1)[:, invalid] = np.nan
-        return int(np.count_nonzero(invalid))
-
-    def _measure(self, y: NDArray[Any]) -> None:
-        finite = y[np.isfinite(y)]
-        if finite.size:
-            self.low = min(self.low, float(finite.min()))
-            self.high = max(self.high, float(finite.max()))
 
 
 def _check_channels(
