@@ -96,8 +96,8 @@ class Costs(NamedTuple):
 
 
 def run_bytes(spec: StackSpec, run_pixels: int) -> int:
-    """Return what is kept of a stream whose pixels come in runs: one that two slabs share."""
-    return run_pixels * spec.channels * spec.item_bytes if run_pixels > 1 else 0
+    """Size of a run of pixels, which is kept where two slabs share it."""
+    return run_pixels * spec.channels * spec.item_bytes
 
 
 def comes_in_slabs(spec: StackSpec, run_pixels: int, memory: int) -> bool:
@@ -112,10 +112,8 @@ def comes_in_slabs(spec: StackSpec, run_pixels: int, memory: int) -> bool:
     memory : int
         The budget in bytes.
     """
-    if run_pixels <= 1:
-        return run_pixels == 1
     kept = run_bytes(spec, run_pixels)
-    return kept < spec.data_bytes and kept <= memory // _RUN_SHARE
+    return 0 < kept < spec.data_bytes and kept <= memory // _RUN_SHARE
 
 
 def apply_costs(
@@ -126,7 +124,6 @@ def apply_costs(
     hidden: int = 0,
     staged: int = 0,
     collapsed: int = 0,
-    source_pixel: int = 0,
     scratch: int = 0,
     cache: int = 0,
 ) -> Costs:
@@ -142,8 +139,8 @@ def apply_costs(
         Channels between layers, of all layers together; those of the result that wait to be cast.
     collapsed : int
         Channels of which one is made; 0 where they are written themselves.
-    source_pixel, scratch, cache : int
-        What the inputs take for each pixel of a slab, for each worker and for the whole job.
+    scratch, cache : int
+        What the inputs take for each worker and for the whole job.
     """
     number = spec.item_bytes
     # Masks and exponentials take passing copies of a tile, indices of invalid pixels 16 bytes.
@@ -151,7 +148,7 @@ def apply_costs(
     if collapsed:
         passing += collapsed + 8
     return Costs(
-        slab_pixel=spec.channels * number + output.channels * output.item_bytes + source_pixel,
+        slab_pixel=spec.channels * number + output.channels * output.item_bytes,
         tile_pixel=(hidden + staged) * number + passing,
         item=PADDING * (spec.channels + output.channels + hidden + staged),
         scratch=scratch,

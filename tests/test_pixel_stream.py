@@ -96,7 +96,7 @@ def read_by_workers(
     """Read all slabs as a job does, by several threads; ``(*batch, C, H, W)``."""
     spec = stream.spec
     whole = np.empty((spec.items, spec.channels, spec.pixels), spec.dtype)
-    reader = stream.slabs(max(slab.items * slab.pixels for slab in slabs))
+    reader = stream.slabs()
 
     def make_work() -> Any:
         scratch = np.empty(reader.scratch_bytes, np.uint8)
@@ -165,10 +165,10 @@ def test_a_slab_waits_for_those_before_it():
     first, second = Slab(0, 1, 0, 5), Slab(0, 1, 5, 12)
     read = {slab: np.empty((1, 2, slab.pixels), np.uint8) for slab in (first, second)}
     with stream_of(stored(stack, "HWC"), "HWC") as stream:
-        reader = stream.slabs(7)
+        reader = stream.slabs()
 
         def ask(slab: Slab) -> None:
-            reader.read(slab, read[slab], np.empty(14, np.uint8))
+            reader.read(slab, read[slab], np.empty(reader.scratch_bytes, np.uint8))
 
         later = threading.Thread(target=ask, args=(second,))
         later.start()
@@ -221,10 +221,12 @@ def test_a_stream_of_another_length(size: int, threads: int):
 
 def test_who_comes_after_a_failure_is_told():
     with stream_of(np.zeros((2, 2, 3), np.uint8), "HWC") as stream:
-        reader = stream.slabs(4)
+        reader = stream.slabs()
         reader.abandon()
         with pytest.raises(ReadWriteError, match="not read to its end, since the job has failed"):
-            reader.read(Slab(0, 1, 0, 4), np.empty((1, 3, 4)), np.empty(12, np.uint8))
+            reader.read(
+                Slab(0, 1, 0, 4), np.empty((1, 3, 4)), np.empty(reader.scratch_bytes, np.uint8)
+            )
 
 
 # ------------------------------------------------------------------------------------- jobs

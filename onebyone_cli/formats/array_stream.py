@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.errors import DataError, ReadWriteError
-from onebyone_cli.formats.array_layout import PIECE_BYTES
+from onebyone_cli.formats.array_layout import PIECE_BYTES, SCRATCH_BYTES
 from onebyone_cli.formats.base import Reader, StreamReader
 
 if TYPE_CHECKING:
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.array_layout import ArrayLayout
     from onebyone_cli.formats.byte_source import ByteSource
     from onebyone_cli.spec import Slab
-
-#: Numbers are brought to CHW in blocks that stay in the cache of a core, as in
-#: `array_layout.SCRATCH_BYTES`.
-_BLOCK_BYTES = 1 << 19
 
 #: Time after which a worker that waits for a pipe looks whether anybody still wants the numbers.
 _PATIENCE_MS = 200
@@ -70,9 +66,9 @@ class ArrayStream(StreamReader):
             write(piece[: self.read_into(piece)])
         self.check_end()
 
-    def slabs(self, pixels: int) -> SlabsInOrder:
+    def slabs(self) -> SlabsInOrder:
         """Make a reader that takes slabs off the pipe; see `StreamReader.slabs`."""
-        return SlabsInOrder(self, pixels)
+        return SlabsInOrder(self)
 
     def read_into(self, piece: memoryview) -> int:
         """Read what has come of the numbers; return its size, which is 1 or more.
@@ -120,29 +116,25 @@ class ArrayStream(StreamReader):
 class SlabsInOrder(Reader):
     """Takes slabs off a pipe whose pixels come in runs, one after another, without a spool.
 
-    Every slab must be asked for, once. Threads may ask in any order: each waits for its turn, has
-    the whole runs of its slab read into its own scratch, and turns them into CHW while the next
-    one reads. A run that slabs share is kept for the next of them.
+    Every slab must be asked for, once. Threads may ask in any order: each waits for its turn,
+    reads a few runs after another, and brings them to CHW while they are in the cache of its core.
+    The others compute meanwhile. A run that slabs share is kept for the next of them.
 
     Parameters
     ----------
     stream : ArrayStream
         With `run_pixels`; nothing of it has been read.
-    pixels : int
-        Most pixels of a slab, those of all its items together.
     """
 
-    def __init__(self, stream: ArrayStream, pixels: int) -> None:
+    def __init__(self, stream: ArrayStream) -> None:
         self.path = stream.path
         self.spec = stream.spec
         self.channel_names = stream.channel_names
-        self._pixel_bytes = self.spec.channels * self.spec.item_bytes
-        self.scratch_bytes = pixels * self._pixel_bytes
         self._stream = stream
         self._run = stream.run_pixels
         # The run of which the last slab took the first pixels.
-        shared = self._run if self._run > 1 else 0
-        self._shared = np.empty((self.spec.channels, shared), stream.stored.dtype)
+        self._shared = np.empty((self.spec.channels, self._run), stream.stored.dtype)
+        self.scratch_bytes = max(SCRATCH_BYTES, self._shared.nbytes)
         self._turn = threading.Condition()
         self._next = 0
         self._abandoned = False
@@ -150,19 +142,9 @@ class SlabsInOrder(Reader):
     def read(self, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
         """Read a slab when it is its turn; see `Reader.read`."""
         start = slab.item * self.spec.pixels + slab.start
-        # Only a slab of a single item begins or ends within a run.
-        head = min(-slab.start % self._run, slab.pixels)
-        tail = (slab.pixels - head) % self._run
-        whole = slab.pixels - head - tail
-        stored = scratch[: slab.items * whole * self._pixel_bytes]
         self._wait_for_turn(start)
         try:
-            if head:
-                self._take_shared(slab.start % self._run, out[0, :, :head])
-            self._fill(stored.data)
-            if tail:
-                self._fill(self._shared.reshape(-1).view(np.uint8).data)
-                self._take_shared(0, out[0, :, head + whole :])
+            self._take(slab.start % self._run, out, scratch)
             if self._stream.left == 0:
                 self._stream.check_end()
         except BaseException:
@@ -171,7 +153,6 @@ class SlabsInOrder(Reader):
         with self._turn:
             self._next = start + slab.items * slab.pixels
             self._turn.notify_all()
-        self._spread(stored, out[:, :, head : head + whole])
 
     def abandon(self) -> None:
         """Let those go who wait for a slab that nobody will read any more."""
@@ -187,30 +168,42 @@ class SlabsInOrder(Reader):
             self._turn.wait_for(lambda: self._abandoned or self._next == start)
         self._check_wanted()
 
-    def _fill(self, stored: memoryview) -> None:
-        while stored:
-            # A program that sends nothing must not keep us from stopping.
-            while not self._stream.has_come(_PATIENCE_MS):
-                self._check_wanted()
-            stored = stored[self._stream.read_into(stored) :]
-
     def _check_wanted(self) -> None:
         if self._abandoned:
             raise ReadWriteError("is not read to its end, since the job has failed", self.path)
 
-    def _take_shared(self, start: int, out: NDArray[Any]) -> None:
-        """Copy pixels from `start` on of the run that slabs share."""
-        part = self._shared[:, start : start + out.shape[1]]
-        np.copyto(out, part, casting="unsafe")
+    def _take(self, first: int, out: NDArray[Any], scratch: NDArray[Any]) -> None:
+        """Take the next pixels, which begin at pixel `first` of a run, as (items, C, pixels)."""
+        # Only a slab of a single item begins or ends within a run.
+        pixels = out.shape[2]
+        head = min(-first % self._run, pixels)
+        last = pixels - (pixels - head) % self._run
+        if head:
+            np.copyto(out[0, :, :head], self._shared[:, first : first + head], casting="unsafe")
+        self._take_runs(out[:, :, head:last], scratch)
+        if last < pixels:
+            self._fill(self._shared.reshape(-1).view(np.uint8))
+            np.copyto(out[0, :, last:], self._shared[:, : pixels - last], casting="unsafe")
 
-    def _spread(self, stored: NDArray[np.uint8], out: NDArray[Any]) -> None:
-        """Copy whole runs, (items, runs, C, run) as they came, into (items, C, pixels)."""
+    def _take_runs(self, out: NDArray[Any], scratch: NDArray[Any]) -> None:
+        """Take whole runs, as many at a time as the scratch holds."""
         items, channels, pixels = out.shape
-        shape = (items, pixels // self._run, channels, self._run)
-        numbers = stored.view(self._stream.stored.dtype).reshape(shape)
-        places = out.reshape(items, channels, *shape[1::2])
-        step = max(1, _BLOCK_BYTES // (self._run * self._pixel_bytes))
-        for item in range(items):
-            for start in range(0, shape[1], step):
-                block = numbers[item, start : start + step].swapaxes(0, 1)
-                np.copyto(places[item, :, start : start + step], block, casting="unsafe")
+        runs, dtype = pixels // self._run, self._shared.dtype
+        # In the order of the stream: (items, runs, C, run).
+        places = out.reshape(items, channels, runs, self._run).swapaxes(1, 2)
+        step = self.scratch_bytes // self._shared.nbytes
+        together = max(1, step // max(1, runs))
+        for item in range(0, items, together):
+            for start in range(0, runs, step):
+                place = places[item : item + together, start : start + step]
+                stored = scratch[: place.size * dtype.itemsize]
+                self._fill(stored)
+                np.copyto(place, stored.view(dtype).reshape(place.shape), casting="unsafe")
+
+    def _fill(self, stored: NDArray[np.uint8]) -> None:
+        left = stored.data
+        while left:
+            # A program that sends nothing must not keep us from stopping.
+            while not self._stream.has_come(_PATIENCE_MS):
+                self._check_wanted()
+            left = left[self._stream.read_into(left) :]

@@ -419,16 +419,11 @@ class StreamReader(_Input):
             If the source ends too early or holds something else than its header said.
         """
 
-    def slabs(self, pixels: int) -> Reader:
+    def slabs(self) -> Reader:
         """Make a reader of slabs in place of `drain`, where `run_pixels` allows it.
 
         Every slab must be asked for once, by any thread; each waits until those before it have
         been read.
-
-        Parameters
-        ----------
-        pixels : int
-            Most pixels of a slab, those of all its items together.
         """
         raise NotImplementedError
 

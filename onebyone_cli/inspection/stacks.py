@@ -76,7 +76,6 @@ class StackFacts(NamedTuple):
 class _Reading(NamedTuple):
     """What reading an input takes; the words are those of `pipeline.sources.Sources`."""
 
-    slab_pixel_bytes: int = 0
     scratch_bytes: int = 0
     cache_bytes: int = 0
     buffer_bytes: int = 0
@@ -130,7 +129,6 @@ def _open(text: str, layout: str, memory: int) -> StackFacts:
         (reader,) = formats.open_inputs([text], layout=layout, memory=memory, stack=stack)
         sources = Sources([reader])
         reading = _Reading(
-            sources.slab_pixel_bytes,
             sources.scratch_bytes,
             sources.cache_bytes,
             sources.buffer_bytes,
@@ -163,7 +161,8 @@ def _reading_of(look: Look) -> _Reading:
         return _Reading(scratch_bytes=SCRATCH_BYTES)
     spec, run = look.spec, look.run_pixels
     if comes_in_slabs(spec, run, default_memory()):
-        return _Reading(spec.channels * spec.item_bytes, cache_bytes=run_bytes(spec, run))
+        kept = run_bytes(spec, run)
+        return _Reading(scratch_bytes=max(SCRATCH_BYTES, kept), cache_bytes=kept)
     return _Reading(
         scratch_bytes=SCRATCH_BYTES, buffer_bytes=PIECE_BYTES, spool_bytes=look.spec.data_bytes
     )
@@ -175,7 +174,6 @@ def _needs(spec: StackSpec, reading: _Reading) -> Needs:
         stack,
         stack,
         widest=stack.channels,
-        source_pixel=reading.slab_pixel_bytes,
         scratch=reading.scratch_bytes,
         cache=reading.cache_bytes + reading.buffer_bytes,
     )

@@ -325,7 +325,6 @@ class ApplyJob:
                 hidden=sum(convolution.hidden_channels),
                 staged=0 if self.computes_in_place else convolution.out_channels,
                 collapsed=convolution.out_channels if self.settings.collapse else 0,
-                source_pixel=sources.slab_pixel_bytes,
                 scratch=sources.scratch_bytes,
                 cache=sources.cache_bytes + max(self._writer.buffer_bytes, sources.buffer_bytes),
             ),

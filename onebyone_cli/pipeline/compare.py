@@ -163,8 +163,7 @@ class CompareJob:
             spec.channels,
             _FLOAT64_BYTES,
             Costs(
-                slab_pixel=spec.channels * numbers
-                + max(sources.slab_pixel_bytes for sources in self._sources),
+                slab_pixel=spec.channels * numbers,
                 # Four blocks and what is marked in them; copies of integers of 64 bits.
                 tile_pixel=spec.channels * (4 * _FLOAT64_BYTES + 4 + 5 * _FLOAT64_BYTES)
                 + 8 * _FLOAT64_BYTES,

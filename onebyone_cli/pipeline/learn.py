@@ -299,10 +299,7 @@ class LearnJob:
             _FLOAT64_BYTES,
             Costs(
                 # Moments of the tiles of a slab wait here until it is their turn.
-                slab_pixel=number
-                + self._sources.slab_pixel_bytes
-                + companion_pixel
-                + -(-self._finding // tile),
+                slab_pixel=number + companion_pixel + -(-self._finding // tile),
                 # A block and another; what marks the invalid, number by number.
                 tile_pixel=(2 * _FLOAT64_BYTES + 3) * spec.channels + 4 * _FLOAT64_BYTES,
                 item=3 * PADDING * spec.channels,

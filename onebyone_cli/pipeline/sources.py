@@ -37,8 +37,6 @@ class Sources:
     ----------
     scratch_bytes : int
         For each worker.
-    slab_pixel_bytes : int
-        More scratch for each worker, for each pixel of a slab.
     cache_bytes : int
         What readers hold while slabs are read.
     buffer_bytes : int
@@ -58,15 +56,11 @@ class Sources:
         self._in_order, self._memory = in_order, memory
         direct = [reader for reader in inputs if isinstance(reader, Reader)]
         streams = [reader for reader in inputs if isinstance(reader, StreamReader)]
-        flowing = [reader for reader in streams if self._flows(reader)]
+        runs = [run_bytes(each.spec, each.run_pixels) for each in streams if self._flows(each)]
+        pieces = [SCRATCH_BYTES] * bool(streams)
+        self.scratch_bytes = max([0, *pieces, *runs, *(reader.scratch_bytes for reader in direct)])
+        self.cache_bytes = sum(reader.cache_bytes for reader in direct) + sum(runs)
         streams = [reader for reader in streams if not self._flows(reader)]
-        spooled = [SCRATCH_BYTES] * bool(streams)
-        self.scratch_bytes = max([0, *spooled, *(reader.scratch_bytes for reader in direct)])
-        self.slab_pixel_bytes = max(
-            (reader.spec.channels * reader.spec.item_bytes for reader in flowing), default=0
-        )
-        self.cache_bytes = sum(reader.cache_bytes for reader in direct)
-        self.cache_bytes += sum(run_bytes(reader.spec, reader.run_pixels) for reader in flowing)
         self.buffer_bytes = max((reader.buffer_bytes for reader in streams), default=0)
         self.spool_bytes = sum(reader.spec.data_bytes for reader in streams)
 
@@ -77,7 +71,7 @@ class Sources:
             if isinstance(reader, Reader):
                 readers.append(reader)
             elif self._flows(reader):
-                readers.append(reader.slabs(plan.slab_items * plan.slab_pixels))
+                readers.append(reader.slabs())
             else:
                 total = reader.spec.data_bytes
                 spool = stack.enter_context(Spool(total, in_memory=plan.input_in_memory))
