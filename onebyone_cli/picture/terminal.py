@@ -323,11 +323,20 @@ def _placed(labels: Sequence[Label], row: int, width: int) -> dict[int, str]:
             end = min(label.column + label.cells, width)
             column = label.column
             for character in shortened(label.text, end - column):
-                cells[column] = character
-                if _cells_of(character) == 2:
-                    cells[column + 1] = ""
+                _put(cells, column, character)
                 column += _cells_of(character)
     return cells
+
+
+def _put(cells: dict[int, str], column: int, character: str) -> None:
+    """Put a character into its cells; of a wide one that loses half of its own a blank is left."""
+    last = column + _cells_of(character) - 1
+    if cells.get(column) == "":
+        cells[column - 1] = " "
+    if cells.get(last + 1) == "":
+        cells[last + 1] = " "
+    cells[last] = ""
+    cells[column] = character
 
 
 def shortened(text: str, cells: int) -> str:

@@ -123,6 +123,13 @@ def test_colours_of_the_palette_stay(colours):
     assert all(pixel in PALETTE_16[: int(colours)] for pixel in shown)
 
 
+@pytest.mark.parametrize(("column", "line"), [(0, "x 界"), (1, " x界"), (2, "界x"), (3, "界 x")])
+def test_half_a_wide_character_is_not_shown(column, line):
+    labels = [Label(0, 0, "界界", 4), Label(0, column, "x", 1)]
+    (found,) = text_lines(np.zeros((2, 4, 3), np.uint8), Colours.TRUE, labels=labels)
+    assert re.sub(r"\x1b\[[0-9;]*m", "", found) == line
+
+
 @pytest.mark.parametrize("colours", list(Colours))
 @given(rgb=PICTURES, data=st.data())
 def test_lines_are_no_wider_than_the_picture(colours, rgb, data):
