@@ -49,8 +49,8 @@ def _in_huge_pages(size: int) -> mmap.mmap:
     """Ask for memory, in huge pages where the system gives them.
 
     Filling thousands of small pages takes 1 to 3 % of the processor time of a short run (medians
-    of 31 pairs). What is left
-    beyond the last whole one stays in small pages, so that no more is taken than is used.
+    of 31 pairs). What is left beyond the last whole one stays in small pages, so that no more is
+    taken than is used.
     """
     whole = size // _HUGE_PAGE * _HUGE_PAGE
     try:
