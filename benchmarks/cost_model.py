@@ -16,13 +16,13 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from onebyone_cli import blas
+from onebyone_cli.system import blas
 
 blas.set_up()
 
 import numpy as np  # noqa: E402
 
-from onebyone_cli.buffers import empty_rows  # noqa: E402
+from onebyone_cli.system.buffers import empty_rows  # noqa: E402
 
 CHANNELS, FILTERS, BYTES = 50, 20, 4
 APPLY_TILE, LEARN_TILE = 4096, 8192

@@ -6,7 +6,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from onebyone_cli import blas
+from onebyone_cli.system import blas
 
 
 def main() -> NoReturn:
@@ -26,7 +26,7 @@ def main() -> NoReturn:
     from onebyone_cli.cli import app, exit_status
 
     if is_completing:
-        from onebyone_cli.cli.completion import completing
+        from onebyone_cli.cli.terminal.completion import completing
 
         exit_status.run(completing(app))
     exit_status.run(app)

@@ -2,7 +2,7 @@
 
 import os
 
-from onebyone_cli import blas
+from onebyone_cli.system import blas
 
 blas.set_up()  # as the program does; numpy reads it once, when it is imported
 

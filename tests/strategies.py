@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
+from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import ITEM_BYTES, LAYOUTS, StackSpec
-from onebyone_cli.tiling import iter_slabs
 
 Array = npt.NDArray[Any]
 

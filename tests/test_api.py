@@ -32,8 +32,8 @@ import onebyone_cli
 from onebyone_cli import errors
 from onebyone_cli.api import apply, fit, open_stack
 from onebyone_cli.cli import app
-from onebyone_cli.in_memory import ArrayInput
 from onebyone_cli.spec import StackSpec
+from onebyone_cli.stack.in_memory import ArrayInput
 
 SAMPLES = Path(__file__).parents[1] / "sample_data"
 
@@ -193,7 +193,7 @@ def test_the_blas_is_set_up_unless_numpy_is_there(
     np.save(tmp_path / "w.npy", rng.standard_normal((20, 50)))
     assert onebyone("apply", "x.npy", "-w", "w.npy", "-o", "y.npy", cwd=tmp_path).returncode == 0
     if env:
-        from onebyone_cli import blas  # what the docstring says is to be set
+        from onebyone_cli.system import blas  # what the docstring says is to be set
 
         env = {**env, **({"OPENBLAS_CORETYPE": "Zen"} if blas._is_zen_3_or_4() else {})}
     code = f"""{before}

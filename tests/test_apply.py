@@ -31,8 +31,9 @@ from strategies import (
     stored,
 )
 
-from onebyone_cli import atomic, formats
-from onebyone_cli.conv1x1 import Layer, make_layers
+from onebyone_cli import formats
+from onebyone_cli.arithmetic.conv1x1 import Layer, make_layers
+from onebyone_cli.commit import atomic
 from onebyone_cli.errors import (
     DataError,
     OutputRefusedError,
@@ -40,11 +41,11 @@ from onebyone_cli.errors import (
     ShapeMismatchError,
     UsageError,
 )
-from onebyone_cli.formats.base import Storage
-from onebyone_cli.pipeline.apply import ApplyJob, ApplyReport, ApplySettings
-from onebyone_cli.planning import Plan
+from onebyone_cli.formats.contracts.reader import Storage
+from onebyone_cli.operations.apply.job import ApplyJob, ApplyReport, ApplySettings
+from onebyone_cli.plan.memory import Plan
+from onebyone_cli.plan.tiles import tile_pixels
 from onebyone_cli.spec import StackSpec, arithmetic_dtype
-from onebyone_cli.tiling import tile_pixels
 from onebyone_cli.weights import ChannelMap
 
 MIB = 1 << 20

@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import new_folder
 
-from onebyone_cli import atomic, renaming, targets
-from onebyone_cli.atomic import AtomicFile, AtomicFolder, discard_all, make_folder
+from onebyone_cli.commit import atomic, targets
+from onebyone_cli.commit.atomic import AtomicFile, AtomicFolder, discard_all, make_folder
+from onebyone_cli.commit.part import PartFile, SharedFile, journal_of
+from onebyone_cli.commit.targets import check_space, check_target
 from onebyone_cli.errors import OutputRefusedError, ReadWriteError
-from onebyone_cli.part_files import PartFile, SharedFile, journal_of
-from onebyone_cli.targets import check_space, check_target
+from onebyone_cli.system import rename
 
 as_root = os.geteuid() == 0
 
@@ -172,7 +173,7 @@ def test_force_replaces_and_keeps_the_old_file_until_then(tmp_path: Path):
 def publishing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How a file gets a name that must be free: by renameat2(2), or by a link where that is not."""
     if request.param == "two steps":
-        monkeypatch.setattr(renaming, "_renameat2", lambda one, two, flags: False)
+        monkeypatch.setattr(rename, "_renameat2", lambda one, two, flags: False)
     return str(request.param)
 
 
@@ -225,7 +226,7 @@ def test_of_many_at_once_exactly_one_wins(tmp_path: Path):
 def test_where_there_are_no_hard_links(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ):
-    monkeypatch.setattr(renaming, "_renameat2", lambda one, two, flags: False)
+    monkeypatch.setattr(rename, "_renameat2", lambda one, two, flags: False)
     monkeypatch.setattr(os, "link", failing(number))
     write_file(tmp_path / "out.npy")
     assert content_of(tmp_path) == {"out.npy": b"new"}
@@ -291,7 +292,7 @@ def test_fsync_comes_before_the_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, publishing: str
 ):
     done: list[str] = []
-    for module, call in ((os, "fsync"), (os, "link"), (os, "rename"), (renaming, "_renameat2")):
+    for module, call in ((os, "fsync"), (os, "link"), (os, "rename"), (rename, "_renameat2")):
         original = getattr(module, call)
 
         def note(*args: Any, _name: str = call, _call: Any = original, **options: Any) -> Any:
@@ -383,7 +384,7 @@ def test_other_names_of_a_replaced_file_keep_the_old_bytes(tmp_path: Path):
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0/"), min_size=1, max_size=80))
 def test_temporaries_are_hidden_unique_and_short_enough(name: str):
-    one, two = (renaming.temporary_beside(f"/folder/{name}") for _ in range(2))
+    one, two = (rename.temporary_beside(f"/folder/{name}") for _ in range(2))
     assert one != two
     folder, hidden = os.path.split(one)
     assert folder == "/folder"
@@ -458,7 +459,7 @@ def test_an_empty_folder_is_as_good_as_none(tmp_path: Path):
 @pytest.mark.parametrize("in_one_step", [True, False])
 def test_force_swaps_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_one_step: bool):
     if not in_one_step:
-        monkeypatch.setattr(renaming, "_exchange", lambda one, two: False)
+        monkeypatch.setattr(rename, "_exchange", lambda one, two: False)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "02.png").write_bytes(b"old")
     folder = AtomicFolder(f"{tmp_path}/out/", force=True)
@@ -540,7 +541,7 @@ def test_folders_are_swapped_in_one_step(
     def interrupted(one: str, two: str) -> bool:
         raise error
 
-    monkeypatch.setattr(renaming, "_exchange", interrupted)
+    monkeypatch.setattr(rename, "_exchange", interrupted)
     replace_folder(tmp_path, (type(error), ReadWriteError))
 
 
@@ -558,7 +559,7 @@ def test_where_there_is_no_one_step_the_first_rename_is_undone(
             raise error
         rename(source, target)
 
-    monkeypatch.setattr(renaming, "_exchange", lambda one, two: False)
+    monkeypatch.setattr(rename, "_exchange", lambda one, two: False)
     monkeypatch.setattr(os, "rename", interrupted)
     replace_folder(tmp_path, (type(error), ReadWriteError))
 
@@ -744,7 +745,7 @@ def test_one_run_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             PartFile(target)
         publish(*args, **options)
 
-    publish = renaming.publish
+    publish = rename.publish
     monkeypatch.setattr(atomic, "publish", publish_late)
     first.commit(5)
     assert content_of(tmp_path) == {"out.npy": b"first"}

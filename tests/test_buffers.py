@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onebyone_cli.buffers import PADDING, empty_rows
+from onebyone_cli.system.buffers import PADDING, empty_rows
 
 
 @given(

@@ -11,7 +11,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from strategies import DTYPES, FLOATS, INTEGERS
 
-from onebyone_cli.casting import Cast, CastCounts, is_integer, limits
+from onebyone_cli.arithmetic.cast import Cast, CastCounts, is_integer, limits
 from onebyone_cli.errors import DataError, UsageError
 
 SOURCES = ("float32", "float64")

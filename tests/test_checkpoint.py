@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import new_folder
 
-from onebyone_cli import atomic, checkpoint
-from onebyone_cli.checkpoint import (
+from onebyone_cli.commit import atomic, checkpoint
+from onebyone_cli.commit.checkpoint import (
     NOTHING,
     UNKNOWN,
     Checkpoint,
@@ -26,8 +26,8 @@ from onebyone_cli.checkpoint import (
     difference_of,
     read_journal,
 )
+from onebyone_cli.commit.part import PartFile, journal_of
 from onebyone_cli.errors import DataError, OutputRefusedError, ReadWriteError
-from onebyone_cli.part_files import PartFile, journal_of
 
 JOB = {"the weights": "abc", "--nodata": None, "the input": ["/x.npy", "/y.npy"]}
 TILES = 100

@@ -22,10 +22,10 @@ from onebyone_cli.errors import (
     ReadWriteError,
     ShapeMismatchError,
 )
-from onebyone_cli.fit.evidence import Evidence
-from onebyone_cli.pipeline.companion import Companion
-from onebyone_cli.pipeline.learn import LearnJob, LearnSettings
+from onebyone_cli.learners.statistics import Evidence
+from onebyone_cli.operations.learn.job import LearnJob, LearnSettings
 from onebyone_cli.spec import StackSpec
+from onebyone_cli.stack.pixel_map import Companion
 
 
 def gather(folder: Path, *, nodata: float | None = None, **maps: Any) -> Evidence:

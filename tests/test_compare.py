@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from strategies import FLOATS, batches, dtypes, new_folder, numbers, seeds
 
 from onebyone_cli import formats
-from onebyone_cli.comparison import Differences, Tolerance, psnr, rmse
+from onebyone_cli.arithmetic.difference import Differences, Tolerance, psnr, rmse
 from onebyone_cli.errors import ReadWriteError, ShapeMismatchError
-from onebyone_cli.pipeline.compare import CompareJob, CompareSettings
-from onebyone_cli.pipeline.difference_map import DifferenceMap
+from onebyone_cli.operations.compare.job import CompareJob, CompareSettings
+from onebyone_cli.operations.compare.picture import DifferenceMap
 from onebyone_cli.spec import Slab
-from onebyone_cli.stack import Stack
+from onebyone_cli.stack.stack import Stack
 
 MIB = 1 << 20
 

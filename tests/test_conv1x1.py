@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import DTYPES, dot_bound, numbers, seeds
 
-from onebyone_cli.conv1x1 import (
+from onebyone_cli.arithmetic.conv1x1 import (
     ACTIVATIONS,
     Convolution,
     Layer,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onebyone_cli.cost import Design, Layer, compare, npy_bytes
+from onebyone_cli.plan.layer_cost import Design, Layer, compare, npy_bytes
 
 few = st.integers(1, 3)
 any_size = st.integers(1, 10**9)

@@ -26,13 +26,13 @@ from strategies import (
 
 from onebyone_cli import formats
 from onebyone_cli.errors import DataError, ReadWriteError
-from onebyone_cli.formats.array_layout import array_layout
-from onebyone_cli.formats.base import Reader, StreamReader
-from onebyone_cli.pipeline.learn import LearnJob, LearnSettings
-from onebyone_cli.pipeline.sources import hold_streams
+from onebyone_cli.formats.arrays.layout import array_layout
+from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+from onebyone_cli.operations.learn.job import LearnJob, LearnSettings
+from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import StackSpec
-from onebyone_cli.stack import channel_names
-from onebyone_cli.tiling import iter_slabs
+from onebyone_cli.stack.sources import hold_streams
+from onebyone_cli.stack.stack import channel_names
 
 
 class Pipe(StreamReader):

@@ -208,9 +208,9 @@ every_module = pytest.mark.parametrize("module", sorted(modules()))
 def test_the_parser_sees_what_is_there():
     names = {found.name: found.when for found in imports_of("formats.npy")}
     assert names["onebyone_cli.errors"] == "at start"
-    assert names["onebyone_cli.formats.array_file"] == "in a function"
+    assert names["onebyone_cli.formats.arrays.file"] == "in a function"
     assert names["numpy.typing"] == "for type checkers"
-    assert names["onebyone_cli.part_files"] == "at start"
+    assert names["onebyone_cli.commit.part"] == "at start"
     assert len(modules()) > 30
 
 

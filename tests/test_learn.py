@@ -18,15 +18,15 @@ from strategies import batches, new_folder, seeds
 
 from onebyone_cli import formats
 from onebyone_cli.errors import DataError, ReadWriteError, ShapeMismatchError, UsageError
-from onebyone_cli.fit import evidence as gathered
-from onebyone_cli.fit.evidence import Evidence, no_evidence
-from onebyone_cli.fit.moments import Moments
-from onebyone_cli.moments_file import load_moments, save_moments
-from onebyone_cli.pipeline.in_order import InOrder
-from onebyone_cli.pipeline.learn import LearnJob, LearnSettings, Wanted
-from onebyone_cli.pipeline.sampling import choose_runs
+from onebyone_cli.learners import statistics as gathered
+from onebyone_cli.learners.moments import Moments
+from onebyone_cli.learners.moments_file import load_moments, save_moments
+from onebyone_cli.learners.statistics import Evidence, no_evidence
+from onebyone_cli.operations.learn.job import LearnJob, LearnSettings, Wanted
+from onebyone_cli.operations.learn.sampling import choose_runs
+from onebyone_cli.operations.ordered_merge import InOrder
 from onebyone_cli.spec import Slab
-from onebyone_cli.stack import Stack
+from onebyone_cli.stack.stack import Stack
 
 #: Rows and columns from a pixel to its neighbour.
 STEPS = {"right": (0, 1), "lower": (1, 0), "lowerright": (1, 1)}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from onebyone_cli import limits
-from onebyone_cli.limits import (
+from onebyone_cli.system import limits
+from onebyone_cli.system.limits import (
     DEFAULT_MEMORY,
     default_memory,
     default_threads,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from strategies import seeds
 
 from onebyone_cli.errors import DataError, ShapeMismatchError
-from onebyone_cli.linear_algebra import channel_shares, compose, facts_of, row_norms, strongest
 from onebyone_cli.weights import ChannelMap
+from onebyone_cli.weights.algebra import channel_shares, compose, facts_of, row_norms, strongest
 
 sizes = st.integers(1, 8)
 

@@ -16,7 +16,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import new_folder
 
-from onebyone_cli import moments_file
 from onebyone_cli.errors import (
     DataError,
     InputMissingError,
@@ -24,17 +23,18 @@ from onebyone_cli.errors import (
     OutputRefusedError,
     PolicyError,
 )
-from onebyone_cli.fit.channel_statistics import statistics_of
-from onebyone_cli.fit.differences import STEPS, difference_covariance
-from onebyone_cli.fit.evidence import Evidence, no_evidence
-from onebyone_cli.fit.lda import fit_lda
-from onebyone_cli.fit.maf import fit_maf
-from onebyone_cli.fit.mnf import fit_mnf
-from onebyone_cli.fit.moments import Moments, moments_of, no_moments
-from onebyone_cli.fit.pca import fit_pca
-from onebyone_cli.fit.svd import fit_svd
-from onebyone_cli.moments_file import load_moments, save_moments
-from onebyone_cli.weights.save import save_model
+from onebyone_cli.learners import moments_file
+from onebyone_cli.learners.channel_statistics import statistics_of
+from onebyone_cli.learners.differences import STEPS, difference_covariance
+from onebyone_cli.learners.lda import fit_lda
+from onebyone_cli.learners.maf import fit_maf
+from onebyone_cli.learners.mnf import fit_mnf
+from onebyone_cli.learners.moments import Moments, moments_of, no_moments
+from onebyone_cli.learners.moments_file import load_moments, save_moments
+from onebyone_cli.learners.pca import fit_pca
+from onebyone_cli.learners.statistics import Evidence, no_evidence
+from onebyone_cli.learners.svd import fit_svd
+from onebyone_cli.weights.archive import save_model
 
 MOMENTS = ("mean", "rest", "comoment")
 STATISTICS = ("count", "minimum", "maximum", "mean", "rest", "squares")

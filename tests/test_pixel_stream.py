@@ -31,19 +31,19 @@ from strategies import (
 )
 
 from onebyone_cli import formats
-from onebyone_cli.conv1x1 import make_layers
+from onebyone_cli.arithmetic.conv1x1 import make_layers
 from onebyone_cli.errors import DataError, ReadWriteError
-from onebyone_cli.fit.evidence import Evidence
-from onebyone_cli.formats.array_layout import array_layout
-from onebyone_cli.formats.base import RawSpec, StreamReader
+from onebyone_cli.formats.arrays.layout import array_layout
+from onebyone_cli.formats.contracts.reader import RawSpec, StreamReader
+from onebyone_cli.learners.statistics import Evidence
 from onebyone_cli.npy_header import format_header
-from onebyone_cli.pipeline.apply import ApplyJob, ApplySettings
-from onebyone_cli.pipeline.learn import LearnJob, LearnSettings, Wanted
+from onebyone_cli.operations.apply.job import ApplyJob, ApplySettings
+from onebyone_cli.operations.learn.job import LearnJob, LearnSettings, Wanted
+from onebyone_cli.operations.workers import run_workers
+from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import ITEM_BYTES, Slab, StackSpec
-from onebyone_cli.spool import Spool
-from onebyone_cli.tiling import iter_slabs
+from onebyone_cli.stack.spool import Spool
 from onebyone_cli.weights import ChannelMap
-from onebyone_cli.workers import run_workers
 
 MIB = 1 << 20
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from strategies import DTYPES
 
 from onebyone_cli.errors import UsageError
-from onebyone_cli.planning import Costs, Plan, make_plan
+from onebyone_cli.plan.memory import Costs, Plan, make_plan
+from onebyone_cli.plan.tiles import count_slabs, iter_slabs, tile_pixels
 from onebyone_cli.spec import StackSpec
-from onebyone_cli.tiling import count_slabs, iter_slabs, tile_pixels
 from onebyone_cli.units import parse_bytes
 
 memories = st.one_of(st.integers(1, 1 << 24), st.integers(1, 1 << 40))

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onebyone_cli import formats
-from onebyone_cli.pipeline.learn import LearnJob, LearnSettings, Wanted
-from onebyone_cli.pipeline.sampling import choose_runs
+from onebyone_cli.operations.learn.job import LearnJob, LearnSettings, Wanted
+from onebyone_cli.operations.learn.sampling import choose_runs
+from onebyone_cli.plan.tiles import count_runs, iter_runs
 from onebyone_cli.spec import StackSpec
-from onebyone_cli.tiling import count_runs, iter_runs
 
 #: Pixels of a run, where a plane has as many.
 RUN = 64

@@ -11,13 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import Array, new_folder, numbers_of, save_npy, seeds
 
-from onebyone_cli import atomic, formats, sharding
-from onebyone_cli.checkpoint import Policy
-from onebyone_cli.conv1x1 import Layer
+from onebyone_cli import formats
+from onebyone_cli.arithmetic.conv1x1 import Layer
+from onebyone_cli.commit import atomic
+from onebyone_cli.commit.checkpoint import Policy
+from onebyone_cli.commit.merge import Published, publish_shards
 from onebyone_cli.errors import Stopped, UsageError
-from onebyone_cli.pipeline.apply import ApplyJob, ApplyReport, ApplySettings
-from onebyone_cli.pipeline.shards import Published, publish_shards
-from onebyone_cli.sharding import Shard
+from onebyone_cli.operations.apply.job import ApplyJob, ApplyReport, ApplySettings
+from onebyone_cli.plan import shards
+from onebyone_cli.plan.shards import Shard
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.weights import ChannelMap
 
@@ -145,7 +147,7 @@ def test_counts_of_shards_add_up_to_those_of_one_job(
     settings = {**types, "collapse": collapse, "nan_to": 3.0}
     drawn = data.draw(st.lists(runs, min_size=1, max_size=5))
     with new_folder() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sharding, "BLOCK_BYTES", block)
+        patch.setattr(shards, "BLOCK_BYTES", block)
         path = save_npy(folder / "x.npy", make_stack(seed, shape, holes))
         with job_of(path, layers, folder / "whole.npy", Run(1 << 20, 1), **settings) as job:
             whole = job.run(lambda *_: None)
@@ -177,7 +179,7 @@ def saturating(folder: Path, block: int, runs: Sequence[Run]) -> Counted:
     path, out = save_npy(folder / "x.npy", stack), folder / "out.npy"
     layers = [Layer(ChannelMap(np.ones((3, 2)), np.zeros(3), "ones"))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sharding, "BLOCK_BYTES", block)
+        patch.setattr(shards, "BLOCK_BYTES", block)
         shares = []
         for index, run in enumerate(runs):
             shard = Shard(index, len(runs))

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onebyone_cli import sharding
 from onebyone_cli.errors import UsageError
-from onebyone_cli.sharding import (
+from onebyone_cli.plan import shards
+from onebyone_cli.plan.shards import (
     BLOCK_BYTES,
     Shard,
     Share,
@@ -35,7 +35,7 @@ specs = st.builds(
 def test_every_number_has_one_writer_and_no_block_has_two(spec, count, cut, block):
     offset = 128
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sharding, "BLOCK_BYTES", block)
+        patch.setattr(shards, "BLOCK_BYTES", block)
         shares = [Share(Shard(index, count), spec, offset) for index in range(count)]
         numbers = spec.data_bytes // spec.item_bytes
         writers = [[] for _ in range(numbers)]
@@ -67,7 +67,7 @@ def test_every_number_has_one_writer_and_no_block_has_two(spec, count, cut, bloc
 )
 def test_every_tile_is_counted_once_by_who_computes_it(spec, count, tile, block):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sharding, "BLOCK_BYTES", block)
+        patch.setattr(shards, "BLOCK_BYTES", block)
         shares = [Share(Shard(index, count), spec, 128) for index in range(count)]
         for item in range(spec.items):
             for start in range(0, spec.pixels, tile):

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from strategies import cuts, numbers_of, pixels_of, read_all, same_numbers, seeds, slab_sizes, specs
 
 from onebyone_cli.errors import ReadWriteError
-from onebyone_cli.formats.array_layout import plain_layout
+from onebyone_cli.formats.arrays.layout import plain_layout
+from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import StackSpec
-from onebyone_cli.spool import Spool
-from onebyone_cli.tiling import iter_slabs
+from onebyone_cli.stack.spool import Spool
 
 
 @pytest.fixture

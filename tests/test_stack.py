@@ -22,10 +22,10 @@ from strategies import (
 )
 
 from onebyone_cli.errors import ReadWriteError, ShapeMismatchError
-from onebyone_cli.formats import base
-from onebyone_cli.formats.base import Reader
+from onebyone_cli.formats.contracts import reader as contract
+from onebyone_cli.formats.contracts.reader import Reader
 from onebyone_cli.spec import Slab, StackSpec
-from onebyone_cli.stack import Stack, stacked_spec
+from onebyone_cli.stack.stack import Stack, stacked_spec
 
 
 class InMemory(Reader):
@@ -94,7 +94,7 @@ def test_pixels_far_apart_come_from_the_inputs_that_have_them(
     stack = Stack(readers, "float64")
     grid = data.draw(grids(stack.spec))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base, "_GRID_BYTES", piece)
+        patch.setattr(contract, "_GRID_BYTES", piece)
         assert same_numbers(read_grid(stack, grid, "float64"), grid_of(whole, grid))
 
 

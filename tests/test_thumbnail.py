@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from strategies import Array, numbers_of, seeds, specs
 from test_stack import InMemory
 
+from onebyone_cli.operations.view import thumbnail
+from onebyone_cli.operations.view.thumbnail import Thumbnails, picked
 from onebyone_cli.picture.resample import averaged, block_starts
-from onebyone_cli.pipeline import thumbnail
-from onebyone_cli.pipeline.thumbnail import Thumbnails, picked
 from onebyone_cli.spec import StackSpec
-from onebyone_cli.stack import Stack
+from onebyone_cli.stack.stack import Stack
 
 
 def thumbnails(stack: Array, height: int, width: int, **options: Any) -> Thumbnails:

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import slab_sizes, specs
 
+from onebyone_cli.plan.tiles import count_slabs, iter_slabs, tile_pixels
 from onebyone_cli.spec import Slab, StackSpec
-from onebyone_cli.tiling import count_slabs, iter_slabs, tile_pixels
 
 planes = st.integers(1, 10**10)
 widths = st.integers(1, 10**6)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onebyone_cli.operations.workers import run_workers
 from onebyone_cli.spec import Slab
-from onebyone_cli.workers import run_workers
 
 thread_counts = st.integers(1, 8)
 

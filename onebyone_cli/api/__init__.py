@@ -24,6 +24,6 @@ from onebyone_cli.api.applying import apply
 from onebyone_cli.api.fitting import Model, fit
 from onebyone_cli.api.opening import OpenStack, open_stack
 from onebyone_cli.errors import OneByOneError
-from onebyone_cli.pipeline.apply import ApplyReport
+from onebyone_cli.operations.apply.job import ApplyReport
 
 __all__ = ["ApplyReport", "Model", "OneByOneError", "OpenStack", "apply", "fit", "open_stack"]

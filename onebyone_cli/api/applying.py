@@ -11,12 +11,12 @@ import numpy as np
 from onebyone_cli import formats
 from onebyone_cli.api.failing import as_python_has_it
 from onebyone_cli.api.opening import memory_of, open_readers, unheard
-from onebyone_cli.conv1x1 import make_layers
+from onebyone_cli.arithmetic.conv1x1 import make_layers
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.in_memory import ArrayOutput
-from onebyone_cli.limits import default_threads
-from onebyone_cli.pipeline.apply import ApplyJob, ApplyReport, ApplySettings
+from onebyone_cli.operations.apply.job import ApplyJob, ApplyReport, ApplySettings
 from onebyone_cli.spec import ITEM_BYTES
+from onebyone_cli.stack.in_memory import ArrayOutput
+from onebyone_cli.system.limits import default_threads
 from onebyone_cli.weights import ChannelMap, load_weights
 from onebyone_cli.weights.rules import bias_shape, check_finite, weight_shape
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from onebyone_cli.api.fitting import Model
     from onebyone_cli.api.opening import OnProgress, Path, StackLike
-    from onebyone_cli.conv1x1 import Layer
-    from onebyone_cli.formats.base import StreamWriter, Writer
+    from onebyone_cli.arithmetic.conv1x1 import Layer
+    from onebyone_cli.formats.contracts.reader import StreamWriter, Writer
     from onebyone_cli.spec import StackSpec
 
     #: One layer: a matrix (K, C), a weights file, a learned model.

@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onebyone_cli import __version__, targets
 from onebyone_cli.api.applying import apply, threads_of
 from onebyone_cli.api.failing import as_python_has_it
 from onebyone_cli.api.opening import memory_of, open_readers, unheard
+from onebyone_cli.commit import targets
 from onebyone_cli.errors import DataError, ShapeMismatchError, UsageError
-from onebyone_cli.fit import load
-from onebyone_cli.fit.differences import CUSTOMARY, DIRECTIONS
-from onebyone_cli.fit.evidence import no_evidence
-from onebyone_cli.fit.model import check_components, check_variance
-from onebyone_cli.pipeline.learn import LearnJob, LearnSettings, Wanted
-from onebyone_cli.pipeline.sampling import ICA_PIXELS, choose_runs
-from onebyone_cli.stack import channel_names, stacked_spec
+from onebyone_cli.learners import load
+from onebyone_cli.learners.differences import CUSTOMARY, DIRECTIONS
+from onebyone_cli.learners.model import check_components, check_variance
+from onebyone_cli.learners.statistics import no_evidence
+from onebyone_cli.operations.learn.job import LearnJob, LearnSettings, Wanted
+from onebyone_cli.operations.learn.sampling import ICA_PIXELS, choose_runs
+from onebyone_cli.stack.stack import channel_names, stacked_spec
 from onebyone_cli.units import count
+from onebyone_cli.version import __version__
 from onebyone_cli.weights import load_weights
-from onebyone_cli.weights.save import save_model
+from onebyone_cli.weights.archive import save_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from onebyone_cli.api.opening import OnProgress, Path, StackLike
-    from onebyone_cli.fit.evidence import Evidence
-    from onebyone_cli.fit.learner import Learner
-    from onebyone_cli.fit.model import Model as Learned
-    from onebyone_cli.formats.base import Reader, StreamReader
+    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+    from onebyone_cli.learners.learner import Learner
+    from onebyone_cli.learners.model import Model as Learned
+    from onebyone_cli.learners.statistics import Evidence
     from onebyone_cli.weights import ChannelMap
 
     Inputs = Sequence[Reader | StreamReader]

@@ -14,12 +14,12 @@ import numpy as np
 from onebyone_cli import formats
 from onebyone_cli.api.failing import as_python_has_it
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.formats.base import Reader, StreamReader
-from onebyone_cli.in_memory import ArrayInput
-from onebyone_cli.limits import default_memory
-from onebyone_cli.pipeline.sources import hold_streams
+from onebyone_cli.formats.contracts.reader import Reader, StreamReader
 from onebyone_cli.spec import LAYOUTS, Slab
-from onebyone_cli.stack import channel_names, stacked_spec
+from onebyone_cli.stack.in_memory import ArrayInput
+from onebyone_cli.stack.sources import hold_streams
+from onebyone_cli.stack.stack import channel_names, stacked_spec
+from onebyone_cli.system.limits import default_memory
 from onebyone_cli.units import parse_bytes
 
 if TYPE_CHECKING:

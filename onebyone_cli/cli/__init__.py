@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from onebyone_cli import __version__
 from onebyone_cli.errors import UsageError
+from onebyone_cli.version import __version__
 
 #: Commands in the order in which help lists them. Each is a function in a module, both of this
 #: name, beside a text ``EXAMPLES``; or a package with ``NAMES`` of its own and texts ``HELP`` and

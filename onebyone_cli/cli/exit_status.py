@@ -16,8 +16,9 @@ from typing import Any, NoReturn
 
 import typer
 
-from onebyone_cli import atomic, errors
-from onebyone_cli.cli import console
+from onebyone_cli import errors
+from onebyone_cli.cli.terminal import console
+from onebyone_cli.commit import atomic
 
 
 @unique

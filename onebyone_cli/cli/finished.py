@@ -11,8 +11,8 @@ from onebyone_cli.errors import Stopped, read_write_error
 if TYPE_CHECKING:
     from typing import Self
 
-    from onebyone_cli.checkpoint import Policy
-    from onebyone_cli.pipeline.apply import ApplyJob
+    from onebyone_cli.commit.checkpoint import Policy
+    from onebyone_cli.operations.apply.job import ApplyJob
 
 #: In the folder of outputs; gone when all of them are there.
 _NAME = ".onebyone-each.jsonl"

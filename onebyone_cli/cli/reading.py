@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from onebyone_cli.formats.base import RawSpec, Reader, Series, StreamReader
+    from onebyone_cli.formats.contracts.reader import RawSpec, Reader, Series, StreamReader
 
     Stack = Sequence[Reader | StreamReader]
 

@@ -10,10 +10,10 @@ from onebyone_cli.spec import ITEM_BYTES
 from onebyone_cli.units import parse_bytes
 
 if TYPE_CHECKING:
-    from onebyone_cli.checkpoint import Policy
-    from onebyone_cli.cli.console import Console
-    from onebyone_cli.formats.base import RawSpec, Storage
-    from onebyone_cli.sharding import Shard
+    from onebyone_cli.cli.terminal.console import Console
+    from onebyone_cli.commit.checkpoint import Policy
+    from onebyone_cli.formats.contracts.reader import RawSpec, Storage
+    from onebyone_cli.plan.shards import Shard
 
 #: Sizes of more digits are none that any array has.
 _SIZE_DIGITS = 19
@@ -60,7 +60,7 @@ def inputs_of(named: Sequence[str], list_name: str, maps: Sequence[str] = ()) ->
     if list_name == "-" and "-" in (*named, *maps):
         raise UsageError("standard input is named as an input and as the list of --inputs-from")
     if list_name:
-        from onebyone_cli.cli.name_list import read_names
+        from onebyone_cli.cli.options.name_list import read_names
 
         more = read_names(list_name)
         if list_name == "-" and "-" in more:
@@ -74,7 +74,7 @@ def inputs_of(named: Sequence[str], list_name: str, maps: Sequence[str] = ()) ->
 def check_outputs(outputs: Sequence[str]) -> None:
     """Raise `UsageError` if two outputs are the same file, however they are spelled."""
     from onebyone_cli import formats
-    from onebyone_cli.part_files import journal_of, part_of
+    from onebyone_cli.commit.part import journal_of, part_of
 
     paths = [formats.split_inner(text)[0] for text in outputs if text]
     files = {path if path == "-" else os.path.realpath(path) for path in paths}
@@ -107,7 +107,7 @@ def files_of(inputs: Sequence[str]) -> tuple[str, ...]:
 
 def memory_of(text: str) -> int:
     """Read ``--memory``: bytes, or the default where nothing was given."""
-    from onebyone_cli.limits import default_memory
+    from onebyone_cli.system.limits import default_memory
 
     if not text:
         return default_memory()
@@ -119,7 +119,7 @@ def memory_of(text: str) -> int:
 
 def threads_of(number: int | None) -> int:
     """Check ``--threads``: the default where nothing was given."""
-    from onebyone_cli.limits import default_threads
+    from onebyone_cli.system.limits import default_threads
 
     if number is not None and number < 1:
         raise UsageError(f"--threads {number} is too few; give 1 or more")
@@ -128,7 +128,7 @@ def threads_of(number: int | None) -> int:
 
 def tell_defaults(memory: str, threads: int | None, console: "Console") -> None:
     """Tell those who ask for more where the defaults of the machine come from."""
-    from onebyone_cli import limits
+    from onebyone_cli.system import limits
 
     if not console.verbose:
         return
@@ -147,7 +147,7 @@ def dtype_of(text: str) -> str:
 
 def raw_of(raw: bool, shape: str, dtype: str) -> "RawSpec | None":
     """Read what inputs without a header hold; None where they have headers."""
-    from onebyone_cli.formats.base import RawSpec
+    from onebyone_cli.formats.contracts.reader import RawSpec
 
     if not raw and (shape or dtype):
         raise UsageError("--shape and --dtype-in are for inputs without a header; give --raw, too")
@@ -240,7 +240,7 @@ def checkpoints_of(
 ) -> "Policy | None":
     """Say how checkpoints are taken; None where a later run could not go on with this one."""
     from onebyone_cli import formats
-    from onebyone_cli.checkpoint import Policy
+    from onebyone_cli.commit.checkpoint import Policy
 
     if math.isnan(every):
         raise UsageError("--checkpoint-every nan is no time; write seconds, as in 60")
@@ -259,7 +259,7 @@ def shard_of(
     text: str, inputs: Sequence[str], output: str, scale: str, each: bool
 ) -> "Shard | None":
     """Read ``--shard``, and refuse it where shares can't be put together."""
-    from onebyone_cli.sharding import parse_shard
+    from onebyone_cli.plan.shards import parse_shard
 
     if not text:
         return None
@@ -297,7 +297,7 @@ def storage_of(
     compression: str, level: int, shuffle: bool, fletcher32: bool, chunks: str
 ) -> "Storage":
     """Read how an ``.h5`` output is stored."""
-    from onebyone_cli.formats.base import Storage
+    from onebyone_cli.formats.contracts.reader import Storage
 
     sizes = chunks.lower().replace("×", "x").split("x") if chunks else []
     if not all(size.isascii() and size.isdigit() for size in sizes):

@@ -8,9 +8,9 @@ import platform
 import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
-from onebyone_cli import __version__
 from onebyone_cli.cluster.child import CHILDREN
 from onebyone_cli.errors import DependencyMissingError
+from onebyone_cli.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

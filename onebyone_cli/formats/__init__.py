@@ -12,9 +12,10 @@ import stat
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from onebyone_cli import targets
+from onebyone_cli.commit import targets
+from onebyone_cli.commit.part import journal_of, part_of
 from onebyone_cli.errors import DataError, UsageError, open_error
-from onebyone_cli.formats.base import (
+from onebyone_cli.formats.contracts.reader import (
     Dataset,
     Format,
     Look,
@@ -27,13 +28,12 @@ from onebyone_cli.formats.base import (
     Target,
     Writer,
 )
-from onebyone_cli.part_files import journal_of, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import ExitStack
 
-    from onebyone_cli.formats.base import RawSpec
+    from onebyone_cli.formats.contracts.reader import RawSpec
     from onebyone_cli.spec import StackSpec
 
 #: Files that are open besides the inputs, with room to spare.

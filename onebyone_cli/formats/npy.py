@@ -12,11 +12,11 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
-from onebyone_cli import targets
-from onebyone_cli.descriptors import enlarge_pipe, write_all
+from onebyone_cli.commit import targets
+from onebyone_cli.commit.part import PartFile, SharedFile, create_file
 from onebyone_cli.errors import DataError, UsageError, read_write_error
-from onebyone_cli.formats.array_source import ArraySeries, Kind, look_at_array, open_array
-from onebyone_cli.formats.base import (
+from onebyone_cli.formats.arrays.source import ArraySeries, Kind, look_at_array, open_array
+from onebyone_cli.formats.contracts.reader import (
     Format,
     Look,
     Planes,
@@ -29,15 +29,15 @@ from onebyone_cli.formats.base import (
     Writer,
 )
 from onebyone_cli.npy_header import format_header, read_header
-from onebyone_cli.part_files import PartFile, SharedFile, create_file
+from onebyone_cli.system.pipes import enlarge_pipe, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from onebyone_cli.formats.array_layout import ArrayLayout
-    from onebyone_cli.formats.byte_source import ByteSource
+    from onebyone_cli.formats.arrays.byte_source import ByteSource
+    from onebyone_cli.formats.arrays.layout import ArrayLayout
     from onebyone_cli.spec import Slab
 
 #: Piece in which streams are written: that of a Linux pipe that was asked for its largest buffer.
@@ -60,7 +60,7 @@ def look(source: Source) -> Look:
 
 
 def _describe(opened: ByteSource, source: Source, path: str) -> ArrayLayout:
-    from onebyone_cli.formats.array_layout import array_layout
+    from onebyone_cli.formats.arrays.layout import array_layout
 
     header = read_header(opened.read, path)
     return array_layout(
@@ -115,7 +115,7 @@ class NpyWriter(Writer):
 
     def open(self) -> None:
         """Create the temporary and write the header."""
-        from onebyone_cli.formats.array_file import ArrayWriter
+        from onebyone_cli.formats.arrays.file import ArrayWriter
 
         target = self._target
         self.file = create_file(
@@ -175,7 +175,7 @@ class NpyStandardOutputWriter(Writer):
 
     def open(self) -> None:
         """Find out where it stands."""
-        from onebyone_cli.formats.array_file import ArrayWriter
+        from onebyone_cli.formats.arrays.file import ArrayWriter
 
         self._start, self._size = os.lseek(1, 0, os.SEEK_CUR), os.fstat(1).st_size
         self.data_offset = self._start + len(self._header)

@@ -10,15 +10,15 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from onebyone_cli.errors import DataError
-from onebyone_cli.formats.array_source import ArraySeries, Kind, open_array
+from onebyone_cli.formats.arrays.source import ArraySeries, Kind, open_array
 from onebyone_cli.spec import ITEM_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from onebyone_cli.formats.array_layout import ArrayLayout
-    from onebyone_cli.formats.base import RawSpec, Reader, Series, Source, StreamReader
-    from onebyone_cli.formats.byte_source import ByteSource
+    from onebyone_cli.formats.arrays.byte_source import ByteSource
+    from onebyone_cli.formats.arrays.layout import ArrayLayout
+    from onebyone_cli.formats.contracts.reader import RawSpec, Reader, Series, Source, StreamReader
 
 
 def read(source: Source) -> Reader | StreamReader:
@@ -42,7 +42,7 @@ def _kind(source: Source) -> Kind:
 
 
 def _describe(opened: ByteSource, source: Source, path: str) -> ArrayLayout:
-    from onebyone_cli.formats.array_layout import array_layout
+    from onebyone_cli.formats.arrays.layout import array_layout
 
     raw = source.raw
     assert raw is not None

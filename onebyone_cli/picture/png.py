@@ -6,9 +6,9 @@ import io
 import os
 from typing import TYPE_CHECKING, Any
 
-from onebyone_cli import atomic, targets
-from onebyone_cli.descriptors import write_all
+from onebyone_cli.commit import atomic, targets
 from onebyone_cli.errors import UsageError
+from onebyone_cli.system.pipes import write_all
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

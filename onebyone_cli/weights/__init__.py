@@ -7,6 +7,6 @@ whatever they came from.
 """
 
 from onebyone_cli.weights.channel_map import ChannelMap
-from onebyone_cli.weights.files import load_weights
+from onebyone_cli.weights.load import load_weights
 
 __all__ = ["ChannelMap", "load_weights"]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from onebyone_cli.errors import DataError
 from onebyone_cli.weights.channel_map import ChannelMap
-from onebyone_cli.weights.files import is_weights_path, load_bias
-from onebyone_cli.weights.text_matrix import BLANKS_OR_COMMAS, Place, RowCollector
+from onebyone_cli.weights.formats.text import BLANKS_OR_COMMAS, Place, RowCollector
+from onebyone_cli.weights.load import is_weights_path, load_bias
 
 KERNEL = "--kernel"
 BIAS = "--bias"

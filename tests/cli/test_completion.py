@@ -18,7 +18,7 @@ from command import PROGRAM, environment, run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onebyone_cli.cli.completion import offer_datasets
+from onebyone_cli.cli.terminal.completion import offer_datasets
 
 #: A shell that has not answered by then hangs.
 DEADLINE_S = 60.0

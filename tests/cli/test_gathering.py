@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from onebyone_cli import formats
-from onebyone_cli.cli import gathering
-from onebyone_cli.cli.console import Console
-from onebyone_cli.fit.evidence import Evidence
-from onebyone_cli.pipeline.learn import LearnSettings, Wanted
-from onebyone_cli.pipeline.sampling import ICA_PIXELS
+from onebyone_cli.cli.terminal.console import Console
+from onebyone_cli.learners.statistics import Evidence
+from onebyone_cli.operations.learn import run as learning
+from onebyone_cli.operations.learn.job import LearnSettings, Wanted
+from onebyone_cli.operations.learn.sampling import ICA_PIXELS
 from onebyone_cli.spec import Slab
-from onebyone_cli.stack import Stack
+from onebyone_cli.stack.stack import Stack
 
 
 class Elsewhere:
@@ -29,14 +29,14 @@ class Elsewhere:
 
 def gather(paths: list[Path], mask: Path, cluster: Any) -> Evidence:
     settings = LearnSettings(1 << 26, 1, wanted=Wanted(sample=True))
-    way = gathering.Pass(settings, str(mask), seed=3, cluster=cluster)
+    way = learning.Pass(settings, str(mask), seed=3, cluster=cluster)
     with ExitStack() as stack:
         stacks = [
             formats.open_inputs([str(path)], layout="CHW", memory=1 << 26, stack=stack)
             for path in paths
         ]
         console = Console(quiet=True)
-        return gathering.gather(stacks, way, lambda known: None, console, None).evidence
+        return learning.gather(stacks, way, lambda known: None, console, None).evidence
 
 
 def test_a_sample_is_drawn_here_and_little_else_is_read(

@@ -17,8 +17,8 @@ from strategies import DTYPES
 
 from onebyone_cli.errors import DataError
 from onebyone_cli.formats import look_at
-from onebyone_cli.inspection.archives import inspect_weights
-from onebyone_cli.inspection.stacks import inspect_stack
+from onebyone_cli.operations.info.archives import inspect_weights
+from onebyone_cli.operations.info.stacks import inspect_stack
 
 
 def told(*args: str | Path, cwd: Path, **options: Any) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import new_folder
 
-from onebyone_cli.cli.name_list import read_names
+from onebyone_cli.cli.options.name_list import read_names
 
 NAMES = st.binary(min_size=1, max_size=20).filter(lambda name: b"\0" not in name)
 

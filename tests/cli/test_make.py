@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from strategies import new_folder
 
-from onebyone_cli.cli.depfile import DepFile
 from onebyone_cli.errors import UsageError
+from onebyone_cli.operations.depfile import DepFile
 
 LONG_AGO = 1_000_000_000
 

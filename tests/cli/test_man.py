@@ -12,8 +12,8 @@ import pytest
 from command import PROGRAM, Terminal, environment, onebyone, run
 
 from onebyone_cli import cli
-from onebyone_cli.cli import weights
-from onebyone_cli.cli.man_text import plain_text
+from onebyone_cli.cli.commands import weights
+from onebyone_cli.cli.terminal.man_text import plain_text
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "man").glob("*.1"))

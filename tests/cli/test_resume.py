@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 from command import PROGRAM, Completed, environment, files_in, onebyone, run
 
-from onebyone_cli.part_files import journal_of, part_of
+from onebyone_cli.commit.part import journal_of, part_of
 
 KILLS = int(os.environ.get("KILLS", "24"))
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from command import environment, onebyone
 
-from onebyone_cli.pipeline.shards import publish_shards
+from onebyone_cli.commit.merge import publish_shards
 
 COMMAND = ("apply", "x.npy", "-w", "w.npy")
 

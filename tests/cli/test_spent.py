@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from command import TAKEN, onebyone
 
-from onebyone_cli.cli.spent import Spent, peak_memory
+from onebyone_cli.cli.terminal.resources import Spent, peak_memory
 
 MIB = 1 << 20
 

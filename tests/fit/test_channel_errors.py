@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onebyone_cli.fit.lda import fit_lda
-from onebyone_cli.fit.maf import fit_maf
-from onebyone_cli.fit.mnf import fit_mnf
-from onebyone_cli.fit.model import Model
-from onebyone_cli.fit.moments import Moments, moments_of
-from onebyone_cli.fit.pca import fit_pca
-from onebyone_cli.fit.random import fit_random
-from onebyone_cli.fit.svd import fit_svd
-from onebyone_cli.fit.unmix import fit_unmix
+from onebyone_cli.learners.lda import fit_lda
+from onebyone_cli.learners.maf import fit_maf
+from onebyone_cli.learners.mnf import fit_mnf
+from onebyone_cli.learners.model import Model
+from onebyone_cli.learners.moments import Moments, moments_of
+from onebyone_cli.learners.pca import fit_pca
+from onebyone_cli.learners.random import fit_random
+from onebyone_cli.learners.svd import fit_svd
+from onebyone_cli.learners.unmix import fit_unmix
 
 EPS = float(np.finfo(np.float64).eps)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onebyone_cli.fit.channel_statistics import ChannelStatistics, no_statistics, statistics_of
+from onebyone_cli.learners.channel_statistics import ChannelStatistics, no_statistics, statistics_of
 
 FIELDS = ("count", "minimum", "maximum", "mean", "rest", "squares")
 

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onebyone_cli.errors import DataError
-from onebyone_cli.fit.differences import (
+from onebyone_cli.learners.differences import (
     DIRECTIONS,
     STEPS,
     Neighbour,
     Window,
     difference_covariance,
 )
-from onebyone_cli.fit.moments import Moments, moments_of, no_moments
+from onebyone_cli.learners.moments import Moments, moments_of, no_moments
 
 
 def ends(size: int) -> st.SearchStrategy[tuple[int, int]]:

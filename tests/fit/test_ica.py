@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onebyone_cli.errors import DataError, DependencyMissingError, UsageError
-from onebyone_cli.fit import ica
-from onebyone_cli.fit.ica import fit_ica
-from onebyone_cli.fit.model import Model, fix_signs
-from onebyone_cli.fit.moments import moments_of
-from onebyone_cli.fit.pca import fit_pca
+from onebyone_cli.learners import ica
+from onebyone_cli.learners.ica import fit_ica
+from onebyone_cli.learners.model import Model, fix_signs
+from onebyone_cli.learners.moments import moments_of
+from onebyone_cli.learners.pca import fit_pca
 
 decomposition = pytest.importorskip("sklearn.decomposition")
 

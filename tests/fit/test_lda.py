@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.fit.lda import fit_lda
-from onebyone_cli.fit.model import Model, fix_signs
-from onebyone_cli.fit.moments import Moments, moments_of, no_moments
+from onebyone_cli.learners.lda import fit_lda
+from onebyone_cli.learners.model import Model, fix_signs
+from onebyone_cli.learners.moments import Moments, moments_of, no_moments
 
 
 def by_class(x: np.ndarray, labels: np.ndarray) -> dict[int, Moments]:

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onebyone_cli.errors import DataError, ShapeMismatchError, UsageError
-from onebyone_cli.fit.generalized import whiten
-from onebyone_cli.fit.mnf import fit_mnf
-from onebyone_cli.fit.model import Model, fix_signs
-from onebyone_cli.fit.moments import Moments, moments_of
+from onebyone_cli.learners.generalized import whiten
+from onebyone_cli.learners.mnf import fit_mnf
+from onebyone_cli.learners.model import Model, fix_signs
+from onebyone_cli.learners.moments import Moments, moments_of
 
 #: Side of an image: few pixels, though enough for the noise of all its channels.
 SIDE = 40

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onebyone_cli.fit.moments import Moments, moments_of, no_moments
+from onebyone_cli.learners.moments import Moments, moments_of, no_moments
 
 
 def data(channels: int, pixels: int, seed: int, mean: float = 0.0) -> np.ndarray:

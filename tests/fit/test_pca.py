@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.fit import NAMES, load
-from onebyone_cli.fit.model import Model, choose_components, fix_signs, inverse_map
-from onebyone_cli.fit.moments import moments_of
-from onebyone_cli.fit.pca import fit_pca
+from onebyone_cli.learners import NAMES, load
+from onebyone_cli.learners.model import Model, choose_components, fix_signs, inverse_map
+from onebyone_cli.learners.moments import moments_of
+from onebyone_cli.learners.pca import fit_pca
 
 RNG = np.random.default_rng(11)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onebyone_cli.errors import UsageError
-from onebyone_cli.fit.random import KINDS, fit_random
+from onebyone_cli.learners.random import KINDS, fit_random
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
 

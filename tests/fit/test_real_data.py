@@ -8,10 +8,10 @@ import scipy.linalg
 from sklearn.decomposition import PCA
 
 from onebyone_cli import formats
-from onebyone_cli.fit import load
-from onebyone_cli.fit.evidence import Evidence
-from onebyone_cli.fit.model import Model, fix_signs
-from onebyone_cli.pipeline.learn import LearnJob, LearnSettings, Wanted
+from onebyone_cli.learners import load
+from onebyone_cli.learners.model import Model, fix_signs
+from onebyone_cli.learners.statistics import Evidence
+from onebyone_cli.operations.learn.job import LearnJob, LearnSettings, Wanted
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 STACKS = {"flower": SAMPLES / "flower/flower.npy", "digits": SAMPLES / "handwritten/digits.npy"}

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onebyone_cli.errors import DataError
-from onebyone_cli.fit.model import fix_signs
-from onebyone_cli.fit.moments import moments_of, no_moments
-from onebyone_cli.fit.svd import fit_svd
+from onebyone_cli.learners.model import fix_signs
+from onebyone_cli.learners.moments import moments_of, no_moments
+from onebyone_cli.learners.svd import fit_svd
 
 
 def pixels(channels: int, count: int, seed: int, mean: float) -> np.ndarray:

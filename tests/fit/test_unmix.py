@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onebyone_cli.errors import DataError
-from onebyone_cli.fit.unmix import fit_unmix
+from onebyone_cli.learners.unmix import fit_unmix
 
 
 @given(st.integers(1, 8), st.integers(1, 8), st.integers(0, 2**32))

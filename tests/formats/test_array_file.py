@@ -31,11 +31,16 @@ from strategies import (
 )
 
 from onebyone_cli.errors import DataError, ReadWriteError
-from onebyone_cli.formats import array_file
-from onebyone_cli.formats.array_file import ArrayReader, ArrayWriter, read_into, write_from
-from onebyone_cli.formats.array_layout import ArrayLayout, array_layout, plain_layout, plain_strides
+from onebyone_cli.formats.arrays import file
+from onebyone_cli.formats.arrays.file import ArrayReader, ArrayWriter, read_into, write_from
+from onebyone_cli.formats.arrays.layout import (
+    ArrayLayout,
+    array_layout,
+    plain_layout,
+    plain_strides,
+)
+from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import ITEM_BYTES, LAYOUTS, Slab, StackSpec
-from onebyone_cli.tiling import iter_slabs
 
 orders = st.sampled_from("CF")
 offsets = st.sampled_from([0, 1, 64, 80, 12345])
@@ -56,7 +61,7 @@ def file_of(data: bytes, offset: int = 0) -> Iterator[int]:
 @contextmanager
 def scratch_of(size: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(array_file, "SCRATCH_BYTES", size)
+        patch.setattr(file, "SCRATCH_BYTES", size)
         yield
 
 
@@ -199,7 +204,7 @@ def test_pixels_far_apart_are_those_of_a_slice(
         file_of(content, layout.offset) as fd,
         pytest.MonkeyPatch.context() as m,
     ):
-        m.setattr(array_file, "_WORTH_SKIPPING", worth)
+        m.setattr(file, "_WORTH_SKIPPING", worth)
         reader = ArrayReader(fd, layout, "x", owns_fd=False)
         read = read_grid(reader, grid, layout.spec.dtype)
     assert same_numbers(read, grid_of(stack, grid))
@@ -326,7 +331,7 @@ def test_a_reader_closes_only_what_it_owns():
 def test_rectangles_are_the_pixels_in_order(height: int, width: int, data: st.DataObject):
     start = data.draw(st.integers(0, height * width - 1))
     stop = data.draw(st.integers(start + 1, height * width))
-    found = list(array_file.rectangles(start, stop, width))
+    found = list(file.rectangles(start, stop, width))
     assert len(found) <= 3
     pixels = [
         (row + r) * width + column + c

@@ -27,7 +27,8 @@ from strategies import (
     seeds,
 )
 
-from onebyone_cli import atomic, formats
+from onebyone_cli import formats
+from onebyone_cli.commit import atomic
 from onebyone_cli.errors import (
     DataError,
     InputMissingError,
@@ -35,11 +36,11 @@ from onebyone_cli.errors import (
     OutputRefusedError,
     UsageError,
 )
-from onebyone_cli.formats.base import Format, Reader, StreamWriter, Writer
-from onebyone_cli.pipeline.sources import hold_streams
+from onebyone_cli.formats.contracts.reader import Format, Reader, StreamWriter, Writer
+from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import StackSpec
-from onebyone_cli.spool import Spool
-from onebyone_cli.tiling import iter_slabs
+from onebyone_cli.stack.sources import hold_streams
+from onebyone_cli.stack.spool import Spool
 
 #: What an output of any number of channels is called, where the suffix alone does not say.
 NAMES_OF_TARGETS = {"images": "out/"}

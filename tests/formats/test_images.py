@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as npst
 from PIL import Image
 
 import onebyone_cli
-from onebyone_cli import targets
+from onebyone_cli.commit import targets
 from onebyone_cli.errors import (
     DataError,
     InputMissingError,
@@ -31,7 +31,7 @@ from onebyone_cli.errors import (
     UsageError,
 )
 from onebyone_cli.formats import load
-from onebyone_cli.formats.base import Source, Storage, Target
+from onebyone_cli.formats.contracts.reader import Source, Storage, Target
 from onebyone_cli.formats.images import FORMAT
 from onebyone_cli.formats.images.kinds import KINDS, channel_names
 from onebyone_cli.formats.images.libtiff_errors import libtiff_heard

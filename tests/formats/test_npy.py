@@ -33,13 +33,13 @@ from strategies import (
 
 from onebyone_cli.errors import DataError, InputMissingError, ReadWriteError, UsageError
 from onebyone_cli.formats import npy
-from onebyone_cli.formats.array_file import ArrayReader
-from onebyone_cli.formats.array_stream import ArrayStream
-from onebyone_cli.formats.base import Source, Storage, Target, Writer
+from onebyone_cli.formats.arrays.file import ArrayReader
+from onebyone_cli.formats.arrays.stream import ArrayStream
+from onebyone_cli.formats.contracts.reader import Source, Storage, Target, Writer
 from onebyone_cli.npy_header import format_header
+from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import Slab, StackSpec
-from onebyone_cli.spool import Spool
-from onebyone_cli.tiling import iter_slabs
+from onebyone_cli.stack.spool import Spool
 
 orders = st.sampled_from("CF")
 versions = st.sampled_from([(1, 0), (2, 0), (3, 0)])

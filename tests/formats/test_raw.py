@@ -28,11 +28,11 @@ from strategies import (
 from onebyone_cli import formats
 from onebyone_cli.cli.values import raw_of
 from onebyone_cli.errors import DataError, InputMissingError, UsageError
-from onebyone_cli.formats.array_file import ArrayReader
-from onebyone_cli.formats.array_stream import ArrayStream
-from onebyone_cli.formats.base import RawSpec
+from onebyone_cli.formats.arrays.file import ArrayReader
+from onebyone_cli.formats.arrays.stream import ArrayStream
+from onebyone_cli.formats.contracts.reader import RawSpec
 from onebyone_cli.spec import ITEM_BYTES, StackSpec
-from onebyone_cli.spool import Spool
+from onebyone_cli.stack.spool import Spool
 
 
 def raw_spec(array: Array) -> RawSpec:

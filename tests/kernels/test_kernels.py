@@ -10,10 +10,10 @@ from PIL import Image
 from strategies import seeds
 
 from onebyone_cli.errors import DataError, ShapeMismatchError, UsageError
-from onebyone_cli.kernels import PUBLISHED, plain
-from onebyone_cli.kernels.standardize import standardize
-from onebyone_cli.kernels.tables import published_map
 from onebyone_cli.weights import ChannelMap, load_weights
+from onebyone_cli.weights.presets import PUBLISHED, plain
+from onebyone_cli.weights.presets.standardize import standardize
+from onebyone_cli.weights.presets.tables import published_map
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPS = [name for name in PUBLISHED if name.startswith("tasselled-cap")]

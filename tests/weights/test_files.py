@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from onebyone_cli.errors import DataError, InputMissingError, PolicyError
-from onebyone_cli.weights import files, load_weights
+from onebyone_cli.weights import load, load_weights
 from onebyone_cli.weights.typed import parse_bias
 
 
@@ -77,7 +77,7 @@ def test_no_permission(tmp_path):
 def test_text_files_have_a_limit(tmp_path, monkeypatch, suffix, limit):
     path = tmp_path / f"w.{suffix}"
     with path.open("wb") as file:
-        file.truncate(getattr(files, limit) + 1)
+        file.truncate(getattr(load, limit) + 1)
     with pytest.raises(DataError, match=r"save large matrices as \.npy"):
         load_weights(str(path))
 

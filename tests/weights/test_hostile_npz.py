@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from onebyone_cli.errors import DataError, OneByOneError, PolicyError
-from onebyone_cli.weights import load_weights, npy_matrix
+from onebyone_cli.weights import load_weights
+from onebyone_cli.weights.formats import npy as npy_format
 from onebyone_cli.weights.typed import parse_bias
 
 
@@ -52,7 +53,7 @@ def test_good(tmp_path):
 
 
 def test_bomb_by_its_header(tmp_path, monkeypatch):
-    monkeypatch.setattr(npy_matrix, "MAX_ARRAY_BYTES", 8 * 1000)
+    monkeypatch.setattr(npy_format, "MAX_ARRAY_BYTES", 8 * 1000)
     just = archive(tmp_path / "just.npz", [("weight", npy(np.ones((1, 1000))))])
     assert load_weights(just).in_channels == 1000
     # Bytes would fit, their float64 would not.

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onebyone_cli.errors import OutputRefusedError
-from onebyone_cli.fit.moments import moments_of
-from onebyone_cli.fit.pca import fit_pca
-from onebyone_cli.fit.random import fit_random
+from onebyone_cli.learners.moments import moments_of
+from onebyone_cli.learners.pca import fit_pca
+from onebyone_cli.learners.random import fit_random
 from onebyone_cli.weights import load_weights
-from onebyone_cli.weights.save import model_bytes, save_model
+from onebyone_cli.weights.archive import model_bytes, save_model
 
 
 @pytest.fixture

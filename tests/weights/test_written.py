@@ -12,16 +12,11 @@ from hypothesis.extra import numpy as npst
 from strategies import new_folder
 
 from onebyone_cli.errors import OutputRefusedError, UsageError
-from onebyone_cli.weights import ChannelMap, load_weights, written
-from onebyone_cli.weights.files import SUFFIXES, load_bias
+from onebyone_cli.weights import ChannelMap, load_weights
+from onebyone_cli.weights import save as saving
+from onebyone_cli.weights.load import SUFFIXES, load_bias
+from onebyone_cli.weights.save import check_suffix, holds_bias, left_out, save_bias, save_weights
 from onebyone_cli.weights.stored import stored_type, unread_members
-from onebyone_cli.weights.written import (
-    check_suffix,
-    holds_bias,
-    left_out,
-    save_bias,
-    save_weights,
-)
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
 matrices = npst.arrays(np.float64, npst.array_shapes(min_dims=2, max_dims=2), elements=finite)
@@ -109,7 +104,7 @@ def test_what_could_not_be_read_again_is_not_written(
 ):
     path = tmp_path / f"w{suffix}"
     weights = ChannelMap(np.eye(20), np.zeros(20), "w")
-    monkeypatch.setitem(written._TEXT_LIMITS, suffix, 100)
+    monkeypatch.setitem(saving._TEXT_LIMITS, suffix, 100)
     with pytest.raises(UsageError, match="bytes, and text of up to 100 is read"):
         save_weights(str(path), weights)
     assert not path.exists()

@@ -25,12 +25,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from onebyone_cli import targets
+from onebyone_cli.commit import targets
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.formats.base import Container, Dataset, Format, Source
+from onebyone_cli.formats.contracts.reader import Container, Dataset, Format, Source
 
 if TYPE_CHECKING:
-    from onebyone_cli.formats.base import Reader, StreamReader, Target, Writer
+    from onebyone_cli.formats.contracts.reader import Reader, StreamReader, Target, Writer
     from onebyone_cli.formats.hdf5.file import InputFile
     from onebyone_cli.formats.hdf5.header import Header
     from onebyone_cli.formats.hdf5.writers import ChunkedWriter
@@ -105,7 +105,7 @@ def datasets(path: str) -> list[Dataset]:
 
 
 def _container(dataset: Any, header: Header, layout: str) -> Container:
-    from onebyone_cli.formats.array_layout import axes_of
+    from onebyone_cli.formats.arrays.layout import axes_of
 
     return Container(
         "HDF5 dataset",
@@ -140,7 +140,7 @@ def _reader(
         from onebyone_cli.formats.hdf5.readers import chunk_reader
 
         return chunk_reader(file, dataset, header, source)
-    from onebyone_cli.formats.array_file import ArrayReader
+    from onebyone_cli.formats.arrays.file import ArrayReader
 
     fd = os.dup(file.fd)
     file.close()

@@ -16,7 +16,7 @@ from onebyone_cli.formats.hdf5.header import is_bool
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from onebyone_cli.formats.base import Source
+    from onebyone_cli.formats.contracts.reader import Source
 
 #: Soft links that HDF5 itself would follow one after another.
 _MAX_HOPS = 16

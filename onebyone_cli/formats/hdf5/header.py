@@ -9,11 +9,11 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.errors import DataError, DependencyMissingError, PolicyError
-from onebyone_cli.formats.array_layout import ArrayLayout, array_layout
+from onebyone_cli.formats.arrays.layout import ArrayLayout, array_layout
 from onebyone_cli.formats.hdf5.file import load_h5py, printable
 
 if TYPE_CHECKING:
-    from onebyone_cli.formats.base import Source
+    from onebyone_cli.formats.contracts.reader import Source
 
 #: Names of the numbers that this program knows, by how HDF5 calls them.
 _NUMBERS = {

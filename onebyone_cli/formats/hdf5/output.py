@@ -11,15 +11,15 @@ import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from onebyone_cli.commit.part import PartFile, SharedFile, create_file
 from onebyone_cli.errors import OneByOneError, ReadWriteError, read_write_error
 from onebyone_cli.formats.hdf5.attributes import write_attributes
 from onebyone_cli.formats.hdf5.file import load_h5py, short_reason
-from onebyone_cli.part_files import PartFile, SharedFile, create_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from onebyone_cli.formats.base import Target
+    from onebyone_cli.formats.contracts.reader import Target
 
 #: Numbers and metadata start at multiples of this, as those of ``.npy`` files do: a program that
 #: maps the file can use the numbers where they are.

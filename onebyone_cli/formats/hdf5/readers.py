@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.errors import UsageError
-from onebyone_cli.formats.array_file import rectangles
-from onebyone_cli.formats.array_layout import ArrayLayout
-from onebyone_cli.formats.base import Reader, StreamReader
+from onebyone_cli.formats.arrays.file import rectangles
+from onebyone_cli.formats.arrays.layout import ArrayLayout
+from onebyone_cli.formats.contracts.reader import Reader, StreamReader
 from onebyone_cli.formats.hdf5.cells import CellCache, copy_box
 from onebyone_cli.formats.hdf5.chunks import CellDecoder
 from onebyone_cli.formats.hdf5.grid import (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from onebyone_cli.formats.base import Source
+    from onebyone_cli.formats.contracts.reader import Source
     from onebyone_cli.formats.hdf5.file import InputFile
     from onebyone_cli.formats.hdf5.header import Header
     from onebyone_cli.spec import Slab

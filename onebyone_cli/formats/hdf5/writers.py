@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onebyone_cli import targets
+from onebyone_cli.commit import targets
 from onebyone_cli.errors import UsageError
-from onebyone_cli.formats.array_file import ArrayWriter
-from onebyone_cli.formats.base import Planes, StreamWriter, Target, Writer
+from onebyone_cli.formats.arrays.file import ArrayWriter
+from onebyone_cli.formats.contracts.reader import Planes, StreamWriter, Target, Writer
 from onebyone_cli.formats.hdf5.file import load_h5py, printable
 from onebyone_cli.formats.hdf5.output import OutputFile
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 
 from onebyone_cli.errors import DataError
-from onebyone_cli.formats.base import Format, Source, StreamReader, StreamWriter, Target
+from onebyone_cli.formats.contracts.reader import Format, Source, StreamReader, StreamWriter, Target
 from onebyone_cli.formats.images.kinds import FAMILIES, KINDS, suffix_of
 
 

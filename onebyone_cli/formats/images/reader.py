@@ -14,7 +14,7 @@ from onebyone_cli.errors import (
     UsageError,
     open_error,
 )
-from onebyone_cli.formats.base import Container, Source, StreamReader
+from onebyone_cli.formats.contracts.reader import Container, Source, StreamReader
 from onebyone_cli.formats.images.headers import open_file, read_pages
 from onebyone_cli.formats.images.kinds import FAMILIES, TITLES, suffix_of
 from onebyone_cli.formats.images.natural_order import natural_key
@@ -105,7 +105,7 @@ class ImagesReader(StreamReader):
     """
 
     def __init__(self, source: Source, images: Sequence[str]) -> None:
-        from onebyone_cli.formats.array_layout import plain_layout
+        from onebyone_cli.formats.arrays.layout import plain_layout
 
         self.path = source.path
         folder = (source.path,) if source.path not in images else ()

@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-from onebyone_cli import atomic, targets
-from onebyone_cli.descriptors import write_all
+from onebyone_cli.commit import atomic, targets
 from onebyone_cli.errors import (
     OneByOneError,
     OutputRefusedError,
@@ -19,7 +18,7 @@ from onebyone_cli.errors import (
     UsageError,
     read_write_error,
 )
-from onebyone_cli.formats.base import Planes, StreamWriter, Target
+from onebyone_cli.formats.contracts.reader import Planes, StreamWriter, Target
 from onebyone_cli.formats.images.kinds import (
     KINDS,
     channel_names,
@@ -29,6 +28,7 @@ from onebyone_cli.formats.images.kinds import (
     suffix_of,
 )
 from onebyone_cli.formats.images.natural_order import natural_key
+from onebyone_cli.system.pipes import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable

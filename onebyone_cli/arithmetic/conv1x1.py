@@ -1,0 +1,237 @@
+"""The 1×1 convolution: ``Y[k, p] = bias[k] + Σ_c weight[k, c] · X[c, p]`` on tiles of pixels.
+
+A chain of layers with activations between them is the ``mlpconv`` block of Lin, Chen & Yan,
+"Network in Network" (arXiv:1312.4400), section 3.1.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from onebyone_cli.errors import UsageError
+from onebyone_cli.system.buffers import empty_rows
+from onebyone_cli.units import count
+from onebyone_cli.weights import ChannelMap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+ACTIVATIONS = ("none", "relu", "sigmoid", "softmax")
+
+
+class Layer(NamedTuple):
+    """One 1×1 convolution and what follows it.
+
+    Attributes
+    ----------
+    map : ChannelMap
+        Weight (K, C) and bias (K,).
+    activation : str
+        One of `ACTIVATIONS`.
+    """
+
+    map: ChannelMap
+    activation: str = "none"
+
+
+def make_layers(maps: Sequence[ChannelMap], activations: Sequence[str]) -> tuple[Layer, ...]:
+    """Join weights and activations into a chain.
+
+    Parameters
+    ----------
+    maps : sequence of ChannelMap
+        In the order in which they are applied; each must take what the one before gives.
+    activations : sequence of str
+        One for each layer; or one for all, where softmax (a share among the output channels)
+        follows only the last; or none.
+
+    Raises
+    ------
+    UsageError
+        If an activation is unknown, or their number fits neither.
+    ShapeMismatchError
+        If a layer does not take what the one before gives.
+    """
+    unknown = next((name for name in activations if name not in ACTIVATIONS), None)
+    if unknown is not None:
+        raise UsageError(f"--activation {unknown} is unknown; choose from {', '.join(ACTIVATIONS)}")
+    for before, after in pairwise(maps):
+        after.check_channels(before.out_channels, f"the layer before it ({before.source})")
+    if not activations:
+        activations = ["none"]
+    if len(activations) == 1:
+        hidden = "none" if activations[0] == "softmax" else activations[0]
+        activations = [hidden] * (len(maps) - 1) + [activations[0]]
+    if len(activations) != len(maps):
+        raise UsageError(
+            f"--activation is given {count(len(activations), 'time')} for "
+            f"{count(len(maps), 'layer')}; give it once for all, or once for each"
+        )
+    return tuple(Layer(m, a) for m, a in zip(maps, activations, strict=True))
+
+
+class Convolution:
+    """A chain of layers, ready to be applied to tiles.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The chain.
+    dtype : str
+        Type of the arithmetic, ``"float32"`` or ``"float64"``.
+
+    Attributes
+    ----------
+    in_channels, out_channels : int
+        C of the first layer, K of the last.
+    hidden_channels : tuple of int
+        Channels between the layers.
+    """
+
+    def __init__(self, layers: Sequence[Layer], dtype: str) -> None:
+        self.dtype = dtype
+        self.in_channels = layers[0].map.in_channels
+        self.out_channels = layers[-1].map.out_channels
+        self.hidden_channels = tuple(layer.map.out_channels for layer in layers[:-1])
+        self._steps = [
+            (
+                _in_arithmetic(layer.map.weight, dtype, layer.map.source),
+                _in_arithmetic(layer.map.bias, dtype, layer.map.source)[:, None]
+                if layer.map.has_bias
+                else None,
+                layer.activation,
+            )
+            for layer in layers
+        ]
+
+    @property
+    def widest(self) -> int:
+        """Largest number of channels anywhere in the chain."""
+        return max(self.in_channels, self.out_channels, *self.hidden_channels)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiplications with addition for each pixel."""
+        return sum(weight.size for weight, _, _ in self._steps)
+
+    def hidden_buffers(self, items: int, pixels: int) -> list[NDArray[Any]]:
+        """Make the buffers that `apply` puts the values between layers in."""
+        return [empty_rows((items, k, pixels), self.dtype) for k in self.hidden_channels]
+
+    def apply(self, x: NDArray[Any], y: NDArray[Any], hidden: Sequence[NDArray[Any]]) -> None:
+        """Apply the chain to one tile.
+
+        The bits of `y` depend on the shapes and the numbers only, so callers use one shape
+        throughout.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n, C, T)
+            Input.
+        y : ndarray of shape (n, K, T)
+            Output, overwritten.
+        hidden : sequence of ndarray
+            What `hidden_buffers` made for at least n items and T pixels.
+        """
+        *before, last = self._steps
+        for (weight, bias, activation), buffer in zip(before, hidden, strict=True):
+            out = buffer[: x.shape[0], :, : x.shape[2]]
+            _convolve(weight, bias, x, out)
+            _activate(activation, out)
+            x = out
+        weight, bias, activation = last
+        _convolve(weight, bias, x, y)
+        _activate(activation, y)
+
+
+def _in_arithmetic(numbers: NDArray[np.float64], dtype: str, source: str) -> NDArray[Any]:
+    """Round weights to the type of the arithmetic; finite ones must stay finite."""
+    with np.errstate(over="ignore"):
+        rounded = numbers.astype(dtype)
+    beyond = np.isinf(rounded) & np.isfinite(numbers)
+    if beyond.any():
+        raise UsageError(
+            f"{source}: {numbers[beyond][0]:g} is beyond {dtype}; give --compute float64"
+        )
+    return rounded
+
+
+def _convolve(
+    weight: NDArray[Any], bias: NDArray[Any] | None, x: NDArray[Any], out: NDArray[Any]
+) -> None:
+    np.matmul(weight, x, out=out)
+    if bias is not None:
+        out += bias
+
+
+def _activate(name: str, y: NDArray[Any]) -> None:
+    """Apply an activation in place.
+
+    Exponentials are taken row by row: numpy may use another code path for the odd ends of an
+    array, and rows of one tile always have the same length, however tiles lie in memory.
+    """
+    if name == "relu":
+        np.maximum(y, 0, out=y)
+    elif name == "sigmoid":
+        for item in y:
+            for row in item:
+                _sigmoid(row)
+    elif name == "softmax":
+        for item in y:
+            _softmax(item)
+
+
+def _sigmoid(row: NDArray[Any]) -> None:
+    np.negative(row, out=row)
+    np.exp(row, out=row)
+    row += 1
+    np.reciprocal(row, out=row)
+
+
+def _softmax(rows: NDArray[Any]) -> None:
+    rows -= rows.max(axis=0)
+    total = np.zeros_like(rows[0])
+    for row in rows:
+        np.exp(row, out=row)
+        total += row
+    rows /= total
+
+
+def argmax(y: NDArray[Any], out: NDArray[Any]) -> None:
+    """Index of the largest output channel of each pixel; ties go to the lowest index.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n, K, T)
+        Output channels.
+    out : ndarray of shape (n, 1, T)
+        Of a float type; NaN where any channel is NaN.
+    """
+    # Both before anything is written: `out` may be a part of `y`.
+    missing, index = np.isnan(y).any(axis=1), y.argmax(axis=1)
+    out[:, 0] = index
+    out[:, 0][missing] = np.nan
+
+
+def rms(y: NDArray[Any], out: NDArray[Any]) -> None:
+    """Root mean square of the output channels of each pixel.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n, K, T)
+        Output channels; overwritten.
+    out : ndarray of shape (n, 1, T)
+        Of the same type; NaN where any channel is NaN.
+    """
+    np.multiply(y, y, out=y)
+    out[:, 0] = np.sqrt(y.mean(axis=1))
+
+
+def argmax_dtype(channels: int) -> str:
+    """Smallest unsigned type that holds every index of `channels` channels."""
+    return "uint8" if channels <= 1 << 8 else "uint16" if channels <= 1 << 16 else "uint32"

@@ -1,0 +1,354 @@
+"""How far two stacks differ: what is counted in a tile, and how tiles are put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, isnan, log10, nan, sqrt
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from onebyone_cli.system.buffers import empty_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Counts = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
+
+
+class Tolerance(NamedTuple):
+    """How far two numbers may be apart.
+
+    Attributes
+    ----------
+    absolute : float
+        As a difference, in the unit of the numbers.
+    relative : float
+        As a part of the larger magnitude of the two.
+
+    Notes
+    -----
+    A pair is within the tolerance if it is within either, which is the rule of ``math.isclose``.
+    Where both are 0 only equal numbers are.
+    """
+
+    absolute: float = 0.0
+    relative: float = 0.0
+
+
+EXACTLY = Tolerance()
+
+#: Spectra shorter than this lose digits when they are squared.
+_SHORT = 1e-140
+
+#: Members of `Differences`: what tells of the largest one, what is added up, and their types.
+_PLACE = ("largest", "item", "pixel", "a", "b")
+_SUMS = ("count", "both", "only_a", "only_b", "different", "beyond", "squares")
+_COUNTS = (*_SUMS[:-1], "item", "pixel")
+_FLOATS = ("largest", "a", "b", "relative", "squares")
+
+
+@dataclass(slots=True, eq=False)
+class Differences:
+    """What was found in each channel, mergeable in the order of the stack.
+
+    Attributes
+    ----------
+    count : ndarray of int64, shape (C,)
+        Pairs of numbers that are both valid.
+    both, only_a, only_b : ndarray of int64, shape (C,)
+        Pairs that are invalid in both stacks, or in one of them alone.
+    different, beyond : ndarray of int64, shape (C,)
+        Valid pairs that are not equal; that are beyond the tolerance.
+    largest : ndarray of float64, shape (C,)
+        Largest abs(a − b); infinite where an infinity meets something else.
+    item, pixel : ndarray of int64, shape (C,)
+        Where that is, for the first time.
+    a, b : ndarray of float64, shape (C,)
+        The two numbers there.
+    relative : ndarray of float64, shape (C,)
+        Largest abs(a − b) / max(abs(a), abs(b)), which is 2 at most, or infinite.
+    squares : ndarray of float64, shape (C,)
+        Σ (a − b)².
+    low, high : ndarray of float64, shape (C,)
+        Range of what is finite in A.
+    angles : Angles
+        Of the pixels.
+    """
+
+    count: Counts
+    both: Counts
+    only_a: Counts
+    only_b: Counts
+    different: Counts
+    beyond: Counts
+    largest: Floats
+    item: Counts
+    pixel: Counts
+    a: Floats
+    b: Floats
+    relative: Floats
+    squares: Floats
+    low: Floats
+    high: Floats
+    angles: Angles
+
+    def merge(self, other: Differences) -> None:
+        """Count in what was found further on in the stack."""
+        further = other.largest > self.largest
+        for name in _PLACE:
+            np.copyto(getattr(self, name), getattr(other, name), where=further)
+        with np.errstate(over="ignore"):
+            for name in _SUMS:
+                np.add(getattr(self, name), getattr(other, name), out=getattr(self, name))
+        np.maximum(self.relative, other.relative, out=self.relative)
+        np.minimum(self.low, other.low, out=self.low)
+        np.maximum(self.high, other.high, out=self.high)
+        self.angles.merge(other.angles)
+
+    @property
+    def are_equal(self) -> bool:
+        """Whether every pair is equal, or invalid in both."""
+        return not (self.different.any() or self.only_a.any() or self.only_b.any())
+
+    @property
+    def are_close(self) -> bool:
+        """Whether every pair is within the tolerance, or invalid in both."""
+        return not (self.beyond.any() or self.only_a.any() or self.only_b.any())
+
+    def together(self) -> Differences:
+        """Put all channels into one; the place is that of the first channel that has it."""
+        first = slice(int(self.largest.argmax()), int(self.largest.argmax()) + 1)
+        whole = {name: getattr(self, name)[first] for name in _PLACE}
+        whole |= {name: getattr(self, name).sum(keepdims=True) for name in _SUMS}
+        whole |= {name: getattr(self, name).max(keepdims=True) for name in ("relative", "high")}
+        return Differences(**whole, low=self.low.min(keepdims=True), angles=self.angles)
+
+
+@dataclass(slots=True)
+class Angles:
+    """Spectral angles: what lies between the two spectra of a pixel, in radians.
+
+    They do not depend on the length of spectra, so they tell a change of material from one of
+    illumination (Kruse et al. 1993, "The spectral image processing system (SIPS)", Remote Sensing
+    of Environment 44).
+
+    Attributes
+    ----------
+    count : int
+        Pixels that have one: finite and valid in all channels, and not all zeros.
+    total, largest : float
+        Sum and largest of them.
+    """
+
+    count: int = 0
+    total: float = 0.0
+    largest: float = 0.0
+
+    def merge(self, other: Angles) -> None:
+        """Count in other pixels."""
+        self.count += other.count
+        self.total += other.total
+        self.largest = max(self.largest, other.largest)
+
+
+def no_differences(channels: int) -> Differences:
+    """Differences of no pixels."""
+    counts: dict[str, Any] = {name: np.zeros(channels, np.int64) for name in _COUNTS}
+    floats: dict[str, Any] = {name: np.zeros(channels) for name in _FLOATS}
+    low, high = np.full(channels, inf), np.full(channels, -inf)
+    return Differences(**counts, **floats, low=low, high=high, angles=Angles())
+
+
+def rmse(squares: float, count: int) -> float:
+    """Root mean square of differences; NaN if there are none."""
+    return sqrt(squares / count) if count else nan
+
+
+def psnr(error: float, peak: float) -> float:
+    """Peak signal-to-noise ratio in decibels; infinite for no error, NaN where it means nothing.
+
+    Parameters
+    ----------
+    error : float
+        The root mean square.
+    peak : float
+        The largest signal there can be.
+    """
+    if isnan(error) or not 0 < peak < inf:
+        return nan
+    if error == 0:
+        return inf
+    return -inf if error == inf else 20 * (log10(peak) - log10(error))
+
+
+def in_digits_of(dtype: str, number: float) -> str:
+    """Write a number with the digits that its type has, as in 0.1 for the float32 next to it."""
+    if "int" in dtype and abs(number) >= 2**53:  # rounded, maybe to more than the type can hold
+        return repr(number)
+    return str(np.dtype(dtype).type(number))
+
+
+class TileComparer:
+    """The buffers that comparing a tile takes.
+
+    Parameters
+    ----------
+    channels, pixels : int
+        C, and the most pixels of a tile.
+    marks_a, marks_b : ndarray of shape (C, 1), or None
+        What marks an invalid number in each stack besides NaN, see `Stack.marks`.
+    tolerance : Tolerance
+        What counts as beyond.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        pixels: int,
+        *,
+        marks_a: NDArray[Any] | None = None,
+        marks_b: NDArray[Any] | None = None,
+        tolerance: Tolerance = EXACTLY,
+    ) -> None:
+        self._marks = marks_a, marks_b
+        self._tolerance = tolerance
+        self._blocks = empty_rows((4, channels, pixels), np.float64)
+
+    def compare(
+        self, a: NDArray[Any], b: NDArray[Any], item: int, start: int
+    ) -> tuple[Differences, Floats]:
+        """Compare a tile.
+
+        Parameters
+        ----------
+        a, b : ndarray of shape (C, n)
+            Of whatever types.
+        item, start : int
+            Item of the batch, and its first pixel.
+
+        Returns
+        -------
+        found : Differences
+            Of this tile.
+        highest : ndarray of float64, shape (n,)
+            Largest difference of each pixel over its channels; infinite where a number is invalid
+            in one stack alone.
+        """
+        found = no_differences(len(a))
+        x, y, apart, scale = self._blocks[:, :, : a.shape[1]]
+        with np.errstate(all="ignore"):
+            np.copyto(x, a)
+            np.copyto(y, b)
+            _differences(a, b, x, y, apart)
+            found.count[:] = a.shape[1]
+            invalid = self._drop(a, b, found)
+            highest = apart.max(axis=0)
+            if invalid is not None:
+                highest[invalid] = inf
+            _look_at_range(x, found, careful=invalid is not None)
+            if apart.any():
+                self._measure(a.shape[1], item, start, found)
+            if len(a) > 1:
+                found.angles = _angles(x, y, apart, scale)
+        return found, highest
+
+    def _drop(self, a: NDArray[Any], b: NDArray[Any], found: Differences) -> Bools | None:
+        """Settle what is invalid or infinite; say which pixels are invalid in one stack alone.
+
+        None where all is finite and valid, which most tiles are.
+        """
+        x, y, apart, _ = self._blocks[:, :, : a.shape[1]]
+        if self._marks[0] is None and np.isfinite(apart.sum()):
+            return None
+        bad_a, bad_b = (
+            np.isnan(numbers) if marks is None else np.isnan(numbers) | (stored == marks)
+            for numbers, stored, marks in zip((x, y), (a, b), self._marks, strict=True)
+        )
+        apart[bad_a | bad_b | np.isnan(apart)] = 0.0  # two equal infinities are no number apart
+        x[bad_a] = nan
+        y[bad_b] = nan
+        found.both[:] = np.count_nonzero(bad_a & bad_b, axis=1)
+        found.only_a[:] = np.count_nonzero(bad_a, axis=1) - found.both
+        found.only_b[:] = np.count_nonzero(bad_b, axis=1) - found.both
+        found.count -= found.both + found.only_a + found.only_b
+        return np.asarray((bad_a ^ bad_b).any(axis=0))
+
+    def _measure(self, pixels: int, item: int, start: int, found: Differences) -> None:
+        x, y, apart, scale = self._blocks[:, :, :pixels]
+        channels = np.arange(len(x))
+        where = apart.argmax(axis=1)
+        found.item[:], found.pixel[:] = item, start + where
+        found.largest[:] = apart[channels, where]
+        found.a[:], found.b[:] = x[channels, where], y[channels, where]
+        found.squares[:] = np.einsum("ct,ct->c", apart, apart)
+        found.different[:] = np.count_nonzero(apart, axis=1)
+        np.maximum(np.abs(x, out=scale), np.abs(y), out=scale)
+        found.beyond[:] = np.count_nonzero(self._is_beyond(apart, scale), axis=1)
+        np.divide(apart, scale, out=scale)
+        scale[apart == 0] = 0.0
+        scale[np.isinf(apart)] = inf
+        found.relative[:] = scale.max(axis=1)
+
+    def _is_beyond(self, apart: Floats, scale: Floats) -> Bools:
+        beyond = apart > self._tolerance.absolute
+        if self._tolerance.relative:
+            beyond &= apart > self._tolerance.relative * scale
+        # Nothing is near an infinity but itself.
+        return np.asarray(beyond | np.isinf(apart))
+
+
+def _differences(a: NDArray[Any], b: NDArray[Any], x: Floats, y: Floats, out: Floats) -> None:
+    """Compute abs(a − b), exact where float64 can hold it: x and y, their copies, may not be."""
+    common = np.result_type(a, b)
+    if common.kind in "iu" and common.itemsize == 8:
+        a, b = a.astype(common), b.astype(common)
+        # What overflows comes out right as an unsigned number.
+        np.copyto(out, np.where(a > b, a - b, b - a).view(np.uint64))
+        return
+    np.abs(np.subtract(x, y, out=out), out=out)
+    if {a.dtype.kind, b.dtype.kind} == {"i", "u"} and common.kind == "f":
+        # No integer type holds both; those that are not negative are at home in the unsigned one.
+        a, b = a.astype(np.uint64), b.astype(np.uint64)
+        np.copyto(out, np.where(a > b, a - b, b - a), where=(x >= 0) & (y >= 0))
+
+
+def _look_at_range(x: Floats, found: Differences, *, careful: bool) -> None:
+    where: Any = np.isfinite(x) if careful else True
+    np.min(x, axis=1, initial=inf, where=where, out=found.low)
+    np.max(x, axis=1, initial=-inf, where=where, out=found.high)
+
+
+def _angles(x: Floats, y: Floats, one: Floats, other: Floats) -> Angles:
+    """Spectral angles of the pixels that have one; all four blocks are written over.
+
+    Twice the angle whose tangent is abs(u − v) / abs(u + v), u and v being spectra of length 1:
+    that is right to the last digits for small angles, where the arc cosine of the inner product
+    is not (Kahan, "How futile are mindless assessments of roundoff", 2006).
+    """
+    _make_unit(x)
+    _make_unit(y)
+    angle = 2 * np.arctan2(_lengths(np.subtract(x, y, out=one)), _lengths(np.add(x, y, out=other)))
+    angle = angle[np.isfinite(angle)]  # no length, or no number
+    if not len(angle):
+        return Angles()
+    return Angles(len(angle), float(angle.sum()), float(angle.max()))
+
+
+def _make_unit(spectra: Floats) -> None:
+    """Divide spectra by their lengths; what has none, or is not finite, becomes NaN."""
+    lengths = _lengths(spectra)
+    # Where squares are beyond float64, or near it, the largest number is taken out first.
+    odd = np.flatnonzero(~((lengths > _SHORT) & (lengths < inf)))
+    if len(odd):
+        parts = spectra[:, odd]
+        parts /= np.abs(parts).max(axis=0)
+        spectra[:, odd], lengths[odd] = parts, _lengths(parts)
+    np.divide(spectra, lengths, out=spectra)
+
+
+def _lengths(spectra: Floats) -> Floats:
+    lengths: Floats = np.sqrt(np.einsum("ct,ct->t", spectra, spectra))
+    return lengths

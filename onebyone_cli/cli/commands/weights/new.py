@@ -1,0 +1,225 @@
+"""``onebyone weights new``: kernels that need no learning."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from onebyone_cli.cli.commands.weights import saving
+from onebyone_cli.cli.options import inputs
+from onebyone_cli.cli.terminal.console import Console, print_out
+from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.units import count
+
+if TYPE_CHECKING:
+    from onebyone_cli.weights import ChannelMap
+
+EXAMPLES = """\b
+Examples:
+  onebyone weights new --list
+  onebyone weights new tasselled-cap-oli -o cap.npz
+  onebyone weights new tasselled-cap-oli --channels 1,2,3,4,5,6 -c 11 -o cap.npz
+  onebyone weights new select --channels 3,1,2 -c 4 -o order.csv
+  onebyone weights new standardize --stats part.npz -o standardize.npz
+"""
+
+#: Kinds that are made, not looked up.
+_MADE = {
+    "identity": "every channel as it is",
+    "mean": "the mean of all channels",
+    "select": "some channels in another order: --channels 3,1,2",
+    "difference": "one channel minus another: --channels 3,1",
+    "standardize": "minus mean, divided by standard deviation: --stats FILE",
+}
+
+#: What people ask for, and can't be had.
+_NOT_LINEAR = ("normalized-difference", "normalised-difference", "ndvi", "ndwi", "ratio")
+
+Kind = Annotated[
+    str,
+    typer.Argument(
+        metavar="[KIND]",
+        help="Which kernel: identity, mean, select, difference, standardize, or one of those that "
+        "--list names.",
+        show_default=False,
+    ),
+]
+Listed = Annotated[
+    bool,
+    typer.Option(
+        "--list", help="Name all kinds; with --json their sources, too.", show_default=False
+    ),
+]
+InChannels = Annotated[
+    int | None,
+    typer.Option("-c", metavar="C", min=1, help="Channels of the stack.", show_default=False),
+]
+Channels = Annotated[
+    str,
+    typer.Option(
+        "--channels",
+        metavar="NUMBERS",
+        help="Channels that are meant, counting from 0, as in 3,1,2. For a published kernel: "
+        "which of the stack's are its own, in its order.",
+        show_default=False,
+    ),
+]
+Stats = Annotated[
+    str,
+    typer.Option(
+        "--stats",
+        metavar="PART.npz",
+        help="For standardize: moments that stats -o has saved.",
+        show_default=False,
+    ),
+]
+AllRows = Annotated[
+    bool,
+    typer.Option(
+        "--all",
+        help="All output channels of a published kernel, not the usual ones alone.",
+        show_default=False,
+    ),
+]
+
+
+def new(
+    kind: Kind = "",
+    output: saving.Output = "",
+    bias_to: saving.BiasTo = "",
+    in_channels: InChannels = None,
+    channels: Channels = "",
+    stats: Stats = "",
+    all_rows: AllRows = False,
+    listed: Listed = False,
+    force: inputs.Force = False,
+    json: inputs.Json = False,
+    quiet: inputs.Quiet = False,
+    debug: inputs.Debug = False,
+) -> None:
+    """Make weights that need no learning.
+
+    Plain ones, such as a selection of channels; published ones, such as tasselled caps and
+    Y'CbCr, with names of their channels and the paper or standard they are from; and a
+    standardization from statistics.
+    """
+    console = Console(quiet=quiet, json=json)
+    if listed:
+        _list(console)
+        return
+    _check_kind(kind)
+    chosen = _channels_of(channels)
+    _check_options(kind, chosen, in_channels, stats, all_rows)
+    saving.check_output(output, bias_to, force=force, inputs=(stats,))
+    if in_channels is not None:
+        from onebyone_cli.weights.save import check_size
+
+        check_size(output, in_channels if kind == "identity" else max(1, len(chosen)), in_channels)
+    weights = _made(kind, chosen, in_channels, stats, all_rows)
+    lost = saving.save(weights, output, bias_to, force=force)
+    console.say(f"{output}: {weights.out_channels}×{weights.in_channels}, {weights.meta['title']}")
+    document = {"output": output, "kind": kind, "shape": list(weights.weight.shape)}
+    console.document(document | {"left_out": lost})
+
+
+def _list(console: Console) -> None:
+    from onebyone_cli.weights.presets import PUBLISHED
+
+    titles = _MADE | {name: kernel.title for name, kernel in PUBLISHED.items()}
+    if not console.quiet:
+        width = max(map(len, titles))
+        print_out("\n".join(f"{name:<{width}}  {title}" for name, title in titles.items()))
+    kinds = [{"kind": name, "title": title} for name, title in _MADE.items()]
+    published = [
+        {
+            "kind": name,
+            "title": kernel.title,
+            "source": kernel.source,
+            "channels": list(kernel.channels),
+            "outputs": list(kernel.outputs),
+        }
+        for name, kernel in PUBLISHED.items()
+    ]
+    console.document({"kinds": [*kinds, *published]})
+
+
+def _channels_of(text: str) -> list[int]:
+    parts = text.split(",") if text else []
+    if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
+        raise UsageError(f"--channels {text} is no list of channels; write it like 3,1,2")
+    return [int(part) for part in parts]
+
+
+def _check_kind(kind: str) -> None:
+    from onebyone_cli.weights.presets import PUBLISHED
+
+    if not kind:
+        raise UsageError("no kind of kernel; see onebyone weights new --list")
+    if kind in _NOT_LINEAR:
+        raise UsageError(
+            f"{kind} divides by a sum of channels, so it is no weighted sum of them; "
+            "its numerator is: onebyone weights new difference --channels 3,1 -c C"
+        )
+    if kind not in (*_MADE, *PUBLISHED):
+        raise UsageError(f"the kind {kind} is unknown; see onebyone weights new --list")
+
+
+def _check_options(
+    kind: str, chosen: list[int], in_channels: int | None, stats: str, all_rows: bool
+) -> None:
+    """Refuse options that mean nothing with a kind, and miss those that it needs."""
+    is_made = kind in _MADE
+    for refused, option in (
+        (stats and kind != "standardize", "--stats"),
+        (all_rows and is_made, "--all"),
+        (chosen and kind in ("identity", "mean", "standardize"), "--channels"),
+        (in_channels is not None and kind == "standardize", "-c"),
+    ):
+        if refused:
+            raise UsageError(f"{option} means nothing with {kind}; leave it away")
+    for missing, needed in (
+        (kind == "standardize" and not stats, "--stats PART.npz, which stats -o writes"),
+        (kind == "select" and not chosen, "--channels, as in --channels 3,1,2"),
+        (kind == "difference" and len(chosen) != 2, "two channels, as in --channels 3,1"),
+        (
+            in_channels is None and (chosen or kind in ("identity", "mean")),
+            "-c C, the number of channels of the stack",
+        ),
+    ):
+        if missing:
+            raise UsageError(f"{kind} needs {needed}")
+    if in_channels is not None and chosen and max(chosen) >= in_channels:
+        raise UsageError(
+            f"--channels names channel {max(chosen)}, and of {count(in_channels, 'channel')} the "
+            f"last is {in_channels - 1}; channels count from 0"
+        )
+
+
+def _made(
+    kind: str, chosen: list[int], in_channels: int | None, stats: str, all_rows: bool
+) -> "ChannelMap":
+    from onebyone_cli.weights.presets import PUBLISHED, plain
+    from onebyone_cli.weights.presets.tables import published_map
+
+    if kind in PUBLISHED:
+        return published_map(
+            PUBLISHED[kind], channels=chosen, in_channels=in_channels, all_rows=all_rows
+        )
+    if kind == "standardize":
+        return _standardized(stats)
+    assert in_channels is not None
+    if kind == "select":
+        return plain.select(in_channels, chosen)
+    if kind == "difference":
+        return plain.difference(in_channels, *chosen)
+    return plain.identity(in_channels) if kind == "identity" else plain.mean(in_channels)
+
+
+def _standardized(stats: str) -> "ChannelMap":
+    from onebyone_cli.learners.moments_file import load_moments
+    from onebyone_cli.weights.presets.standardize import standardize
+
+    evidence, meta = load_moments(stats)
+    found = evidence.statistics
+    if found is None:
+        raise DataError("holds no statistics of channels; make it with stats -o", stats)
+    return standardize(found.mean + found.rest, found.deviation, stats, meta.get("channels", ()))

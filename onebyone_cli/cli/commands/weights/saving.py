@@ -1,0 +1,69 @@
+"""What commands that write weights share."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from onebyone_cli.commit import targets
+from onebyone_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from onebyone_cli.weights import ChannelMap
+
+Output = Annotated[
+    str,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="OUTPUT",
+        help="Where the weights go; the suffix picks the format: .npy, .npz, .csv, .tsv, .txt or "
+        ".json.",
+        show_default=False,
+    ),
+]
+BiasTo = Annotated[
+    str,
+    typer.Option(
+        "--bias-to",
+        metavar="FILE",
+        help="Where the bias goes, if the format of the weights has no place for it; apply takes "
+        "it with --bias.",
+        show_default=False,
+    ),
+]
+
+
+def check_output(output: str, bias_to: str, *, force: bool, inputs: tuple[str, ...] = ()) -> None:
+    """Refuse what can't be written, before anything is read."""
+    from onebyone_cli.weights.save import check_suffix, holds_bias
+
+    if not output:
+        raise UsageError("no output; name one with -o")
+    if bias_to and holds_bias(output):
+        raise UsageError(f"--bias-to is for formats without a bias; {output} holds it")
+    if bias_to == output:
+        raise UsageError("--bias-to names the output itself; name another file")
+    for path in filter(None, (output, bias_to)):
+        check_suffix(path)
+        targets.check_target(path, force=force, inputs=inputs)
+
+
+def save(weights: "ChannelMap", output: str, bias_to: str, *, force: bool) -> list[str]:
+    """Save weights, and their bias where it goes; name what found no place.
+
+    Raises
+    ------
+    UsageError
+        If there is a bias and no place for it.
+    """
+    from onebyone_cli.weights.save import holds_bias, left_out, save_bias, save_weights
+
+    if weights.has_bias and not (holds_bias(output) or bias_to):
+        raise UsageError(
+            f"{weights.source} has a bias, and {output} has no place for it; write a .npz or "
+            ".json, or give the bias a file of its own with --bias-to FILE"
+        )
+    if bias_to:
+        save_bias(bias_to, weights.bias, force=force)
+    save_weights(output, weights, force=force)
+    return left_out(output, weights)

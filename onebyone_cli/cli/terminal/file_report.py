@@ -1,0 +1,396 @@
+"""What is known of a file, as people read it and as programs do."""
+
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from onebyone_cli.errors import DataError
+from onebyone_cli.operations.info.archives import MomentsFacts, WeightsFacts
+from onebyone_cli.operations.info.stacks import Needs, StackFacts
+from onebyone_cli.operations.info.unfinished import UnfinishedFacts
+from onebyone_cli.units import count, format_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from onebyone_cli.formats.contracts.reader import Container, Dataset
+
+
+class DatasetsFacts(NamedTuple):
+    """A file of several datasets, of which none was named."""
+
+    path: str
+    datasets: "Sequence[Dataset]"
+    file_bytes: int
+
+
+Facts = StackFacts | WeightsFacts | MomentsFacts | UnfinishedFacts | DatasetsFacts
+
+#: What a table has of every path.
+COLUMNS = ("path", "what", "shape", "axes", "type", "on disk", "apply needs")
+
+#: Columns of it that are no numbers.
+TEXTS = ("path", "what", "axes", "type")
+
+#: Names and datasets that a block lists; all are in the JSON document.
+_MOST_LISTED = 20
+
+
+def bare(facts: Facts, wanted: str) -> str:
+    """Give one value as a shell takes it.
+
+    Parameters
+    ----------
+    facts : Facts
+        What is known.
+    wanted : str
+        ``"shape"``, ``"dtype"`` or ``"channels"``.
+
+    Raises
+    ------
+    DataError
+        If what is there has no such thing.
+    """
+    if isinstance(facts, DatasetsFacts):
+        raise DataError(
+            f"has {len(facts.datasets)} datasets it could be; name one, "
+            f"as in {facts.path}:{facts.datasets[0].name}",
+            facts.path,
+        )
+    value = document(facts).get(wanted)
+    if not value:
+        raise DataError(f"has no {wanted} to print: it is {title(facts)}", facts.path)
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+@singledispatch
+def title(facts: Facts) -> str:
+    """Say in a few words what it is."""
+    raise NotImplementedError(type(facts))
+
+
+@singledispatch
+def lines(facts: Facts) -> list[tuple[str, str]]:
+    """Say what is known, in lines with a word before each."""
+    raise NotImplementedError(type(facts))
+
+
+@singledispatch
+def row(facts: Facts) -> list[str]:
+    """Say the most important in a row under `COLUMNS`."""
+    raise NotImplementedError(type(facts))
+
+
+@singledispatch
+def document(facts: Facts) -> dict[str, Any]:
+    """Gather what is known for programs."""
+    raise NotImplementedError(type(facts))
+
+
+# ---------------------------------------------------------------------------------------- stacks
+
+
+@title.register
+def _(facts: StackFacts) -> str:
+    return facts.container.title
+
+
+@lines.register
+def _(facts: StackFacts) -> list[tuple[str, str]]:
+    spec, container = facts.spec, facts.container
+    told = [("dataset", facts.inner)] if facts.inner else []
+    told += [
+        ("shape", f"{_times(container.shape)} ({_times(container.axes)})" + _batch(facts)),
+        ("type", ", ".join([spec.dtype, *_orders(container, spec.item_bytes)])),
+        ("channels", _listed(spec.channels, facts.channel_names)),
+    ]
+    if container.chunk:
+        told.append(
+            (
+                "chunks",
+                f"{_times(container.chunk)}, {', '.join(container.filters) or 'not compressed'}",
+            )
+        )
+    told.append(("numbers", _exact(spec.data_bytes) + _stored(facts)))
+    told.append(("on disk", "a pipe" if facts.file_bytes is None else _exact(facts.file_bytes)))
+    return [*told, ("apply", _told(facts.needs, spec.channels))]
+
+
+@row.register
+def _(facts: StackFacts) -> list[str]:
+    container, plan = facts.container, facts.needs.plan
+    needs = f"{format_bytes(plan.total_bytes)}, {plan.strategy}" if plan else "more --memory"
+    return [
+        facts.path,
+        container.title,
+        _times(container.shape),
+        container.axes,
+        facts.spec.dtype,
+        "-" if facts.file_bytes is None else format_bytes(facts.file_bytes),
+        needs,
+    ]
+
+
+@document.register
+def _(facts: StackFacts) -> dict[str, Any]:
+    spec, container, plan = facts.spec, facts.container, facts.needs.plan
+    return {
+        "path": facts.path,
+        "kind": "stack",
+        "container": container.title,
+        "dataset": facts.inner or None,
+        "shape": list(container.shape),
+        "axes": container.axes,
+        "batch": list(spec.batch),
+        "channels": spec.channels,
+        "height": spec.height,
+        "width": spec.width,
+        "dtype": spec.dtype,
+        "byte_order": _byte_order(container, spec.item_bytes),
+        "fortran_order": container.fortran_order,
+        "chunks": list(container.chunk) or None,
+        "filters": list(container.filters),
+        "channel_names": list(facts.channel_names),
+        "data_bytes": spec.data_bytes,
+        "stored_bytes": container.stored_bytes,
+        "file_bytes": facts.file_bytes,
+        "apply": {
+            "out_channels": spec.channels,
+            "arithmetic": facts.needs.arithmetic,
+            "plan": plan.as_dict() if plan else None,
+            "refusal": facts.needs.refusal or None,
+        },
+    }
+
+
+def _batch(facts: StackFacts) -> str:
+    items = facts.spec.items
+    return (
+        f", {count(items, 'stack')} of {facts.spec.channels}×{facts.spec.height}×{facts.spec.width}"
+        if facts.spec.batch
+        else ""
+    )
+
+
+def _orders(container: "Container", item_bytes: int) -> list[str]:
+    order = _byte_order(container, item_bytes)
+    return [f"{order}-endian"] * bool(order) + ["Fortran order"] * container.fortran_order
+
+
+def _byte_order(container: "Container", item_bytes: int) -> str | None:
+    """Name the order of bytes, where a number has several."""
+    if item_bytes == 1:
+        return None
+    return "big" if container.big_endian else "little"
+
+
+def _stored(facts: StackFacts) -> str:
+    stored = facts.container.stored_bytes
+    if stored in (None, facts.spec.data_bytes):
+        return ""
+    return f", stored in {_exact(stored)}"
+
+
+def _told(needs: Needs, channels: int) -> str:
+    plan = needs.plan
+    if plan is None:
+        return f"{needs.arithmetic}; {needs.refusal}"
+    order = {"slab": "slabs", "spool": "a spool"}[plan.strategy]
+    where = (
+        " in memory" if plan.input_in_memory else " in $TMPDIR" if plan.spool_input_bytes else ""
+    )
+    memory = f"{format_bytes(plan.total_bytes)} of memory"
+    to = f"to {count(channels, 'channel')}"
+    return f"{needs.arithmetic}, {order}{where}, {memory}, {count(plan.threads, 'thread')} ({to})"
+
+
+# ------------------------------------------------------------------------ weights and moments
+
+
+@title.register
+def _(facts: WeightsFacts) -> str:
+    return f"{facts.method} model" if facts.method else "weights"
+
+
+@lines.register
+def _(facts: WeightsFacts) -> list[tuple[str, str]]:
+    told = [("maps", f"{facts.in_channels} → {count(facts.out_channels, 'channel')}")]
+    told.append(("bias", "yes" if facts.has_bias else "none"))
+    if facts.explained:
+        each = ", ".join(f"{share:.2%}" for share in facts.explained[:_MOST_LISTED])
+        told.append(("explains", f"{sum(facts.explained):.2%} of the variance: {each}"))
+    told.append(("channels", _listed(facts.in_channels, facts.channel_names)))
+    if facts.inputs:
+        told.append(("from", _from(facts.inputs, facts.pixels)))
+    return [*told, ("on disk", _exact(facts.file_bytes))]
+
+
+@row.register
+def _(facts: WeightsFacts) -> list[str]:
+    shape = _times((facts.out_channels, facts.in_channels))
+    return [facts.path, title(facts), shape, "KC", "-", format_bytes(facts.file_bytes), "-"]
+
+
+@document.register
+def _(facts: WeightsFacts) -> dict[str, Any]:
+    return {
+        "path": facts.path,
+        "kind": "weights",
+        "method": facts.method or None,
+        "shape": [facts.out_channels, facts.in_channels],
+        "axes": "KC",
+        "channels": facts.in_channels,
+        "out_channels": facts.out_channels,
+        "bias": facts.has_bias,
+        "explained_variance_ratio": list(facts.explained),
+        "channel_names": list(facts.channel_names),
+        "inputs": list(facts.inputs),
+        "pixels": facts.pixels,
+        "file_bytes": facts.file_bytes,
+    }
+
+
+@title.register
+def _(facts: MomentsFacts) -> str:
+    return "moments"
+
+
+@lines.register
+def _(facts: MomentsFacts) -> list[tuple[str, str]]:
+    left_out = f", {facts.invalid_pixels} left out" if facts.invalid_pixels else ""
+    return [
+        ("channels", _listed(facts.channels, facts.channel_names)),
+        ("pixels", f"{facts.pixels}{left_out}"),
+        ("holds", ", ".join(facts.kinds)),
+        *([("classes", _classes(facts.classes))] if facts.classes else []),
+        *([("from", _from(facts.inputs, None))] if facts.inputs else []),
+        ("on disk", _exact(facts.file_bytes)),
+    ]
+
+
+@row.register
+def _(facts: MomentsFacts) -> list[str]:
+    shape = count(facts.channels, "channel")
+    return [facts.path, "moments", shape, "-", "-", format_bytes(facts.file_bytes), "-"]
+
+
+@document.register
+def _(facts: MomentsFacts) -> dict[str, Any]:
+    return {
+        "path": facts.path,
+        "kind": "moments",
+        "channels": facts.channels,
+        "pixels": facts.pixels,
+        "invalid_pixels": facts.invalid_pixels,
+        "holds": list(facts.kinds),
+        "classes": [{"label": each, "pixels": of} for each, of in facts.classes.items()],
+        "channel_names": list(facts.channel_names),
+        "inputs": list(facts.inputs),
+        "file_bytes": facts.file_bytes,
+    }
+
+
+# ------------------------------------------------------------- several datasets, unfinished outputs
+
+
+@title.register
+def _(facts: DatasetsFacts) -> str:
+    return f"HDF5 file of {count(len(facts.datasets), 'dataset')}"
+
+
+@lines.register
+def _(facts: DatasetsFacts) -> list[tuple[str, str]]:
+    shown = facts.datasets[:_MOST_LISTED]
+    told = [
+        (f"{facts.path}:{each.name}", f"{_times(each.shape)} {each.dtype or 'of another type'}")
+        for each in shown
+    ]
+    left = len(facts.datasets) - len(shown)
+    return [*told, *([("", f"and {left} more")] if left else [])]
+
+
+@row.register
+def _(facts: DatasetsFacts) -> list[str]:
+    return [facts.path, title(facts), "-", "-", "-", format_bytes(facts.file_bytes), "-"]
+
+
+@document.register
+def _(facts: DatasetsFacts) -> dict[str, Any]:
+    return {
+        "path": facts.path,
+        "kind": "datasets",
+        "datasets": [
+            {"name": each.name, "shape": list(each.shape), "dtype": each.dtype or None}
+            for each in facts.datasets
+        ],
+        "file_bytes": facts.file_bytes,
+    }
+
+
+@title.register
+def _(facts: UnfinishedFacts) -> str:
+    return "an output that is not complete"
+
+
+@lines.register
+def _(facts: UnfinishedFacts) -> list[tuple[str, str]]:
+    told = [("part", facts.part)]
+    if facts.shape:
+        told.append(("will be", f"{_times(facts.shape)} {facts.dtype}"))
+    share = f" ({facts.tiles_done / facts.tiles:.1%})" if facts.tiles else ""
+    of = f" of {facts.tiles}" if facts.tiles else ""
+    told.append(("tiles", f"{facts.tiles_done}{of} done{share}"))
+    if facts.shards:
+        told.append(("shards", f"{len(facts.shards_done)} of {facts.shards} done"))
+    return [*told, ("to go on", facts.advice)]
+
+
+@row.register
+def _(facts: UnfinishedFacts) -> list[str]:
+    done = f"{facts.tiles_done / facts.tiles:.1%}" if facts.tiles else "partly"
+    size = format_bytes(facts.part_bytes)
+    return [facts.part, f"{done} done", _times(facts.shape), "-", facts.dtype, size, "-"]
+
+
+@document.register
+def _(facts: UnfinishedFacts) -> dict[str, Any]:
+    return {
+        "path": facts.path,
+        "kind": "unfinished",
+        "part": facts.part,
+        "shape": list(facts.shape),
+        "dtype": facts.dtype,
+        "tiles": facts.tiles,
+        "tiles_done": facts.tiles_done,
+        "shards": facts.shards,
+        "shards_done": list(facts.shards_done),
+        "shards_missing": list(facts.shards_missing),
+        "part_bytes": facts.part_bytes,
+        "advice": facts.advice,
+    }
+
+
+# ----------------------------------------------------------------------------------- words
+
+
+def _times(sizes: "Sequence[Any]") -> str:
+    return "×".join(map(str, sizes))
+
+
+def _exact(size: int | None) -> str:
+    assert size is not None
+    return format_bytes(size) + (f" ({size} bytes)" if size >= 1024 else "")
+
+
+def _listed(channels: int, names: "Sequence[str]") -> str:
+    more = ", ..." if len(names) > _MOST_LISTED else ""
+    return f"{channels}" + (f": {', '.join(names[:_MOST_LISTED])}{more}" if names else "")
+
+
+def _classes(pixels: "Mapping[int, int]") -> str:
+    each = [f"{label} ({count(of, 'pixel')})" for label, of in pixels.items()]
+    return _listed(len(pixels), each)
+
+
+def _from(inputs: "Sequence[str]", pixels: int | None) -> str:
+    shown = ", ".join(inputs[:_MOST_LISTED]) + (", ..." if len(inputs) > _MOST_LISTED else "")
+    return shown + (f"; {count(pixels, 'pixel')}" if pixels is not None else "")

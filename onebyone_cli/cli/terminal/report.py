@@ -1,0 +1,100 @@
+"""Telling what was learned or applied: tables for people, the same for programs."""
+
+from typing import TYPE_CHECKING, Any
+
+from onebyone_cli.units import count
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from onebyone_cli.cli.terminal.console import Console
+    from onebyone_cli.cli.terminal.resources import Spent
+    from onebyone_cli.learners.model import Model
+    from onebyone_cli.operations.apply.job import ApplyReport
+
+#: Components listed for people; all are in the JSON document and in the model.
+_MOST_ROWS = 20
+
+
+def tell(model: "Model", console: "Console") -> None:
+    """Show the components, and what to be careful about."""
+    header, rows = _components(model)
+    if rows:
+        console.table(header, rows[:_MOST_ROWS])
+    if len(rows) > _MOST_ROWS:
+        console.say(f"... and {count(len(rows) - _MOST_ROWS, 'more component')}")
+    for warning in model.warnings:
+        console.say(f"warning: {warning}")
+
+
+def _components(model: "Model") -> tuple[list[str], list[list[str]]]:
+    """Make a table with a row for each component that was kept."""
+    values = model.eigenvalues[: model.map.out_channels].tolist()
+    columns = {"component": [str(index) for index in range(len(values))]}
+    columns["eigenvalue"] = [f"{value:.4g}" for value in values]
+    if model.meta["method"] == "mnf":
+        columns["SNR"] = [f"{value - 1:.4g}" for value in values]
+    if model.meta["method"] == "maf":
+        columns["autocorrelation"] = [f"{1 - value / 2:.4f}" for value in values]
+    shares = model.explained_variance_ratio
+    if len(shares):
+        columns["share"] = [f"{share:.2%}" for share in shares.tolist()]
+        columns["cumulative"] = [f"{share:.2%}" for share in shares.cumsum().tolist()]
+    return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def tell_errors(errors: "Sequence[float]", names: "Sequence[str]", console: "Console") -> None:
+    """Show the root mean square reconstruction error of each channel, where there is any."""
+    if not errors:
+        return
+    rows = [
+        [str(channel), *names[channel : channel + 1], f"{error:.4g}"]
+        for channel, error in enumerate(errors)
+    ]
+    console.table(["channel", *["name"] * bool(names), "RMSE"], rows[:_MOST_ROWS])
+    if len(rows) > _MOST_ROWS:
+        console.say(f"... and {count(len(rows) - _MOST_ROWS, 'more channel')}")
+
+
+def applied(output: str, done: "ApplyReport", spent: "Spent | str" = "") -> str:
+    """Say in a line what was written, what it took, and what became of some pixels on the way."""
+    line = f"{shown(output)}: {done.output.size} {done.output.dtype}{spent}"
+    line += unchanged(done.changed)
+    return line + counted(done.counts)
+
+
+def counted(counts: "Mapping[str, int]") -> str:
+    """Say at the end of a line what became of some pixels; nothing of what became of none."""
+    line = ""
+    if invalid := counts.get("invalid_pixels"):
+        line += f"; {count(invalid, 'invalid pixel')}"
+    if saturated := counts.get("saturated"):
+        line += f"; {count(saturated, 'value')} saturated"
+    if replaced := counts.get("replaced"):
+        line += f"; {count(replaced, 'value')} filled in for NaN"
+    return line
+
+
+def unchanged(changed: bool) -> str:
+    """Say in a closing line that an equal output was kept; nothing if it was not."""
+    return "" if changed else ", unchanged"
+
+
+def shown(output: str) -> str:
+    """Name an output for people."""
+    return "standard output" if output == "-" else output
+
+
+def document(model: "Model") -> dict[str, Any]:
+    """Gather the same for programs."""
+    return {
+        "method": model.meta["method"],
+        "components": model.map.out_channels,
+        "channels": model.map.in_channels,
+        "pixels": model.meta["count"],
+        "invalid_pixels": model.meta["invalid"],
+        "eigenvalues": model.eigenvalues.tolist(),
+        "explained_variance": model.explained_variance.tolist(),
+        "explained_variance_ratio": model.explained_variance_ratio.tolist(),
+        "warnings": list(model.warnings),
+    }

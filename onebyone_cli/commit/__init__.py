@@ -1,0 +1,1 @@
+"""How an output gets its name."""

@@ -1,0 +1,543 @@
+"""Checkpoints: what a stopped job leaves behind so that the same command can go on.
+
+Beside ``OUT.part``, the unfinished output itself, lies a small journal, ``OUT.part.json``: what the
+job was (so that no other continues it), which tiles are done, and what was counted in them. It is
+written every so often, always whole, under another name first, and only while the input is what it
+was. Tiles that were on the disk then are told apart from those that were only written, which a
+crash of the machine would lose: the latter count only if the system was not started anew since.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import glob
+import os
+import re
+import threading
+import time
+import zlib
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from onebyone_cli.commit.part import PartFile, is_left, is_part, part_of
+from onebyone_cli.errors import DataError, OutputRefusedError, ReadWriteError, read_write_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from onebyone_cli.commit.part import SharedFile
+
+    Ranges = tuple[tuple[int, int], ...]
+
+_KIND = "onebyone checkpoint 1"
+
+#: Stands for what is not known yet of a job; it differs from nothing.
+UNKNOWN = "?"
+
+#: Changes at every start of the system; without it nothing but what is on the disk is believed.
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+#: Time between two looks at the disk where every slab is noted at once.
+_LEAST_S = 0.5
+
+#: Longest value that is shown in a message.
+_SHOWN = 200
+
+#: What the name of a shard's journal ends in.
+_SHARD = re.compile(r"\.(\d+)-of-(\d+)\.json$")
+
+#: Longest journal that is read; it names every input.
+_LONGEST = 1 << 26
+
+
+class Done(NamedTuple):
+    """Tiles that are done, and what was counted in them.
+
+    Attributes
+    ----------
+    ranges : tuple of (int, int)
+        First tile and the one after the last; ascending and apart.
+    counts : mapping
+        Sums by name.
+    """
+
+    ranges: Ranges
+    counts: Mapping[str, int]
+
+    def gaps(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Cut out of tiles [start, stop) what is not done, in order."""
+        for first, end in self.ranges:
+            if start < min(first, stop):
+                yield start, min(first, stop)
+            start = max(start, end)
+        if start < stop:
+            yield start, stop
+
+    def with_more(self, start: int, stop: int, counts: Mapping[str, int]) -> Done:
+        """Add tiles [start, stop), none of which is done yet."""
+        ranges: list[tuple[int, int]] = []
+        for first, end in sorted((*self.ranges, (start, stop))):
+            joins = bool(ranges) and ranges[-1][1] == first
+            ranges.append((ranges.pop()[0] if joins else first, end))
+        names = self.counts.keys() | counts.keys()
+        sums = {name: self.counts.get(name, 0) + counts.get(name, 0) for name in sorted(names)}
+        return Done(tuple(ranges), sums)
+
+
+NOTHING = Done((), {})
+
+
+class Ledger:
+    """Notes which tiles are done; several threads may write in it.
+
+    Attributes
+    ----------
+    done : Done
+        What is done so far.
+    """
+
+    def __init__(self) -> None:
+        self.done = NOTHING
+        self._lock = threading.Lock()
+
+    def add(self, start: int, stop: int, counts: Mapping[str, int]) -> None:
+        """Note that tiles [start, stop) are done."""
+        with self._lock:
+            # A signal may interrupt us anywhere: one assignment is done or it is not.
+            self.done = self.done.with_more(start, stop, counts)
+
+
+class Policy(NamedTuple):
+    """What the user wants of checkpoints.
+
+    Attributes
+    ----------
+    every : float
+        Seconds from one to the next; 0 notes every slab at once.
+    restart : bool
+        Discard what an earlier run has left.
+    status : int or None
+        Exit status of a job that was stopped with a checkpoint; None for the usual one.
+    always : bool
+        Keep a journal from the very beginning, and when everything is done.
+    """
+
+    every: float = 10.0
+    restart: bool = False
+    status: int | None = None
+    always: bool = False
+
+
+class Checkpoint(Ledger):
+    """The journal of one output.
+
+    Parameters
+    ----------
+    path : str
+        The output, as the user wrote it.
+    journal : str
+        Where the journal is.
+    describe : callable
+        Says what the job is, in words and numbers of JSON. All of it must be the same for a run to
+        go on where another stopped. Asked only when it matters.
+    tiles : int
+        How many there are.
+    check : callable
+        Raises `ReadWriteError` if the input has changed, and nothing may be noted any more.
+    policy : Policy
+        What the user wants.
+
+    Raises
+    ------
+    OutputRefusedError
+        If there is a checkpoint of another job.
+
+    Attributes
+    ----------
+    extra : dict
+        Whatever else the job wants to find again.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        journal: str,
+        describe: Callable[[], Mapping[str, Any]],
+        tiles: int,
+        check: Callable[[], None],
+        policy: Policy,
+    ) -> None:
+        super().__init__()
+        self.path, self.policy = path, policy
+        self.journal = journal
+        self.describe, self._check = cache(describe), check
+        self._tiles = tiles
+        self._synced = NOTHING
+        self.extra: dict[str, Any] = {}
+        self._part: PartFile | SharedFile | None = None
+        self._failure: OSError | None = None
+        self._end = threading.Event()
+        self._noting = False
+        self._began = time.monotonic()
+        if not policy.restart and self._is_left():
+            self._load()
+
+    def begin(self, part: PartFile | SharedFile) -> None:
+        """Begin to take notes about an open part file, which no other run has open."""
+        self.done, self._synced, self.extra = NOTHING, NOTHING, {}
+        if part.found and not self.policy.restart:
+            self._load()
+        elif self.policy.always:
+            remove(self.journal)
+        if self.done.ranges and self.done.ranges[-1][1] > self._tiles:
+            raise self._refusal(f"{self.journal} has too many tiles; discard it with --restart")
+        self._part = part
+        if isinstance(part, PartFile):
+            part.take()
+        if self.policy.every == 0 or self.policy.always:
+            self._save()
+
+    def add(self, start: int, stop: int, counts: Mapping[str, int]) -> None:
+        """Note that tiles [start, stop) have been written.
+
+        Raises
+        ------
+        ReadWriteError
+            If the system could not have the file on the disk.
+        """
+        super().add(start, stop, counts)
+        self._check_disk()
+        if self.policy.every == 0:
+            self._save()
+        # The first note is due later than most jobs end, and they need no thread for it.
+        with self._lock:
+            begins = not self._noting and time.monotonic() - self._began >= self.policy.every
+            self._noting |= begins
+        if begins:
+            with contextlib.suppress(RuntimeError):  # no more threads: no notes but the last
+                threading.Thread(target=self._take_notes, daemon=True).start()
+
+    def stop(self) -> bool:
+        """Stop taking notes, and keep what is done if that is worth it.
+
+        Returns
+        -------
+        bool
+            Whether there is a checkpoint; a job stopped before its first keeps nothing.
+        """
+        self._end.set()
+        with self._lock:
+            if self._part is None or not self._is_worth_keeping():
+                return False
+            with contextlib.suppress(OSError, ReadWriteError):
+                self._write()
+            if not os.path.exists(self.journal):
+                return False
+            self._part.keep()
+            return True
+
+    def end(self) -> None:
+        """Stop taking notes: the output is complete, and only has to get its name.
+
+        Raises
+        ------
+        ReadWriteError
+            If the system could not have all of it on the disk.
+        """
+        self._end.set()
+        with self._lock:  # nobody writes the journal any more
+            self._check_disk()
+
+    def complete(self, **extra: Any) -> None:
+        """Stop taking notes, and note that everything is done.
+
+        Raises
+        ------
+        ReadWriteError
+            If that can't be written.
+        """
+        self.end()
+        with self._lock:
+            self.extra = self.extra | extra
+            self._synced = self.done
+            try:
+                self._write()
+            except OSError as error:
+                raise read_write_error("writing", self.journal, error) from error
+            self._part = None
+
+    def _save(self) -> None:
+        """Write the journal, unless it is too late. Notes are not worth an error."""
+        with self._lock, contextlib.suppress(OSError, ReadWriteError):
+            if not self._end.is_set():
+                self._write()
+
+    def _write(self) -> None:
+        """Write the journal; it is whole at every instant."""
+        import json
+
+        self._check()
+        if self._is_late():
+            return
+        content = {
+            "kind": _KIND,
+            "job": self.describe(),
+            "boot": _boot_id(),
+            "written": _as_json(self.done),
+            "synced": _as_json(self._synced),
+            "extra": self.extra,
+        }
+        new = self.journal + ".new"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new)
+        try:
+            with open(new, "x", encoding="utf-8") as file:
+                json.dump({**content, "checksum": _checksum(content)}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(new, self.journal)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(new)
+            raise
+
+    def _is_late(self) -> bool:
+        """Say whether another run of the same shard has completed it while we did.
+
+        A cluster gives the shard of a worker that it can't reach to another, and then both may be
+        at it. They write the same bytes; the journal that says so has the last word.
+        """
+        if not self.policy.always or "complete" in self.extra:
+            return False
+        try:
+            return read_journal(self.journal).extra.get("complete") is True
+        except (FileNotFoundError, DataError):
+            return False
+
+    def _take_notes(self) -> None:
+        """Have the file on the disk and say so, from time to time."""
+        apart = min(max(self.policy.every, _LEAST_S), threading.TIMEOUT_MAX)
+        try:
+            # A descriptor of our own: what is wrong with the disk is told once to each, and
+            # whoever publishes the file wants to hear it, too.
+            fd = os.open(part_of(self.path), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            return
+        try:
+            while not self._end.is_set():
+                done = self.done
+                if _sync(fd):
+                    self._synced = done
+                self._save()
+                self._end.wait(apart)
+        except OSError as error:
+            self._failure = error
+        finally:
+            os.close(fd)
+
+    def _check_disk(self) -> None:
+        if self._failure is not None:
+            raise read_write_error("writing", self.path, self._failure) from self._failure
+
+    def _is_worth_keeping(self) -> bool:
+        """Say whether there is anything that a later run could go on with."""
+        if self._failure is not None:
+            self.done = self._synced
+        if self.policy.always:
+            return True
+        is_soon = time.monotonic() - self._began < self.policy.every
+        if not (self.done.ranges or self.extra) or (is_soon and not os.path.exists(self.journal)):
+            return False
+        try:
+            self._check()
+        except ReadWriteError:
+            return False
+        return is_part(part_of(self.path))
+
+    def _is_left(self) -> bool:
+        """Say whether there may be something to go on with: not without the part itself."""
+        part = part_of(self.path)
+        return os.path.exists(part) if self.policy.always else is_left(part, self.journal)
+
+    def _load(self) -> None:
+        journal = find_journal(self.journal, self.path, self.describe)
+        if journal is not None:
+            self.done = journal.done
+            self._synced, self.extra = journal.synced, journal.extra
+
+    def _refusal(self, found: str) -> OutputRefusedError:
+        return OutputRefusedError(found, self.path)
+
+
+class Journal(NamedTuple):
+    """A journal as it is read.
+
+    Attributes
+    ----------
+    job : dict
+        What the job was.
+    done, synced : Done
+        What can be believed, and what was on the disk.
+    extra : dict
+        Whatever else the job wanted to find again.
+    """
+
+    job: dict[str, Any]
+    done: Done
+    synced: Done
+    extra: dict[str, Any]
+
+
+def read_journal(path: str) -> Journal:
+    """Read a journal.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    DataError
+        If it can't be read, or is of another version.
+    """
+    import json
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.loads(file.read(_LONGEST))
+        if content["kind"] != _KIND:
+            raise DataError("is a checkpoint of another version", path)
+        if content.pop("checksum") != _checksum(content):
+            raise ValueError("it was damaged")
+        written, synced = _done(content["written"]), _done(content["synced"])
+        survived = bool(content["boot"]) and content["boot"] == _boot_id()
+        done = written if survived else synced
+        return Journal(dict(content["job"]), done, synced, dict(content["extra"]))
+    except FileNotFoundError:
+        raise
+    except DataError:
+        raise
+    except (OSError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise DataError("can't be read as a checkpoint", path) from error
+
+
+def find_journal(name: str, path: str, describe: Callable[[], Mapping[str, Any]]) -> Journal | None:
+    """Read the journal that an earlier run of the same job has left; None if there is none.
+
+    Parameters
+    ----------
+    name : str
+        The journal.
+    path : str
+        The output, as the user wrote it.
+    describe : callable
+        Says what the job is, as in `Checkpoint`.
+
+    Raises
+    ------
+    OutputRefusedError
+        If it is of another job, or can't be read.
+    """
+    try:
+        journal = read_journal(name)
+    except FileNotFoundError:
+        return None
+    except DataError as error:
+        raise OutputRefusedError(f"{error}; discard it with --restart", path) from error
+    difference = difference_of(journal.job, describe())
+    if difference:
+        raise OutputRefusedError(
+            f"{name} is a checkpoint of another command: {difference}; run that "
+            "command again to go on with it, or discard it with --restart",
+            path,
+        )
+    return journal
+
+
+def shard_journals(part: str) -> dict[tuple[int, int], str]:
+    """Find the journals of shards beside a part file, by shard and number of shards."""
+    found = {}
+    for name in glob.glob(glob.escape(part) + ".*-of-*.json"):
+        match = _SHARD.search(name)
+        if match:
+            found[int(match[1]), int(match[2])] = name
+    return found
+
+
+def difference_of(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Tell the first thing in which two jobs differ; empty if they are the same."""
+    for name in [*now, *(then.keys() - now.keys())]:
+        one, two = then.get(name), now.get(name)
+        if UNKNOWN != two != one:
+            # Of long lists, such as the inputs, the first items that differ.
+            while isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
+                one, two = next(both for both in zip(one, two, strict=True) if both[0] != both[1])
+            return f"{name} was {_shown(one)} and is {_shown(two)}"
+    return ""
+
+
+def remove(path: str) -> None:
+    """Remove a journal, and what may have been left of a new one."""
+    for name in (path, path + ".new"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def _as_json(done: Done) -> dict[str, Any]:
+    return {"tiles": done.ranges, "counts": dict(done.counts)}
+
+
+def _done(content: Mapping[str, Any]) -> Done:
+    """Read what is done, and believe nothing that no run can have written.
+
+    Raises
+    ------
+    LookupError, TypeError, ValueError
+        If it is anything else.
+    """
+    ranges = tuple((_whole(start), _whole(stop)) for start, stop in content["tiles"])
+    edges = [-1, *(edge for both in ranges for edge in both)]
+    if any(one >= two for one, two in pairwise(edges)):
+        raise ValueError("tiles out of order")
+    counts = content["counts"]
+    if type(counts) is not dict:
+        raise TypeError("counts have no names")
+    return Done(ranges, {name: _whole(value) for name, value in counts.items()})
+
+
+def _whole(number: Any) -> int:
+    if type(number) is not int or number < 0:
+        raise ValueError(f"{number!r} is no count")
+    return number
+
+
+def _checksum(content: Mapping[str, Any]) -> int:
+    import json
+
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
+
+
+def _sync(fd: int) -> bool:
+    """Have a file on the disk; say whether that is so, which some systems can't tell."""
+    try:
+        os.fdatasync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+        return False
+    return True
+
+
+def _boot_id() -> str:
+    try:
+        with open(_BOOT_ID, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _shown(value: Any) -> str:
+    import json
+
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

@@ -1,0 +1,1 @@
+"""Numbers at fixed offsets, in files and in streams."""

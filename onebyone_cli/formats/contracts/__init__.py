@@ -1,0 +1,1 @@
+"""What a format owes: readers, writers, metadata and the registry entry."""

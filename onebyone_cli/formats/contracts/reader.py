@@ -1,0 +1,605 @@
+"""What a format owes the rest of the program, in prose and types.
+
+Header before pixels: opening a reader reads metadata only and yields a `StackSpec`; making a
+writer checks everything and creates nothing. So all that can be refused is refused before the
+first pixel is read and before any output exists.
+
+There are two kinds on each side, and a format picks the one that is true of the file at hand:
+
+==============  ==================================================================================
+`Reader`        any slab at any time, from several threads at once
+`StreamReader`  all bytes once, in the file's own order; the pipeline lays them in a spool first,
+                unless slabs come one after another in that order and each is read just once
+`Writer`        any slab at any time, from several threads at once (fixed offsets)
+`StreamWriter`  wants the finished result channel by channel (pipes, images, compressed chunks);
+                the pipeline lays the result in a spool first
+==============  ==================================================================================
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.commit.atomic import AtomicFile
+    from onebyone_cli.formats.arrays.layout import ArrayLayout
+    from onebyone_cli.spec import Slab, StackSpec
+
+#: Pixels that lie far apart are picked out of pieces of rows of this size.
+_GRID_BYTES = 1 << 23
+
+
+class RawSpec(NamedTuple):
+    """What the user says of an input that says nothing itself: numbers without a header.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Sizes of the axes as stored: H, W or C, H, W with leading batch axes, in the order that
+        the layout says.
+    dtype : str
+        A key of `spec.ITEM_BYTES`.
+    big_endian : bool
+        Byte order of the numbers.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    big_endian: bool = False
+
+
+class Source(NamedTuple):
+    """What the user named as an input, and how to read it.
+
+    Attributes
+    ----------
+    path : str
+        The file or folder; ``-`` is standard input.
+    inner : str
+        Name of a dataset inside the file; empty where none was given.
+    layout : str
+        Order of the last three axes as stored: one of `spec.LAYOUTS`.
+    memory : int
+        Bytes that chunk caches and decoders of this input may take.
+    raw : RawSpec or None
+        What is in it, where it is numbers without a header.
+    """
+
+    path: str
+    inner: str = ""
+    layout: str = "CHW"
+    memory: int = 1 << 26
+    raw: RawSpec | None = None
+
+    @property
+    def name(self) -> str:
+        """The input as the user wrote it."""
+        return f"{self.path}:{self.inner}" if self.inner else self.path
+
+
+class Storage(NamedTuple):
+    """How a chunked container lays out its numbers; ignored by no format, refused by most.
+
+    Attributes
+    ----------
+    compression : str
+        ``"gzip"``, ``"lzf"`` or empty for none.
+    level : int
+        Effort of gzip, 0 to 9.
+    shuffle, fletcher32 : bool
+        Byte shuffling before compression; a checksum for every chunk.
+    chunks : tuple of int
+        ``(C, H, W)`` of a chunk; empty to let the format choose.
+    """
+
+    compression: str = ""
+    level: int = 4
+    shuffle: bool = False
+    fletcher32: bool = False
+    chunks: tuple[int, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing was asked for."""
+        return not (self.compression or self.shuffle or self.fletcher32 or self.chunks)
+
+
+class Container(NamedTuple):
+    """How a file keeps numbers, for people to know; no reader needs it.
+
+    Attributes
+    ----------
+    title : str
+        What it is, as in ``"HDF5 dataset"``.
+    shape : tuple of int
+        Sizes of the axes as stored.
+    axes : str
+        Their order, as in ``"CHW"``, ``"HW"`` or ``"NHWC"``.
+    big_endian, fortran_order : bool
+        Order of the bytes of a number; whether the first axis varies fastest.
+    chunk : tuple of int
+        Sizes of a storage chunk along the axes; empty where there are none.
+    filters : tuple of str
+        What chunks or images went through, in that order, such as ``"gzip 4"``.
+    stored_bytes : int or None
+        What the numbers take on the disk; None where only the whole file is known.
+    """
+
+    title: str
+    shape: tuple[int, ...]
+    axes: str
+    big_endian: bool = False
+    fortran_order: bool = False
+    chunk: tuple[int, ...] = ()
+    filters: tuple[str, ...] = ()
+    stored_bytes: int | None = None
+
+
+class Look(NamedTuple):
+    """What a header says, without the libraries that reading the numbers takes.
+
+    Attributes
+    ----------
+    spec : StackSpec
+        Shape and type.
+    container : Container
+        How the numbers lie.
+    is_stream : bool
+        Whether they come through a pipe.
+    run_pixels : int
+        As in `StreamReader`.
+    """
+
+    spec: StackSpec
+    container: Container
+    is_stream: bool = False
+    run_pixels: int = 0
+
+
+class Dataset(NamedTuple):
+    """A dataset of a file that could be a stack.
+
+    Attributes
+    ----------
+    name : str
+        Its path in the file.
+    shape : tuple of int
+        Sizes of its axes.
+    dtype : str
+        A key of `spec.ITEM_BYTES`; empty if it is of another type of number.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class Target(NamedTuple):
+    """What the user named as the output, and how to write it.
+
+    Attributes
+    ----------
+    path : str
+        The file or folder; ``-`` is standard output.
+    spec : StackSpec
+        Shape and type of what will be written.
+    inner : str
+        Name of the dataset inside the file; empty for the format's choice.
+    kind : str
+        Type of the images of a folder, such as ``"png"``; empty for the format's choice.
+    force : bool
+        Replace an existing output.
+    fsync : bool
+        Have the output on the disk before it is published.
+    keep_equal : bool
+        Leave an existing output of the same bytes as it is.
+    resume : bool or None
+        Whether to write a part file that a later run can go on with, where the format allows it:
+        False begins anew; None for a temporary that is gone when the run is.
+    shared : bool
+        Whether other jobs write the same file at the same time.
+    attributes : mapping
+        Names and values to carry over from the input, where the format can hold them.
+    storage : Storage
+        Compression and chunks.
+    """
+
+    path: str
+    spec: StackSpec
+    inner: str = ""
+    kind: str = ""
+    force: bool = False
+    fsync: bool = False
+    keep_equal: bool = False
+    resume: bool | None = None
+    shared: bool = False
+    attributes: Mapping[str, Any] = MappingProxyType({})
+    storage: Storage = Storage()
+
+
+class _Input(ABC):
+    """What both kinds of reader have.
+
+    Attributes
+    ----------
+    path : str
+        The input as the user wrote it, for messages.
+    spec : StackSpec
+        Shape and type, known from the header.
+    files : tuple of str
+        Every file that holds part of the input: none of them may become the output.
+    attributes : mapping
+        Named values to carry to an output that can hold them.
+    inner : str
+        Name of the dataset inside the file, or empty.
+    axes : str
+        Order of the last three axes as the user gave it: one of `spec.LAYOUTS`.
+    raw : RawSpec or None
+        What the user said of numbers without a header.
+    series : str
+        Name of the stream if this is one of several that come through it; else empty.
+    channel_names : tuple of str
+        What the file calls its channels, one for each; empty where it does not.
+    container : Container or None
+        How the file keeps the numbers, where the format tells.
+    """
+
+    path: str
+    spec: StackSpec
+    files: tuple[str, ...] = ()
+    attributes: Mapping[str, Any] = {}
+    inner: str = ""
+    axes: str = "CHW"
+    raw: RawSpec | None = None
+    series: str = ""
+    channel_names: tuple[str, ...] = ()
+    container: Container | None = None
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file. May be called twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Reader(_Input):
+    """Random access: any slab, from several threads at once.
+
+    Attributes
+    ----------
+    scratch_bytes : int
+        Size of the scratch buffer that `read` wants from each thread; 0 for none.
+    cache_bytes : int
+        Memory the reader holds by itself while open, such as a chunk cache.
+    chunk_shape : tuple of int or None
+        ``(C, H, W)`` of a storage chunk, where the file has chunks.
+    """
+
+    scratch_bytes: int = 0
+    cache_bytes: int = 0
+    chunk_shape: tuple[int, ...] | None = None
+
+    @abstractmethod
+    def read(self, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
+        """Read a slab as CHW.
+
+        Parameters
+        ----------
+        slab : Slab
+            Which items and pixels.
+        out : ndarray of shape (slab.items, C, slab.pixels)
+            Filled with the numbers, converted to its dtype. Its last axis is contiguous, the
+            others need not be.
+        scratch : ndarray of uint8, shape (n,) with n >= scratch_bytes
+            Space to work in, not shared with another thread.
+
+        Raises
+        ------
+        ReadWriteError
+            If the system fails or the file has become shorter.
+        """
+
+    def read_grid(
+        self,
+        item: int,
+        channels: Sequence[int],
+        rows: range,
+        columns: range,
+        out: NDArray[Any],
+        scratch: NDArray[Any],
+    ) -> None:
+        """Read some pixels of some channels, far apart, and as little else as can be.
+
+        Parameters
+        ----------
+        item : int
+            Of the batch.
+        channels : sequence of int
+            Which, in the order wanted.
+        rows, columns : range
+            Which, ascending; not empty.
+        out : ndarray of shape (len(channels), len(rows), len(columns))
+            Filled with the numbers, converted to its dtype.
+        scratch : ndarray of uint8
+            As for `read`.
+
+        Raises
+        ------
+        ReadWriteError
+            As for `read`.
+        """
+        import numpy as np
+
+        from onebyone_cli.spec import Slab
+
+        spec = self.spec
+        most = max(1, _GRID_BYTES // (spec.channels * spec.item_bytes))
+        for index, row in enumerate(rows):
+            for first in range(columns[0], columns[-1] + 1, most):
+                stop = min(first + most, columns[-1] + 1)
+                before = -(-(first - columns.start) // columns.step)
+                wanted = range(columns.start + before * columns.step, stop, columns.step)
+                if wanted:
+                    line = np.empty((1, spec.channels, stop - first), spec.dtype)
+                    start = row * spec.width
+                    self.read(Slab(item, 1, start + first, start + stop), line, scratch)
+                    picked = line[0, :, wanted[0] - first :: columns.step]
+                    out[:, index, before : before + len(wanted)] = picked[list(channels)]
+
+    def read_channels(
+        self, slab: Slab, first: int, last: int, out: NDArray[Any], scratch: NDArray[Any]
+    ) -> None:
+        """Read some channels of a slab; formats that can do so without the others do.
+
+        Parameters
+        ----------
+        slab, scratch
+            As in `read`.
+        first, last : int
+            The first channel, and the one after the last.
+        out : ndarray of shape (slab.items, last - first, slab.pixels)
+            As in `read`.
+        """
+        import numpy as np
+
+        whole = np.empty((slab.items, self.spec.channels, slab.pixels), out.dtype)
+        self.read(slab, whole, scratch)
+        out[...] = whole[:, first:last]
+
+    def check_unchanged(self) -> None:
+        """Raise `ReadWriteError` if the file was changed since it was opened."""
+
+    def abandon(self) -> None:
+        """Be told that the job has failed, and slabs that were to be read will not be."""
+
+
+class StreamReader(_Input):
+    """All bytes once, in the order in which the source has them.
+
+    Attributes
+    ----------
+    stored : ArrayLayout
+        How the drained bytes are to be understood, once they are in one piece.
+    buffer_bytes : int
+        Memory that `drain` takes, such as one decoded image.
+    run_pixels : int
+        Pixels that come together, channel by channel, before the next ones, in their order, so
+        that `slabs` can stand in for `drain`: one in HWC, a row in HCW, an item of the batch in
+        CHW. 0 where it can't.
+    """
+
+    stored: ArrayLayout
+    buffer_bytes: int = 0
+    run_pixels: int = 0
+
+    @abstractmethod
+    def drain(self, write: Callable[[memoryview], None]) -> None:
+        """Hand over all bytes, piece by piece.
+
+        Raises
+        ------
+        DataError
+            If the source ends too early or holds something else than its header said.
+        """
+
+    def slabs(self) -> Reader:
+        """Make a reader of slabs in place of `drain`, where `run_pixels` allows it.
+
+        Every slab must be asked for once, by any thread; each waits until those before it have
+        been read.
+        """
+        raise NotImplementedError
+
+
+class Series(ABC):
+    """Stacks that follow each other in one stream, any number of them.
+
+    Attributes
+    ----------
+    path : str
+        The stream as the user wrote it, for messages.
+    """
+
+    path: str
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Reader | StreamReader]:
+        """Open one after another; each is done with when the next is asked for.
+
+        Raises
+        ------
+        DataError
+            If what follows is no stack.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the stream. May be called twice."""
+
+
+class _Output(ABC):
+    """What both kinds of writer have: made, opened, then committed or discarded.
+
+    The constructor checks and creates nothing. `open` creates a temporary beside the target.
+    `commit` publishes it; leaving the ``with`` block without it leaves no trace.
+
+    Attributes
+    ----------
+    path : str
+        The output as the user wrote it, for messages.
+    spec : StackSpec
+        Shape and type of what is written.
+    buffer_bytes : int
+        Memory the writer takes by itself, such as one image.
+    changed : bool
+        After `commit`: False where an equal output was there and was kept.
+    """
+
+    path: str
+    spec: StackSpec
+    buffer_bytes: int = 0
+    changed: bool = True
+
+    @abstractmethod
+    def open(self) -> None:
+        """Create the temporary."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Publish the output: afterwards it is there, whole, under its own name."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Remove what was created, unless it was published. May be called twice."""
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.discard()
+
+
+class Writer(_Output):
+    """Fixed offsets: any slab, from several threads at once, in any order.
+
+    Attributes
+    ----------
+    file : AtomicFile
+        What is written, once it is open; a `PartFile` if a later run is to go on with it, a
+        `SharedFile` if other jobs write it, too.
+    data_offset : int
+        Bytes of the file before the first number, once it is open.
+    """
+
+    file: AtomicFile
+    data_offset: int
+
+    def container(self) -> str:
+        """Say in what the numbers lie, as far as it decides where, such as a dataset's name."""
+        return ""
+
+    @abstractmethod
+    def write(self, slab: Slab, block: NDArray[Any]) -> None:
+        """Write a slab.
+
+        Parameters
+        ----------
+        slab : Slab
+            Which items and pixels.
+        block : ndarray of shape (slab.items, K, slab.pixels)
+            Of the output's dtype; its last axis is contiguous.
+        """
+
+    @abstractmethod
+    def write_run(self, item: int, channel: int, start: int, numbers: NDArray[Any]) -> None:
+        """Write neighbouring numbers of one channel.
+
+        Parameters
+        ----------
+        item, channel : int
+            Which plane.
+        start : int
+            First pixel.
+        numbers : ndarray of shape (n,)
+            Of the output's dtype, contiguous.
+        """
+
+
+class Planes(Protocol):
+    """The finished result, as a `StreamWriter` sees it."""
+
+    spec: StackSpec
+
+    def rows(self, item: int, channel: int, start: int, stop: int) -> NDArray[Any]:
+        """Rows [start, stop) of one channel: ndarray of shape (stop - start, W)."""
+
+    def pixels(self, item: int, channel: int, start: int, stop: int) -> NDArray[Any]:
+        """Pixels [start, stop) of one channel: ndarray of shape (stop - start,)."""
+
+
+class StreamWriter(_Output):
+    """Wants the result channel by channel, in its own order."""
+
+    @abstractmethod
+    def fill(self, result: Planes, on_bytes: Callable[[int], None]) -> None:
+        """Take the whole result; call `on_bytes` with the number of result bytes done so far."""
+
+
+class Format(NamedTuple):
+    """One file format; each module of this package defines one as ``FORMAT``.
+
+    Attributes
+    ----------
+    name : str
+        What ``--format`` takes.
+    title : str
+        For people.
+    suffixes : tuple of str
+        Endings of file names, lower case, with the dot.
+    kinds : tuple of str
+        Further names that ``--format`` takes and hands on as `Target.kind`.
+    read : callable
+        Open an input.
+    write : callable
+        Make a writer for an output.
+    series : callable or None
+        Open a stream of several inputs, where they can follow each other.
+    look : callable or None
+        Look at the header of an input, where that takes less than to open it.
+    datasets : callable or None
+        Given the name of a file, lists the datasets that could be stacks, where there can be
+        several.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    read: Callable[[Source], Reader | StreamReader]
+    write: Callable[[Target], Writer | StreamWriter]
+    kinds: tuple[str, ...] = ()
+    series: Callable[[Source], Series] | None = None
+    look: Callable[[Source], Look] | None = None
+    datasets: Callable[[str], Sequence[Dataset]] | None = None

@@ -1,0 +1,32 @@
+"""The registry of learners: a name here, a file beside this one, and the rest follows.
+
+A learner is a function ``fit_<name>`` in ``fit/<name>.py`` from what is known of the pixels
+(`evidence.Evidence`) to a `model.Model`; its ``LEARNER`` says what it needs and which options it
+takes. It sees numbers, never files. This module imports neither numpy nor a learner before one is
+asked for, so that help stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from onebyone_cli.errors import UsageError
+from onebyone_cli.learners.learner import Learner
+
+#: In the order in which help lists them.
+NAMES = ("pca", "svd", "mnf", "maf", "lda", "ica", "random", "unmix")
+
+
+def load(name: str) -> Learner:
+    """Import one learner by its name in `NAMES`.
+
+    Raises
+    ------
+    UsageError
+        If there is none of that name.
+    """
+    if name not in NAMES:
+        raise UsageError(f"--method {name} is unknown; choose from {', '.join(NAMES)}")
+    loaded = import_module(f"onebyone_cli.learners.{name}").LEARNER
+    assert isinstance(loaded, Learner)
+    return loaded

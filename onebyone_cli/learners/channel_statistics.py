@@ -1,0 +1,115 @@
+"""Statistics of each channel by itself: a pixel invalid in one still counts in the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onebyone_cli.learners.moments import two_sum
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class ChannelStatistics:
+    """Count, range, mean and spread of each channel, exactly mergeable.
+
+    Attributes
+    ----------
+    count : ndarray of int64, shape (C,)
+        Valid pixels.
+    minimum, maximum : ndarray of float64, shape (C,)
+        Range; infinity and minus infinity where nothing was counted.
+    mean, rest : ndarray of float64, shape (C,)
+        The mean is mean + rest, as in `Moments`; 0 where nothing was counted.
+    squares : ndarray of float64, shape (C,)
+        Σ (x − mean)².
+    """
+
+    def __init__(
+        self,
+        count: NDArray[np.int64],
+        minimum: NDArray[np.float64],
+        maximum: NDArray[np.float64],
+        mean: NDArray[np.float64],
+        rest: NDArray[np.float64],
+        squares: NDArray[np.float64],
+    ) -> None:
+        self.count, self.minimum, self.maximum = count, minimum, maximum
+        self.mean, self.rest, self.squares = mean, rest, squares
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return len(self.count)
+
+    @property
+    def deviation(self) -> NDArray[np.float64]:
+        """Standard deviation, Σ divided by count − 1; NaN where fewer than 2 were counted."""
+        deviation = np.full(self.channels, np.nan)
+        np.divide(self.squares, self.count - 1, out=deviation, where=self.count > 1)
+        np.sqrt(deviation, out=deviation)
+        return deviation
+
+    def merge(self, other: ChannelStatistics) -> None:
+        """Count in the pixels of another set; the formula is that of `Moments.merge`."""
+        count = self.count + other.count
+        share = other.count / np.maximum(count, 1)
+        first = self.count == 0  # a difference from zero would round `rest` away
+        with np.errstate(over="ignore", invalid="ignore"):
+            delta = (other.mean - self.mean) + (other.rest - self.rest)
+            mean, lost = two_sum(self.mean, delta * share)
+            mean, rest = two_sum(mean, self.rest + lost)
+            self.mean = np.where(first, other.mean, mean)
+            self.rest = np.where(first, other.rest, rest)
+            self.squares = self.squares + other.squares + delta * delta * (share * self.count)
+        self.count = count
+        np.minimum(self.minimum, other.minimum, out=self.minimum)
+        np.maximum(self.maximum, other.maximum, out=self.maximum)
+
+
+def no_statistics(channels: int) -> ChannelStatistics:
+    """Statistics of no pixels."""
+    return ChannelStatistics(
+        np.zeros(channels, np.int64),
+        np.full(channels, np.inf),
+        np.full(channels, -np.inf),
+        np.zeros(channels),
+        np.zeros(channels),
+        np.zeros(channels),
+    )
+
+
+def statistics_of(
+    x: NDArray[np.float64], invalid: NDArray[np.bool_] | None = None
+) -> ChannelStatistics:
+    """Statistics of one block of pixels.
+
+    Parameters
+    ----------
+    x : ndarray of float64, shape (C, n)
+        Pixels, n at least 1; overwritten.
+    invalid : ndarray of bool, shape (C, n), optional
+        Which numbers do not count, whatever they are.
+    """
+    count = np.full(len(x), x.shape[1])
+    first = x[:, 0].copy()
+    if invalid is not None:
+        count = x.shape[1] - np.count_nonzero(invalid, axis=1)
+        first = x[np.arange(len(x)), invalid.argmin(axis=1)]
+        first[count == 0] = 0.0
+        # In the place of what does not count stands a number that does.
+        np.copyto(x, first[:, np.newaxis], where=invalid)
+    minimum, maximum = x.min(axis=1), x.max(axis=1)
+    empty = count == 0
+    minimum[empty], maximum[empty] = np.inf, -np.inf
+    with np.errstate(over="ignore", invalid="ignore"):
+        x -= first[:, np.newaxis]
+        mean = x.sum(axis=1) / np.maximum(count, 1)
+        x -= mean[:, np.newaxis]
+        if invalid is not None:
+            x[invalid] = 0.0
+        squares = np.einsum("cn,cn->c", x, x)
+        mean, rest = two_sum(first, mean)
+    return ChannelStatistics(count, minimum, maximum, mean, rest, squares)

@@ -1,0 +1,341 @@
+"""What a learner gives: weights, what they were learned from, and the way back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.units import count
+from onebyone_cli.weights.channel_map import ChannelMap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.learners.moments import Moments
+
+#: Entries of a row this close to its largest are as large: what separates them is rounding, which
+#: differs between machines, and the sign of a component must not.
+_TIE = 1e-9
+
+#: Rows whose products are this close to those of an orthonormal basis are one.
+_ORTHONORMAL = 1e-12
+
+
+class Model(NamedTuple):
+    """Learned weights, with all that is saved beside them.
+
+    Attributes
+    ----------
+    map : ChannelMap
+        Weight (K, C) and bias (K,) = −weight · mean: ``apply`` needs nothing else.
+    mean : ndarray of float64, shape (C,)
+        What is subtracted from each channel, in its unit; zeros where nothing is.
+    scale : ndarray of float64, shape (C,)
+        What each channel is divided by, already part of the weight; ones unless standardized.
+    eigenvalues : ndarray of float64, shape (C,) or (0,)
+        All of them, descending, also those of components that were not kept; empty where the
+        method has none.
+    explained_variance : ndarray of float64, shape (K,) or (0,)
+        Eigenvalues of the components kept.
+    explained_variance_ratio : ndarray of float64, shape (K,) or (0,)
+        Their shares of the sum of all eigenvalues.
+    inverse_weight : ndarray of float64, shape (C, K), or None
+        The way back where it is not the one of `inverse_map`: what one unit of each component is
+        in the channels.
+    noise : ndarray of float64, shape (C, C), or None
+        Covariance of the noise, for methods that need one.
+    meta : mapping
+        What a JSON document can hold: ``method``, ``options``, ``count``, ``invalid`` and
+        ``warnings`` (a list of sentences).
+    """
+
+    map: ChannelMap
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    eigenvalues: NDArray[np.float64]
+    explained_variance: NDArray[np.float64]
+    explained_variance_ratio: NDArray[np.float64]
+    inverse_weight: NDArray[np.float64] | None
+    noise: NDArray[np.float64] | None
+    meta: Mapping[str, Any]
+
+    @property
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Every array by the name under which it is saved."""
+        arrays = {
+            "weight": self.map.weight,
+            "bias": self.map.bias,
+            "mean": self.mean,
+            "scale": self.scale,
+            "eigenvalues": self.eigenvalues,
+            "explained_variance": self.explained_variance,
+            "explained_variance_ratio": self.explained_variance_ratio,
+        }
+        if self.inverse_weight is not None:
+            arrays["inverse"] = self.inverse_weight
+        if self.noise is not None:
+            arrays["noise"] = self.noise
+        return arrays
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know about this result, a sentence each."""
+        return tuple(self.meta["warnings"])
+
+    def inverse(self) -> ChannelMap:
+        """Return the map back, from K channels to C; see `inverse_map`."""
+        return inverse_map(self.map, self.mean, self.scale, self.inverse_weight)
+
+    def residual(self) -> ChannelMap:
+        """Return the map from C channels to what is missing of each after there and back."""
+        there, back = self.map, self.inverse()
+        weight = np.eye(there.in_channels) - back.weight @ there.weight
+        return ChannelMap(weight, -(back.weight @ there.bias + back.bias), there.source)
+
+    def channel_errors(self, moments: Moments) -> NDArray[np.float64]:
+        """Return the root mean square reconstruction error of each channel, shape (C,).
+
+        No pixel is looked at: with R = 1 − A·W the mean square is the diagonal of R·Σ·Rᵀ, Σ
+        divided by the count here, and the squared mean of the error. Of Σ a factor is taken, so
+        that errors are right down to rounding of the channels themselves.
+
+        Parameters
+        ----------
+        moments : Moments
+            Of the pixels. Where they are not finite, errors are NaN.
+        """
+        residual = self.residual()
+        covariance = moments.comoment / max(moments.count, 1)
+        if not all_finite(moments.mean, covariance):
+            return np.full(moments.channels, np.nan)
+        # Eigenvalues are found to a share of the largest, so channels are made equally loud first;
+        # a power of two changes no digit.
+        power = np.frexp(np.sqrt(np.maximum(covariance.diagonal(), 0.0)))[1]
+        values, vectors = np.linalg.eigh(np.ldexp(covariance, -np.add.outer(power, power)))
+        factor = np.ldexp(vectors * np.sqrt(np.maximum(values, 0.0)), power[:, np.newaxis])
+        spread = np.linalg.norm(residual.weight @ factor, axis=1)
+        shift = residual.weight @ moments.mean + residual.bias
+        rounding = 4 * np.finfo(np.float64).eps * np.abs(moments.mean)
+        shift[np.abs(shift) <= rounding * moments.channels] = 0.0
+        errors: NDArray[np.float64] = np.hypot(spread, shift)  # a mean may be too large to square
+        return errors
+
+
+def make_model(
+    weight: NDArray[np.float64],
+    *,
+    method: str,
+    options: Mapping[str, Any],
+    source: str = "",
+    count: int = 0,
+    invalid: int = 0,
+    mean: NDArray[np.float64] | None = None,
+    scale: NDArray[np.float64] | None = None,
+    eigenvalues: NDArray[np.float64] | None = None,
+    shares: bool = True,
+    inverse: NDArray[np.float64] | None = None,
+    noise: NDArray[np.float64] | None = None,
+    warnings: Sequence[str] = (),
+) -> Model:
+    """Put a model together; the bias and the shares follow from the rest.
+
+    Parameters
+    ----------
+    weight : ndarray of float64, shape (K, C)
+        One row per component.
+    method, options : str, mapping
+        Which learner, and what was asked of it.
+    source : str
+        What it was learned from, for messages.
+    count, invalid : int
+        Pixels that were counted in, and left out.
+    mean, scale : ndarray of float64, shape (C,), optional
+        Zeros and ones unless given.
+    eigenvalues : ndarray of float64, shape (C,), optional
+        All of them, those of the K components first.
+    shares : bool
+        Whether eigenvalues are parts of a whole, so that their shares in it mean something.
+    inverse, noise : ndarray of float64, optional
+        ``inverse_weight`` and ``noise`` of `Model`.
+    warnings : sequence of str
+        A sentence each.
+    """
+    channels = weight.shape[1]
+    bias = np.zeros(len(weight)) if mean is None else -(weight @ mean)
+    values = np.zeros(0) if eigenvalues is None else eigenvalues
+    kept = values[: len(weight)] if shares else np.zeros(0)
+    total = float(values.sum())
+    meta = {
+        "method": method,
+        "options": dict(options),
+        "count": count,
+        "invalid": invalid,
+        "warnings": list(warnings),
+    }
+    return Model(
+        map=ChannelMap(weight, bias, source, meta),
+        mean=np.zeros(channels) if mean is None else mean.copy(),
+        scale=np.ones(channels) if scale is None else scale,
+        eigenvalues=values,
+        explained_variance=kept.copy(),
+        explained_variance_ratio=kept / total if total > 0 else np.zeros(len(kept)),
+        inverse_weight=inverse,
+        noise=noise,
+        meta=meta,
+    )
+
+
+def inverse_map(
+    forward: ChannelMap,
+    mean: NDArray[np.float64] | None = None,
+    scale: NDArray[np.float64] | None = None,
+    inverse: NDArray[np.float64] | None = None,
+) -> ChannelMap:
+    """Make the map that takes K output channels back to C input channels.
+
+    With W = weight, D = diag(scale) and r the norms of the rows of W·D, the weight of the inverse
+    is A = D · (r⁻¹·W·D)⁺ · r⁻¹, where ⁺ is the Moore-Penrose inverse, and
+
+        x̂ = A·(y − bias) + (1 − A·W)·mean
+
+    which for learned weights, where bias = −W·mean, is x̂ = A·y + mean. The rows of PCA are
+    orthogonal once the scale is taken off, whitened or not, so (r⁻¹·W·D)⁺ is the transpose and
+    nothing is inverted: A = Wᵀ for plain PCA. Forward and back is the projection onto the
+    components; back and forward is the identity where the rows are independent.
+
+    Parameters
+    ----------
+    forward : ChannelMap
+        Weight (K, C) and bias (K,).
+    mean, scale : ndarray of float64, shape (C,), optional
+        As in `Model`; zeros and ones unless given.
+    inverse : ndarray of float64, shape (C, K), optional
+        A, where the method that made the weights has one of its own.
+
+    Returns
+    -------
+    ChannelMap
+        Weight (C, K) and bias (C,).
+    """
+    weight = forward.weight
+    mean = np.zeros(forward.in_channels) if mean is None else mean
+    back = _pseudo_inverse(weight, scale) if inverse is None else inverse
+    # Zero for learned weights; a bias from elsewhere is taken off before the way back.
+    rest = -forward.bias - weight @ mean
+    rest[np.abs(rest) <= _ORTHONORMAL * (np.abs(weight) @ np.abs(mean))] = 0.0
+    return ChannelMap(back, mean + back @ rest, forward.source, forward.meta)
+
+
+def _pseudo_inverse(
+    weight: NDArray[np.float64], scale: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    scale = np.ones(weight.shape[1]) if scale is None else scale
+    rows = weight * scale
+    norms = np.linalg.norm(rows, axis=1)
+    norms[norms == 0] = 1.0  # a row of zeros tells nothing, and its inverse is zeros
+    rows /= norms[:, np.newaxis]
+    gram = rows @ rows.T
+    orthonormal = np.abs(gram - np.eye(len(rows))).max() <= _ORTHONORMAL
+    back = rows.T if orthonormal else np.linalg.pinv(rows)
+    whole: NDArray[np.float64] = back * scale[:, np.newaxis] / norms
+    return whole
+
+
+def choose_components(
+    eigenvalues: NDArray[np.float64],
+    k: int | None = None,
+    variance: float | None = None,
+    source: str = "",
+) -> int:
+    """Say how many components to keep.
+
+    Parameters
+    ----------
+    eigenvalues : ndarray of float64, shape (C,)
+        Descending, none negative.
+    k : int, optional
+        That many.
+    variance : float, optional
+        The smallest number whose eigenvalues together reach this fraction of their sum.
+    source : str
+        What they were learned from, for messages.
+
+    Returns
+    -------
+    int
+        K; all C if neither is given.
+
+    Raises
+    ------
+    UsageError
+        If both are given, `k` is less than 1, or `variance` is not within (0, 1].
+    DataError
+        If `k` is more than C.
+    """
+    channels = len(eigenvalues)
+    if k is not None and variance is not None:
+        raise UsageError("-k and --variance both say how many components to keep; give one of them")
+    if k is not None:
+        check_components(k)
+        if k > channels:
+            raise DataError(
+                f"has {count(channels, 'channel')}, and {k} components were asked for; "
+                f"ask for -k {channels} or fewer",
+                source,
+            )
+        return k
+    if variance is None:
+        return channels
+    check_variance(variance)
+    reached = np.cumsum(eigenvalues)
+    # Sums are rounded: 0.7 + 0.2 of 1.0 does reach 0.9.
+    target = variance * reached[-1] * (1 - channels * np.finfo(np.float64).eps)
+    return min(int(np.searchsorted(reached, target)) + 1, channels)
+
+
+def check_components(k: int) -> None:
+    """Raise `UsageError` unless `k` is 1 or more."""
+    if k < 1:
+        raise UsageError(f"-k {k} asks for no component; give 1 or more")
+
+
+def check_variance(fraction: float) -> None:
+    """Raise `UsageError` unless `fraction` is more than 0, and 1 or less."""
+    if not 0 < fraction <= 1:
+        raise UsageError(f"--variance {fraction:g} is not a fraction; give more than 0, up to 1")
+
+
+def fix_signs(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn rows so that the entry of largest magnitude is positive; ties go to the lowest index.
+
+    Entries that differ by rounding only count as tied.
+
+    Parameters
+    ----------
+    rows : ndarray of float64, shape (K, C)
+        Components.
+    """
+    magnitude = np.abs(rows)
+    largest = magnitude.max(axis=1, keepdims=True)
+    first = (magnitude >= largest * (1 - _TIE)).argmax(axis=1)
+    signs = np.where(rows[np.arange(len(rows)), first] < 0, -1.0, 1.0)
+    turned: NDArray[np.float64] = rows * signs[:, np.newaxis]
+    return turned
+
+
+def negligible(eigenvalues: NDArray[np.float64]) -> float:
+    """Return the size up to which an eigenvalue is rounding: 8·C·ε of the largest.
+
+    LAPACK finds the eigenvalues of a symmetric matrix to a modest multiple of ε times the largest
+    (LAPACK Users' Guide, 3rd ed., section 4.7).
+    """
+    return 8 * len(eigenvalues) * float(np.finfo(np.float64).eps) * float(eigenvalues[0])
+
+
+def all_finite(*arrays: NDArray[np.float64]) -> bool:
+    """Say whether every number of every array is finite."""
+    return all(bool(np.isfinite(array).all()) for array in arrays)

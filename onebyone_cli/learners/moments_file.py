@@ -1,0 +1,204 @@
+"""Moments in a file: what one job has gathered, for others to join and to learn from.
+
+A ``.npz`` that plain numpy reads. Arrays are named by the set and the field, as in
+``pixels.comoment``, ``differences.right.mean``, ``classes.7.rest`` or ``statistics.minimum``; the
+JSON member ``meta`` holds the counts of each set, which are exact integers, the labels of classes,
+and where the numbers came from. Pixels are those of every class and of none.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onebyone_cli.errors import DataError, open_error
+from onebyone_cli.learners.channel_statistics import ChannelStatistics
+from onebyone_cli.learners.differences import STEPS
+from onebyone_cli.learners.model import all_finite
+from onebyone_cli.learners.moments import Moments
+from onebyone_cli.learners.statistics import MOST_CLASSES, Evidence
+from onebyone_cli.weights.archive import save_model
+from onebyone_cli.weights.formats.npz import read_arrays
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    Arrays = dict[str, NDArray[np.float64]]
+
+_KIND = "onebyone moments"
+_LABEL = re.compile("-?[1-9][0-9]{0,19}")
+_FIELDS = ("mean", "rest", "comoment")
+_STATISTICS = ("minimum", "maximum", "mean", "rest", "squares")
+
+
+def save_moments(
+    path: str, evidence: Evidence, meta: Mapping[str, Any], *, force: bool, fsync: bool
+) -> None:
+    """Save what was gathered; the same evidence gives the same bytes.
+
+    Parameters
+    ----------
+    path : str
+        A ``.npz`` file to be.
+    evidence : Evidence
+        Its pixels, differences, classes and statistics are saved.
+    meta : mapping
+        What else to remember, for people.
+    force, fsync : bool
+        As in `weights.save.save_model`.
+
+    Raises
+    ------
+    OutputRefusedError, ReadWriteError
+        As in `weights.save.save_model`.
+    """
+    arrays: Arrays = {}
+    counts: dict[str, Any] = {}
+    for name, moments in _sets(evidence).items():
+        counts[name] = {"count": moments.count, "invalid": moments.invalid}
+        arrays |= {f"{name}.{field}": getattr(moments, field) for field in _FIELDS}
+    if evidence.classes is not None:  # a part may have labels and none of the classes
+        # As text: readers of JSON need not know integers of 64 bits.
+        counts["classes"] = {"labels": list(map(str, sorted(evidence.classes)))}
+    statistics = evidence.statistics
+    if statistics is not None:
+        counts["statistics"] = {"count": statistics.count.tolist()}
+        arrays |= {f"statistics.{field}": getattr(statistics, field) for field in _STATISTICS}
+    save_model(path, arrays, {**meta, "kind": _KIND, "sets": counts}, force=force, fsync=fsync)
+
+
+def load_moments(path: str) -> tuple[Evidence, dict[str, Any]]:
+    """Load what was gathered.
+
+    Returns
+    -------
+    evidence : Evidence
+        As it was saved, to the last bit.
+    meta : dict
+        What was remembered with it.
+
+    Raises
+    ------
+    InputMissingError
+        If the file can't be opened.
+    DataError
+        If it holds something else, or is damaged.
+    """
+    try:
+        with open(path, "rb") as file:
+            arrays, meta = read_arrays(file, path)
+    except OSError as error:
+        raise open_error(path, error) from error
+    if meta.get("kind") != _KIND:
+        found = "a model or other weights" if "weight" in arrays else "an archive"
+        raise DataError(f"is {found}; expected moments, as stats -o writes them", path)
+    try:
+        evidence = _evidence(arrays, meta["sets"])
+        _check_classes(evidence)
+        _check_record(meta, evidence.channels)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise DataError(
+            "is not what stats -o writes; was it altered? make it again", path
+        ) from error
+    if not _is_finite(evidence):
+        raise DataError(
+            "holds moments that are infinite or unknown: the pixels were too large to be squared, "
+            "or the file was altered; rescale them and make it again",
+            path,
+        )
+    return evidence, meta
+
+
+def _sets(evidence: Evidence) -> dict[str, Moments]:
+    """Name every set of moments."""
+    differences = {f"differences.{name}": each for name, each in evidence.differences.items()}
+    classes = {f"classes.{label}": each for label, each in (evidence.classes or {}).items()}
+    return {"pixels": evidence.pixels, **differences, **classes}
+
+
+def _evidence(arrays: Arrays, counts: Mapping[str, Any]) -> Evidence:
+    """Put evidence together; any error of Python's own means that something does not fit."""
+    channels = len(arrays["pixels.mean"])
+    if not channels:
+        raise ValueError(channels)
+
+    def moments(name: str) -> Moments:
+        fields = {field: arrays[f"{name}.{field}"] for field in _FIELDS}
+        shapes = [array.shape for array in fields.values()]
+        if shapes != [(channels,), (channels,), (channels, channels)]:
+            raise ValueError(shapes)
+        return Moments(_count(counts[name]["count"]), _count(counts[name]["invalid"]), **fields)
+
+    evidence = Evidence(moments("pixels"))
+    for name in counts:
+        if name.startswith("differences."):
+            direction = name.removeprefix("differences.")
+            if direction not in STEPS:
+                raise ValueError(direction)
+            evidence.differences[direction] = moments(name)
+    if "classes" in counts:
+        labels = _labels(counts["classes"]["labels"])
+        evidence.classes = {int(label): moments(f"classes.{label}") for label in labels}
+    if "statistics" in counts:
+        evidence.statistics = _statistics(arrays, counts["statistics"]["count"], channels)
+    return evidence
+
+
+def _statistics(arrays: Arrays, count: Any, channels: int) -> ChannelStatistics:
+    each = [_count(number) for number in count]
+    fields = {field: arrays[f"statistics.{field}"] for field in _STATISTICS}
+    if {array.shape for array in fields.values()} | {(len(each),)} != {(channels,)}:
+        raise ValueError("statistics")
+    if np.any((-np.inf < fields["squares"]) & (fields["squares"] < 0)):
+        raise ValueError("squares")
+    return ChannelStatistics(np.array(each, np.int64), **fields)
+
+
+def _count(value: Any) -> int:
+    # Arithmetic with numpy ends at 64 bits, and true is no number.
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError(value)
+    return value
+
+
+def _labels(value: Any) -> list[str]:
+    """Check labels of classes: integers that some label map can hold, and 0 is none."""
+    if not isinstance(value, list) or not len(set(value)) == len(value) <= MOST_CLASSES:
+        raise ValueError("labels")
+    if not all(_LABEL.fullmatch(label) and -(2**63) <= int(label) < 2**64 for label in value):
+        raise ValueError("labels")
+    return value
+
+
+def _check_classes(evidence: Evidence) -> None:
+    """Raise `ValueError` if classes have pixels that are not among all of them."""
+    labelled = sum(moments.count for moments in (evidence.classes or {}).values())
+    if labelled > evidence.pixels.count:
+        raise ValueError(labelled)
+
+
+def _check_record(meta: Mapping[str, Any], channels: int) -> None:
+    """Raise `ValueError` unless the names of inputs and channels are what their readers expect."""
+    names = meta.get("channels", [""] * channels)
+    inputs = meta.get("inputs", [])
+    if not isinstance(names, list) or not isinstance(inputs, list):
+        raise ValueError("no list")
+    fits = len(names) == channels and all(isinstance(name, str) for name in names)
+    named = all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in inputs)
+    if not fits or not named:
+        raise ValueError("names")
+
+
+def _is_finite(evidence: Evidence) -> bool:
+    """Say whether all is finite but the range of channels of which nothing was counted."""
+    numbers = [getattr(each, field) for each in _sets(evidence).values() for field in _FIELDS]
+    statistics = evidence.statistics
+    if statistics is not None:
+        counted = statistics.count > 0
+        numbers += [statistics.mean, statistics.rest, statistics.squares]
+        numbers += [statistics.minimum[counted], statistics.maximum[counted]]
+    return all_finite(*numbers)

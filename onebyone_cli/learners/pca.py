@@ -1,0 +1,233 @@
+"""Principal components, of the covariance or of the correlation matrix.
+
+Hotelling, "Analysis of a complex of statistical variables into principal components", Journal of
+Educational Psychology 24, 1933; as in Jolliffe, "Principal Component Analysis", 2nd ed., 2002,
+sections 2.1 (covariance), 2.3 (correlation) and 3.4 (equal eigenvalues).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onebyone_cli.errors import DataError
+from onebyone_cli.learners.learner import Learner
+from onebyone_cli.learners.model import (
+    Model,
+    all_finite,
+    choose_components,
+    fix_signs,
+    make_model,
+    negligible,
+)
+from onebyone_cli.units import count
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from onebyone_cli.learners.moments import Moments
+
+#: Standard deviations that differ by more than this make plain PCA a list of the loudest channels.
+_WILD_RATIO = 100.0
+
+
+def fit_pca(
+    moments: Moments,
+    *,
+    k: int | None = None,
+    variance: float | None = None,
+    standardize: bool = False,
+    whiten: bool = False,
+    source: str = "",
+) -> Model:
+    """Learn principal components.
+
+    The covariance is divided by count − 1. With fewer pixels than channels, at most count − 1
+    eigenvalues differ from zero, and the rest are exactly 0. Components of eigenvalue 0 complete
+    the basis and are otherwise arbitrary; the model warns where some are kept.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of the valid pixels, C channels.
+    k : int, optional
+        Components to keep.
+    variance : float, optional
+        Keep the fewest that explain this fraction of the variance. All C if neither is given.
+    standardize : bool
+        Divide each channel by its standard deviation first; constant channels by 1.
+    whiten : bool
+        Divide each component by its standard deviation, so that the scores have variance 1.
+    source : str
+        What the moments are of, for messages.
+
+    Returns
+    -------
+    Model
+        ``weight`` = Λ^-½·Vᵀ·D⁻¹ with D = diag(scale), Λ only when whitened; ``eigenvalues`` in
+        squared units of the channels, or without unit when standardized.
+
+    Raises
+    ------
+    UsageError
+        If `k` or `variance` is out of range, or both are given.
+    DataError
+        If there are fewer than two valid pixels, no channel varies, the numbers are too large for
+        float64 to square, `k` is more than C, or whitening is asked for more components than vary.
+    """
+    _check_pixels(moments, source)
+    constant = moments.constant
+    if constant.all():
+        raise DataError("no channel varies, so there are no components to learn", source)
+    deviation = np.sqrt(np.where(constant, 0.0, moments.comoment.diagonal()))
+    degrees = moments.count - 1
+    power = 0
+    if standardize:
+        scale = np.where(constant, 1.0, deviation / np.sqrt(degrees))
+        divisor = np.where(constant, 1.0, deviation)
+    else:
+        # A power of two changes no digit, and keeps LAPACK far from overflow and underflow.
+        power = int(np.frexp(deviation.max())[1])
+        scale, divisor = np.ones(moments.channels), np.full(moments.channels, np.ldexp(1.0, power))
+    matrix = moments.comoment / divisor / divisor[:, np.newaxis]
+    matrix[constant] = 0.0
+    matrix[:, constant] = 0.0
+    if standardize:
+        np.fill_diagonal(matrix, np.where(constant, 0.0, 1.0))
+    eigenvalues, vectors = _eigen(matrix, degrees)
+    if not standardize:  # undo the division; correlations need none
+        eigenvalues = np.ldexp(eigenvalues, 2 * power) / degrees
+    kept = choose_components(eigenvalues, k, variance, source)
+    rank = int((eigenvalues > negligible(eigenvalues)).sum())
+    rows = vectors[:kept] / scale
+    if whiten:
+        if kept > rank:
+            raise DataError(
+                f"can't be whitened to {count(kept, 'component')}: {rank} of them vary, and the "
+                f"others would be divided by zero; ask for -k {rank} or fewer",
+                source,
+            )
+        rows /= np.sqrt(eigenvalues[:kept, np.newaxis])
+    warnings = [
+        *_warn_constant(constant, standardize=standardize),
+        *([] if standardize else _warn_wild(deviation, constant)),
+        *warn_rank(kept, rank),
+        *warn_close(eigenvalues, kept, rank, moments.count),
+    ]
+    return make_model(
+        fix_signs(rows),
+        method="pca",
+        options={"k": k, "variance": variance, "standardize": standardize, "whiten": whiten},
+        source=source,
+        count=moments.count,
+        invalid=moments.invalid,
+        mean=moments.mean,
+        scale=scale,
+        eigenvalues=eigenvalues,
+        warnings=warnings,
+    )
+
+
+def _check_pixels(moments: Moments, source: str) -> None:
+    check_counted(moments, source)
+    if moments.count == 1:
+        raise DataError(
+            "has 1 valid pixel, and with one nothing varies; expected 2 or more", source
+        )
+
+
+def check_counted(moments: Moments, source: str) -> None:
+    """Refuse moments of no pixels, and those that overflowed.
+
+    Parameters
+    ----------
+    moments : Moments
+        To be learned from.
+    source : str
+        What they are of, for messages.
+
+    Raises
+    ------
+    DataError
+        If there is no valid pixel, or mean or co-moment is not finite.
+    """
+    if not moments.count:
+        left_out = f": all {moments.invalid} were left out" if moments.invalid else ""
+        raise DataError(f"has no valid pixel{left_out}; check NaN, nodata and mask", source)
+    with np.errstate(over="ignore"):
+        total = np.atleast_1d(moments.comoment.trace())
+    if not all_finite(moments.mean, moments.comoment, total):
+        raise DataError(
+            "has numbers that are infinite or too large to be squared; "
+            "rescale them, or leave them out with a mask",
+            source,
+        )
+
+
+def _eigen(
+    matrix: NDArray[np.float64], degrees: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return eigenvalues, descending and none negative, and eigenvectors in rows."""
+    eigenvalues, vectors = np.linalg.eigh(matrix)
+    eigenvalues = np.maximum(eigenvalues[::-1], 0.0)
+    eigenvalues[degrees:] = 0.0
+    return eigenvalues, np.ascontiguousarray(vectors[:, ::-1].T)
+
+
+def _warn_constant(constant: NDArray[np.bool_], *, standardize: bool) -> list[str]:
+    found = np.flatnonzero(constant)
+    if not standardize or not len(found):
+        return []
+    names = ", ".join(map(str, found[:10])) + (", …" if len(found) > 10 else "")
+    verb = "is constant and was" if len(found) == 1 else "are constant and were"
+    noun = "channel" if len(found) == 1 else "channels"
+    return [f"{noun} {names} {verb} divided by 1 instead of a standard deviation of 0"]
+
+
+def _warn_wild(deviation: NDArray[np.float64], constant: NDArray[np.bool_]) -> list[str]:
+    varying = np.flatnonzero(~constant)
+    loud = int(varying[deviation[varying].argmax()])
+    quiet = int(varying[deviation[varying].argmin()])
+    ratio = float(deviation[loud]) / float(deviation[quiet])  # infinite without a warning
+    if ratio <= _WILD_RATIO:
+        return []
+    return [
+        f"the standard deviation of channel {loud} is {ratio:.3g} times that of channel {quiet}, "
+        "so a few channels decide the components; standardize to give all the same weight"
+    ]
+
+
+def warn_rank(kept: int, rank: int) -> list[str]:
+    """Warn where more components are kept than there are eigenvalues above rounding."""
+    if kept <= rank:
+        return []
+    return [
+        f"the data has {count(rank, 'independent component')}, and {kept} were kept; "
+        "the last ones are arbitrary directions in which nothing varies"
+    ]
+
+
+def warn_close(eigenvalues: NDArray[np.float64], kept: int, rank: int, pixels: int) -> list[str]:
+    """Warn where the last component kept can't be told from the first one that was not.
+
+    Eigenvalues within the sampling error λ·√(2/N) of each other mix their components: the rule of
+    thumb of North, Bell, Cahalan & Moeng, "Sampling errors in the estimation of empirical
+    orthogonal functions", Monthly Weather Review 110, 1982, equation 24.
+    """
+    if kept >= min(rank, len(eigenvalues)):
+        return []
+    last, next_one = float(eigenvalues[kept - 1]), float(eigenvalues[kept])
+    if last - next_one > max(last * np.sqrt(2 / pixels), negligible(eigenvalues)):
+        return []
+    return [
+        f"eigenvalues {kept - 1} and {kept} are nearly equal ({last:.6g} and {next_one:.6g}), so "
+        "which direction is kept is a matter of chance; keep more components or fewer"
+    ]
+
+
+LEARNER = Learner(
+    needs=frozenset({"pixels"}),
+    options=("k", "variance", "standardize", "whiten"),
+    learn=lambda known, source, options: fit_pca(known.pixels, source=source, **options),
+)

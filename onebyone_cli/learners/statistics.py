@@ -1,0 +1,129 @@
+"""All that one pass over pixels can gather for learners."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onebyone_cli.errors import DataError
+from onebyone_cli.learners.channel_statistics import ChannelStatistics, no_statistics
+from onebyone_cli.learners.moments import Moments, no_moments
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+#: As many as 16 bits can tell apart. A map with more is no map of classes.
+MOST_CLASSES = 2**16
+
+
+class Evidence:
+    """What is known of a set of pixels; what was not asked for stays empty.
+
+    Attributes
+    ----------
+    pixels : Moments
+        Of the pixels that are valid in every channel, of whatever class.
+    differences : dict of Moments
+        Of the differences of neighbours, by direction.
+    classes : dict of Moments or None
+        Of those pixels of each class that was found, by its label; None where no labels were
+        looked at.
+    statistics : ChannelStatistics or None
+        Of each channel by itself.
+    sample : list of ndarray of float64, shape (C, n)
+        Some of the pixels themselves.
+    noise : Moments or None
+        Of the pixels of another stack, one of noise alone.
+    endmembers : ndarray of float64, shape (C, K), or None
+        Spectra that are known beforehand, one in each column.
+    """
+
+    def __init__(self, pixels: Moments) -> None:
+        self.pixels = pixels
+        self.statistics: ChannelStatistics | None = None
+        self.differences: dict[str, Moments] = {}
+        self.classes: dict[int, Moments] | None = None
+        self.sample: list[NDArray[np.float64]] = []
+        self.noise: Moments | None = None
+        self.endmembers: NDArray[np.float64] | None = None
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return self.pixels.channels
+
+    @property
+    def overall(self) -> Moments:
+        """Moments of all pixels that were counted in: those of classes, if nothing else was."""
+        whole = no_moments(self.channels)
+        for moments in self._counted:
+            whole.merge(moments)
+        return whole
+
+    @property
+    def _counted(self) -> list[Moments]:
+        """Sets that have every pixel once."""
+        return [self.pixels] if self.pixels.count else list((self.classes or {}).values())
+
+    @property
+    def kinds(self) -> list[str]:
+        """Say what is there of what can be saved, in words of the command line."""
+        kinds = ["moments"] if self.pixels.count or self.pixels.invalid else []
+        kinds += [f"--noise {direction}" for direction in sorted(self.differences)]
+        kinds += ["--labels"] * (self.classes is not None)
+        return kinds + ["statistics"] * (self.statistics is not None)
+
+    @property
+    def count(self) -> int:
+        """Pixels that were counted in."""
+        return sum(each.count for each in self._counted)
+
+    @property
+    def invalid(self) -> int:
+        """Pixels that were left out."""
+        return self.pixels.invalid
+
+    @property
+    def sampled(self) -> NDArray[np.float64]:
+        """The sample in one piece, shape (C, n)."""
+        return np.concatenate([np.empty((self.channels, 0)), *self.sample], axis=1)
+
+    def merge(self, other: Evidence) -> None:
+        """Count in the pixels of another set; the order of merging changes the last bits."""
+        self.pixels.merge(other.pixels)
+        if other.statistics is not None:
+            self.statistics = self.statistics or no_statistics(self.channels)
+            self.statistics.merge(other.statistics)
+        _merge_each(self.differences, other.differences, self.channels)
+        if other.classes is not None:
+            self.classes = self.classes or {}
+            _merge_each(self.classes, other.classes, self.channels)
+        self.sample += other.sample
+
+    def check_classes(self, source: str) -> None:
+        """Raise `DataError`, naming the latest source, if there are more than `MOST_CLASSES`."""
+        if len(self.classes or ()) > MOST_CLASSES:
+            raise DataError(
+                f"brings the classes to more than {MOST_CLASSES}; expected fewer: is it a map of "
+                "classes, or one of numbers that are measured?",
+                source,
+            )
+
+    def leave_out_unlabelled(self) -> None:
+        """Count pixels of no class as left out, as if nothing but classes had been asked for."""
+        labelled = sum(each.count for each in (self.classes or {}).values())
+        nothing = no_moments(self.channels)
+        nothing.invalid = self.pixels.invalid + self.pixels.count - labelled
+        self.pixels = nothing
+
+
+def _merge_each(into: dict[Any, Moments], other: dict[Any, Moments], channels: int) -> None:
+    for key, moments in other.items():
+        into.setdefault(key, no_moments(channels)).merge(moments)
+
+
+def no_evidence(channels: int) -> Evidence:
+    """Know nothing yet."""
+    return Evidence(no_moments(channels))

@@ -1,0 +1,112 @@
+"""Singular vectors of the pixels as they are, without centring.
+
+Eckart & Young, "The approximation of one matrix by another of lower rank", Psychometrika 1, 1936:
+the map of rank K through zero that leaves the least squared error.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onebyone_cli.errors import DataError
+from onebyone_cli.learners.learner import Learner
+from onebyone_cli.learners.model import (
+    Model,
+    all_finite,
+    choose_components,
+    fix_signs,
+    make_model,
+    negligible,
+)
+from onebyone_cli.learners.pca import check_counted, warn_close, warn_rank
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from onebyone_cli.learners.moments import Moments
+
+
+def fit_svd(
+    moments: Moments,
+    *,
+    k: int | None = None,
+    variance: float | None = None,
+    source: str = "",
+) -> Model:
+    """Learn the right singular vectors of the pixels X (N×C).
+
+    XᵀX = comoment + N·mean·meanᵀ is never added up, which would bury the comoment under a large
+    mean. A factor of the comoment with √N·meanᵀ as one more row has the same singular values and
+    right vectors as X.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of the N valid pixels, C channels.
+    k : int, optional
+        Components to keep.
+    variance : float, optional
+        Keep the fewest that reach this fraction of the mean square. All C if neither is given.
+    source : str
+        What the moments are of, for messages.
+
+    Returns
+    -------
+    Model
+        ``weight`` has orthonormal rows, bias and mean are 0. ``eigenvalues`` are s²/N for the
+        singular values s: the mean square of each score, which is its variance only where its
+        mean is 0.
+
+    Raises
+    ------
+    UsageError
+        If `k` or `variance` is out of range, or both are given.
+    DataError
+        If there is no valid pixel, all are zero, the numbers are too large for float64 to square,
+        or `k` is more than C.
+    """
+    check_counted(moments, source)
+    factor = _factor(moments)
+    largest = float(np.abs(factor).max())
+    if largest == 0:
+        raise DataError("is zero everywhere, so there are no components to learn", source)
+    unit = float(np.ldexp(1.0, int(np.frexp(largest)[1])))
+    _, singular, vectors = np.linalg.svd(factor / unit, full_matrices=False)
+    with np.errstate(over="ignore"):
+        eigenvalues = (singular * (unit / np.sqrt(moments.count))) ** 2
+    if not all_finite(eigenvalues):
+        raise DataError("has numbers that are too large to be squared; rescale them", source)
+    eigenvalues[moments.count :] = 0.0
+    kept = choose_components(eigenvalues, k, variance, source)
+    rank = int((eigenvalues > negligible(eigenvalues)).sum())
+    return make_model(
+        fix_signs(vectors[:kept]),
+        method="svd",
+        options={"k": k, "variance": variance},
+        source=source,
+        count=moments.count,
+        invalid=moments.invalid,
+        eigenvalues=eigenvalues,
+        warnings=[
+            *warn_rank(kept, rank),
+            *warn_close(eigenvalues, kept, rank, moments.count),
+        ],
+    )
+
+
+def _factor(moments: Moments) -> NDArray[np.float64]:
+    """Return B of shape (C + 1, C) with BᵀB = comoment + N·mean·meanᵀ."""
+    power = int(np.frexp(np.sqrt(moments.comoment.diagonal().max(initial=0.0)))[1])
+    unit = float(np.ldexp(1.0, power))
+    eigenvalues, vectors = np.linalg.eigh(moments.comoment / unit / unit)
+    spread = np.sqrt(np.maximum(eigenvalues, 0.0))[:, np.newaxis] * vectors.T * unit
+    return np.vstack([spread, np.sqrt(moments.count) * moments.mean])
+
+
+LEARNER = Learner(
+    needs=frozenset({"pixels"}),
+    options=("k", "variance"),
+    learn=lambda known, source, options: fit_svd(known.pixels, source=source, **options),
+)

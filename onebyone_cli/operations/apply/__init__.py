@@ -1,0 +1,1 @@
+"""Apply weights to stacks."""

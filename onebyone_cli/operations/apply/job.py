@@ -1,0 +1,493 @@
+"""Apply a chain of 1×1 convolutions to a stack."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+
+import numpy as np
+
+from onebyone_cli.arithmetic.cast import Cast, CastCounts
+from onebyone_cli.arithmetic.conv1x1 import Convolution, argmax_dtype
+from onebyone_cli.commit.checkpoint import NOTHING, Checkpoint, Ledger
+from onebyone_cli.commit.part import PartFile, SharedFile, journal_of
+from onebyone_cli.errors import (
+    DataError,
+    OneByOneError,
+    ReadWriteError,
+    ShapeMismatchError,
+    Stopped,
+    UsageError,
+)
+from onebyone_cli.formats.contracts.reader import StreamWriter, Writer
+from onebyone_cli.operations.apply.fingerprint import identity_of
+from onebyone_cli.operations.apply.worker import Convolver
+from onebyone_cli.operations.workers import run_workers
+from onebyone_cli.plan.memory import Plan, apply_costs, make_plan
+from onebyone_cli.plan.tiles import count_tiles, iter_slabs, iter_slabs_of_tiles, tile_range
+from onebyone_cli.spec import StackSpec, arithmetic_dtype
+from onebyone_cli.stack.sources import Sources
+from onebyone_cli.stack.spool import Spool
+from onebyone_cli.stack.stack import stacked_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.arithmetic.conv1x1 import Layer
+    from onebyone_cli.commit.checkpoint import Done, Policy
+    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+    from onebyone_cli.operations.apply.worker import Write
+    from onebyone_cli.plan.shards import Shard, Share
+    from onebyone_cli.spec import Slab
+    from onebyone_cli.stack.sources import OnProgress
+    from onebyone_cli.stack.stack import Stack
+
+
+#: What is counted in tiles, in the order in which it is told.
+_COUNTED = ("invalid_pixels", *CastCounts._fields)
+
+
+class ApplySettings(NamedTuple):
+    """What the user chose about the numbers and the machine.
+
+    Attributes
+    ----------
+    memory, threads : int
+        Budget in bytes; most workers.
+    compute : str
+        ``"auto"``, ``"float32"`` or ``"float64"``.
+    dtype : str
+        Type of the output; empty for the arithmetic's own.
+    collapse : str
+        What is written in place of the output channels: ``"argmax"``, the index of the largest;
+        ``"rms"``, their root mean square; empty for the channels themselves.
+    nodata : float or None
+        Input value that marks a pixel as invalid, as NaN does.
+    nan_to : float or None
+        What NaN becomes in the output.
+    scale : "auto", (float, float) or None
+        Range that is mapped onto the whole range of an integer output; ``"auto"`` is the range of
+        the result.
+    checkpoints : Policy or None
+        How a later run can go on where this one is stopped, where the output allows it.
+    shard : Shard or None
+        The share of the output that is computed; None for all of it.
+    """
+
+    memory: int
+    threads: int
+    compute: str = "auto"
+    dtype: str = ""
+    collapse: Literal["", "argmax", "rms"] = ""
+    nodata: float | None = None
+    nan_to: float | None = None
+    scale: Literal["auto"] | tuple[float, float] | None = None
+    checkpoints: Policy | None = None
+    shard: Shard | None = None
+
+    @property
+    def fill(self) -> float | None:
+        """What invalid pixels become; None where they stay NaN."""
+        fill = self.nodata if self.nan_to is None else self.nan_to
+        return None if fill is None or np.isnan(fill) else fill
+
+
+class ApplyReport(NamedTuple):
+    """What was done.
+
+    Attributes
+    ----------
+    input, output : StackSpec
+        Shapes and types.
+    counts : mapping
+        What was counted on the way: `invalid_pixels`, `saturated` and `replaced`, by these names.
+        Of a share, only what no other share counts. Empty where nobody knows any more.
+    changed : bool
+        False where an equal output was there and was kept.
+    went_on : bool
+        Whether an earlier run had done a part of it.
+    """
+
+    input: StackSpec
+    output: StackSpec
+    counts: Mapping[str, int]
+    changed: bool = True
+    went_on: bool = False
+
+    @property
+    def invalid_pixels(self) -> int:
+        """Pixels with NaN or the nodata value in any input channel."""
+        return self.counts.get("invalid_pixels", 0)
+
+    @property
+    def saturated(self) -> int:
+        """Values beyond the range of the output's type."""
+        return self.counts.get("saturated", 0)
+
+    @property
+    def replaced(self) -> int:
+        """Values that were NaN and became the stand-in."""
+        return self.counts.get("replaced", 0)
+
+
+class ApplyJob:
+    """A job that has been checked and planned; nothing has been read or created yet.
+
+    Parameters
+    ----------
+    inputs : sequence of Reader or StreamReader
+        Open, in channel order. Closed by whoever opened them.
+    layers : sequence of Layer
+        The chain to apply.
+    make_writer : callable
+        Given the output's spec, checks the target and makes its writer.
+    settings : ApplySettings
+        The choices.
+    is_rehearsal : bool
+        Whether the layers stand in for others, which are not known yet: everything else is checked,
+        and the job is not run.
+
+    Attributes
+    ----------
+    input, output : StackSpec
+        The stack in the arithmetic's type; the result.
+    input_bytes : int
+        Bytes of all pixels in the types that the inputs have.
+    plan : Plan
+        How it will run.
+    convolution, cast : Convolution, Cast
+        What is done to pixels.
+    settings : ApplySettings
+        The choices.
+    shard : Shard or None
+        The share of the output that is computed.
+
+    Raises
+    ------
+    ShapeMismatchError
+        If inputs disagree in height or width, or with the weights in channels.
+    UsageError
+        If choices do not go together, or the memory is too small.
+    OutputRefusedError
+        If the target can't be written.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Reader | StreamReader],
+        layers: Sequence[Layer],
+        make_writer: Callable[[StackSpec], Writer | StreamWriter],
+        settings: ApplySettings,
+        *,
+        is_rehearsal: bool = False,
+    ) -> None:
+        self.is_rehearsal = is_rehearsal
+        dtype = arithmetic_dtype([reader.spec.dtype for reader in inputs], settings.compute)
+        # The range takes a pass of its own; a share, or what a job has left, is no whole stack.
+        once = settings.scale != "auto" and not (settings.checkpoints or settings.shard)
+        self._sources = Sources(inputs, in_order=once, memory=settings.memory)
+        self.settings = settings
+        self.input = stacked_spec(inputs, dtype)
+        self.input_bytes = sum(reader.spec.data_bytes for reader in inputs)
+        _check_channels(self.input, inputs, layers)
+        self.convolution = Convolution(layers, dtype)
+        self.output = _output_spec(self.input, self.convolution, settings)
+        self.cast = Cast(
+            dtype,
+            self.output.dtype,
+            fill=settings.fill,
+            scale=(0, 1) if settings.scale == "auto" else settings.scale,
+        )
+        self._writer = make_writer(self.output)
+        self.shard = settings.shard
+        if self.shard is not None and not self.has_fixed_offsets:
+            raise UsageError(
+                f"--shard needs an output with fixed offsets, and {self._writer.path} has none; "
+                "write .npy, or .h5 without compression and chunks"
+            )
+        self.plan = self._make_plan()
+        self._checkpoint = self._make_checkpoint(inputs, layers)
+        self._went_on = False
+
+    @property
+    def identity(self) -> Callable[[], Mapping[str, Any]] | None:
+        """What the bytes of the output depend on; None where a later run could not go on."""
+        return None if self._checkpoint is None else self._checkpoint.describe
+
+    @property
+    def has_fixed_offsets(self) -> bool:
+        """Whether any part of the output can be written at any time."""
+        return isinstance(self._writer, Writer)
+
+    def run(self, on_progress: OnProgress) -> ApplyReport:
+        """Do the job; the output is published at the end, or there is none.
+
+        Parameters
+        ----------
+        on_progress : callable
+            Called in the calling thread with a word for the step, the bytes of input done in it
+            and all of them.
+        """
+        try:
+            return self._run_all(on_progress)
+        except DataError as error:
+            if not error.path:
+                error.path = self._writer.path
+            raise
+
+    def _run_all(self, on_progress: OnProgress) -> ApplyReport:
+        with ExitStack() as stack:
+            source = self._sources.as_stack(self.input.dtype, self.plan, stack, on_progress)
+            stack.enter_context(self._writer)
+            stack.enter_context(self._taking_notes())
+            if self.settings.scale == "auto":
+                self.cast = Cast(
+                    self.input.dtype,
+                    self.output.dtype,
+                    fill=self.settings.fill,
+                    scale=self._range(source, on_progress),
+                )
+            counts = self._write(source, on_progress)
+            self._sources.check_unchanged()
+            if self.shard is not None:
+                self._finish_share()
+                return self._report(counts)
+            if self._checkpoint is not None:
+                self._checkpoint.end()
+            self._writer.commit()
+        return self._report(counts)
+
+    def _report(self, counts: Mapping[str, int]) -> ApplyReport:
+        return ApplyReport(
+            self.input,
+            self.output,
+            {name: counts.get(name, 0) for name in _COUNTED},
+            changed=self._writer.changed,
+            went_on=self._went_on,
+        )
+
+    @contextmanager
+    def _taking_notes(self) -> Iterator[None]:
+        """Have what is done kept where the job is stopped, unless the data are at fault."""
+        checkpoint = self._checkpoint
+        if checkpoint is None:
+            yield
+            return
+        try:
+            checkpoint.begin(_part_of(self._writer))
+            yield
+        except DataError:
+            raise
+        except BaseException as reason:
+            if checkpoint.stop():
+                _say_how_to_go_on(reason, checkpoint)
+            raise
+
+    def _make_checkpoint(
+        self, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
+    ) -> Checkpoint | None:
+        """Find what an earlier run has left, or refuse what another job has."""
+        policy, writer = self.settings.checkpoints, self._writer
+        if policy is None or not isinstance(writer, Writer):
+            return None
+        return Checkpoint(
+            writer.path,
+            journal_of(writer.path, self.shard),
+            identity_of(self, inputs, layers, writer, self.settings),
+            count_tiles(self.input, self.plan.tile_pixels),
+            self._sources.check_unchanged,
+            policy,
+        )
+
+    def _finish_share(self) -> None:
+        """Note that this share is done; the output is published when all are."""
+        checkpoint, file = self._checkpoint, cast("Writer", self._writer).file
+        assert checkpoint is not None
+        assert isinstance(file, SharedFile)
+        file.sync()
+        checkpoint.complete(size=os.fstat(file.fd).st_size, complete=True)
+
+    def _make_plan(self) -> Plan:
+        convolution, sources = self.convolution, self._sources
+        return make_plan(
+            self.input,
+            convolution.widest,
+            self.input.item_bytes,
+            apply_costs(
+                self.input,
+                self.output,
+                widest=convolution.widest,
+                hidden=sum(convolution.hidden_channels),
+                staged=0 if self.computes_in_place else convolution.out_channels,
+                collapsed=convolution.out_channels if self.settings.collapse else 0,
+                scratch=sources.scratch_bytes,
+                cache=sources.cache_bytes + max(self._writer.buffer_bytes, sources.buffer_bytes),
+            ),
+            memory=self.settings.memory,
+            threads=self.settings.threads,
+            spool_input_bytes=sources.spool_bytes,
+            spool_output_bytes=self.output.data_bytes * isinstance(self._writer, StreamWriter),
+        )
+
+    @property
+    def computes_in_place(self) -> bool:
+        """Whether the convolution can write straight into the output's buffer."""
+        return self.cast.is_identity and not self.settings.collapse
+
+    def _write(self, source: Stack, on_progress: OnProgress) -> Mapping[str, int]:
+        """Write the result; return what was counted."""
+        writer = self._writer
+        if isinstance(writer, Writer):
+            return self._write_slabs(source, writer, on_progress)
+        size = self.output.data_bytes
+        ledger = Ledger()
+        with Spool(size, in_memory=self.plan.output_in_memory) as spool:
+            self._run(source, spool.writer(self.output).write, on_progress, "applying", ledger)
+            writer.fill(spool.planes(self.output), lambda done: on_progress("writing", done, size))
+        return ledger.done.counts
+
+    def _write_slabs(
+        self, source: Stack, writer: Writer, on_progress: OnProgress
+    ) -> Mapping[str, int]:
+        ledger = Ledger() if self._checkpoint is None else self._checkpoint
+        self._went_on = bool(ledger.done.ranges)
+        share, write = None, writer.write
+        if self.shard is not None:
+            from onebyone_cli.plan.shards import Share
+
+            share = Share(self.shard, self.output, writer.data_offset)
+            write = partial(_write_share, writer, share)
+        self._run(source, write, on_progress, "applying", ledger, share)
+        return ledger.done.counts
+
+    def _range(self, source: Stack, on_progress: OnProgress) -> tuple[float, float]:
+        """Smallest and largest finite value of the result, found by computing all of it."""
+        noted = {} if self._checkpoint is None else self._checkpoint.extra
+        match noted.get("range"):
+            case [float(low), float(high)]:
+                return low, high
+        workers = self._run(source, None, on_progress, "measuring", Ledger())
+        low, high = min(w.low for w in workers), max(w.high for w in workers)
+        found = (low, high) if low <= high else (0.0, 0.0)
+        noted["range"] = list(found)
+        return found
+
+    def _run(
+        self,
+        source: Stack,
+        write: Write | None,
+        on_progress: OnProgress,
+        step: str,
+        ledger: Ledger,
+        share: Share | None = None,
+    ) -> Sequence[Convolver]:
+        """Run all slabs that are not done; without `write`, only measure the range."""
+        plan = self.plan
+        workers: list[Convolver] = []
+
+        def make_work() -> Callable[[Slab], None]:
+            worker = Convolver(self, source, write, share)
+            workers.append(worker)
+
+            def work(slab: Slab) -> None:
+                ledger.add(*tile_range(self.input, slab, plan.tile_pixels), worker.process(slab))
+
+            return work
+
+        done_before = ledger.done
+
+        def slabs(done: Done) -> Iterator[Slab]:
+            parts = chain.from_iterable(
+                self._cut_out(slab, done)
+                for slab in iter_slabs(self.input, plan.slab_items, plan.slab_pixels)
+            )
+            return parts if share is None else filter(share.has_part_of, parts)
+
+        total = self.input.items * self.input.pixels if share is None else _pixels(slabs(NOTHING))
+        before = total - _pixels(slabs(done_before)) if done_before.ranges else 0
+        pixel_bytes = self.input.channels * self.input.item_bytes
+        run_workers(
+            slabs(done_before),
+            make_work,
+            plan.threads,
+            lambda pixels: on_progress(step, (before + pixels) * pixel_bytes, total * pixel_bytes),
+            source.abandon,
+        )
+        return workers
+
+    def _cut_out(self, slab: Slab, done: Done) -> Iterator[Slab]:
+        """Cut out of a slab what is not done; another run may have had slabs of another size."""
+        tile = self.plan.tile_pixels
+        first, last = tile_range(self.input, slab, tile)
+        for start, stop in done.gaps(first, last):
+            if (start, stop) == (first, last):
+                yield slab
+            else:
+                yield from iter_slabs_of_tiles(self.input, start, stop, tile, self.plan.slab_pixels)
+
+
+def _pixels(slabs: Iterable[Slab]) -> int:
+    return sum(slab.items * slab.pixels for slab in slabs)
+
+
+def _write_share(writer: Writer, share: Share, slab: Slab, block: NDArray[Any]) -> None:
+    """Write what belongs to a share of a slab, and nothing else."""
+    for index in range(slab.items):
+        for channel in range(share.spec.channels):
+            numbers = block[index, channel]
+            item = slab.item + index
+            for start, stop in share.runs(item, channel, slab.start, slab.stop):
+                part = numbers[start - slab.start : stop - slab.start]
+                writer.write_run(item, channel, start, part)
+
+
+def _part_of(writer: Writer | StreamWriter) -> PartFile | SharedFile:
+    assert isinstance(writer, Writer)
+    assert isinstance(writer.file, PartFile | SharedFile)
+    return writer.file
+
+
+def _say_how_to_go_on(reason: BaseException, checkpoint: Checkpoint) -> None:
+    """Have a signal or an error tell that there is a checkpoint."""
+    advice = (
+        "; what is done is kept: run the same command again to go on, "
+        "or with --restart to begin anew"
+    )
+    if isinstance(reason, Stopped):
+        reason.checkpoint, reason.status = checkpoint.path, checkpoint.policy.status
+    elif isinstance(reason, OneByOneError):
+        reason.message += advice
+    elif isinstance(reason, MemoryError):
+        message = "out of memory; give a smaller --memory" + advice
+        raise ReadWriteError(message, checkpoint.path) from reason
+
+
+def _check_channels(
+    spec: StackSpec, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
+) -> None:
+    names = " + ".join(reader.path for reader in inputs)
+    wanted = layers[0].map.in_channels
+    try:
+        layers[0].map.check_channels(spec.channels, names)
+    except ShapeMismatchError as error:
+        layout = "HWC" if wanted == spec.width else "HCW" if wanted == spec.height else ""
+        if not layout or len(inputs) > 1:
+            raise
+        hint = f"; if it is stored {'×'.join(layout)}, say --layout {layout}"
+        raise ShapeMismatchError(error.message + hint, error.path) from error
+
+
+def _output_spec(spec: StackSpec, convolution: Convolution, settings: ApplySettings) -> StackSpec:
+    channels, dtype = convolution.out_channels, settings.dtype
+    if not dtype and settings.scale is not None:
+        dtype = "uint8"
+    if settings.collapse == "argmax":
+        dtype = dtype or argmax_dtype(channels)
+    if settings.collapse:
+        channels = 1
+    return spec._replace(channels=channels, dtype=dtype or spec.dtype)

@@ -1,0 +1,147 @@
+"""What one worker of a job does with a slab: convolve it, tile by tile, and cast the result."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onebyone_cli.arithmetic.cast import CastCounts
+from onebyone_cli.arithmetic.conv1x1 import argmax, rms
+from onebyone_cli.system.buffers import empty_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.operations.apply.job import ApplyJob
+    from onebyone_cli.plan.shards import Share
+    from onebyone_cli.spec import Slab
+    from onebyone_cli.stack.stack import Stack
+
+    Write = Callable[[Slab, NDArray[Any]], None]
+
+
+class Convolver:
+    """The buffers of one worker.
+
+    Parameters
+    ----------
+    job : ApplyJob
+        The convolution, the casts and the plan.
+    source : Stack
+        The stack, readable.
+    write : callable or None
+        Takes a slab and its result, of shape (items, K, pixels); without it only the range of the
+        result is measured.
+    share : Share or None
+        The share of the output that is computed, if it is not all of it.
+
+    Attributes
+    ----------
+    low, high : float
+        The range, where it is measured: the smallest and the largest finite value.
+    """
+
+    def __init__(
+        self,
+        job: ApplyJob,
+        source: Stack,
+        write: Write | None,
+        share: Share | None,
+    ) -> None:
+        plan = job.plan
+        items, pixels, tile = plan.slab_items, plan.slab_pixels, plan.tile_pixels
+        self._source = source
+        self._write = write
+        self._share = share
+        self._convolution = job.convolution
+        self._cast = job.cast
+        self._collapse = {"": None, "argmax": argmax, "rms": rms}[job.settings.collapse]
+        nodata = job.settings.nodata
+        self._marks = None if nodata is None else source.marks(nodata)
+        self._tile = tile
+        number = job.input.dtype
+        self._x = empty_rows((items, job.input.channels, pixels), number)
+        self._out = empty_rows((items, job.output.channels, pixels), job.output.dtype)
+        self._scratch = np.empty(source.scratch_bytes, np.uint8)
+        self._hidden = self._convolution.hidden_buffers(items, tile)
+        self._in_place = job.computes_in_place
+        if not self._in_place:
+            self._y = empty_rows((items, self._convolution.out_channels, tile), number)
+        self._casts, self._invalid_pixels = CastCounts(), 0
+        self.low, self.high = np.inf, -np.inf
+
+    def process(self, slab: Slab) -> dict[str, int]:
+        """Read, convolve and write one slab; return what was counted in it."""
+        self._casts, self._invalid_pixels = CastCounts(), 0
+        x = self._x[: slab.items]
+        # Overflow and NaN are results here, counted where they matter; numpy need not warn.
+        with np.errstate(all="ignore"):
+            self._source.read(slab, x[:, :, : slab.pixels], self._scratch)
+            # The last tile is padded to the shape of all others; zeros are as good as any number.
+            whole = -(-slab.pixels // self._tile) * self._tile
+            x[:, :, slab.pixels : whole] = 0
+            for start in range(0, slab.pixels, self._tile):
+                stop = min(start + self._tile, slab.pixels)
+                self._process_tile(x[:, :, start : start + self._tile], slab, start, stop)
+        if self._write is not None:
+            self._write(slab, self._out[: slab.items, :, : slab.pixels])
+        return {"invalid_pixels": self._invalid_pixels, **self._casts._asdict()}
+
+    def _process_tile(self, x: NDArray[Any], slab: Slab, start: int, stop: int) -> None:
+        """Compute the pixels [start, stop) of a slab, a tile of each of its items."""
+        pixels = stop - start
+        place = self._out[:, :, start : start + self._tile] if self._in_place else self._y
+        y = place[: slab.items]
+        self._convolution.apply(x, y, self._hidden)
+        for items, is_ours in self._parts(slab, slab.start + start):
+            invalid = self._mark_invalid(x[items], y[items], pixels)
+            casts = self._finish(y[items], self._out[items, :, start:stop], pixels)
+            if is_ours:
+                self._invalid_pixels += invalid
+                self._casts = self._casts.plus(casts)
+
+    def _parts(self, slab: Slab, pixel: int) -> Iterator[tuple[slice, bool]]:
+        """Part the items of a slab where another share counts the tiles that begin at a pixel."""
+        share = self._share
+        if share is None:
+            yield slice(0, slab.items), True
+            return
+        parts = groupby(range(slab.items), lambda index: share.counts(slab.item + index, pixel))
+        for is_ours, part in parts:
+            items = list(part)
+            yield slice(items[0], items[-1] + 1), is_ours
+
+    def _finish(self, y: NDArray[Any], out: NDArray[Any], pixels: int) -> CastCounts:
+        """Turn what was computed into what is written, or only measure its range."""
+        if self._collapse is not None:
+            self._collapse(y, y[:, :1])
+            y = y[:, :1]
+        if self._write is None:
+            self._measure(y[:, :, :pixels])
+        elif not self._in_place:
+            return self._cast.apply(y, out, pixels)
+        return CastCounts()
+
+    def _mark_invalid(self, x: NDArray[Any], y: NDArray[Any], pixels: int) -> int:
+        """Make invalid pixels NaN in every output channel, and count them.
+
+        NaN in any input channel makes NaN in all output channels, so without a nodata value the
+        input is searched only where the first output channel has NaN.
+        """
+        if self._marks is None and not np.isnan(y[:, 0, :pixels]).any():
+            return 0
+        invalid = np.isnan(x[:, :, :pixels]).any(axis=1)
+        if self._marks is not None:
+            invalid |= (x[:, :, :pixels] == self._marks).any(axis=1)
+        y[:, :, :pixels].swapaxes(0, 1)[:, invalid] = np.nan
+        return int(np.count_nonzero(invalid))
+
+    def _measure(self, y: NDArray[Any]) -> None:
+        finite = y[np.isfinite(y)]
+        if finite.size:
+            self.low = min(self.low, float(finite.min()))
+            self.high = max(self.high, float(finite.max()))

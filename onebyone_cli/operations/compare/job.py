@@ -1,0 +1,220 @@
+"""Compare two stacks, number by number, in one pass over both."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from onebyone_cli.arithmetic.difference import Differences, TileComparer, Tolerance, no_differences
+from onebyone_cli.errors import ShapeMismatchError
+from onebyone_cli.operations.ordered_merge import InOrder
+from onebyone_cli.operations.workers import run_workers
+from onebyone_cli.plan.memory import Costs, Plan, make_plan
+from onebyone_cli.plan.tiles import iter_slabs, iter_tiles
+from onebyone_cli.stack.sources import Sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+    from onebyone_cli.operations.compare.picture import DifferenceMap
+    from onebyone_cli.spec import Slab
+    from onebyone_cli.stack.sources import OnProgress
+    from onebyone_cli.stack.stack import Stack
+
+_FLOAT64_BYTES = 8
+
+#: Findings of tiles beyond those of the slabs at hand that may wait for their turn. Each takes
+#: some numbers for each channel.
+_SPARE_TILES = 32
+_NUMBERS_OF_A_FINDING = 15
+
+
+class CompareSettings(NamedTuple):
+    """What the user chose.
+
+    Attributes
+    ----------
+    memory, threads : int
+        Budget in bytes; most workers.
+    nodata : float or None
+        Value that marks a number of either stack as invalid, as NaN does.
+    tolerance : Tolerance
+        How far numbers may be apart.
+    """
+
+    memory: int
+    threads: int
+    nodata: float | None = None
+    tolerance: Tolerance = Tolerance()
+
+
+class CompareJob:
+    """A comparison, checked and planned; nothing has been read yet.
+
+    Numbers are compared as float64, integers of 64 bits exactly. Each tile is a block by itself,
+    and blocks are put together in their order in the stack, so that the result depends on neither
+    memory nor threads.
+
+    Parameters
+    ----------
+    a, b : Reader or StreamReader
+        Open; closed by whoever opened them.
+    settings : CompareSettings
+        The choices.
+    picture : DifferenceMap, optional
+        Is told the differences.
+
+    Attributes
+    ----------
+    plan : Plan
+        How it will run.
+
+    Raises
+    ------
+    ShapeMismatchError
+        If the two have not the same shape.
+    UsageError
+        If the memory is too small.
+    """
+
+    def __init__(
+        self,
+        a: Reader | StreamReader,
+        b: Reader | StreamReader,
+        settings: CompareSettings,
+        picture: DifferenceMap | None = None,
+    ) -> None:
+        if a.spec.shape != b.spec.shape:
+            raise ShapeMismatchError(
+                f"has shape {b.spec.size} and {a.path} has {a.spec.size}; "
+                "only stacks of the same shape can be compared",
+                b.path,
+            )
+        self._specs = a.spec, b.spec
+        self._sources = tuple(
+            Sources([each], in_order=True, memory=settings.memory) for each in (a, b)
+        )
+        self._settings = settings
+        self._picture = picture
+        self.plan = self._make_plan()
+
+    def run(self, on_progress: OnProgress) -> Differences:
+        """Read both stacks once.
+
+        Parameters
+        ----------
+        on_progress : callable
+            Called in the calling thread with a word for the step, the bytes of input done in it
+            and all of them.
+        """
+        plan, spec = self.plan, self._specs[0]
+        tiles_of_slab = -(-plan.slab_pixels // plan.tile_pixels) * plan.slab_items
+        whole = InOrder(
+            no_differences(spec.channels),
+            iter_tiles(self._slabs(), plan.tile_pixels),
+            most_waiting=plan.threads * tiles_of_slab + _SPARE_TILES,
+        )
+        with ExitStack() as stack:
+            a, b = (
+                sources.as_stack(each.dtype, plan, stack, on_progress)
+                for sources, each in zip(self._sources, self._specs, strict=True)
+            )
+
+            def make_work() -> Callable[[Slab], None]:
+                worker = _Worker(self, a, b)
+
+                def work(slab: Slab) -> None:
+                    worker.process(slab, whole)
+
+                return work
+
+            def on_stop() -> None:
+                whole.stop()
+                a.abandon()
+                b.abandon()
+
+            pixel_bytes = spec.channels * sum(each.item_bytes for each in self._specs)
+            total = spec.items * spec.pixels * pixel_bytes
+            run_workers(
+                self._slabs(),
+                make_work,
+                plan.threads,
+                lambda done: on_progress("comparing", done * pixel_bytes, total),
+                on_stop,
+            )
+            for sources in self._sources:
+                sources.check_unchanged()
+        return whole.total
+
+    def _slabs(self) -> Iterator[Slab]:
+        return iter_slabs(self._specs[0], self.plan.slab_items, self.plan.slab_pixels)
+
+    def _make_plan(self) -> Plan:
+        spec = self._specs[0]
+        numbers = sum(each.item_bytes for each in self._specs)
+        finding = _NUMBERS_OF_A_FINDING * _FLOAT64_BYTES * spec.channels
+        return make_plan(
+            spec,
+            spec.channels,
+            _FLOAT64_BYTES,
+            Costs(
+                slab_pixel=spec.channels * numbers,
+                # Four blocks and what is marked in them; copies of integers of 64 bits.
+                tile_pixel=spec.channels * (4 * _FLOAT64_BYTES + 4 + 5 * _FLOAT64_BYTES)
+                + 8 * _FLOAT64_BYTES,
+                scratch=max(sources.scratch_bytes for sources in self._sources),
+                cache=sum(sources.cache_bytes for sources in self._sources)
+                + max(sources.buffer_bytes for sources in self._sources)
+                + _SPARE_TILES * finding
+                + (self._picture.bytes if self._picture else 0),
+            ),
+            memory=self._settings.memory,
+            threads=self._settings.threads,
+            spool_input_bytes=sum(sources.spool_bytes for sources in self._sources),
+        )
+
+    def comparer(self, a: Stack, b: Stack) -> TileComparer:
+        """Make the buffers of a worker."""
+        nodata = self._settings.nodata
+        return TileComparer(
+            a.spec.channels,
+            self.plan.tile_pixels,
+            marks_a=None if nodata is None else a.marks(nodata),
+            marks_b=None if nodata is None else b.marks(nodata),
+            tolerance=self._settings.tolerance,
+        )
+
+    def draw(self, item: int, start: int, highest: NDArray[np.float64]) -> None:
+        """Hand on the largest difference of each pixel of a tile, if there is a picture."""
+        if self._picture:
+            self._picture.add(start, highest)
+
+
+class _Worker:
+    """The buffers of one worker."""
+
+    def __init__(self, job: CompareJob, a: Stack, b: Stack) -> None:
+        plan, shape = job.plan, (job.plan.slab_items, a.spec.channels, job.plan.slab_pixels)
+        self._job, self._tile = job, plan.tile_pixels
+        self._sources = a, b
+        self._numbers = np.empty(shape, a.spec.dtype), np.empty(shape, b.spec.dtype)
+        self._scratch = np.empty(max(a.scratch_bytes, b.scratch_bytes), np.uint8)
+        self._comparer = job.comparer(a, b)
+
+    def process(self, slab: Slab, whole: InOrder[Differences]) -> None:
+        """Read a slab of both stacks and compare it tile by tile."""
+        a, b = (numbers[: slab.items, :, : slab.pixels] for numbers in self._numbers)
+        for source, numbers in zip(self._sources, (a, b), strict=True):
+            source.read(slab, numbers, self._scratch)
+        for index in range(slab.items):
+            for start in range(0, slab.pixels, self._tile):
+                part = np.s_[index, :, start : start + self._tile]
+                tile = slab.item + index, slab.start + start
+                found, highest = self._comparer.compare(a[part], b[part], *tile)
+                self._job.draw(*tile, highest)
+                whole.add(tile, found)

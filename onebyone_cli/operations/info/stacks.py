@@ -1,0 +1,197 @@
+"""Shape, type and storage of an input, and what ``apply`` would need for it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple
+
+from onebyone_cli import formats
+from onebyone_cli.errors import UsageError
+from onebyone_cli.formats.contracts.reader import Container
+from onebyone_cli.plan.memory import apply_costs, comes_in_slabs, make_plan, run_bytes
+from onebyone_cli.spec import arithmetic_dtype
+from onebyone_cli.system.limits import default_memory, default_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onebyone_cli.formats.contracts.reader import Look
+    from onebyone_cli.plan.memory import Plan
+    from onebyone_cli.spec import StackSpec
+
+#: A budget that no header asks for.
+_ANY_MEMORY = 1 << 62
+
+
+class Needs(NamedTuple):
+    """What ``apply`` would need to make as many output channels as there are input channels.
+
+    Attributes
+    ----------
+    arithmetic : str
+        Type of the arithmetic.
+    plan : Plan or None
+        The plan with the default memory and threads, into a ``.npy`` file; None if that memory is
+        too small.
+    refusal : str
+        Why there is no plan, and what would do; empty if there is one.
+    """
+
+    arithmetic: str
+    plan: Plan | None
+    refusal: str = ""
+
+
+class StackFacts(NamedTuple):
+    """What is known of an input that has not been read.
+
+    Attributes
+    ----------
+    path : str
+        The input as the user wrote it.
+    spec : StackSpec
+        Shape and type.
+    container : Container
+        How its numbers are kept.
+    inner : str
+        Name of the dataset in the file, or empty.
+    channel_names : tuple of str
+        What the file calls its channels; empty where it does not.
+    file_bytes : int or None
+        Size of the file, or of all files of a folder; None for a pipe.
+    needs : Needs
+        What ``apply`` would need.
+    """
+
+    path: str
+    spec: StackSpec
+    container: Container
+    inner: str
+    channel_names: tuple[str, ...]
+    file_bytes: int | None
+    needs: Needs
+
+
+class _Reading(NamedTuple):
+    """What reading an input takes; the words are those of `pipeline.sources.Sources`."""
+
+    scratch_bytes: int = 0
+    cache_bytes: int = 0
+    buffer_bytes: int = 0
+    spool_bytes: int = 0
+
+
+def inspect_stack(text: str, *, layout: str = "CHW") -> StackFacts:
+    """Look at an input.
+
+    Parameters
+    ----------
+    text, layout
+        As in `formats.open_input`, which raises the same errors.
+    """
+    look = formats.look_at(text, layout=layout)
+    if look is not None:
+        needs = _needs(look.spec, _reading_of(look))
+        size = None if look.is_stream else _size(("/dev/stdin" if text == "-" else text,))
+        return StackFacts(text, look.spec, look.container, "", (), size, needs)
+    refusal = ""
+    try:
+        return _open(text, layout, default_memory())
+    except UsageError as error:  # its chunks or images are too large for the default
+        refusal = str(error)
+    facts = _open(text, layout, _ANY_MEMORY)
+    return facts._replace(needs=Needs(facts.needs.arithmetic, None, refusal))
+
+
+def shape_of(texts: Sequence[str], *, layout: str) -> StackSpec:
+    """Tell the shape of inputs that are stacked along the channels.
+
+    Raises
+    ------
+    ShapeMismatchError
+        If they differ in height or width.
+    """
+    looks = [formats.look_at(text, layout=layout) for text in texts]
+    if len(looks) == 1 and looks[0] is not None:
+        return looks[0].spec
+    from onebyone_cli.stack.stack import stacked_spec
+
+    with ExitStack() as stack:
+        opened = formats.open_inputs(texts, layout=layout, memory=_ANY_MEMORY, stack=stack)
+        return stacked_spec(opened, opened[0].spec.dtype)
+
+
+def _open(text: str, layout: str, memory: int) -> StackFacts:
+    from onebyone_cli.stack.sources import Sources
+
+    with ExitStack() as stack:
+        (reader,) = formats.open_inputs([text], layout=layout, memory=memory, stack=stack)
+        sources = Sources([reader])
+        reading = _Reading(
+            sources.scratch_bytes,
+            sources.cache_bytes,
+            sources.buffer_bytes,
+            sources.spool_bytes,
+        )
+        return StackFacts(
+            text,
+            reader.spec,
+            reader.container or _container_of(text, reader.spec),
+            reader.inner,
+            reader.channel_names,
+            _size(reader.files),
+            _needs(reader.spec, reading),
+        )
+
+
+def _container_of(text: str, spec: StackSpec) -> Container:
+    """Tell as much of a file as is known where its format does not."""
+    from onebyone_cli.formats.arrays.layout import axes_of
+
+    title = formats.of_input(formats.split_inner(text)[0]).title
+    return Container(title, spec.shape, axes_of(spec.shape, "CHW"))
+
+
+def _reading_of(look: Look) -> _Reading:
+    """Tell what reading an array takes, as its reader would."""
+    from onebyone_cli.formats.arrays.layout import PIECE_BYTES, SCRATCH_BYTES
+
+    if not look.is_stream:
+        return _Reading(scratch_bytes=SCRATCH_BYTES)
+    spec, run = look.spec, look.run_pixels
+    if comes_in_slabs(spec, run, default_memory()):
+        kept = run_bytes(spec, run)
+        return _Reading(scratch_bytes=max(SCRATCH_BYTES, kept), cache_bytes=kept)
+    return _Reading(
+        scratch_bytes=SCRATCH_BYTES, buffer_bytes=PIECE_BYTES, spool_bytes=look.spec.data_bytes
+    )
+
+
+def _needs(spec: StackSpec, reading: _Reading) -> Needs:
+    stack = spec._replace(dtype=arithmetic_dtype([spec.dtype]))
+    costs = apply_costs(
+        stack,
+        stack,
+        widest=stack.channels,
+        scratch=reading.scratch_bytes,
+        cache=reading.cache_bytes + reading.buffer_bytes,
+    )
+    try:
+        plan = make_plan(
+            stack,
+            stack.channels,
+            stack.item_bytes,
+            costs,
+            memory=default_memory(),
+            threads=default_threads(),
+            spool_input_bytes=reading.spool_bytes,
+        )
+    except UsageError as error:
+        return Needs(stack.dtype, None, str(error))
+    return Needs(stack.dtype, plan)
+
+
+def _size(files: Sequence[str]) -> int:
+    """Add up what files take; a folder itself takes nothing."""
+    return sum(os.stat(name).st_size for name in files if not os.path.isdir(name))

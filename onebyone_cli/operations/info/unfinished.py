@@ -1,0 +1,149 @@
+"""How far a job has got that was stopped, or is still running, from its journals."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from onebyone_cli.commit import checkpoint
+from onebyone_cli.commit.part import is_part, journal_of, part_of
+from onebyone_cli.errors import DataError
+from onebyone_cli.plan.tiles import count_tiles
+from onebyone_cli.spec import StackSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onebyone_cli.commit.checkpoint import Journal
+
+_ENDING = ".part"
+
+
+class UnfinishedFacts(NamedTuple):
+    """What is known of an output that is not complete.
+
+    Attributes
+    ----------
+    path, part : str
+        The output, as the user would write it; its part file.
+    tiles_done, tiles : int
+        Tiles that need not be computed again, of how many.
+    shape : tuple of int
+        Of the output; empty if the journal does not know.
+    dtype : str
+        Its type.
+    shards_done, shards_missing : tuple of int
+        Shards that are done, and that are not; both empty where one job does it all.
+    shards : int
+        How many there are; 0 where one job does it all.
+    part_bytes : int
+        Size of the part file.
+    """
+
+    path: str
+    part: str
+    tiles_done: int
+    tiles: int
+    shape: tuple[int, ...]
+    dtype: str
+    shards_done: tuple[int, ...]
+    shards_missing: tuple[int, ...]
+    shards: int
+    part_bytes: int
+
+    @property
+    def advice(self) -> str:
+        """How to go on."""
+        if not self.shards:
+            return (
+                "if it is not running, run the same command again to go on, or with --restart to "
+                f"begin anew; to give up, remove {self.part} and {self.part}.json"
+            )
+        if not self.shards_missing:
+            return f"publish it with: onebyone merge {self.path}"
+        missing = ", ".join(f"{index}/{self.shards}" for index in self.shards_missing)
+        return f"run shard {missing}, then: onebyone merge {self.path}"
+
+
+def unfinished_output(path: str) -> str:
+    """Name the output of which only a part is there; empty if `path` is nothing of the kind.
+
+    Parameters
+    ----------
+    path : str
+        ``OUT`` or ``OUT.part``.
+    """
+    output = path.removesuffix(_ENDING)
+    if output == path and os.path.lexists(path):
+        return ""
+    part = part_of(output)
+    has_journal = os.path.exists(journal_of(output)) or bool(checkpoint.shard_journals(part))
+    return output if output and is_part(part) and has_journal else ""
+
+
+def inspect_unfinished(output: str) -> UnfinishedFacts:
+    """Tell how far a job has got.
+
+    Parameters
+    ----------
+    output : str
+        As `unfinished_output` names it.
+
+    Raises
+    ------
+    DataError
+        If a journal is damaged, or journals do not go together.
+    """
+    part = part_of(output)
+    names = checkpoint.shard_journals(part)
+    if not names:
+        journal = checkpoint.read_journal(journal_of(output))
+        return _facts(output, part, [journal], (), 0)
+    counts = {count for _, count in names}
+    if len(counts) > 1:
+        raise DataError("has shards of different numbers; all jobs must have the same", output)
+    journals = {index: checkpoint.read_journal(name) for (index, _), name in names.items()}
+    done = [index for index, each in sorted(journals.items()) if each.extra.get("complete") is True]
+    return _facts(output, part, list(journals.values()), tuple(done), counts.pop())
+
+
+def _facts(
+    output: str, part: str, journals: Sequence[Journal], done: tuple[int, ...], shards: int
+) -> UnfinishedFacts:
+    job = journals[0].job
+    return UnfinishedFacts(
+        path=output,
+        part=os.path.join(os.path.dirname(output), os.path.basename(part)),
+        tiles_done=_count_done(journals),
+        tiles=_count_all(job, output),
+        shape=tuple(_sizes(job.get("the shape of the output"))),
+        dtype=str(job.get("the type of the output", "")),
+        shards_done=done,
+        shards_missing=tuple(index for index in range(shards) if index not in done),
+        shards=shards,
+        part_bytes=os.path.getsize(part),
+    )
+
+
+def _count_done(journals: Sequence[Journal]) -> int:
+    """Count the tiles that any of the jobs has done: at their borders, two do the same."""
+    total, end = 0, 0
+    for start, stop in sorted(each for journal in journals for each in journal.done.ranges):
+        total += max(0, stop - max(start, end))
+        end = max(end, stop)
+    return total
+
+
+def _count_all(job: dict[str, Any], output: str) -> int:
+    sizes, tile = _sizes(job.get("the shape of the input")), job.get("the tile")
+    if len(sizes) < 3 or type(tile) is not int or tile < 1:
+        # A job that learns first knows its tiles only then.
+        return 0
+    *batch, channels, height, width = sizes
+    return count_tiles(StackSpec(channels, height, width, "float32", tuple(batch)), tile)
+
+
+def _sizes(value: Any) -> list[int]:
+    """Take sizes from a journal, whoever wrote it."""
+    fits = isinstance(value, list) and all(type(size) is int and size > 0 for size in value)
+    return value if fits else []

@@ -1,0 +1,349 @@
+"""Gather what learners need to know of a stack: the one pass over its pixels."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.learners.differences import Neighbour, Window
+from onebyone_cli.learners.statistics import Evidence, no_evidence
+from onebyone_cli.operations.learn.worker import Gatherer
+from onebyone_cli.operations.ordered_merge import InOrder
+from onebyone_cli.operations.workers import run_workers
+from onebyone_cli.plan.memory import Costs, Plan, make_plan
+from onebyone_cli.plan.tiles import (
+    count_runs,
+    count_tiles,
+    iter_runs,
+    iter_slabs,
+    iter_slabs_of_tiles,
+    iter_tiles,
+    run_pixels,
+    tile_pixels,
+)
+from onebyone_cli.spec import arithmetic_dtype
+from onebyone_cli.stack.pixel_map import Companion
+from onebyone_cli.stack.sources import Sources
+from onebyone_cli.stack.stack import stacked_spec
+from onebyone_cli.system.buffers import PADDING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+    from onebyone_cli.plan.shards import Shard
+    from onebyone_cli.spec import Slab, StackSpec
+    from onebyone_cli.stack.sources import OnProgress
+
+_FLOAT64_BYTES = 8
+
+#: Longer tiles than those of a convolution: each is centred and merged, which costs time by the
+#: tile. 16384 pixels gained nothing more, and take more memory.
+_LONGEST_TILE = 8192
+
+#: See `LearnJob._spare_tiles`.
+_SPARE_TILES = 32
+
+#: Numbers of each channel in the statistics of a tile.
+_STATISTICS = 6
+
+#: Classes of a tile whose moments are planned for; few tiles see more.
+_CLASSES_OF_A_TILE = 16
+
+
+#: Memory that a class takes beside its co-moment: objects of Python, and members of a file.
+_CLASS_BYTES = 1024
+
+
+class Wanted(NamedTuple):
+    """What a learner needs to know.
+
+    Attributes
+    ----------
+    pixels : bool
+        Moments of the pixels.
+    statistics : bool
+        Statistics of each channel by itself.
+    differences : tuple of str
+        Moments of the differences of neighbours in these directions, see `fit.differences`.
+    rows, columns : (int, int) or None
+        Part of the plane in which neighbours are compared: first, and the one after the last.
+        None for all of it.
+    sample : bool
+        The pixels of the chosen runs themselves.
+    """
+
+    pixels: bool = True
+    statistics: bool = False
+    differences: tuple[str, ...] = ()
+    rows: tuple[int, int] | None = None
+    columns: tuple[int, int] | None = None
+    sample: bool = False
+
+
+class LearnSettings(NamedTuple):
+    """What the user chose about the machine and about pixels that do not count.
+
+    Attributes
+    ----------
+    memory, threads : int
+        Budget in bytes; most workers.
+    nodata : float or None
+        Input value that marks a pixel as invalid, as NaN does.
+    wanted : Wanted
+        What to gather.
+    runs_only : bool
+        Whether only the chosen runs are read.
+    shard : Shard or None
+        The share of the tiles that is looked at; None for all of them.
+    """
+
+    memory: int
+    threads: int
+    nodata: float | None = None
+    wanted: Wanted = Wanted()
+    runs_only: bool = False
+    shard: Shard | None = None
+
+
+class LearnJob:
+    """A pass over one stack, checked and planned; nothing has been read yet.
+
+    Statistics are float64 whatever the input. Each tile is one block of pixels, and blocks are
+    merged in their order in the stack, so that the bits depend on neither memory nor threads.
+
+    Parameters
+    ----------
+    inputs : sequence of Reader or StreamReader
+        Open, in channel order. Closed by whoever opened them.
+    settings : LearnSettings
+        The choices.
+    mask : Reader or StreamReader, optional
+        One channel: pixels where it is 0 or NaN are left out.
+    labels : Reader or StreamReader, optional
+        One channel of integers: the class of each pixel, 0 for none. With labels, the moments of
+        each class are gathered as well; if those of the pixels are not wanted, pixels of no class
+        are left out.
+
+    Attributes
+    ----------
+    input : StackSpec
+        The stack.
+    plan : Plan
+        How it will run.
+    runs : int
+        Runs of neighbouring pixels that a sample is drawn from; see `tiling.iter_runs`.
+
+    Raises
+    ------
+    ShapeMismatchError
+        If inputs, mask or labels disagree in height or width.
+    DataError
+        If the labels are no integers.
+    UsageError
+        If the memory is too small, or the window is not within the plane.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Reader | StreamReader],
+        settings: LearnSettings,
+        *,
+        mask: Reader | StreamReader | None = None,
+        labels: Reader | StreamReader | None = None,
+    ) -> None:
+        # Neighbours are read twice, a sample or a share is read here and there.
+        once = not (settings.wanted.differences or settings.runs_only or settings.shard)
+        self._sources = Sources(inputs, in_order=once, memory=settings.memory)
+        self._settings = settings
+        self.wanted, self.nodata = settings.wanted, settings.nodata
+        dtype = arithmetic_dtype([reader.spec.dtype for reader in inputs])
+        self.input = stacked_spec(inputs, dtype)
+        self.mask = None if mask is None else Companion(mask, self.input, "mask")
+        self.labels = None if labels is None else Companion(labels, self.input, "label map")
+        if labels is not None and "int" not in labels.spec.dtype:
+            raise DataError(
+                f"has {labels.spec.dtype} numbers; labels are integers, 0 where there is no class",
+                labels.path,
+            )
+        window = _window(settings.wanted, self.input.height, self.input.width)
+        self.neighbours = [
+            Neighbour(direction, self.input.width, window)
+            for direction in settings.wanted.differences
+        ]
+        self.runs = count_runs(self.input)
+        self.plan = self._make_plan()
+
+    @property
+    def halo(self) -> int:
+        """Pixels beyond a slab that are read with it."""
+        reach = max((neighbour.offset for neighbour in self.neighbours), default=0)
+        return min(reach, self.input.pixels)
+
+    def run(self, on_progress: OnProgress, chosen: NDArray[np.int64] | None = None) -> Evidence:
+        """Read everything once, or the chosen runs.
+
+        Parameters
+        ----------
+        on_progress : callable
+            Called in the calling thread with a word for the step, the bytes of input done in it
+            and all of them.
+        chosen : ndarray of int64, optional
+            Numbers of the runs that are the sample, ascending.
+        """
+        plan, spec = self.plan, self.input
+        chosen = np.zeros(0, np.int64) if chosen is None else chosen
+        tiles_of_slab = -(-plan.slab_pixels // plan.tile_pixels) * plan.slab_items
+        whole = InOrder(
+            no_evidence(spec.channels),
+            iter_tiles(self._slabs(chosen), plan.tile_pixels),
+            most_waiting=plan.threads * tiles_of_slab + self._spare_tiles,
+        )
+        with ExitStack() as stack:
+            source = self._sources.as_stack(spec.dtype, plan, stack, on_progress)
+            for companion in filter(None, (self.mask, self.labels)):
+                companion.open(plan, stack, on_progress)
+
+            def make_work() -> Callable[[Slab], None]:
+                gatherer = Gatherer(self, source, _membership(chosen, spec))
+
+                def work(slab: Slab) -> None:
+                    for tile, evidence in gatherer.process(slab):
+                        whole.add(tile, evidence)
+                        self._check_classes(whole.total)
+
+                return work
+
+            def on_stop() -> None:
+                whole.stop()
+                source.abandon()
+
+            pixel_bytes = spec.channels * spec.item_bytes
+            pixels = sum(slab.items * slab.pixels for slab in self._slabs(chosen))
+            run_workers(
+                self._slabs(chosen),
+                make_work,
+                plan.threads,
+                lambda done: on_progress("learning", done * pixel_bytes, pixels * pixel_bytes),
+                on_stop,
+            )
+            for sources in self._everyone():
+                sources.check_unchanged()
+        return whole.total
+
+    def _slabs(self, chosen: NDArray[np.int64]) -> Iterator[Slab]:
+        if self._settings.runs_only:
+            return iter_runs(self.input, chosen.tolist())
+        shard, tile = self._settings.shard, self.plan.tile_pixels
+        if shard is not None:
+            tiles = count_tiles(self.input, tile)
+            first, last = (at * tiles // shard.count for at in (shard.index, shard.index + 1))
+            return iter_slabs_of_tiles(self.input, first, last, tile, self.plan.slab_pixels)
+        return iter_slabs(self.input, self.plan.slab_items, self.plan.slab_pixels)
+
+    def _check_classes(self, evidence: Evidence) -> None:
+        if self.labels is None:
+            return
+        evidence.check_classes(self.labels.path)
+        most = max(2, self._settings.memory // 4 // (self._square + _CLASS_BYTES))
+        if len(evidence.classes or ()) > most:
+            raise UsageError(
+                f"the labels have more than {most} classes, and the moments of so "
+                "many outgrow --memory; give more of it, or check that this is a label map"
+            )
+
+    @property
+    def _square(self) -> int:
+        """Bytes of one co-moment."""
+        return self.input.channels**2 * _FLOAT64_BYTES
+
+    def _everyone(self) -> list[Sources]:
+        companions = [each for each in (self.mask, self.labels) if each is not None]
+        return [self._sources, *(companion.sources for companion in companions)]
+
+    @property
+    def _kinds(self) -> int:
+        """Sets of moments of one tile."""
+        wanted = self.wanted.pixels + len(self.neighbours)
+        return wanted + _CLASSES_OF_A_TILE * (self.labels is not None)
+
+    @property
+    def _finding(self) -> int:
+        """Bytes of what is found in one tile."""
+        statistics = _STATISTICS * _FLOAT64_BYTES * self.input.channels
+        return self._kinds * self._square + statistics * self.wanted.statistics
+
+    @property
+    def _spare_tiles(self) -> int:
+        """Tiles whose moments may wait beyond those of the slabs at hand.
+
+        A worker is held up by others now and then; without some room everyone would be.
+        """
+        return min(_SPARE_TILES, self._settings.memory // 32 // max(1, self._finding))
+
+    def _make_plan(self) -> Plan:
+        spec, everyone = self.input, self._everyone()
+        companions = [each for each in (self.mask, self.labels) if each is not None]
+        number = spec.item_bytes * spec.channels
+        companion_pixel = sum(2 * companion.pixel_bytes + 2 for companion in companions)
+        tile = tile_pixels(spec.pixels, spec.channels, _FLOAT64_BYTES, _LONGEST_TILE)
+        beyond = self.halo * (number + companion_pixel)
+        plan = make_plan(
+            spec,
+            spec.channels,
+            _FLOAT64_BYTES,
+            Costs(
+                # Moments of the tiles of a slab wait here until it is their turn.
+                slab_pixel=number + companion_pixel + -(-self._finding // tile),
+                # A block and another; what marks the invalid, number by number.
+                tile_pixel=(2 * _FLOAT64_BYTES + 3) * spec.channels + 4 * _FLOAT64_BYTES,
+                item=3 * PADDING * spec.channels,
+                scratch=max(each.scratch_bytes for each in everyone) + beyond + self._finding,
+                cache=sum(each.cache_bytes for each in everyone)
+                + max(each.buffer_bytes for each in everyone)
+                + min(1, self._kinds) * self._square
+                + (1 + self._spare_tiles) * self._finding,
+            ),
+            memory=self._settings.memory,
+            threads=self._settings.threads,
+            longest_tile=_LONGEST_TILE,
+            spool_input_bytes=sum(each.spool_bytes for each in everyone),
+        )
+        if self._settings.runs_only:
+            run = run_pixels(spec)
+            plan = plan._replace(tile_pixels=run, slab_items=1, slab_pixels=run)
+        return plan
+
+
+def _membership(
+    chosen: NDArray[np.int64], spec: StackSpec
+) -> Callable[[int, int, int], NDArray[np.bool_]]:
+    """Make a function that says which pixels [start, stop) of an item lie in chosen runs."""
+    run = run_pixels(spec)
+    runs_of_item = count_runs(spec) // spec.items
+
+    def members(item: int, start: int, stop: int) -> NDArray[np.bool_]:
+        numbers = item * runs_of_item + np.arange(start, stop) // run
+        return np.isin(numbers, chosen)
+
+    return members
+
+
+def _window(wanted: Wanted, height: int, width: int) -> Window:
+    """Check the window in which neighbours are compared; the whole plane where none is given."""
+    window = Window(wanted.rows or (0, height), wanted.columns or (0, width))
+    for option, (first, end), size in (
+        ("--noise-rows", window.rows, height),
+        ("--noise-cols", window.columns, width),
+    ):
+        if not 0 <= first < end <= size:
+            raise UsageError(
+                f"{option} {first}:{end} is not within the {size} there are; write FIRST:END, "
+                f"as in 0:{size}, END being the one after the last"
+            )
+    return window

@@ -1,0 +1,179 @@
+"""What one worker of a learning pass does with a slab: evidence, tile by tile."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onebyone_cli.learners.channel_statistics import ChannelStatistics, statistics_of
+from onebyone_cli.learners.moments import Moments, moments_of, no_moments
+from onebyone_cli.learners.statistics import Evidence
+from onebyone_cli.spec import Slab
+from onebyone_cli.system.buffers import empty_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.learners.differences import Neighbour
+    from onebyone_cli.operations.learn.job import LearnJob
+    from onebyone_cli.stack.stack import Stack
+
+    Bools = NDArray[np.bool_]
+
+
+class Gatherer:
+    """The buffers of one worker.
+
+    Parameters
+    ----------
+    job : LearnJob
+        What is wanted, and the plan.
+    source : Stack
+        The stack, readable.
+    chosen : function
+        Given an item and a range of its pixels, says which of them are in the sample.
+    """
+
+    def __init__(self, job: LearnJob, source: Stack, chosen: Callable[..., Bools]) -> None:
+        plan, spec = job.plan, job.input
+        self._job, self._source, self._chosen = job, source, chosen
+        self._marks = None if job.nodata is None else source.marks(job.nodata)
+        reach = min(plan.slab_pixels + job.halo, spec.pixels)
+        self._x = empty_rows((plan.slab_items, spec.channels, reach), spec.dtype)
+        self._block = empty_rows((spec.channels, plan.tile_pixels), np.float64)
+        self._other = empty_rows(self._block.shape, np.float64) if job.neighbours else self._block
+        self._scratch = np.empty(source.scratch_bytes, np.uint8)
+
+    def process(self, slab: Slab) -> Iterator[tuple[tuple[int, int], Evidence]]:
+        """Read a slab; yield item, first pixel and evidence of each of its tiles."""
+        job, tile = self._job, self._job.plan.tile_pixels
+        # The neighbours of the last pixels lie beyond the slab.
+        reach = Slab(slab.item, slab.items, slab.start, min(slab.stop + job.halo, job.input.pixels))
+        x = self._x[: slab.items, :, : reach.pixels]
+        with np.errstate(all="ignore"):
+            self._source.read(reach, x, self._scratch)
+            masks = None if job.mask is None else _masked(job.mask.read(reach))
+            labels = None if job.labels is None else job.labels.read(slab)
+            for index in range(slab.items):
+                item = slab.item + index
+                field = _Field(x[index], slab.start, self._marks, _of_item(masks, index))
+                for start in range(0, slab.pixels, tile):
+                    stop = min(start + tile, slab.pixels)
+                    found = self._evidence(field, item, start, stop, _of_item(labels, index))
+                    yield (item, slab.start + start), found
+
+    def _evidence(
+        self, field: _Field, item: int, start: int, stop: int, labels: NDArray[Any] | None
+    ) -> Evidence:
+        job, wanted = self._job, self._job.wanted
+        evidence = Evidence(no_moments(job.input.channels))
+        if labels is not None:
+            evidence.classes = self._classes(field, start, stop, labels)
+            if not wanted.pixels:
+                evidence.pixels.invalid = stop - start - evidence.count
+        if wanted.pixels:
+            evidence.pixels = _carefully(field, partial(self._pixels, field, start, stop))
+        for each in job.neighbours:
+            differences = partial(self._differences, field, each, start, stop)
+            evidence.differences[each.direction] = _carefully(field, differences)
+        if wanted.statistics:
+            evidence.statistics = self._statistics(field, start, stop)
+        if wanted.sample:
+            kept = self._chosen(item, field.start + start, field.start + stop)
+            if kept.any():
+                kept &= ~field.look(start, stop)
+                evidence.sample.append(field.x[:, start:stop][:, kept].astype(np.float64))
+        return evidence
+
+    def _pixels(self, field: _Field, start: int, stop: int) -> Moments:
+        block = self._block[:, : stop - start]
+        np.copyto(block, field.x[:, start:stop])
+        dropped = _indices(field.invalid(start, stop))
+        return moments_of(block, dropped, invalid=0 if dropped is None else len(dropped))
+
+    def _differences(self, field: _Field, neighbour: Neighbour, start: int, stop: int) -> Moments:
+        offset = neighbour.offset
+        stop = max(start, min(stop, field.x.shape[1] - offset))
+        block, other = self._block[:, : stop - start], self._other[:, : stop - start]
+        np.copyto(block, field.x[:, start:stop])
+        np.copyto(other, field.x[:, start + offset : stop + offset])
+        np.subtract(block, other, out=block)
+        dropped = neighbour.without(field.start + start, field.start + stop)
+        for shift in (0, offset):
+            invalid = field.invalid(start + shift, stop + shift)
+            if invalid is not None:
+                dropped |= invalid
+        return moments_of(block, _indices(dropped))
+
+    def _classes(
+        self, field: _Field, start: int, stop: int, labels: NDArray[Any]
+    ) -> dict[int, Moments]:
+        here = np.where(field.look(start, stop), 0, labels[start:stop])
+        classes = {}
+        for label in np.unique(here[here != 0]):
+            pixels = field.x[:, start + np.flatnonzero(here == label)].astype(np.float64)
+            classes[int(label)] = moments_of(pixels)
+        return classes
+
+    def _statistics(self, field: _Field, start: int, stop: int) -> ChannelStatistics:
+        block = self._block[:, : stop - start]
+        np.copyto(block, field.x[:, start:stop])
+        invalid = field.invalid_numbers(start, stop)
+        return statistics_of(block, invalid if invalid.any() else None)
+
+
+class _Field:
+    """The pixels of one item within a slab, those that follow, and which of them count."""
+
+    def __init__(
+        self, x: NDArray[Any], start: int, marks: NDArray[Any] | None, masked: Bools | None
+    ) -> None:
+        self.x, self.start = x, start
+        self._marks, self._masked = marks, masked
+        #: Whether validity has to be looked at. Without marks and mask, one number that is not
+        #: finite makes a mean so, and only then is a search worth its time.
+        self.suspect = marks is not None or masked is not None
+
+    def invalid(self, start: int, stop: int) -> Bools | None:
+        """Say which pixels are left out; None where there is no reason to look."""
+        return self.look(start, stop) if self.suspect else None
+
+    def look(self, start: int, stop: int) -> Bools:
+        """Say which pixels are left out: masked, or invalid in any channel."""
+        return np.asarray(self.invalid_numbers(start, stop).any(axis=0))
+
+    def invalid_numbers(self, start: int, stop: int) -> Bools:
+        """Say which numbers are left out where channels count by themselves, (C, n)."""
+        invalid: Bools = ~np.isfinite(self.x[:, start:stop])
+        if self._marks is not None:
+            invalid |= self.x[:, start:stop] == self._marks
+        if self._masked is not None:
+            invalid |= self._masked[start:stop]
+        return invalid
+
+
+def _carefully(field: _Field, attempt: Callable[[], Moments]) -> Moments:
+    moments = attempt()
+    if field.suspect or np.isfinite(moments.mean).all():
+        return moments
+    field.suspect = True
+    return attempt()
+
+
+def _masked(numbers: NDArray[Any]) -> Bools:
+    """Say which pixels a mask leaves out; NaN is no more valid in a mask than in a stack."""
+    return np.asarray((numbers == 0) | np.isnan(numbers))
+
+
+def _indices(dropped: Bools | None) -> NDArray[np.intp] | None:
+    """Return the indices of what is dropped; None where nothing is."""
+    return None if dropped is None or not dropped.any() else np.flatnonzero(dropped)
+
+
+def _of_item(maps: NDArray[Any] | None, index: int) -> NDArray[Any] | None:
+    """Take the map of one item; a single map is that of all."""
+    return None if maps is None else maps[min(index, len(maps) - 1)]

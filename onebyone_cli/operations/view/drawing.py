@@ -1,0 +1,241 @@
+"""Pictures of a stack: contact sheets of channels, and colour composites."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from onebyone_cli.arithmetic.conv1x1 import Convolution, make_layers
+from onebyone_cli.learners.model import negligible
+from onebyone_cli.learners.moments import moments_of, no_moments
+from onebyone_cli.learners.pca import fit_pca
+from onebyone_cli.picture.colormap import coloured, composed
+from onebyone_cli.picture.resample import enlarged
+from onebyone_cli.picture.stretch import percentile_range, stretched, symmetric
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from onebyone_cli.learners.model import Model
+    from onebyone_cli.operations.view.thumbnail import Thumbnails
+    from onebyone_cli.picture.colormap import Colormap
+    from onebyone_cli.picture.sheet import Place, Sheet
+
+#: Bytes for each pixel of a picture while it is drawn: the numbers of three planes, two copies of
+#: one in which percentiles are found, colours, which are invalid, and the file.
+_PIXEL_BYTES = 64
+
+#: Longer side of the picture that components are learned on: 65,536 pixels are plenty.
+_LEARNED_SIDE = 256
+
+#: Rows that are coloured at a time.
+_STRIP_ROWS = 64
+
+
+class Stretch(NamedTuple):
+    """How the range of a plane is found.
+
+    Attributes
+    ----------
+    low, high : float
+        Percentiles that are dark and bright.
+    fixed : tuple of float or None
+        The range itself, where the user named it.
+    """
+
+    low: float = 2.0
+    high: float = 98.0
+    fixed: tuple[float, float] | None = None
+
+    def range_of(self, plane: NDArray[np.float64]) -> tuple[float, float] | None:
+        """Find the range of a plane; None if it has no valid pixel."""
+        found = percentile_range(plane, self.low, self.high)
+        return found and (self.fixed or found)
+
+
+@dataclass(slots=True)
+class Drawing:
+    """A picture and what is in it.
+
+    Attributes
+    ----------
+    rgb : ndarray of uint8, shape (height, width, 3)
+        The picture.
+    invalid, empty : ndarray of bool, shape (height, width)
+        Pixels that show no number, and those between cells.
+    ranges : list of tuple or None
+        Numbers that are dark and bright in each plane.
+    places : list of Place
+        Where each cell begins.
+    shares : list of float
+        Of the variance, what each principal component explains; empty for others.
+    """
+
+    rgb: NDArray[np.uint8]
+    invalid: NDArray[np.bool_]
+    empty: NDArray[np.bool_]
+    ranges: list[tuple[float, float] | None]
+    places: list[Place] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
+
+    def fill(
+        self,
+        place: Place,
+        rows: slice,
+        rgb: NDArray[np.uint8],
+        invalid: NDArray[np.bool_],
+        sheet: Sheet,
+    ) -> None:
+        """Fill some rows of a cell, enlarged as the sheet says."""
+        top = place.top + rows.start * sheet.times
+        part = (
+            slice(top, top + len(rgb) * sheet.times),
+            slice(place.left, place.left + sheet.cell_width),
+        )
+        self.rgb[part] = enlarged(rgb, sheet.times)
+        self.invalid[part] = enlarged(invalid, sheet.times)
+        self.empty[part] = False
+
+
+def draw_sheet(
+    thumbnails: Thumbnails,
+    sheet: Sheet,
+    stretch: Stretch,
+    colormap: Colormap,
+    background: tuple[int, int, int],
+) -> Drawing:
+    """Draw every plane in a cell of its own; of a single one that is the picture.
+
+    Parameters
+    ----------
+    thumbnails : Thumbnails
+        As many planes as the sheet has cells, in the size in which cells show them.
+    sheet : Sheet
+        Where cells lie.
+    stretch : Stretch
+        For each plane by itself.
+    colormap : Colormap
+        For all of them. The range of a diverging one is made symmetric.
+    background : tuple of int
+        Colour between cells.
+    """
+    planes = thumbnails.whole()
+    drawing = _blank(sheet, background)
+    for plane, place in zip(planes, drawing.places, strict=True):
+        found = stretch.range_of(plane)
+        if found and colormap.diverging and not stretch.fixed:
+            found = symmetric(found)
+        drawing.ranges.append(found)
+        for rows in _strips(plane):
+            shares = stretched(plane[rows], found or (0.0, 0.0))
+            drawing.fill(place, rows, coloured(shares, colormap), np.isnan(shares), sheet)
+    return drawing
+
+
+def draw_composite(thumbnails: Thumbnails, sheet: Sheet, stretch: Stretch) -> Drawing:
+    """Draw three planes as red, green and blue.
+
+    Parameters
+    ----------
+    thumbnails : Thumbnails
+        Three planes.
+    sheet : Sheet
+        Of one cell.
+    stretch : Stretch
+        For each plane by itself.
+    """
+    return _composite(thumbnails.whole(), sheet, stretch)
+
+
+def draw_components(thumbnails: Thumbnails, sheet: Sheet, stretch: Stretch) -> Drawing:
+    """Draw the first three principal components of all planes as red, green and blue.
+
+    They are learned on a smaller picture first, and then applied to bands of this one: all planes
+    are never in memory together.
+
+    Parameters
+    ----------
+    thumbnails : Thumbnails
+        All planes.
+    sheet : Sheet
+        Of one cell.
+    stretch : Stretch
+        For each component by itself.
+
+    Raises
+    ------
+    DataError
+        If nothing varies, or there are too few valid pixels.
+    """
+    count = len(thumbnails.channels)
+    model = _learn(thumbnails)
+    convolution = Convolution(make_layers([model.map], []), "float64")
+    planes = np.empty((3, thumbnails.height, thumbnails.width))
+    for start, band in thumbnails.bands():
+        scores = np.empty((1, 3, band[0].size))
+        convolution.apply(band.reshape(1, count, -1), scores, [])
+        planes[:, start : start + band.shape[1]] = scores.reshape(3, -1, thumbnails.width)
+    # A component in which nothing varies is rounding, which would be stretched to all colours.
+    still = model.eigenvalues[:3] <= negligible(model.eigenvalues)
+    planes[still] = np.where(np.isnan(planes[still]), np.nan, 0.0)
+    drawing = _composite(planes, sheet, stretch)
+    drawing.shares = model.explained_variance_ratio[:3].tolist()
+    return drawing
+
+
+def picture_bytes(pixels: int, components: int = 0) -> int:
+    """Count the memory that a picture takes while it is drawn.
+
+    Parameters
+    ----------
+    pixels : int
+        Of the picture.
+    components : int
+        Channels that components are learned of: their moments, those of a band, and what
+        eigenvectors are computed in.
+    """
+    return pixels * _PIXEL_BYTES + 5 * 8 * components**2
+
+
+def _learn(thumbnails: Thumbnails) -> Model:
+    """Learn three principal components of a picture, or of one that is smaller."""
+    few = thumbnails._replace(
+        height=min(thumbnails.height, _LEARNED_SIDE),
+        width=min(thumbnails.width, _LEARNED_SIDE),
+    )
+    moments = no_moments(len(few.channels))
+    for _, band in few.bands():
+        pixels = band.reshape(len(band), -1)
+        dropped = np.flatnonzero(np.isnan(pixels).any(axis=0))
+        moments.merge(moments_of(pixels, dropped, invalid=len(dropped)))
+    return fit_pca(moments, k=3, source=few.stack.path)
+
+
+def _composite(planes: NDArray[np.float64], sheet: Sheet, stretch: Stretch) -> Drawing:
+    drawing = _blank(sheet, (0, 0, 0))
+    drawing.ranges = [stretch.range_of(plane) for plane in planes]
+    for rows in _strips(planes[0]):
+        shares = np.stack(
+            [
+                stretched(plane[rows], found or (0.0, 0.0))
+                for plane, found in zip(planes, drawing.ranges, strict=True)
+            ]
+        )
+        missing = np.asarray(np.isnan(shares).any(axis=0))
+        drawing.fill(drawing.places[0], rows, composed(shares), missing, sheet)
+    return drawing
+
+
+def _blank(sheet: Sheet, background: tuple[int, int, int]) -> Drawing:
+    """Make a sheet with nothing on it yet."""
+    rgb = np.empty((sheet.height, sheet.width, 3), np.uint8)
+    rgb[:] = background
+    empty = np.ones((sheet.height, sheet.width), bool)
+    return Drawing(rgb, np.zeros_like(empty), empty, [], list(sheet.places))
+
+
+def _strips(plane: NDArray[np.float64]) -> list[slice]:
+    """Cut a plane into some rows at a time: what is computed on the way takes memory, too."""
+    return [slice(top, top + _STRIP_ROWS) for top in range(0, len(plane), _STRIP_ROWS)]

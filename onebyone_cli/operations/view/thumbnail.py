@@ -1,0 +1,131 @@
+"""Planes of a stack at the size of a picture, read without reading everything.
+
+Of a large stack, rows and columns are skipped: a picture needs a few numbers for each of its
+pixels, whose mean is shown. Of a small stack the mean is that of all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from onebyone_cli.picture.resample import averaged, block_starts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.spec import StackSpec
+    from onebyone_cli.stack.stack import Stack
+
+#: Most numbers averaged in each direction. Four by four halve noise twice, and lines that are
+#: thinner than a pixel of the picture hardly ever get lost.
+_MOST_TIMES = 4
+
+#: Bytes of rows that are gone through for finer averages than the coarsest.
+_WORTH_READING = 1 << 29
+
+#: Most bytes of numbers that are held before they are averaged.
+_BAND_BYTES = 1 << 25
+
+
+class Thumbnails(NamedTuple):
+    """Planes at the size of a picture.
+
+    Attributes
+    ----------
+    stack : Stack
+        Where they are read, as float64.
+    item : int
+        Of the batch.
+    channels : sequence of int
+        Which planes, in order.
+    height, width : int
+        Of each, no more than those of the stack.
+    nodata : float or None
+        What marks an invalid pixel besides NaN and infinities.
+    memory : int
+        Budget in bytes; a fourth of it goes to the numbers before they are averaged.
+    """
+
+    stack: Stack
+    item: int
+    channels: Sequence[int]
+    height: int
+    width: int
+    nodata: float | None
+    memory: int
+
+    def whole(self) -> NDArray[np.float64]:
+        """Read all planes: shape (len(channels), height, width), NaN where a pixel is invalid."""
+        planes = np.empty((len(self.channels), self.height, self.width))
+        for start, band in self.bands():
+            planes[:, start : start + band.shape[1]] = band
+        return planes
+
+    def bands(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Read some rows of all planes at a time.
+
+        Yields
+        ------
+        start : int
+            First row.
+        band : ndarray of float64, shape (len(channels), rows, width)
+            NaN where a pixel is invalid.
+        """
+        rows, columns = picked(self.stack.spec, len(self.channels), self.height, self.width)
+        row_starts = block_starts(len(rows), self.height)
+        column_starts = block_starts(len(columns), self.width)
+        marks = None if self.nodata is None else self.stack.marks(self.nodata)[list(self.channels)]
+        scratch = np.empty(self.stack.scratch_bytes, np.uint8)
+        step = self._band_rows(len(rows), len(columns))
+        for start in range(0, self.height, step):
+            starts = row_starts[start : start + step]
+            end = start + step
+            last = int(row_starts[end]) if end < self.height else len(rows)
+            wanted = rows[int(starts[0]) : last]
+            numbers = np.empty((len(self.channels), len(wanted), len(columns)))
+            with np.errstate(all="ignore"):
+                self.stack.read_grid(self.item, self.channels, wanted, columns, numbers, scratch)
+            if marks is not None:
+                numbers[numbers == marks[:, :, np.newaxis]] = np.nan
+            yield start, averaged(numbers, starts - starts[0], column_starts)
+
+    def _band_rows(self, rows: int, columns: int) -> int:
+        """Rows of a picture that are averaged at a time; numbers are held about three times."""
+        each = 24 * len(self.channels) * columns * -(-rows // self.height)
+        return max(1, min(self.memory // 4, _BAND_BYTES) // each)
+
+
+def picked(spec: StackSpec, channels: int, height: int, width: int) -> tuple[range, range]:
+    """Choose rows and columns, evenly spaced, that a picture is made of.
+
+    Parameters
+    ----------
+    spec : StackSpec
+        The stack.
+    channels : int
+        How many of its channels are wanted.
+    height, width : int
+        Of the picture.
+
+    Returns
+    -------
+    rows, columns : range
+        At least as many as the picture has.
+    """
+    line = channels * spec.width * spec.item_bytes
+    times = _MOST_TIMES
+    while times > 1 and min(spec.height, times * height) * line > _WORTH_READING:
+        times -= 1
+    return _evenly(spec.height, times * height), _evenly(spec.width, times * width)
+
+
+def _evenly(size: int, wanted: int) -> range:
+    """Choose about `wanted` of `size` places, never fewer unless there are fewer."""
+    step = max(1, size // wanted)
+    count = size // step
+    start = (size - 1 - (count - 1) * step) // 2
+    return range(start, start + (count - 1) * step + 1, step)

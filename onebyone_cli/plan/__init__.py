@@ -1,0 +1,1 @@
+"""How large, in which order, in how much memory: plain integers."""

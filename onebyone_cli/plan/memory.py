@@ -1,0 +1,249 @@
+"""The plan of a job: how large its slabs are, how many threads, where spools go, in how many bytes.
+
+Plain integers: no arrays, no files. Every byte that is alive while pixels flow is counted here.
+"""
+
+from typing import Any, NamedTuple
+
+from onebyone_cli.errors import UsageError
+from onebyone_cli.plan.tiles import LONGEST_TILE, count_slabs, tile_pixels
+from onebyone_cli.spec import StackSpec
+from onebyone_cli.system.buffers import PADDING
+from onebyone_cli.units import format_bytes
+
+#: Buffers of one worker above which longer slabs gained nothing (see ``make bench``).
+_USEFUL_BYTES = 12 << 20
+
+#: Of the budget that is kept of a stream whose pixels come in runs.
+_RUN_SHARE = 8
+
+#: Slabs for each thread, so that the last ones to finish do not leave the others idle for long.
+_SLABS_PER_THREAD = 4
+
+
+class Plan(NamedTuple):
+    """How a job will run.
+
+    Attributes
+    ----------
+    tile_pixels : int
+        Width T of the grid of tiles.
+    slab_items, slab_pixels : int
+        Largest slab: items of the batch, and pixels of each.
+    slabs, threads : int
+        How many slabs there are, and how many workers take them.
+    worker_bytes, fixed_bytes : int
+        Memory of one worker's buffers; memory of caches, decoders and spools in memory.
+    memory : int
+        The budget that all of it stays in.
+    spool_input_bytes, spool_output_bytes : int
+        Bytes that are laid aside first because the source can be read only once, or after because
+        the target must be written in order; 0 where it is not so.
+    input_in_memory, output_in_memory : bool
+        Whether those bytes lie in memory or in a file under ``$TMPDIR``.
+    """
+
+    tile_pixels: int
+    slab_items: int
+    slab_pixels: int
+    slabs: int
+    threads: int
+    worker_bytes: int
+    fixed_bytes: int
+    memory: int
+    spool_input_bytes: int = 0
+    spool_output_bytes: int = 0
+    input_in_memory: bool = False
+    output_in_memory: bool = False
+
+    @property
+    def total_bytes(self) -> int:
+        """Memory of all pixel buffers, caches and decoders together."""
+        return self.threads * self.worker_bytes + self.fixed_bytes
+
+    @property
+    def strategy(self) -> str:
+        """``"slab"``, or ``"spool"`` where one side needs it."""
+        return "spool" if self.spool_input_bytes or self.spool_output_bytes else "slab"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for ``--json``."""
+        return {"strategy": self.strategy, **self._asdict(), "total_bytes": self.total_bytes}
+
+
+class Costs(NamedTuple):
+    """What pixels cost in memory, in bytes.
+
+    Attributes
+    ----------
+    slab_pixel : int
+        For each pixel of a slab: input in the arithmetic's type, and output.
+    tile_pixel : int
+        For each pixel of a tile: values between layers and on their way to the output's type.
+    scratch : int
+        For each worker: the reader's scratch.
+    cache : int
+        For the whole job: chunk caches and decoders.
+    item : int
+        For each item of a slab: what keeps the rows of buffers apart.
+    """
+
+    slab_pixel: int
+    tile_pixel: int = 0
+    scratch: int = 0
+    cache: int = 0
+    item: int = 0
+
+
+def run_bytes(spec: StackSpec, run_pixels: int) -> int:
+    """Size of a run of pixels, which is kept where two slabs share it."""
+    return run_pixels * spec.channels * spec.item_bytes
+
+
+def comes_in_slabs(spec: StackSpec, run_pixels: int, memory: int) -> bool:
+    """Say whether the slabs of a stream can be taken as they come, or it is laid aside first.
+
+    Parameters
+    ----------
+    spec : StackSpec
+        The stack as it is stored.
+    run_pixels : int
+        As in `formats.base.StreamReader`.
+    memory : int
+        The budget in bytes.
+    """
+    kept = run_bytes(spec, run_pixels)
+    return 0 < kept < spec.data_bytes and kept <= memory // _RUN_SHARE
+
+
+def apply_costs(
+    spec: StackSpec,
+    output: StackSpec,
+    *,
+    widest: int,
+    hidden: int = 0,
+    staged: int = 0,
+    collapsed: int = 0,
+    scratch: int = 0,
+    cache: int = 0,
+) -> Costs:
+    """Tell what applying a chain of layers takes.
+
+    Parameters
+    ----------
+    spec, output : StackSpec
+        The input in the type of the arithmetic; the result.
+    widest : int
+        Largest number of channels anywhere from input to output.
+    hidden, staged : int
+        Channels between layers, of all layers together; those of the result that wait to be cast.
+    collapsed : int
+        Channels of which one is made; 0 where they are written themselves.
+    scratch, cache : int
+        What the inputs take for each worker and for the whole job.
+    """
+    number = spec.item_bytes
+    # Masks and exponentials take passing copies of a tile, indices of invalid pixels 16 bytes.
+    passing = output.channels * (number + 3) + widest + 16
+    if collapsed:
+        passing += collapsed + 8
+    return Costs(
+        slab_pixel=spec.channels * number + output.channels * output.item_bytes,
+        tile_pixel=(hidden + staged) * number + passing,
+        item=PADDING * (spec.channels + output.channels + hidden + staged),
+        scratch=scratch,
+        cache=cache,
+    )
+
+
+def make_plan(
+    spec: StackSpec,
+    widest: int,
+    arithmetic_bytes: int,
+    costs: Costs,
+    *,
+    memory: int,
+    threads: int,
+    longest_tile: int = LONGEST_TILE,
+    spool_input_bytes: int = 0,
+    spool_output_bytes: int = 0,
+) -> Plan:
+    """Plan a job.
+
+    Buffers for the workers come first, then spools go into memory if they fit in what is left.
+
+    Parameters
+    ----------
+    spec : StackSpec
+        The input stack.
+    widest : int
+        Largest number of channels anywhere from input to output.
+    arithmetic_bytes : int
+        Bytes of one number in the arithmetic.
+    costs : Costs
+        What pixels cost.
+    memory : int
+        The budget in bytes.
+    threads : int
+        Most workers.
+    longest_tile : int
+        Width that no tile exceeds.
+    spool_input_bytes, spool_output_bytes : int
+        Sizes of the spools that the job needs.
+
+    Raises
+    ------
+    UsageError
+        If one worker with one tile does not fit the budget; says which budget would do.
+    """
+    tile = tile_pixels(spec.pixels, widest, arithmetic_bytes, longest_tile)
+    smallest = tile * (costs.slab_pixel + costs.tile_pixel) + costs.item + costs.scratch
+    if smallest + costs.cache > memory:
+        needed = -(-(smallest + costs.cache) // (1 << 20))
+        raise UsageError(
+            f"--memory {format_bytes(memory)} is too small for this stack: "
+            f"one tile of {tile} pixels takes {format_bytes(smallest + costs.cache)}; "
+            f"give --memory {needed}M or more"
+        )
+    room = memory - costs.cache
+    threads = max(1, min(threads, room // smallest))
+    items, pixels = _slab_size(spec, tile, costs, room // threads, threads)
+    worker = items * (pixels * costs.slab_pixel + tile * costs.tile_pixel + costs.item)
+    worker += costs.scratch
+    slabs = count_slabs(spec, items, pixels)
+    threads = min(threads, slabs)
+    left = room - threads * worker
+    input_fits = spool_input_bytes <= left
+    left -= spool_input_bytes if input_fits else 0
+    output_fits = spool_output_bytes <= left
+    spooled = input_fits * spool_input_bytes + output_fits * spool_output_bytes
+    return Plan(
+        tile_pixels=tile,
+        slab_items=items,
+        slab_pixels=pixels,
+        slabs=slabs,
+        threads=threads,
+        worker_bytes=worker,
+        fixed_bytes=costs.cache + spooled,
+        memory=memory,
+        spool_input_bytes=spool_input_bytes,
+        spool_output_bytes=spool_output_bytes,
+        input_in_memory=bool(spool_input_bytes) and input_fits,
+        output_in_memory=bool(spool_output_bytes) and output_fits,
+    )
+
+
+def _slab_size(
+    spec: StackSpec, tile: int, costs: Costs, budget: int, threads: int
+) -> tuple[int, int]:
+    """Items and pixels of the largest slab: useful, within the budget, shared out fairly."""
+    budget = min(budget, _USEFUL_BYTES) - costs.scratch
+    fair = threads * _SLABS_PER_THREAD
+    if tile < spec.pixels:
+        tiles = -(-spec.pixels // tile)
+        fit = (budget - tile * costs.tile_pixel - costs.item) // (tile * costs.slab_pixel)
+        share = -(-tiles * spec.items // fair)
+        return 1, tile * max(1, min(fit, share, tiles))
+    fit = budget // (tile * (costs.slab_pixel + costs.tile_pixel) + costs.item)
+    share = -(-spec.items // fair)
+    return max(1, min(fit, share, spec.items)), tile

@@ -1,0 +1,108 @@
+"""Arrays in memory as stacks: what a notebook gives, and what it gets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onebyone_cli.errors import DataError
+from onebyone_cli.formats.arrays.file import rectangles
+from onebyone_cli.formats.arrays.layout import array_layout
+from onebyone_cli.formats.contracts.reader import Reader, Writer
+from onebyone_cli.spec import ITEM_BYTES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from onebyone_cli.spec import Slab, StackSpec
+
+
+class ArrayInput(Reader):
+    """Read slabs of an array in memory, whatever its strides and the order of its bytes.
+
+    Parameters
+    ----------
+    array : ndarray of shape (H, W) or (..., C, H, W)
+        Of a type of `spec.ITEM_BYTES`; its last three axes in the order that `layout` says. It is
+        looked at, never copied as a whole.
+    layout : str
+        One of `spec.LAYOUTS`.
+    path : str
+        Name for messages.
+
+    Raises
+    ------
+    DataError
+        If it is masked, has numbers of another type, fewer than two axes, or no pixels.
+    """
+
+    def __init__(self, array: NDArray[Any], layout: str = "CHW", path: str = "array") -> None:
+        dtype = array.dtype.newbyteorder("=").name
+        if isinstance(array, np.ma.MaskedArray):
+            raise DataError("is masked; mark the pixels, as in array.filled(numpy.nan)", path)
+        if dtype not in ITEM_BYTES:
+            raise DataError(f"has {dtype} numbers; expected {', '.join(ITEM_BYTES)}", path)
+        self.path, self.axes = path, layout
+        self.spec = array_layout(array.shape, dtype, path, layout=layout).spec
+        if array.ndim == 2:
+            self._stack = array[np.newaxis]
+        else:
+            batch = array.ndim - 3
+            axes = (batch + layout.index(axis) for axis in "CHW")
+            self._stack = array.transpose(*range(batch), *axes)
+
+    def read_channels(
+        self, slab: Slab, first: int, last: int, out: NDArray[Any], scratch: NDArray[Any]
+    ) -> None:
+        """Read some channels of a slab; see `Reader.read_channels`."""
+        del scratch
+        for index in range(slab.items):
+            item = self._stack[np.unravel_index(slab.item + index, self.spec.batch)]
+            done = 0
+            for row, rows, column, columns in rectangles(slab.start, slab.stop, self.spec.width):
+                place = out[index, :, done : done + rows * columns]
+                part = item[first:last, row : row + rows, column : column + columns]
+                np.copyto(place.reshape(part.shape), part, casting="unsafe")
+                done += rows * columns
+
+    def read(self, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
+        """Read a slab; see `Reader.read`."""
+        self.read_channels(slab, 0, self.spec.channels, out, scratch)
+
+    def close(self) -> None:
+        """Nothing to close: the array is the caller's."""
+
+
+class ArrayOutput(Writer):
+    """Write slabs into an array that is made for them.
+
+    Attributes
+    ----------
+    array : ndarray of shape (*batch, K, H, W)
+        The result, once it is open.
+    """
+
+    def __init__(self, spec: StackSpec) -> None:
+        self.path = "array"
+        self.spec = spec
+
+    def open(self) -> None:
+        """Make the array."""
+        spec = self.spec
+        self.array = np.empty(spec.shape, spec.dtype)
+        self._numbers = self.array.reshape(spec.items, spec.channels, spec.pixels)
+
+    def write(self, slab: Slab, block: NDArray[Any]) -> None:
+        """Write a slab; see `Writer.write`."""
+        self._numbers[slab.item : slab.item + slab.items, :, slab.start : slab.stop] = block
+
+    def write_run(self, item: int, channel: int, start: int, numbers: NDArray[Any]) -> None:
+        """Write neighbouring numbers of one channel; see `Writer.write_run`."""
+        self._numbers[item, channel, start : start + numbers.size] = numbers
+
+    def commit(self) -> None:
+        """Nothing to publish: whoever asked has the array."""
+
+    def discard(self) -> None:
+        """Nothing to remove."""

@@ -1,0 +1,170 @@
+"""Several inputs seen as one stack, channel after channel; the check that the tool is about.
+
+A 1×1 convolution combines every pixel of one channel with the same pixel of the others, so all
+channels must have the same height and width.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onebyone_cli.errors import ShapeMismatchError
+from onebyone_cli.formats.contracts.reader import Reader
+from onebyone_cli.spec import StackSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.formats.contracts.reader import StreamReader
+    from onebyone_cli.spec import Slab
+
+
+def stacked_spec(inputs: Sequence[Reader | StreamReader], dtype: str) -> StackSpec:
+    """Shape of the inputs stacked along the channel axis.
+
+    Parameters
+    ----------
+    inputs : sequence of Reader or StreamReader
+        In channel order; only their specs are looked at.
+    dtype : str
+        Type in which the stack will be read.
+
+    Raises
+    ------
+    ShapeMismatchError
+        Naming the first pair that disagrees, and both sizes.
+    """
+    first = inputs[0]
+    for other in inputs[1:]:
+        one, two = first.spec, other.spec
+        if (one.height, one.width) != (two.height, two.width):
+            raise ShapeMismatchError(
+                f"has {two.height}×{two.width} pixels (height×width) and {first.path} has "
+                f"{one.height}×{one.width}; all channels must have the same height and width",
+                other.path,
+            )
+        if one.batch != two.batch:
+            raise ShapeMismatchError(
+                f"has shape {two.size} and {first.path} has {one.size}; "
+                "stacked inputs must have the same leading axes",
+                other.path,
+            )
+    channels = sum(reader.spec.channels for reader in inputs)
+    spec = first.spec
+    return StackSpec(channels, spec.height, spec.width, dtype, spec.batch)
+
+
+def channel_names(inputs: Sequence[Reader | StreamReader]) -> tuple[str, ...]:
+    """Name the channels of the inputs, as far as files name them.
+
+    Returns
+    -------
+    tuple of str
+        One for each channel, or nothing if no input has names for its own.
+    """
+    if not any(reader.channel_names for reader in inputs):
+        return ()
+    names: list[str] = []
+    for reader in inputs:
+        channels = range(reader.spec.channels)
+        names += reader.channel_names or [f"{reader.path}[{channel}]" for channel in channels]
+    return tuple(names)
+
+
+class Stack(Reader):
+    """Several readers as one.
+
+    Parameters
+    ----------
+    readers : sequence of Reader
+        In channel order; their specs agree. They are closed by whoever opened them.
+    dtype : str
+        Type in which slabs are read.
+    """
+
+    def __init__(self, readers: Sequence[Reader], dtype: str) -> None:
+        self.path = " ".join(reader.path for reader in readers)
+        self.spec = stacked_spec(readers, dtype)
+        self.scratch_bytes = max(reader.scratch_bytes for reader in readers)
+        self.cache_bytes = sum(reader.cache_bytes for reader in readers)
+        self._parts = []
+        channel = 0
+        for reader in readers:
+            self._parts.append((reader, channel, channel + reader.spec.channels))
+            channel += reader.spec.channels
+
+    def read(self, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
+        """Read a slab of every input into its channels; see `Reader.read`."""
+        for reader, start, stop in self._parts:
+            reader.read(slab, out[:, start:stop], scratch)
+
+    def read_grid(
+        self,
+        item: int,
+        channels: Sequence[int],
+        rows: range,
+        columns: range,
+        out: NDArray[Any],
+        scratch: NDArray[Any],
+    ) -> None:
+        """Read some pixels of the inputs that have the channels; see `Reader.read_grid`."""
+        ends = [stop for _, _, stop in self._parts]
+        owners = [bisect_right(ends, channel) for channel in channels]
+        done = 0
+        for owner, run in groupby(owners):
+            reader, start, _ = self._parts[owner]
+            end = done + len(list(run))
+            own = [channel - start for channel in channels[done:end]]
+            reader.read_grid(item, own, rows, columns, out[done:end], scratch)
+            done = end
+
+    def marks(self, nodata: float) -> NDArray[Any]:
+        """Tell what marks an invalid pixel in each channel, as it will be read.
+
+        A number typed in decimal is rounded as the numbers of the file are; one that the file's
+        type can't hold is in none of its pixels, and NaN, which equals nothing, says so.
+
+        Returns
+        -------
+        ndarray of shape (C, 1), of the type in which slabs are read; float64 where that is one of
+        integers, which have no NaN, and can't hold the number
+        """
+        with np.errstate(over="ignore"):
+            found = [_in_type(nodata, reader.spec.dtype) for reader, _, _ in self._parts]
+            has_nan = self.spec.dtype.startswith("float") or not any(map(np.isnan, found))
+            marks = np.empty((self.spec.channels, 1), self.spec.dtype if has_nan else "float64")
+            for mark, (_, start, stop) in zip(found, self._parts, strict=True):
+                marks[start:stop] = mark
+        return marks
+
+    def check_unchanged(self) -> None:
+        """Raise `ReadWriteError` if any input was changed since it was opened."""
+        for reader, _, _ in self._parts:
+            reader.check_unchanged()
+
+    def abandon(self) -> None:
+        """Tell every input that slabs will be missing."""
+        for reader, _, _ in self._parts:
+            reader.abandon()
+
+    def close(self) -> None:
+        """Nothing of its own to close."""
+
+
+def _in_type(value: float, dtype: str) -> Any:
+    """Round a number to a type; NaN where the type can't hold it."""
+    if dtype.startswith("float"):
+        rounded = np.dtype(dtype).type(value)
+        return np.nan if np.isinf(rounded) and not np.isinf(value) else rounded
+    if dtype == "bool":  # numpy would take any number but 0 for true
+        return bool(value) if value in (0, 1) else np.nan
+    try:
+        return np.array(int(value), dtype) if value == int(value) else np.nan
+    except (OverflowError, ValueError):  # too large, infinite, or NaN
+        return np.nan
