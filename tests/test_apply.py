@@ -31,7 +31,6 @@ from strategies import (
     stored,
 )
 
-from onebyone_cli import formats
 from onebyone_cli.arithmetic.conv1x1 import Layer, make_layers
 from onebyone_cli.commit import atomic
 from onebyone_cli.errors import (
@@ -41,8 +40,10 @@ from onebyone_cli.errors import (
     ShapeMismatchError,
     UsageError,
 )
-from onebyone_cli.formats.contracts.reader import Storage
-from onebyone_cli.operations.apply.job import ApplyJob, ApplyReport, ApplySettings
+from onebyone_cli.formats import opening
+from onebyone_cli.formats.contracts.writer import Storage
+from onebyone_cli.operations.apply.job import ApplyJob
+from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
 from onebyone_cli.plan.memory import Plan
 from onebyone_cli.plan.tiles import tile_pixels
 from onebyone_cli.spec import StackSpec, arithmetic_dtype
@@ -80,11 +81,11 @@ def run(
         opened = []
         for name in inputs:
             share = memory // 2 // len(inputs)
-            opened.append(formats.open_input(str(name), layout=layout, memory=share))
+            opened.append(opening.open_input(str(name), layout=layout, memory=share))
             stack.callback(opened[-1].close)
 
         def make_writer(spec: StackSpec) -> Any:
-            return formats.make_writer(
+            return opening.make_writer(
                 str(output), spec, inputs=opened, force=True, storage=storage
             )
 
@@ -360,12 +361,12 @@ def least_memory(inputs: Sequence[Path], layers: Sequence[Layer], output: Path, 
     while low < high:
         middle = (low + high) // 2
         with ExitStack() as stack:
-            opened = [formats.open_input(str(name)) for name in inputs]
+            opened = [opening.open_input(str(name)) for name in inputs]
             for reader in opened:
                 stack.callback(reader.close)
 
             def make_writer(spec: StackSpec) -> Any:
-                return formats.make_writer(str(output), spec, force=True)
+                return opening.make_writer(str(output), spec, force=True)
 
             try:
                 ApplyJob(opened, layers, make_writer, ApplySettings(middle, 1, **more))
@@ -938,11 +939,11 @@ def test_progress_reaches_its_end_in_every_step(source: Path, tmp_path: Path):
 
 def test_a_dry_run_is_a_job_that_is_not_run(tmp_path: Path):
     path = save_npy(tmp_path / "in.npy", np.ones((4, 200, 200), np.float32))
-    with formats.open_input(str(path)) as reader:
+    with opening.open_input(str(path)) as reader:
         job = ApplyJob(
             [reader],
             layer(np.ones((3, 4))),
-            lambda spec: formats.make_writer(str(tmp_path / "out.npy"), spec),
+            lambda spec: opening.make_writer(str(tmp_path / "out.npy"), spec),
             ApplySettings(4 * MIB, 2),
         )
         assert job.output == StackSpec(3, 200, 200, "float32")

@@ -16,16 +16,8 @@ from hypothesis import strategies as st
 from strategies import new_folder
 
 from onebyone_cli.commit import atomic, checkpoint
-from onebyone_cli.commit.checkpoint import (
-    NOTHING,
-    UNKNOWN,
-    Checkpoint,
-    Done,
-    Ledger,
-    Policy,
-    difference_of,
-    read_journal,
-)
+from onebyone_cli.commit.checkpoint import Checkpoint, Ledger, Policy
+from onebyone_cli.commit.journal import NOTHING, UNKNOWN, Done, difference_of, read_journal
 from onebyone_cli.commit.part import PartFile, journal_of
 from onebyone_cli.errors import DataError, OutputRefusedError, ReadWriteError
 
@@ -109,7 +101,7 @@ def rewrite(journal: Path, change: Callable[[dict[str, Any]], object]) -> None:
     content = json.loads(journal.read_text())
     del content["checksum"]
     change(content)
-    content["checksum"] = checkpoint._checksum(content)
+    content["checksum"] = journal._checksum(content)
     journal.write_text(json.dumps(content))
 
 

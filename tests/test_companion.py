@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from PIL import Image
 from strategies import DTYPES, cuts, new_folder, numbers_of, seeds, specs
 
-from onebyone_cli import formats
 from onebyone_cli.errors import (
     DataError,
     InputMissingError,
@@ -22,8 +21,10 @@ from onebyone_cli.errors import (
     ReadWriteError,
     ShapeMismatchError,
 )
+from onebyone_cli.formats import opening
 from onebyone_cli.learners.statistics import Evidence
-from onebyone_cli.operations.learn.job import LearnJob, LearnSettings
+from onebyone_cli.operations.learn.job import LearnJob
+from onebyone_cli.operations.learn.settings import LearnSettings
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.stack.pixel_map import Companion
 
@@ -33,7 +34,7 @@ def gather(folder: Path, *, nodata: float | None = None, **maps: Any) -> Evidenc
     with ExitStack() as stack:
         readers = {}
         for name, path in {"x": folder / "x.npy", **maps}.items():
-            readers[name] = formats.open_input(str(path))
+            readers[name] = opening.open_input(str(path))
             stack.callback(readers[name].close)
         x = readers.pop("x")
         job = LearnJob([x], LearnSettings(1 << 26, 2, nodata), **readers)
@@ -76,7 +77,7 @@ def test_any_slab_of_a_map_is_read(
     numbers = numbers_of(data.draw(seeds), of_map)
     with new_folder() as folder, ExitStack() as opened:
         np.save(folder / "map.npy", numbers)
-        reader = opened.enter_context(formats.open_input(str(folder / "map.npy")))
+        reader = opened.enter_context(opening.open_input(str(folder / "map.npy")))
         companion = Companion(reader, stack, "mask")
         plan: Any = SimpleNamespace(input_in_memory=True)
         companion.open(plan, opened, lambda step, done, total: None)
@@ -236,7 +237,7 @@ def test_a_map_that_is_cut_short_while_it_is_read(tmp_path: Path):
     np.save(tmp_path / "mask.npy", np.ones((90, 80)))
     with ExitStack() as stack:
         x, mask = (
-            stack.enter_context(formats.open_input(str(tmp_path / name)))
+            stack.enter_context(opening.open_input(str(tmp_path / name)))
             for name in ("x.npy", "mask.npy")
         )
         job = LearnJob([x], LearnSettings(1 << 26, 2), mask=mask)
@@ -252,7 +253,7 @@ def test_a_map_that_changes_while_it_is_read(tmp_path: Path, what: str):
     np.save(tmp_path / "map.npy", np.ones((90, 80), int))
     with ExitStack() as stack:
         x, numbers = (
-            stack.enter_context(formats.open_input(str(tmp_path / name)))
+            stack.enter_context(opening.open_input(str(tmp_path / name)))
             for name in ("x.npy", "map.npy")
         )
         maps: dict[str, Any] = {what: numbers}

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import FLOATS, batches, dtypes, new_folder, numbers, seeds
 
-from onebyone_cli import formats
 from onebyone_cli.arithmetic.difference import Differences, Tolerance, psnr, rmse
 from onebyone_cli.errors import ReadWriteError, ShapeMismatchError
+from onebyone_cli.formats import opening
 from onebyone_cli.operations.compare.job import CompareJob, CompareSettings
 from onebyone_cli.operations.compare.picture import DifferenceMap
 from onebyone_cli.spec import Slab
@@ -37,7 +37,7 @@ def differences(
 ) -> Differences:
     with ExitStack() as stack:
         readers = [
-            formats.open_input(str(path), layout=layout)
+            opening.open_input(str(path), layout=layout)
             for path, layout in zip((a, b), layouts, strict=True)
         ]
         for reader in readers:
@@ -274,7 +274,7 @@ def test_the_map_shows_the_largest_difference(shape: tuple[int, ...], tmp_path: 
     rng = np.random.default_rng(0)
     a, b = rng.random((2, *shape))
     paths = saved(tmp_path, a, b)
-    with formats.open_input(str(paths[0])) as reader:
+    with opening.open_input(str(paths[0])) as reader:
         picture = DifferenceMap(reader.spec)
     differences(*paths, picture=picture)
     highest = abs(a - b).reshape(-1, *shape[-2:]).max(axis=0)

@@ -24,11 +24,12 @@ from strategies import (
     stored,
 )
 
-from onebyone_cli import formats
 from onebyone_cli.errors import DataError, ReadWriteError
+from onebyone_cli.formats import opening
 from onebyone_cli.formats.arrays.layout import array_layout
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
-from onebyone_cli.operations.learn.job import LearnJob, LearnSettings
+from onebyone_cli.operations.learn.job import LearnJob
+from onebyone_cli.operations.learn.settings import LearnSettings
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.stack.sources import hold_streams
@@ -132,7 +133,7 @@ def test_what_can_be_read_at_any_time_is_left_as_it_is(tmp_path: Path):
     (array,) = arrays(4)
     np.save(tmp_path / "x.npy", array)
     with ExitStack() as stack:
-        reader = stack.enter_context(formats.open_input(str(tmp_path / "x.npy")))
+        reader = stack.enter_context(opening.open_input(str(tmp_path / "x.npy")))
         pipe = Pipe(arrays(1)[0], name="second")
         held, left = hold_streams([reader, pipe, reader], 10_000, stack, no_progress)
         assert held[0] is reader
@@ -153,7 +154,7 @@ def test_a_folder_of_images(tmp_path: Path, tmpdir_of_our_own: Path, dtype: str,
         Image.fromarray(plane).save(tmp_path / "images" / f"{name}.png")
     in_order = planes[[3, 2, 0, 4, 1]]
     with ExitStack() as stack:
-        folder = stack.enter_context(formats.open_input(str(tmp_path / "images")))
+        folder = stack.enter_context(opening.open_input(str(tmp_path / "images")))
         assert isinstance(folder, StreamReader)
         (held,), left = hold_streams([folder], memory, stack, no_progress)
         assert isinstance(held, Reader)
@@ -176,7 +177,7 @@ def test_what_is_left_of_the_memory_is_enough_for_a_job(tmp_path: Path):
     np.save(tmp_path / "x.npy", array)
     memory = 8_000_000
     with ExitStack() as stack:
-        reader = stack.enter_context(formats.open_input(str(tmp_path / "x.npy")))
+        reader = stack.enter_context(opening.open_input(str(tmp_path / "x.npy")))
         expected = moments([reader], memory)
         held, left = hold_streams([Pipe(array[:4]), Pipe(array[4:])], memory, stack, no_progress)
         assert left == memory - array.nbytes

@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 from PIL import Image
 from strategies import batches, new_folder, seeds
 
-from onebyone_cli import formats
 from onebyone_cli.errors import DataError, ReadWriteError, ShapeMismatchError, UsageError
+from onebyone_cli.formats import opening
 from onebyone_cli.learners import statistics as gathered
 from onebyone_cli.learners.moments import Moments
 from onebyone_cli.learners.moments_file import load_moments, save_moments
 from onebyone_cli.learners.statistics import Evidence, no_evidence
-from onebyone_cli.operations.learn.job import LearnJob, LearnSettings, Wanted
+from onebyone_cli.operations.learn.job import LearnJob
 from onebyone_cli.operations.learn.sampling import choose_runs
+from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 from onebyone_cli.operations.ordered_merge import InOrder
 from onebyone_cli.spec import Slab
 from onebyone_cli.stack.stack import Stack
@@ -52,7 +53,7 @@ def planned(
     with ExitStack() as stack:
 
         def opened(path: Any, layout: str = "CHW"):
-            reader = formats.open_input(str(path), layout=layout)
+            reader = opening.open_input(str(path), layout=layout)
             stack.callback(reader.close)
             return reader
 

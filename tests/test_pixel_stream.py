@@ -30,15 +30,17 @@ from strategies import (
     stored,
 )
 
-from onebyone_cli import formats
 from onebyone_cli.arithmetic.conv1x1 import make_layers
 from onebyone_cli.errors import DataError, ReadWriteError
+from onebyone_cli.formats import opening
 from onebyone_cli.formats.arrays.layout import array_layout
 from onebyone_cli.formats.contracts.reader import RawSpec, StreamReader
 from onebyone_cli.learners.statistics import Evidence
 from onebyone_cli.npy_header import format_header
-from onebyone_cli.operations.apply.job import ApplyJob, ApplySettings
-from onebyone_cli.operations.learn.job import LearnJob, LearnSettings, Wanted
+from onebyone_cli.operations.apply.job import ApplyJob
+from onebyone_cli.operations.apply.settings import ApplySettings
+from onebyone_cli.operations.learn.job import LearnJob
+from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 from onebyone_cli.operations.workers import run_workers
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import ITEM_BYTES, Slab, StackSpec
@@ -84,7 +86,7 @@ def stream_of(array: Array, layout: str, **pipe: Any) -> Iterator[StreamReader]:
     raw = RawSpec(array.shape, array.dtype.name, not array.dtype.isnative)
     with (
         fifo_of(array.tobytes(), **pipe) as path,
-        formats.open_input(str(path), layout=layout, raw=raw) as reader,
+        opening.open_input(str(path), layout=layout, raw=raw) as reader,
     ):
         assert isinstance(reader, StreamReader)
         yield reader
@@ -198,7 +200,7 @@ def test_nobody_waits_for_a_program_that_sends_nothing():
     begun = time.monotonic()
     raw = RawSpec((10, 10, 3), "uint8")
     with fifo_of(half.tobytes()[:150], stays_open=True) as path:
-        reader = formats.open_input(str(path), layout="HWC", raw=raw)
+        reader = opening.open_input(str(path), layout="HWC", raw=raw)
         assert isinstance(reader, StreamReader)
         slabs = list(iter_slabs(spec, 1, 25))
         with reader, pytest.raises(WorkError):
@@ -212,7 +214,7 @@ def test_a_stream_of_another_length(size: int, threads: int):
     slabs = list(iter_slabs(StackSpec(3, 10, 10, "uint8"), 1, 7))
     raw = RawSpec((10, 10, 3), "uint8")
     with fifo_of(bytes(size)) as path:
-        reader = formats.open_input(str(path), layout="HWC", raw=raw)
+        reader = opening.open_input(str(path), layout="HWC", raw=raw)
         assert isinstance(reader, StreamReader)
         match = f"ends {300 - size} bytes early" if size < 300 else "goes on after the array of 300"
         with reader, pytest.raises(DataError, match=match):
@@ -241,11 +243,11 @@ def apply(
 ) -> ApplyJob:
     chosen = ApplySettings(**{"memory": 64 * MIB, "threads": 2} | settings)
     with ExitStack() as stack:
-        opened = [stack.enter_context(formats.open_input(name, layout=layout)) for name in inputs]
+        opened = [stack.enter_context(opening.open_input(name, layout=layout)) for name in inputs]
         job = ApplyJob(
             opened,
             layers_of(weight),
-            lambda spec: formats.make_writer(str(output), spec, inputs=opened),
+            lambda spec: opening.make_writer(str(output), spec, inputs=opened),
             chosen,
         )
         job.run(lambda step, done, total: None)
@@ -255,7 +257,7 @@ def apply(
 def learn(
     path: Path, wanted: Wanted, *, memory: int, threads: int, layout: str = "HWC"
 ) -> tuple[LearnJob, Evidence]:
-    with formats.open_input(str(path), layout=layout) as reader:
+    with opening.open_input(str(path), layout=layout) as reader:
         job = LearnJob([reader], LearnSettings(memory, threads, None, wanted))
         return job, job.run(lambda step, done, total: None)
 

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onebyone_cli import formats
-from onebyone_cli.operations.learn.job import LearnJob, LearnSettings, Wanted
+from onebyone_cli.formats import opening
+from onebyone_cli.operations.learn.job import LearnJob
 from onebyone_cli.operations.learn.sampling import choose_runs
+from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 from onebyone_cli.plan.tiles import count_runs, iter_runs
 from onebyone_cli.spec import StackSpec
 
@@ -140,7 +141,7 @@ def bytes_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def gather(path: str, sample: int, *, layout: str = "CHW", seed: int = 0, **more: Any) -> Any:
     with ExitStack() as stack:
-        reader = stack.enter_context(formats.open_input(path, layout=layout))
+        reader = stack.enter_context(opening.open_input(path, layout=layout))
         job = LearnJob([reader], LearnSettings(1 << 26, 2, **more))
         (chosen,) = choose_runs([job], sample, seed)
         return job.run(lambda step, done, total: None, chosen), chosen

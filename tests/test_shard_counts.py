@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import Array, new_folder, numbers_of, save_npy, seeds
 
-from onebyone_cli import formats
 from onebyone_cli.arithmetic.conv1x1 import Layer
 from onebyone_cli.commit import atomic
 from onebyone_cli.commit.checkpoint import Policy
 from onebyone_cli.commit.merge import Published, publish_shards
 from onebyone_cli.errors import Stopped, UsageError
-from onebyone_cli.operations.apply.job import ApplyJob, ApplyReport, ApplySettings
+from onebyone_cli.formats import opening
+from onebyone_cli.operations.apply.job import ApplyJob
+from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
 from onebyone_cli.plan import shards
 from onebyone_cli.plan.shards import Shard
 from onebyone_cli.spec import StackSpec
@@ -71,7 +72,7 @@ def job_of(
     shared = settings.get("shard") is not None
 
     def make_writer(spec: StackSpec) -> Any:
-        return formats.make_writer(
+        return opening.make_writer(
             str(output), spec, inputs=[opened], shared=shared, resume=True if shared else None
         )
 
@@ -86,7 +87,7 @@ def job_of(
             return make_job(2 * memory)
 
     with ExitStack() as stack:
-        opened = formats.open_input(str(path))
+        opened = opening.open_input(str(path))
         stack.callback(opened.close)
         yield make_job(run.memory)
 

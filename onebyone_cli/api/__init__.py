@@ -21,9 +21,10 @@ is not installed an `ImportError`, and what can't be written or fails on the way
 """
 
 from onebyone_cli.api.applying import apply
-from onebyone_cli.api.fitting import Model, fit
+from onebyone_cli.api.fitting import fit
+from onebyone_cli.api.model import Model
 from onebyone_cli.api.opening import OpenStack, open_stack
 from onebyone_cli.errors import OneByOneError
-from onebyone_cli.operations.apply.job import ApplyReport
+from onebyone_cli.operations.apply.settings import ApplyReport
 
 __all__ = ["ApplyReport", "Model", "OneByOneError", "OpenStack", "apply", "fit", "open_stack"]

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from onebyone_cli import formats
 from onebyone_cli.api.failing import as_python_has_it
 from onebyone_cli.api.opening import memory_of, open_readers, unheard
 from onebyone_cli.arithmetic.conv1x1 import make_layers
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.operations.apply.job import ApplyJob, ApplyReport, ApplySettings
+from onebyone_cli.formats import opening
+from onebyone_cli.operations.apply.job import ApplyJob
+from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
 from onebyone_cli.spec import ITEM_BYTES
 from onebyone_cli.stack.in_memory import ArrayOutput
 from onebyone_cli.system.limits import default_threads
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from onebyone_cli.api.fitting import Model
+    from onebyone_cli.api.model import Model
     from onebyone_cli.api.opening import OnProgress, Path, StackLike
     from onebyone_cli.arithmetic.conv1x1 import Layer
-    from onebyone_cli.formats.contracts.reader import StreamWriter, Writer
+    from onebyone_cli.formats.contracts.writer import StreamWriter, Writer
     from onebyone_cli.spec import StackSpec
 
     #: One layer: a matrix (K, C), a weights file, a learned model.
@@ -192,7 +193,7 @@ def apply(
             raise UsageError("standard output is the program's that runs this; name a file")
 
         def make_file(spec: StackSpec) -> Writer | StreamWriter:
-            return formats.make_writer(
+            return opening.make_writer(
                 path,
                 spec,
                 inputs=inputs,

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onebyone_cli.api.applying import apply, threads_of
+from onebyone_cli.api.applying import threads_of
 from onebyone_cli.api.failing import as_python_has_it
+from onebyone_cli.api.model import Model
 from onebyone_cli.api.opening import memory_of, open_readers, unheard
-from onebyone_cli.commit import targets
 from onebyone_cli.errors import DataError, ShapeMismatchError, UsageError
 from onebyone_cli.learners import load
 from onebyone_cli.learners.differences import CUSTOMARY, DIRECTIONS
 from onebyone_cli.learners.model import check_components, check_variance
 from onebyone_cli.learners.statistics import no_evidence
-from onebyone_cli.operations.learn.job import LearnJob, LearnSettings, Wanted
+from onebyone_cli.operations.learn.job import LearnJob
 from onebyone_cli.operations.learn.sampling import ICA_PIXELS, choose_runs
+from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 from onebyone_cli.stack.stack import channel_names, stacked_spec
 from onebyone_cli.units import count
 from onebyone_cli.version import __version__
 from onebyone_cli.weights import load_weights
-from onebyone_cli.weights.archive import save_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,131 +33,9 @@ if TYPE_CHECKING:
     from onebyone_cli.api.opening import OnProgress, Path, StackLike
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.learners.learner import Learner
-    from onebyone_cli.learners.model import Model as Learned
     from onebyone_cli.learners.statistics import Evidence
-    from onebyone_cli.weights import ChannelMap
 
     Inputs = Sequence[Reader | StreamReader]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Model:
-    """Learned weights, what they were learned from, and the way back.
-
-    What `fit` returns. Arrays are float64; for a stack of C channels and K components:
-
-    Attributes
-    ----------
-    map : ChannelMap
-        Weight and bias together, as `apply` takes them.
-    channels : tuple of str
-        Names of the channels, as far as files name them; else empty.
-    """
-
-    _learned: Learned
-    _record: Mapping[str, Any]
-    channels: tuple[str, ...]
-
-    @property
-    def map(self) -> ChannelMap:
-        """Weight and bias."""
-        return self._learned.map
-
-    @property
-    def weight(self) -> NDArray[np.float64]:
-        """Shape (K, C): one row per component."""
-        return self._learned.map.weight
-
-    @property
-    def bias(self) -> NDArray[np.float64]:
-        """Shape (K,): −weight · mean."""
-        return self._learned.map.bias
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """Shape (C,), in the unit of each channel; zeros where nothing is subtracted."""
-        return self._learned.mean
-
-    @property
-    def scale(self) -> NDArray[np.float64]:
-        """Shape (C,): what each channel is divided by; ones unless standardized."""
-        return self._learned.scale
-
-    @property
-    def eigenvalues(self) -> NDArray[np.float64]:
-        """Shape (C,), descending, of all components; (0,) where the method has none."""
-        return self._learned.eigenvalues
-
-    @property
-    def explained_variance(self) -> NDArray[np.float64]:
-        """Shape (K,): eigenvalues of the components kept; (0,) where they are no variances."""
-        return self._learned.explained_variance
-
-    @property
-    def explained_variance_ratio(self) -> NDArray[np.float64]:
-        """Shape (K,): their shares of the sum of all eigenvalues."""
-        return self._learned.explained_variance_ratio
-
-    @property
-    def method(self) -> str:
-        """The learner's name."""
-        return str(self._learned.meta["method"])
-
-    @property
-    def pixels(self) -> int:
-        """Pixels that were learned from."""
-        return int(self._learned.meta["count"])
-
-    @property
-    def invalid_pixels(self) -> int:
-        """Pixels that were left out: NaN, infinite, nodata, or masked."""
-        return int(self._learned.meta["invalid"])
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What to know about this result, a sentence each."""
-        return self._learned.warnings
-
-    def __repr__(self) -> str:
-        k, c = self.weight.shape
-        return f"<Model {self.method}: {count(c, 'channel')} to {k}>"
-
-    def apply(self, stack: StackLike, **options: Any) -> Any:
-        """Write a stack in these components: `apply` with this model; same options and result."""
-        return apply(stack, self, **options)
-
-    def inverse(self, components: StackLike, **options: Any) -> Any:
-        """Reconstruct the C channels from a stack of K components, as ``apply --inverse``.
-
-        Options and result are those of `apply`.
-        """
-        return apply(components, self._learned.inverse(), **options)
-
-    def save(self, path: Path, *, force: bool = False, fsync: bool = False) -> None:
-        """Save it as ``onebyone fit`` does: a ``.npz`` that is a weights file for `apply`.
-
-        Parameters
-        ----------
-        path : str or PathLike
-            The file; it appears whole or not at all.
-        force, fsync : bool
-            Replace an existing file; have it on the disk before it gets its name.
-
-        Raises
-        ------
-        OutputRefusedError, ReadWriteError
-            If the file exists, or can't be written.
-        """
-        path = os.fspath(path)
-        arrays: dict[str, Any] = dict(self._learned.arrays)
-        if self.channels:
-            arrays["channels"] = list(self.channels)
-        with as_python_has_it():
-            if not path.endswith(".npz"):
-                raise UsageError(f"a model is a .npz file, and '{path}' is not called so")
-            targets.check_target(path, force=force)
-            meta = {**self._learned.meta, **self._record}
-            save_model(path, arrays, meta, force=force, fsync=fsync)
 
 
 def fit(

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from onebyone_cli import formats
 from onebyone_cli.api.failing import as_python_has_it
 from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.formats import opening
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
 from onebyone_cli.spec import LAYOUTS, Slab
 from onebyone_cli.stack.in_memory import ArrayInput
@@ -299,7 +299,7 @@ def open_readers(
         raise UsageError("no input; give an array or a path")
     paths = [os.fspath(each) for each in given if isinstance(each, str | os.PathLike)]
     files = iter(
-        formats.open_inputs(paths, layout=layout, memory=memory, stack=stack) if paths else ()
+        opening.open_inputs(paths, layout=layout, memory=memory, stack=stack) if paths else ()
     )
     opened: list[Reader | StreamReader] = []
     for number, each in enumerate(given):

@@ -44,26 +44,26 @@ class Reading(NamedTuple):
 
     def open(self, inputs: Sequence[str], stack: ExitStack) -> "Stack":
         """Open the inputs of one stack, which are closed by `stack`."""
-        from onebyone_cli import formats
+        from onebyone_cli.formats import opening
 
-        return formats.open_inputs(
+        return opening.open_inputs(
             inputs, layout=self.layout, memory=self.memory, raw=self.raw, stack=stack
         )
 
     def open_series(self, stream: str, stack: ExitStack) -> "Series":
         """Open a stream of stacks, which is closed by `stack`."""
-        from onebyone_cli import formats
+        from onebyone_cli.formats import opening
 
-        return formats.open_series(stream, layout=self.layout, raw=self.raw, stack=stack)
+        return opening.open_series(stream, layout=self.layout, raw=self.raw, stack=stack)
 
     def open_stacks(self, inputs: Sequence[str], stack: ExitStack, *, each: bool) -> Stacks:
         """Open one stack, or with `each` one for each input and those that streams bring."""
-        from onebyone_cli import formats
+        from onebyone_cli.formats import opening
 
         if not each:
             return Stacks([self.open(inputs, stack)])
-        files = [text for text in inputs if not formats.is_stream(text)]
-        streams = [text for text in inputs if formats.is_stream(text)]
+        files = [text for text in inputs if not opening.is_stream(text)]
+        streams = [text for text in inputs if opening.is_stream(text)]
         return Stacks(
             [self.open([text], stack) for text in files],
             [self.open_series(text, stack) for text in streams],

@@ -12,7 +12,8 @@ from onebyone_cli.units import parse_bytes
 if TYPE_CHECKING:
     from onebyone_cli.cli.terminal.console import Console
     from onebyone_cli.commit.checkpoint import Policy
-    from onebyone_cli.formats.contracts.reader import RawSpec, Storage
+    from onebyone_cli.formats.contracts.reader import RawSpec
+    from onebyone_cli.formats.contracts.writer import Storage
     from onebyone_cli.plan.shards import Shard
 
 #: Sizes of more digits are none that any array has.
@@ -73,10 +74,10 @@ def inputs_of(named: Sequence[str], list_name: str, maps: Sequence[str] = ()) ->
 
 def check_outputs(outputs: Sequence[str]) -> None:
     """Raise `UsageError` if two outputs are the same file, however they are spelled."""
-    from onebyone_cli import formats
     from onebyone_cli.commit.part import journal_of, part_of
+    from onebyone_cli.formats import opening
 
-    paths = [formats.split_inner(text)[0] for text in outputs if text]
+    paths = [opening.split_inner(text)[0] for text in outputs if text]
     files = {path if path == "-" else os.path.realpath(path) for path in paths}
     parts = {name for path in paths for name in (part_of(path), journal_of(path))}
     if len(files) < len(paths) or files & parts:
@@ -100,9 +101,9 @@ def check_archive_name(path: str, what: str) -> None:
 
 def files_of(inputs: Sequence[str]) -> tuple[str, ...]:
     """Name the files of inputs, without datasets: none of them may be written to."""
-    from onebyone_cli import formats
+    from onebyone_cli.formats import opening
 
-    return tuple(formats.split_inner(text)[0] for text in inputs if text)
+    return tuple(opening.split_inner(text)[0] for text in inputs if text)
 
 
 def memory_of(text: str) -> int:
@@ -239,8 +240,8 @@ def checkpoints_of(
     sharded: bool = False,
 ) -> "Policy | None":
     """Say how checkpoints are taken; None where a later run could not go on with this one."""
-    from onebyone_cli import formats
     from onebyone_cli.commit.checkpoint import Policy
+    from onebyone_cli.formats import opening
 
     if math.isnan(every):
         raise UsageError("--checkpoint-every nan is no time; write seconds, as in 60")
@@ -248,7 +249,7 @@ def checkpoints_of(
         if restart:
             raise UsageError("--restart is for --resume auto, and that is off")
         return None
-    paths = [formats.split_inner(text)[0] for text in inputs]
+    paths = [opening.split_inner(text)[0] for text in inputs]
     # What comes through a pipe is gone, and standard output has no name to go on under.
     if output == "-" or not all(os.path.isfile(path) or os.path.isdir(path) for path in paths):
         return None
@@ -280,9 +281,9 @@ def check_shares(flag: str, inputs: Sequence[str], output: str, scale: str, each
 
 def check_shared(flag: str, inputs: Sequence[str]) -> None:
     """Raise `UsageError` for what is no file, which jobs on several machines can't all read."""
-    from onebyone_cli import formats
+    from onebyone_cli.formats import opening
 
-    paths = [formats.split_inner(name)[0] for name in inputs]
+    paths = [opening.split_inner(name)[0] for name in inputs]
     if any(os.path.exists(path) and not _is_stored(path) for path in paths if path != "-"):
         raise UsageError(f"{flag} needs inputs that every job can read; a pipe is read only once")
     if "-" in paths:
@@ -297,7 +298,7 @@ def storage_of(
     compression: str, level: int, shuffle: bool, fletcher32: bool, chunks: str
 ) -> "Storage":
     """Read how an ``.h5`` output is stored."""
-    from onebyone_cli.formats.contracts.reader import Storage
+    from onebyone_cli.formats.contracts.writer import Storage
 
     sizes = chunks.lower().replace("×", "x").split("x") if chunks else []
     if not all(size.isascii() and size.isdigit() for size in sizes):

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from onebyone_cli.cluster.client import Cluster, Place
     from onebyone_cli.commit.merge import Published
     from onebyone_cli.learners.statistics import Evidence
-    from onebyone_cli.operations.apply.job import ApplyJob, ApplyReport, ApplySettings
-    from onebyone_cli.operations.learn.job import LearnJob, Wanted
+    from onebyone_cli.operations.apply.job import ApplyJob
+    from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
+    from onebyone_cli.operations.learn.job import LearnJob
+    from onebyone_cli.operations.learn.settings import Wanted
 
 #: What shards are not told as it was typed: it is done here, or is their own.
 _OURS = {
@@ -146,7 +148,7 @@ class OnCluster(NamedTuple):
         from onebyone_cli.cli.commands.apply import apply
         from onebyone_cli.commit.merge import check_left, discard_shards
         from onebyone_cli.commit.part import part_of
-        from onebyone_cli.operations.apply.job import ApplyReport
+        from onebyone_cli.operations.apply.settings import ApplyReport
 
         assert job.shard is not None
         assert job.identity is not None
@@ -246,7 +248,7 @@ class OnCluster(NamedTuple):
 
 def _absolute(text: str) -> str:
     """Name an input, and the dataset in it, from wherever one is."""
-    from onebyone_cli.formats import split_inner
+    from onebyone_cli.formats.opening import split_inner
 
     path, inner = split_inner(text)
     return ":".join(filter(None, [os.path.abspath(path), inner]))

@@ -7,9 +7,16 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from onebyone_cli.commit import checkpoint, targets
+from onebyone_cli.commit import targets
 from onebyone_cli.commit.atomic import have_same_bytes, sync_file
-from onebyone_cli.commit.checkpoint import Journal, shard_journals
+from onebyone_cli.commit.journal import (
+    Journal,
+    difference_of,
+    find_journal,
+    read_journal,
+    remove_journal,
+    shard_journals,
+)
 from onebyone_cli.commit.part import part_of
 from onebyone_cli.errors import DataError, InputMissingError, OutputRefusedError, read_write_error
 from onebyone_cli.system.rename import publish, sync_folder
@@ -115,7 +122,7 @@ def check_left(path: str, count: int, describe: Callable[[], Mapping[str, Any]])
             path,
         )
     for name in found.values():
-        checkpoint.find_journal(name, path, describe)
+        find_journal(name, path, describe)
     return bool(found)
 
 
@@ -144,7 +151,7 @@ def _check_complete(found: dict[tuple[int, int], str], path: str) -> int:
     done = {
         index
         for (index, _), name in found.items()
-        if checkpoint.read_journal(name).extra.get("complete") is True
+        if read_journal(name).extra.get("complete") is True
     }
     missing = [f"{index}/{count}" for index in range(count) if index not in done]
     if missing:
@@ -161,9 +168,9 @@ def _check_same(found: dict[tuple[int, int], str]) -> tuple[int, Mapping[str, in
     first: Journal | None = None
     counts: Counter[str] = Counter()
     for _, name in sorted(found.items()):
-        journal = checkpoint.read_journal(name)
+        journal = read_journal(name)
         first = first or journal
-        difference = checkpoint.difference_of(first.job, journal.job)
+        difference = difference_of(first.job, journal.job)
         if difference:
             raise DataError(
                 f"is of another job than the first shard: {difference}; run it again with the "
@@ -208,4 +215,4 @@ def _publish(
 def _remove(found: dict[tuple[int, int], str]) -> None:
     for name in found.values():
         with contextlib.suppress(OSError):
-            checkpoint.remove(name)
+            remove_journal(name)

@@ -16,18 +16,9 @@ from onebyone_cli.commit import targets
 from onebyone_cli.commit.part import PartFile, SharedFile, create_file
 from onebyone_cli.errors import DataError, UsageError, read_write_error
 from onebyone_cli.formats.arrays.source import ArraySeries, Kind, look_at_array, open_array
-from onebyone_cli.formats.contracts.reader import (
-    Format,
-    Look,
-    Planes,
-    Reader,
-    Series,
-    Source,
-    StreamReader,
-    StreamWriter,
-    Target,
-    Writer,
-)
+from onebyone_cli.formats.contracts.format import Format
+from onebyone_cli.formats.contracts.reader import Look, Reader, Series, Source, StreamReader
+from onebyone_cli.formats.contracts.writer import Planes, StreamWriter, Target, Writer
 from onebyone_cli.npy_header import format_header, read_header
 from onebyone_cli.system.pipes import enlarge_pipe, write_all
 

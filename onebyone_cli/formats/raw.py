@@ -1,6 +1,6 @@
 """Numbers without a header, as ffmpeg or a program in C write them: options say what they are.
 
-No name tells such a file, so this is no format of the registry: `formats.open_input` comes here
+No name tells such a file, so this is no format of the registry: `opening.open_input` comes here
 where ``--raw`` was given, whatever the input is called.
 """
 

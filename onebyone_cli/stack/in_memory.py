@@ -9,7 +9,8 @@ import numpy as np
 from onebyone_cli.errors import DataError
 from onebyone_cli.formats.arrays.file import rectangles
 from onebyone_cli.formats.arrays.layout import array_layout
-from onebyone_cli.formats.contracts.reader import Reader, Writer
+from onebyone_cli.formats.contracts.reader import Reader
+from onebyone_cli.formats.contracts.writer import Writer
 from onebyone_cli.spec import ITEM_BYTES
 
 if TYPE_CHECKING:

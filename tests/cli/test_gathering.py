@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onebyone_cli import formats
 from onebyone_cli.cli.terminal.console import Console
+from onebyone_cli.formats import opening
 from onebyone_cli.learners.statistics import Evidence
 from onebyone_cli.operations.learn import run as learning
-from onebyone_cli.operations.learn.job import LearnSettings, Wanted
 from onebyone_cli.operations.learn.sampling import ICA_PIXELS
+from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 from onebyone_cli.spec import Slab
 from onebyone_cli.stack.stack import Stack
 
@@ -32,7 +32,7 @@ def gather(paths: list[Path], mask: Path, cluster: Any) -> Evidence:
     way = learning.Pass(settings, str(mask), seed=3, cluster=cluster)
     with ExitStack() as stack:
         stacks = [
-            formats.open_inputs([str(path)], layout="CHW", memory=1 << 26, stack=stack)
+            opening.open_inputs([str(path)], layout="CHW", memory=1 << 26, stack=stack)
             for path in paths
         ]
         console = Console(quiet=True)

@@ -16,7 +16,7 @@ from PIL import Image
 from strategies import DTYPES
 
 from onebyone_cli.errors import DataError
-from onebyone_cli.formats import look_at
+from onebyone_cli.formats.opening import look_at
 from onebyone_cli.operations.info.archives import inspect_weights
 from onebyone_cli.operations.info.stacks import inspect_stack
 

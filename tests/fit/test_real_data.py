@@ -7,18 +7,19 @@ import pytest
 import scipy.linalg
 from sklearn.decomposition import PCA
 
-from onebyone_cli import formats
+from onebyone_cli.formats import opening
 from onebyone_cli.learners import load
 from onebyone_cli.learners.model import Model, fix_signs
 from onebyone_cli.learners.statistics import Evidence
-from onebyone_cli.operations.learn.job import LearnJob, LearnSettings, Wanted
+from onebyone_cli.operations.learn.job import LearnJob
+from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 STACKS = {"flower": SAMPLES / "flower/flower.npy", "digits": SAMPLES / "handwritten/digits.npy"}
 
 
 def gather(name: str, **wanted) -> Evidence:
-    with formats.open_input(str(STACKS[name])) as reader:
+    with opening.open_input(str(STACKS[name])) as reader:
         job = LearnJob([reader], LearnSettings(1 << 26, 2, wanted=Wanted(**wanted)))
         return job.run(lambda step, done, total: None)
 

@@ -36,7 +36,10 @@ from onebyone_cli.errors import (
     OutputRefusedError,
     UsageError,
 )
-from onebyone_cli.formats.contracts.reader import Format, Reader, StreamWriter, Writer
+from onebyone_cli.formats import opening
+from onebyone_cli.formats.contracts.format import Format
+from onebyone_cli.formats.contracts.reader import Reader
+from onebyone_cli.formats.contracts.writer import StreamWriter, Writer
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.stack.sources import hold_streams
@@ -70,7 +73,7 @@ def file_of(kind: Format, folder: Path) -> Path:
 
 
 def writer_of(path: str, spec: StackSpec, **options: Any) -> Writer | StreamWriter:
-    return formats.make_writer(path, spec, **options)
+    return opening.make_writer(path, spec, **options)
 
 
 def fill(writer: Writer | StreamWriter, stack: Array, slabs: Any) -> None:
@@ -102,7 +105,7 @@ def save(path: str, stack: Array, slabs: Any = None, **options: Any) -> None:
 
 def load(path: str, slabs: Any = None) -> Array:
     """Read a whole input, through a spool where it can be read only once."""
-    with formats.open_input(path) as reader:
+    with opening.open_input(path) as reader:
         spec = reader.spec
         slabs = slabs or list(iter_slabs(spec, 1, spec.pixels))
         if isinstance(reader, Reader):
@@ -200,7 +203,7 @@ class TestConformance:
         last = data.draw(st.integers(first + 1, channels))
         with new_folder() as folder, contextlib.ExitStack() as opened:
             save(target_of(kind, folder), stack)
-            reader = opened.enter_context(formats.open_input(target_of(kind, folder)))
+            reader = opened.enter_context(opening.open_input(target_of(kind, folder)))
             (held,), _ = hold_streams([reader], 1 << 20, opened, lambda step, done, total: None)
             for slab in data.draw(cuts(spec)):
                 found = read_channels(held, first, last, slab, spec.dtype)
@@ -304,7 +307,7 @@ class TestConformance:
         path = target_of(kind, tmp_path)
         stack = numbers_of(1, StackSpec(3, 20, 30, "uint8"))
         save(path, stack)
-        reader = formats.open_input(path)
+        reader = opening.open_input(path)
         assert reader.spec == StackSpec(3, 20, 30, "uint8")
         assert reader.path == path
         assert {os.path.realpath(name) for name in reader.files} >= {os.path.realpath(path)}
@@ -379,7 +382,7 @@ class TestConformance:
         path = target_of(kind, tmp_path)
         save(path, numbers_of(1, ONE))
         before = snapshot(tmp_path)
-        with formats.open_input(path) as reader:
+        with opening.open_input(path) as reader:
             for force in (False, True):
                 with pytest.raises(OutputRefusedError, match="input"):
                     writer_of(path, ONE, inputs=[reader], force=force)
@@ -401,20 +404,20 @@ plain_names = st.text(
 def test_a_dataset_is_named_after_a_colon(name: str, inner: list[str], between: str):
     for suffix in formats.load("hdf5").suffixes:
         path, dataset = f"no such folder/x{name}{suffix}", between.join(inner)
-        assert formats.split_inner(f"{path}:{dataset}") == (path, dataset)
-        assert formats.split_inner(path) == (path, "")
+        assert opening.split_inner(f"{path}:{dataset}") == (path, dataset)
+        assert opening.split_inner(path) == (path, "")
 
 
 @given(st.lists(plain_names, min_size=1, max_size=4).map(":".join))
 def test_colons_of_other_files_are_part_of_the_name(name: str):
     name = name.replace(".", "-")  # a part that ends in .h5 is another matter
-    assert formats.split_inner(f"no such folder/{name}.npy") == (f"no such folder/{name}.npy", "")
+    assert opening.split_inner(f"no such folder/{name}.npy") == (f"no such folder/{name}.npy", "")
 
 
 def test_a_file_that_has_the_whole_name_is_meant(tmp_path: Path):
     path = tmp_path / "a.h5:b"
     path.touch()
-    assert formats.split_inner(str(path)) == (str(path), "")
+    assert opening.split_inner(str(path)) == (str(path), "")
 
 
 def test_what_an_input_is(tmp_path: Path):

@@ -49,7 +49,8 @@ from onebyone_cli.errors import (
 )
 from onebyone_cli.formats import hdf5
 from onebyone_cli.formats.arrays.file import ArrayReader
-from onebyone_cli.formats.contracts.reader import Source, Storage, Target
+from onebyone_cli.formats.contracts.reader import Source
+from onebyone_cli.formats.contracts.writer import Storage, Target
 from onebyone_cli.formats.hdf5 import header as hdf5_header
 from onebyone_cli.formats.hdf5 import readers as hdf5_readers
 from onebyone_cli.formats.hdf5.chunks import CellDecoder, fletcher32

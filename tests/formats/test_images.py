@@ -31,7 +31,8 @@ from onebyone_cli.errors import (
     UsageError,
 )
 from onebyone_cli.formats import load
-from onebyone_cli.formats.contracts.reader import Source, Storage, Target
+from onebyone_cli.formats.contracts.reader import Source
+from onebyone_cli.formats.contracts.writer import Storage, Target
 from onebyone_cli.formats.images import FORMAT
 from onebyone_cli.formats.images.kinds import KINDS, channel_names
 from onebyone_cli.formats.images.libtiff_errors import libtiff_heard

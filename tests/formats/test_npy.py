@@ -35,7 +35,8 @@ from onebyone_cli.errors import DataError, InputMissingError, ReadWriteError, Us
 from onebyone_cli.formats import npy
 from onebyone_cli.formats.arrays.file import ArrayReader
 from onebyone_cli.formats.arrays.stream import ArrayStream
-from onebyone_cli.formats.contracts.reader import Source, Storage, Target, Writer
+from onebyone_cli.formats.contracts.reader import Source
+from onebyone_cli.formats.contracts.writer import Storage, Target, Writer
 from onebyone_cli.npy_header import format_header
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import Slab, StackSpec

@@ -25,9 +25,9 @@ from strategies import (
     stored,
 )
 
-from onebyone_cli import formats
 from onebyone_cli.cli.values import raw_of
 from onebyone_cli.errors import DataError, InputMissingError, UsageError
+from onebyone_cli.formats import opening
 from onebyone_cli.formats.arrays.file import ArrayReader
 from onebyone_cli.formats.arrays.stream import ArrayStream
 from onebyone_cli.formats.contracts.reader import RawSpec
@@ -79,7 +79,7 @@ def test_files_of_any_name_are_read(
     with new_folder() as folder:
         array.tofile(folder / name)
         path = str(folder / name)
-        with formats.open_input(path, layout=layout, raw=raw_spec(array)) as reader:
+        with opening.open_input(path, layout=layout, raw=raw_spec(array)) as reader:
             assert isinstance(reader, ArrayReader)
             assert (reader.spec, reader.files, reader.axes) == (spec, (path,), layout)
             assert same_numbers(read_all(reader, data.draw(cuts(spec)), spec.dtype), stack)
@@ -88,7 +88,7 @@ def test_files_of_any_name_are_read(
 
 def test_two_axes_are_one_channel(tmp_path: Path):
     np.arange(6, dtype="f4").tofile(tmp_path / "x")
-    with formats.open_input(str(tmp_path / "x"), raw=RawSpec((2, 3), "float32")) as reader:
+    with opening.open_input(str(tmp_path / "x"), raw=RawSpec((2, 3), "float32")) as reader:
         assert reader.spec == StackSpec(1, 2, 3, "float32")
 
 
@@ -109,7 +109,7 @@ def test_a_file_of_another_size(tmp_path: Path, shape: tuple[int, ...], found: i
     path = tmp_path / "x.raw"
     path.write_bytes(bytes(found))
     with pytest.raises(DataError) as caught:
-        formats.open_input(str(path), raw=RawSpec(shape, "float32"))
+        opening.open_input(str(path), raw=RawSpec(shape, "float32"))
     written = ",".join(map(str, shape))
     promised = 4 * int(np.prod(shape))
     assert str(caught.value) == (
@@ -124,14 +124,14 @@ def test_shapes_that_would_fit_do_fit(spec: StackSpec, found: int):
         path.touch()
         os.truncate(path, found)  # a hole
         try:
-            formats.open_input(str(path), raw=RawSpec(spec.shape, spec.dtype)).close()
+            opening.open_input(str(path), raw=RawSpec(spec.shape, spec.dtype)).close()
         except DataError as error:
             for text in (
                 error.message.partition("; --shape ")[2].removesuffix(" would fit").split(" or ")
             ):
                 if text:
                     shape = tuple(map(int, text.split(",")))
-                    formats.open_input(str(path), raw=RawSpec(shape, spec.dtype)).close()
+                    opening.open_input(str(path), raw=RawSpec(shape, spec.dtype)).close()
         else:
             assert found == spec.data_bytes
 
@@ -139,7 +139,7 @@ def test_shapes_that_would_fit_do_fit(spec: StackSpec, found: int):
 def test_an_empty_file(tmp_path: Path):
     (tmp_path / "x").touch()
     with pytest.raises(DataError, match=r"is empty; expected the 24 bytes that --shape and"):
-        formats.open_input(str(tmp_path / "x"), raw=RawSpec((2, 3), "float32"))
+        opening.open_input(str(tmp_path / "x"), raw=RawSpec((2, 3), "float32"))
 
 
 @pytest.mark.parametrize(
@@ -152,14 +152,14 @@ def test_an_empty_file(tmp_path: Path):
 )
 def test_inputs_that_are_no_file(path: str, error: type[Exception], match: str):
     with pytest.raises(error, match=match):
-        formats.open_input(path, raw=RawSpec((2, 3), "float32"))
+        opening.open_input(path, raw=RawSpec((2, 3), "float32"))
 
 
 def test_a_terminal():
     ours, theirs = pty.openpty()
     try:
         with pytest.raises(UsageError, match="is a terminal; give a file, or pipe a stream in"):
-            formats.open_input(os.ttyname(theirs), raw=RawSpec((2, 3), "float32"))
+            opening.open_input(os.ttyname(theirs), raw=RawSpec((2, 3), "float32"))
     finally:
         os.close(ours)
         os.close(theirs)
@@ -176,7 +176,7 @@ def test_streams_arrive_whole_however_they_trickle(
     array = stored(stack, layout, big_endian=big)
     with (
         fifo_of(array.tobytes(), step) as path,
-        formats.open_input(str(path), layout=layout, raw=raw_spec(array)) as reader,
+        opening.open_input(str(path), layout=layout, raw=raw_spec(array)) as reader,
         Spool(spec.data_bytes, in_memory=True) as spool,
     ):
         assert isinstance(reader, ArrayStream)
@@ -189,7 +189,7 @@ def test_streams_arrive_whole_however_they_trickle(
 @given(st.integers(1, 60))
 def test_a_stream_must_end_where_the_shape_does(size: int):
     with fifo_of(bytes(size)) as path:
-        reader = formats.open_input(str(path), raw=RawSpec((2, 3, 4), "uint8"))
+        reader = opening.open_input(str(path), raw=RawSpec((2, 3, 4), "uint8"))
         with reader:
             if size == 24:
                 assert drained(reader) == bytes(24)
@@ -202,7 +202,7 @@ def test_a_stream_must_end_where_the_shape_does(size: int):
 
 def test_an_empty_stream():
     with fifo_of(b"") as path, pytest.raises(DataError, match="is empty; expected the 6 bytes"):
-        formats.open_input(str(path), raw=RawSpec((2, 3), "uint8"))
+        opening.open_input(str(path), raw=RawSpec((2, 3), "uint8"))
 
 
 # -------------------------------------------------------------------------------- series
@@ -213,7 +213,7 @@ def test_frames_follow_each_other(found: list[int], spec: StackSpec, layout: str
     frames = [stored(numbers_of(seed, spec), layout) for seed in found]
     content = b"".join(frame.tobytes() for frame in frames)
     with fifo_of(content, step) as path, ExitStack() as stack:
-        series = formats.open_series(str(path), layout=layout, raw=raw_spec(frames[0]), stack=stack)
+        series = opening.open_series(str(path), layout=layout, raw=raw_spec(frames[0]), stack=stack)
         assert series.path == str(path)
         readers = iter(series)
         for index, frame in enumerate(frames):
@@ -229,7 +229,7 @@ def test_frames_follow_each_other(found: list[int], spec: StackSpec, layout: str
 def test_a_frame_that_is_not_whole(whole: int, part: int):
     with fifo_of(bytes(24 * whole + part)) as path, ExitStack() as stack:
         raw = RawSpec((2, 3, 4), "uint8")
-        readers = iter(formats.open_series(str(path), layout="CHW", raw=raw, stack=stack))
+        readers = iter(opening.open_series(str(path), layout="CHW", raw=raw, stack=stack))
         for _ in range(whole):
             assert drained(next(readers)) == bytes(24)
         match = rf"array {whole} \(counting from 0\): ends {24 - part} bytes early"
@@ -240,7 +240,7 @@ def test_a_frame_that_is_not_whole(whole: int, part: int):
 def test_a_stream_without_a_frame():
     with fifo_of(b"") as path, ExitStack() as stack:
         raw = RawSpec((2, 3), "uint8")
-        readers = iter(formats.open_series(str(path), layout="CHW", raw=raw, stack=stack))
+        readers = iter(opening.open_series(str(path), layout="CHW", raw=raw, stack=stack))
         with pytest.raises(DataError, match=r"array 0 \(counting from 0\): is empty"):
             next(readers)
 
@@ -248,10 +248,10 @@ def test_a_stream_without_a_frame():
 def test_what_is_a_stream(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "file").touch()
-    assert formats.is_stream("-")
-    assert formats.is_stream(str(tmp_path / "pipe"))
-    assert not formats.is_stream(str(tmp_path / "file"))
-    assert not formats.is_stream(str(tmp_path / "missing"))
+    assert opening.is_stream("-")
+    assert opening.is_stream(str(tmp_path / "pipe"))
+    assert not opening.is_stream(str(tmp_path / "file"))
+    assert not opening.is_stream(str(tmp_path / "missing"))
 
 
 # ------------------------------------------------------------------------------- options

@@ -25,14 +25,10 @@ from onebyone_cli.units import count, format_bytes
 if TYPE_CHECKING:
     # Typer evaluates the annotations of commands; those of helpers are quoted instead.
     from onebyone_cli.arithmetic.conv1x1 import Layer
-    from onebyone_cli.formats.contracts.reader import (
-        Reader,
-        Storage,
-        StreamReader,
-        StreamWriter,
-        Writer,
-    )
-    from onebyone_cli.operations.apply.job import ApplyJob, ApplyReport, ApplySettings
+    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+    from onebyone_cli.formats.contracts.writer import Storage, StreamWriter, Writer
+    from onebyone_cli.operations.apply.job import ApplyJob
+    from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
     from onebyone_cli.spec import StackSpec
 
 
@@ -268,13 +264,13 @@ def _prepare(
     storage: "Storage",
 ) -> "ApplyJob":
     """Check everything and plan; nothing is created."""
-    from onebyone_cli import formats
+    from onebyone_cli.formats import opening
     from onebyone_cli.operations.apply.job import ApplyJob
 
     rules.add(output, (*(name for reader in opened for name in reader.files), *also_read))
 
     def make_writer(spec: "StackSpec") -> "Writer | StreamWriter":
-        return formats.make_writer(
+        return opening.make_writer(
             output,
             spec,
             inputs=opened,
@@ -438,7 +434,7 @@ def _settings(
     nan_to: str,
     scale: str,
 ) -> "ApplySettings":
-    from onebyone_cli.operations.apply.job import ApplySettings
+    from onebyone_cli.operations.apply.settings import ApplySettings
 
     return ApplySettings(
         memory=values.memory_of(memory),

@@ -89,7 +89,7 @@ def fit(
     the centring folded into its bias. Pixels with NaN, an infinity or the nodata value in any
     channel are left out. Moments that stats has saved take the place of stacks.
     """
-    from onebyone_cli.operations.learn.job import LearnSettings
+    from onebyone_cli.operations.learn.settings import LearnSettings
 
     console = Console(quiet=quiet, verbose=verbose, json=json)
     asked = Asked(

@@ -128,9 +128,9 @@ def _facts(path: str, layout: str) -> "Facts":
     archive = _archive_facts(path)
     if archive is not None:
         return archive
-    from onebyone_cli import formats
+    from onebyone_cli.formats import opening
 
-    datasets = formats.list_datasets(path)
+    datasets = opening.list_datasets(path)
     if len(datasets) > 1:
         return DatasetsFacts(path, datasets, os.path.getsize(path))
     return stacks.inspect_stack(path, layout=layout)

@@ -25,9 +25,11 @@ from onebyone_cli.operations.learn.request import Asked, Choice, choice_of
 from onebyone_cli.picture import scree
 
 if TYPE_CHECKING:
-    from onebyone_cli.formats.contracts.reader import Reader, StreamReader, StreamWriter, Writer
+    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+    from onebyone_cli.formats.contracts.writer import StreamWriter, Writer
     from onebyone_cli.learners.model import Model
-    from onebyone_cli.operations.apply.job import ApplyJob, ApplyReport, ApplySettings
+    from onebyone_cli.operations.apply.job import ApplyJob
+    from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
     from onebyone_cli.operations.learn.run import Known
     from onebyone_cli.spec import StackSpec
     from onebyone_cli.weights import ChannelMap
@@ -101,7 +103,7 @@ def reduce(
     The same as fit, then apply with what fit has learned; the input is read twice, and a pipe is
     laid aside for that. A mask leaves pixels out of the learning only.
     """
-    from onebyone_cli.operations.apply.job import ApplySettings
+    from onebyone_cli.operations.apply.settings import ApplySettings
 
     console = Console(quiet=quiet, verbose=verbose, json=json)
     asked = Asked(
@@ -332,7 +334,7 @@ class _Task(NamedTuple):
         )
 
     def _way(self, memory: int) -> learning.Pass:
-        from onebyone_cli.operations.learn.job import LearnSettings
+        from onebyone_cli.operations.learn.settings import LearnSettings
 
         wanted = self.choice.wanted()
         if self.outputs.residual and not self.labels:  # errors are told from moments
@@ -406,15 +408,15 @@ class _Task(NamedTuple):
         settings: "ApplySettings",
         is_rehearsal: bool,
     ) -> "ApplyJob":
-        from onebyone_cli import formats
         from onebyone_cli.arithmetic.conv1x1 import make_layers
+        from onebyone_cli.formats import opening
         from onebyone_cli.operations.apply.job import ApplyJob
 
         outputs, policy = self.outputs, settings.checkpoints
 
         def make_writer(spec: "StackSpec") -> "Writer | StreamWriter":
             try:
-                return formats.make_writer(
+                return opening.make_writer(
                     path,
                     spec,
                     inputs=opened,

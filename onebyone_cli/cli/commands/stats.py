@@ -71,7 +71,7 @@ def stats(
     from which fit learns as from the stacks themselves, and which merge joins with those of other
     parts. Labels change neither these nor the table: pixels of no class count as any other.
     """
-    from onebyone_cli.operations.learn.job import LearnSettings, Wanted
+    from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
     from onebyone_cli.plan.shards import parse_shard
 
     console = Console(quiet=quiet, verbose=verbose, json=json)

@@ -84,17 +84,17 @@ def _datasets(word: str) -> tuple[str, list[str]]:
 
     Names begin with a slash only where that was typed or nothing was.
     """
-    from onebyone_cli import formats
+    from onebyone_cli.formats import opening
 
     if ":" not in word:
         return word, []
-    path, inner = formats.split_inner(os.path.expanduser(word))
+    path, inner = opening.split_inner(os.path.expanduser(word))
     if not inner and not word.endswith(":"):
         return word, []
     known = word.removesuffix(inner)
     slash = "/" if inner.startswith("/") or not inner else ""
     wanted = "/" + inner.lstrip("/")
-    names = [each.name for each in formats.list_datasets(path)]
+    names = [each.name for each in opening.list_datasets(path)]
     fitting = [name for name in names if name.startswith(wanted) and name.isprintable()]
     return known, [slash + name[1:] for name in fitting[:_MOST_OFFERED]]
 

@@ -12,7 +12,7 @@ from onebyone_cli.units import count, format_bytes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from onebyone_cli.formats.contracts.reader import Container, Dataset
+    from onebyone_cli.formats.contracts.metadata import Container, Dataset
 
 
 class DatasetsFacts(NamedTuple):

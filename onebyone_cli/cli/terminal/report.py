@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from onebyone_cli.cli.terminal.console import Console
     from onebyone_cli.cli.terminal.resources import Spent
     from onebyone_cli.learners.model import Model
-    from onebyone_cli.operations.apply.job import ApplyReport
+    from onebyone_cli.operations.apply.settings import ApplyReport
 
 #: Components listed for people; all are in the JSON document and in the model.
 _MOST_ROWS = 20

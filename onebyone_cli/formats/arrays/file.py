@@ -18,7 +18,8 @@ import numpy as np
 
 from onebyone_cli.errors import ReadWriteError, read_write_error
 from onebyone_cli.formats.arrays.layout import SCRATCH_BYTES, plain_strides
-from onebyone_cli.formats.contracts.reader import Reader, Writer
+from onebyone_cli.formats.contracts.reader import Reader
+from onebyone_cli.formats.contracts.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

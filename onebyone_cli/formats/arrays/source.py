@@ -12,14 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli.errors import DataError
 from onebyone_cli.formats.arrays.byte_source import ByteSource, open_bytes
-from onebyone_cli.formats.contracts.reader import (
-    Container,
-    Look,
-    Reader,
-    Series,
-    Source,
-    StreamReader,
-)
+from onebyone_cli.formats.contracts.metadata import Container
+from onebyone_cli.formats.contracts.reader import Look, Reader, Series, Source, StreamReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

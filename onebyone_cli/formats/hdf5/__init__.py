@@ -27,10 +27,13 @@ from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.formats.contracts.reader import Container, Dataset, Format, Source
+from onebyone_cli.formats.contracts.format import Format
+from onebyone_cli.formats.contracts.metadata import Container, Dataset
+from onebyone_cli.formats.contracts.reader import Source
 
 if TYPE_CHECKING:
-    from onebyone_cli.formats.contracts.reader import Reader, StreamReader, Target, Writer
+    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+    from onebyone_cli.formats.contracts.writer import Target, Writer
     from onebyone_cli.formats.hdf5.file import InputFile
     from onebyone_cli.formats.hdf5.header import Header
     from onebyone_cli.formats.hdf5.writers import ChunkedWriter

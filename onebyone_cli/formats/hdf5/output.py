@@ -19,7 +19,7 @@ from onebyone_cli.formats.hdf5.file import load_h5py, short_reason
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from onebyone_cli.formats.contracts.reader import Target
+    from onebyone_cli.formats.contracts.writer import Target
 
 #: Numbers and metadata start at multiples of this, as those of ``.npy`` files do: a program that
 #: maps the file can use the numbers where they are.

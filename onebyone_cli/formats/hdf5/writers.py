@@ -15,7 +15,7 @@ import numpy as np
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import UsageError
 from onebyone_cli.formats.arrays.file import ArrayWriter
-from onebyone_cli.formats.contracts.reader import Planes, StreamWriter, Target, Writer
+from onebyone_cli.formats.contracts.writer import Planes, StreamWriter, Target, Writer
 from onebyone_cli.formats.hdf5.file import load_h5py, printable
 from onebyone_cli.formats.hdf5.output import OutputFile
 

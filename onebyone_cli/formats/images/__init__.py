@@ -14,7 +14,9 @@ from __future__ import annotations
 import os
 
 from onebyone_cli.errors import DataError
-from onebyone_cli.formats.contracts.reader import Format, Source, StreamReader, StreamWriter, Target
+from onebyone_cli.formats.contracts.format import Format
+from onebyone_cli.formats.contracts.reader import Source, StreamReader
+from onebyone_cli.formats.contracts.writer import StreamWriter, Target
 from onebyone_cli.formats.images.kinds import FAMILIES, KINDS, suffix_of
 
 

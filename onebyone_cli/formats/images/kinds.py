@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from onebyone_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from onebyone_cli.formats.contracts.reader import Target
+    from onebyone_cli.formats.contracts.writer import Target
     from onebyone_cli.spec import StackSpec
 
 

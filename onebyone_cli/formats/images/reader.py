@@ -14,7 +14,8 @@ from onebyone_cli.errors import (
     UsageError,
     open_error,
 )
-from onebyone_cli.formats.contracts.reader import Container, Source, StreamReader
+from onebyone_cli.formats.contracts.metadata import Container
+from onebyone_cli.formats.contracts.reader import Source, StreamReader
 from onebyone_cli.formats.images.headers import open_file, read_pages
 from onebyone_cli.formats.images.kinds import FAMILIES, TITLES, suffix_of
 from onebyone_cli.formats.images.natural_order import natural_key

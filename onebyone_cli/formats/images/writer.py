@@ -18,7 +18,7 @@ from onebyone_cli.errors import (
     UsageError,
     read_write_error,
 )
-from onebyone_cli.formats.contracts.reader import Planes, StreamWriter, Target
+from onebyone_cli.formats.contracts.writer import Planes, StreamWriter, Target
 from onebyone_cli.formats.images.kinds import (
     KINDS,
     channel_names,

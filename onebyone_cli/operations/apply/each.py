@@ -45,11 +45,11 @@ class TargetNames:
         UsageError
             If another input has that name already.
         """
-        from onebyone_cli import formats
+        from onebyone_cli.formats import opening
 
         if self.folder == "-":
             return "-"
-        name = self.of(text, _ANY if formats.is_stream(text) else None)
+        name = self.of(text, _ANY if opening.is_stream(text) else None)
         if name in self._taken:
             raise UsageError(f"{self._taken[name]} and {text} would both be written to {name}")
         self._taken[name] = text
@@ -58,10 +58,11 @@ class TargetNames:
     def of(self, text: str, number: int | str | None) -> str:
         """Name the output of an input, or of the stack of that number which a stream brings."""
         from onebyone_cli import formats
+        from onebyone_cli.formats import opening
 
         if self.folder == "-":
             return "-"
-        path = text if self._raw else formats.split_inner(text)[0]
+        path = text if self._raw else opening.split_inner(text)[0]
         # Not what was typed: that may be "." or "..", which name nothing.
         stem = os.path.basename(os.path.abspath(path)) if path != "-" else "stdin"
         if not os.path.isdir(path):
@@ -113,14 +114,14 @@ class Each(NamedTuple):
             Whether `finish` only shows plans; then what follows the first stack of a stream is left
             out.
         """
-        from onebyone_cli import formats
+        from onebyone_cli.formats import opening
 
         tasks = [(text, self.names.take(text)) for text in inputs]
         _make_folder(self.names.folder)
         finished = Finished(self.names.folder, self.policy)
         left = []
         for text, target in tasks:
-            if formats.is_stream(text):  # whose headers can be read only once
+            if opening.is_stream(text):  # whose headers can be read only once
                 left.append((text, target))
                 continue
             with ExitStack() as stack:
@@ -135,7 +136,7 @@ class Each(NamedTuple):
         with nullcontext() if dry_run else finished:
             for text, target in left:
                 with ExitStack() as stack:
-                    if formats.is_stream(text):
+                    if opening.is_stream(text):
                         yield from self._run_series(text, stack, only_first=dry_run)
                         continue
                     job = self.prepare(self.reading.open([text], stack), target)

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onebyone_cli.commit.checkpoint import UNKNOWN
+from onebyone_cli.commit.journal import UNKNOWN
 from onebyone_cli.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from onebyone_cli.arithmetic.conv1x1 import Layer
-    from onebyone_cli.formats.contracts.reader import Reader, StreamReader, Writer
-    from onebyone_cli.operations.apply.job import ApplyJob, ApplySettings
+    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+    from onebyone_cli.formats.contracts.writer import Writer
+    from onebyone_cli.operations.apply.job import ApplyJob
+    from onebyone_cli.operations.apply.settings import ApplySettings
 
 
 def identity_of(

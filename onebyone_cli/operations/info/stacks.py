@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli import formats
 from onebyone_cli.errors import UsageError
-from onebyone_cli.formats.contracts.reader import Container
+from onebyone_cli.formats import opening
+from onebyone_cli.formats.contracts.metadata import Container
 from onebyone_cli.plan.memory import apply_costs, comes_in_slabs, make_plan, run_bytes
 from onebyone_cli.spec import arithmetic_dtype
 from onebyone_cli.system.limits import default_memory, default_threads
@@ -88,9 +89,9 @@ def inspect_stack(text: str, *, layout: str = "CHW") -> StackFacts:
     Parameters
     ----------
     text, layout
-        As in `formats.open_input`, which raises the same errors.
+        As in `opening.open_input`, which raises the same errors.
     """
-    look = formats.look_at(text, layout=layout)
+    look = opening.look_at(text, layout=layout)
     if look is not None:
         needs = _needs(look.spec, _reading_of(look))
         size = None if look.is_stream else _size(("/dev/stdin" if text == "-" else text,))
@@ -112,13 +113,13 @@ def shape_of(texts: Sequence[str], *, layout: str) -> StackSpec:
     ShapeMismatchError
         If they differ in height or width.
     """
-    looks = [formats.look_at(text, layout=layout) for text in texts]
+    looks = [opening.look_at(text, layout=layout) for text in texts]
     if len(looks) == 1 and looks[0] is not None:
         return looks[0].spec
     from onebyone_cli.stack.stack import stacked_spec
 
     with ExitStack() as stack:
-        opened = formats.open_inputs(texts, layout=layout, memory=_ANY_MEMORY, stack=stack)
+        opened = opening.open_inputs(texts, layout=layout, memory=_ANY_MEMORY, stack=stack)
         return stacked_spec(opened, opened[0].spec.dtype)
 
 
@@ -126,7 +127,7 @@ def _open(text: str, layout: str, memory: int) -> StackFacts:
     from onebyone_cli.stack.sources import Sources
 
     with ExitStack() as stack:
-        (reader,) = formats.open_inputs([text], layout=layout, memory=memory, stack=stack)
+        (reader,) = opening.open_inputs([text], layout=layout, memory=memory, stack=stack)
         sources = Sources([reader])
         reading = _Reading(
             sources.scratch_bytes,
@@ -149,7 +150,7 @@ def _container_of(text: str, spec: StackSpec) -> Container:
     """Tell as much of a file as is known where its format does not."""
     from onebyone_cli.formats.arrays.layout import axes_of
 
-    title = formats.of_input(formats.split_inner(text)[0]).title
+    title = formats.of_input(opening.split_inner(text)[0]).title
     return Container(title, spec.shape, axes_of(spec.shape, "CHW"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from onebyone_cli.commit import checkpoint
+from onebyone_cli.commit.journal import read_journal, shard_journals
 from onebyone_cli.commit.part import is_part, journal_of, part_of
 from onebyone_cli.errors import DataError
 from onebyone_cli.plan.tiles import count_tiles
@@ -14,7 +14,7 @@ from onebyone_cli.spec import StackSpec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onebyone_cli.commit.checkpoint import Journal
+    from onebyone_cli.commit.journal import Journal
 
 _ENDING = ".part"
 
@@ -77,7 +77,7 @@ def unfinished_output(path: str) -> str:
     if output == path and os.path.lexists(path):
         return ""
     part = part_of(output)
-    has_journal = os.path.exists(journal_of(output)) or bool(checkpoint.shard_journals(part))
+    has_journal = os.path.exists(journal_of(output)) or bool(shard_journals(part))
     return output if output and is_part(part) and has_journal else ""
 
 
@@ -95,14 +95,14 @@ def inspect_unfinished(output: str) -> UnfinishedFacts:
         If a journal is damaged, or journals do not go together.
     """
     part = part_of(output)
-    names = checkpoint.shard_journals(part)
+    names = shard_journals(part)
     if not names:
-        journal = checkpoint.read_journal(journal_of(output))
+        journal = read_journal(journal_of(output))
         return _facts(output, part, [journal], (), 0)
     counts = {count for _, count in names}
     if len(counts) > 1:
         raise DataError("has shards of different numbers; all jobs must have the same", output)
-    journals = {index: checkpoint.read_journal(name) for (index, _), name in names.items()}
+    journals = {index: read_journal(name) for (index, _), name in names.items()}
     done = [index for index, each in sorted(journals.items()) if each.extra.get("complete") is True]
     return _facts(output, part, list(journals.values()), tuple(done), counts.pop())
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.learners.differences import Neighbour, Window
 from onebyone_cli.learners.statistics import Evidence, no_evidence
+from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 from onebyone_cli.operations.learn.worker import Gatherer
 from onebyone_cli.operations.ordered_merge import InOrder
 from onebyone_cli.operations.workers import run_workers
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
-    from onebyone_cli.plan.shards import Shard
     from onebyone_cli.spec import Slab, StackSpec
     from onebyone_cli.stack.sources import OnProgress
 
@@ -58,57 +58,6 @@ _CLASSES_OF_A_TILE = 16
 
 #: Memory that a class takes beside its co-moment: objects of Python, and members of a file.
 _CLASS_BYTES = 1024
-
-
-class Wanted(NamedTuple):
-    """What a learner needs to know.
-
-    Attributes
-    ----------
-    pixels : bool
-        Moments of the pixels.
-    statistics : bool
-        Statistics of each channel by itself.
-    differences : tuple of str
-        Moments of the differences of neighbours in these directions, see `fit.differences`.
-    rows, columns : (int, int) or None
-        Part of the plane in which neighbours are compared: first, and the one after the last.
-        None for all of it.
-    sample : bool
-        The pixels of the chosen runs themselves.
-    """
-
-    pixels: bool = True
-    statistics: bool = False
-    differences: tuple[str, ...] = ()
-    rows: tuple[int, int] | None = None
-    columns: tuple[int, int] | None = None
-    sample: bool = False
-
-
-class LearnSettings(NamedTuple):
-    """What the user chose about the machine and about pixels that do not count.
-
-    Attributes
-    ----------
-    memory, threads : int
-        Budget in bytes; most workers.
-    nodata : float or None
-        Input value that marks a pixel as invalid, as NaN does.
-    wanted : Wanted
-        What to gather.
-    runs_only : bool
-        Whether only the chosen runs are read.
-    shard : Shard or None
-        The share of the tiles that is looked at; None for all of them.
-    """
-
-    memory: int
-    threads: int
-    nodata: float | None = None
-    wanted: Wanted = Wanted()
-    runs_only: bool = False
-    shard: Shard | None = None
 
 
 class LearnJob:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from onebyone_cli.learners.learner import Learner
     from onebyone_cli.learners.model import Model
     from onebyone_cli.learners.statistics import Evidence
-    from onebyone_cli.operations.learn.job import Wanted
+    from onebyone_cli.operations.learn.settings import Wanted
     from onebyone_cli.weights import ChannelMap
 
 #: Options of learners as they are typed.
@@ -77,7 +77,7 @@ class Choice(NamedTuple):
     def wanted(self) -> "Wanted":
         """Say what has to be gathered for it."""
         from onebyone_cli.learners.differences import CUSTOMARY
-        from onebyone_cli.operations.learn.job import Wanted
+        from onebyone_cli.operations.learn.settings import Wanted
 
         asked, needs = self.asked, self.learner.needs
         measured = "differences" in needs and not asked.noise_from

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import Reader, Series, StreamReader
     from onebyone_cli.learners.model import Model
     from onebyone_cli.learners.statistics import Evidence
-    from onebyone_cli.operations.learn.job import LearnJob, LearnSettings
+    from onebyone_cli.operations.learn.job import LearnJob
     from onebyone_cli.operations.learn.request import Asked
+    from onebyone_cli.operations.learn.settings import LearnSettings
 
     Stack = Sequence[Reader | StreamReader]
 
@@ -115,8 +116,8 @@ class Pass(NamedTuple):
 
     def of_sample(self) -> "Pass":
         """Make the pass that this process keeps where a cluster gathers: it draws the sample."""
-        from onebyone_cli.operations.learn.job import Wanted
         from onebyone_cli.operations.learn.sampling import ICA_PIXELS
+        from onebyone_cli.operations.learn.settings import Wanted
 
         settings = self.settings._replace(wanted=Wanted(pixels=False, sample=True))
         return self._replace(settings=settings, sample=ICA_PIXELS, cluster=None)
@@ -143,14 +144,14 @@ class Pass(NamedTuple):
         stack : ExitStack
             Closes them.
         """
-        from onebyone_cli import formats
+        from onebyone_cli.formats import opening
         from onebyone_cli.stack.sources import hold_streams
 
         def opened(path: str) -> "Reader | None":
             if not path:
                 return None
             memory = self.settings.memory // 8
-            readers = formats.open_inputs([path], layout="CHW", memory=memory, stack=stack)
+            readers = opening.open_inputs([path], layout="CHW", memory=memory, stack=stack)
             # A pipe gives its bytes once; they are laid aside in a file, outside of the plan.
             (held,), _ = hold_streams(readers, 0, stack, lambda step, done, total: None)
             return held
@@ -293,11 +294,12 @@ def are_moments(inputs: Sequence[str], *, raw: bool = False) -> bool:
         If some are and some are not.
     """
     from onebyone_cli import formats
+    from onebyone_cli.formats import opening
 
     archives = [text for text in inputs if not raw and _is_archive(text)]
     if archives and len(archives) < len(inputs):
         other = next(text for text in inputs if text not in archives)
-        formats.of_input(formats.split_inner(other)[0])  # says so if it is not there
+        formats.of_input(opening.split_inner(other)[0])  # says so if it is not there
         raise UsageError(
             f"{archives[0]} is an archive, as moments are, and {other} is a stack; "
             "take the moments of all stacks with stats -o, or name stacks only"
@@ -449,12 +451,12 @@ def document(evidence: "Evidence") -> dict[str, Any]:
 
 
 def _noise_of(path: str, layout: str, settings: "LearnSettings", console: "Console") -> Known:
-    from onebyone_cli import formats
-    from onebyone_cli.operations.learn.job import Wanted
+    from onebyone_cli.formats import opening
+    from onebyone_cli.operations.learn.settings import Wanted
 
     if are_moments([path]):
         return join_saved([path], console)
     way = Pass(settings._replace(wanted=Wanted()))
     with ExitStack() as stack:
-        opened = formats.open_inputs([path], layout=layout, memory=settings.memory, stack=stack)
+        opened = opening.open_inputs([path], layout=layout, memory=settings.memory, stack=stack)
         return gather([opened], way, lambda known: None, console, None)

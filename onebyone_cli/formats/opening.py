@@ -1,0 +1,239 @@
+"""Open inputs and make writers by the names that the user gives."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from onebyone_cli.commit import targets
+from onebyone_cli.commit.part import journal_of, part_of
+from onebyone_cli.formats.contracts.metadata import Dataset
+from onebyone_cli.formats.contracts.reader import Look, Reader, Series, Source, StreamReader
+from onebyone_cli.formats.contracts.writer import Storage, StreamWriter, Target, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import ExitStack
+
+    from onebyone_cli.formats.contracts.reader import RawSpec
+    from onebyone_cli.spec import StackSpec
+from onebyone_cli.formats import _suffix, load, of_input, of_output
+
+#: Files that are open besides the inputs, with room to spare.
+_OTHER_FILES = 64
+
+
+def split_inner(text: str) -> tuple[str, str]:
+    """Take ``file.h5:/path/to/dataset`` apart.
+
+    A name is taken apart only at a colon that follows the suffix of a format with datasets, and
+    only if no file has the whole name.
+
+    Returns
+    -------
+    path, inner : str
+        `inner` is empty where no dataset is named.
+    """
+    if ":" not in text or os.path.lexists(text):
+        return text, ""
+    suffixes = load("hdf5").suffixes
+    colons = [at for at, letter in enumerate(text) if letter == ":"]
+    parts = [(text[:at], text[at + 1 :]) for at in colons if _suffix(text[:at]) in suffixes]
+    # Of several readings, the one of a file that is there, else the shortest name.
+    there = [part for part in parts if os.path.lexists(part[0])]
+    return (there or parts or [(text, "")])[0]
+
+
+def open_input(
+    text: str, *, layout: str = "CHW", memory: int = 1 << 26, raw: RawSpec | None = None
+) -> Reader | StreamReader:
+    """Open an input by its name, as the user wrote it; reads its header only.
+
+    Parameters
+    ----------
+    text : str
+        A file, a folder, ``file.h5:/dataset`` or ``-``.
+    layout : str
+        One of `spec.LAYOUTS`.
+    memory : int
+        Bytes that its caches and decoders may take.
+    raw : RawSpec, optional
+        What is in a file or pipe without a header.
+    """
+    if raw is not None:
+        from onebyone_cli.formats.raw import read as read_raw
+
+        reader = read_raw(Source(text, "", layout, memory, raw))
+        reader.axes, reader.raw = layout, raw
+        return reader
+    path, inner = split_inner(text)
+    reader = of_input(path).read(Source(path, inner, layout, memory))
+    reader.axes = layout
+    return reader
+
+
+def look_at(text: str, *, layout: str = "CHW") -> Look | None:
+    """Look at the header of an input, where that takes less than to open it; else None.
+
+    Parameters
+    ----------
+    text, layout
+        As in `open_input`, which raises the same errors.
+    """
+    path, inner = split_inner(text)
+    look = of_input(path).look
+    return look(Source(path, inner, layout)) if look else None
+
+
+def list_datasets(text: str) -> Sequence[Dataset]:
+    """List what a name without a dataset could mean; nothing where it is not of such a format."""
+    path, inner = split_inner(text)
+    found = None if inner else of_input(path).datasets
+    return found(path) if found else ()
+
+
+def is_stream(text: str) -> bool:
+    """Say whether an input is a stream, which several stacks can come through: ``-`` or a pipe."""
+    if text == "-":
+        return True
+    try:
+        mode = os.stat(text).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def open_series(text: str, *, layout: str, raw: RawSpec | None, stack: ExitStack) -> Series:
+    """Open a stream of several stacks, which `stack` closes; reads nothing.
+
+    Parameters
+    ----------
+    text : str
+        An input of which `is_stream` is true.
+    layout, raw
+        As in `open_input`, for all of them.
+    stack : ExitStack
+        Closes the stream.
+    """
+    source = Source(text, layout=layout, raw=raw)
+    if raw is None:
+        found = of_input(text).series
+        assert found is not None, "whatever a stream is taken for can be several"
+        opened = found(source)
+    else:
+        from onebyone_cli.formats.raw import series
+
+        opened = series(source)
+    stack.callback(opened.close)
+    return opened
+
+
+def open_inputs(
+    texts: Sequence[str],
+    *,
+    layout: str,
+    memory: int,
+    stack: ExitStack,
+    raw: RawSpec | None = None,
+) -> list[Reader | StreamReader]:
+    """Open the inputs of a job, which `stack` closes.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        As in `open_input`.
+    layout : str
+        One of `spec.LAYOUTS`.
+    memory : int
+        The budget of the job. Caches and decoders of all inputs together may take half of it.
+    stack : ExitStack
+        Closes what was opened.
+    raw : RawSpec, optional
+        What is in each of them, where they have no headers.
+    """
+    _allow_files(len(texts))
+    opened: list[Reader | StreamReader] = []
+    for text in texts:
+        share = memory // 2 // len(texts)
+        opened.append(open_input(text, layout=layout, memory=share, raw=raw))
+        stack.callback(opened[-1].close)
+    return opened
+
+
+def _allow_files(count: int) -> None:
+    """Raise the limit of open files as far as we may: a thousand channels are a thousand files."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+
+
+def make_writer(
+    text: str,
+    spec: StackSpec,
+    *,
+    inputs: Sequence[Reader | StreamReader] = (),
+    also_read: Sequence[str] = (),
+    format_name: str = "",
+    force: bool = False,
+    fsync: bool = False,
+    keep_equal: bool = False,
+    resume: bool | None = None,
+    shared: bool = False,
+    storage: Storage | None = None,
+) -> Writer | StreamWriter:
+    """Make the writer of an output; checks all that can be checked and creates nothing.
+
+    Parameters
+    ----------
+    text : str
+        A file, a folder ending in ``/``, ``file.h5:/dataset`` or ``-``.
+    spec : StackSpec
+        What will be written.
+    inputs : sequence of Reader or StreamReader
+        What is read: never written to; attributes and the dataset's name are carried over.
+    also_read : sequence of str
+        Other files that are read, such as weights.
+    format_name : str
+        What ``--format`` said, or empty.
+    force, fsync, keep_equal : bool
+        See `Target`.
+    storage : Storage, optional
+        Compression and chunks.
+
+    Raises
+    ------
+    UsageError
+        If no format is named, or it can't hold such a stack.
+    OutputRefusedError
+        If the target exists, is an input or can't be created.
+    """
+    path, inner = split_inner(text)
+    found, kind = of_output(path, format_name)
+    read = (*(name for reader in inputs for name in reader.files), *also_read)
+    if path == "-":
+        targets.check_not_input("/dev/stdout", read)
+    else:
+        targets.check_target(path, force=force, inputs=read)
+        for name in (part_of(path), journal_of(path)) if resume is not None else ():
+            targets.check_not_input(name, read)
+    carried = next((reader for reader in inputs if reader.attributes), None)
+    return found.write(
+        Target(
+            path,
+            spec,
+            inner=inner or next((reader.inner for reader in inputs if reader.inner), ""),
+            kind=kind,
+            force=force,
+            fsync=fsync,
+            keep_equal=keep_equal,
+            resume=resume,
+            shared=shared,
+            attributes=carried.attributes if carried else {},
+            storage=storage or Storage(),
+        )
+    )

@@ -1,0 +1,135 @@
+"""What a job of `apply` is asked to do, and what it reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from onebyone_cli.arithmetic.cast import CastCounts
+from onebyone_cli.arithmetic.conv1x1 import Convolution, argmax_dtype
+from onebyone_cli.errors import (
+    ShapeMismatchError,
+)
+from onebyone_cli.spec import StackSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from onebyone_cli.arithmetic.conv1x1 import Layer
+    from onebyone_cli.commit.checkpoint import Policy
+    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+    from onebyone_cli.plan.shards import Shard
+
+
+#: What is counted in tiles, in the order in which it is told.
+_COUNTED = ("invalid_pixels", *CastCounts._fields)
+
+
+class ApplySettings(NamedTuple):
+    """What the user chose about the numbers and the machine.
+
+    Attributes
+    ----------
+    memory, threads : int
+        Budget in bytes; most workers.
+    compute : str
+        ``"auto"``, ``"float32"`` or ``"float64"``.
+    dtype : str
+        Type of the output; empty for the arithmetic's own.
+    collapse : str
+        What is written in place of the output channels: ``"argmax"``, the index of the largest;
+        ``"rms"``, their root mean square; empty for the channels themselves.
+    nodata : float or None
+        Input value that marks a pixel as invalid, as NaN does.
+    nan_to : float or None
+        What NaN becomes in the output.
+    scale : "auto", (float, float) or None
+        Range that is mapped onto the whole range of an integer output; ``"auto"`` is the range of
+        the result.
+    checkpoints : Policy or None
+        How a later run can go on where this one is stopped, where the output allows it.
+    shard : Shard or None
+        The share of the output that is computed; None for all of it.
+    """
+
+    memory: int
+    threads: int
+    compute: str = "auto"
+    dtype: str = ""
+    collapse: Literal["", "argmax", "rms"] = ""
+    nodata: float | None = None
+    nan_to: float | None = None
+    scale: Literal["auto"] | tuple[float, float] | None = None
+    checkpoints: Policy | None = None
+    shard: Shard | None = None
+
+    @property
+    def fill(self) -> float | None:
+        """What invalid pixels become; None where they stay NaN."""
+        fill = self.nodata if self.nan_to is None else self.nan_to
+        return None if fill is None or np.isnan(fill) else fill
+
+
+class ApplyReport(NamedTuple):
+    """What was done.
+
+    Attributes
+    ----------
+    input, output : StackSpec
+        Shapes and types.
+    counts : mapping
+        What was counted on the way: `invalid_pixels`, `saturated` and `replaced`, by these names.
+        Of a share, only what no other share counts. Empty where nobody knows any more.
+    changed : bool
+        False where an equal output was there and was kept.
+    went_on : bool
+        Whether an earlier run had done a part of it.
+    """
+
+    input: StackSpec
+    output: StackSpec
+    counts: Mapping[str, int]
+    changed: bool = True
+    went_on: bool = False
+
+    @property
+    def invalid_pixels(self) -> int:
+        """Pixels with NaN or the nodata value in any input channel."""
+        return self.counts.get("invalid_pixels", 0)
+
+    @property
+    def saturated(self) -> int:
+        """Values beyond the range of the output's type."""
+        return self.counts.get("saturated", 0)
+
+    @property
+    def replaced(self) -> int:
+        """Values that were NaN and became the stand-in."""
+        return self.counts.get("replaced", 0)
+
+
+def _check_channels(
+    spec: StackSpec, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
+) -> None:
+    names = " + ".join(reader.path for reader in inputs)
+    wanted = layers[0].map.in_channels
+    try:
+        layers[0].map.check_channels(spec.channels, names)
+    except ShapeMismatchError as error:
+        layout = "HWC" if wanted == spec.width else "HCW" if wanted == spec.height else ""
+        if not layout or len(inputs) > 1:
+            raise
+        hint = f"; if it is stored {'×'.join(layout)}, say --layout {layout}"
+        raise ShapeMismatchError(error.message + hint, error.path) from error
+
+
+def _output_spec(spec: StackSpec, convolution: Convolution, settings: ApplySettings) -> StackSpec:
+    channels, dtype = convolution.out_channels, settings.dtype
+    if not dtype and settings.scale is not None:
+        dtype = "uint8"
+    if settings.collapse == "argmax":
+        dtype = dtype or argmax_dtype(channels)
+    if settings.collapse:
+        channels = 1
+    return spec._replace(channels=channels, dtype=dtype or spec.dtype)

@@ -1,0 +1,59 @@
+"""What a pass of learning is asked to gather."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from onebyone_cli.plan.shards import Shard
+
+
+class Wanted(NamedTuple):
+    """What a learner needs to know.
+
+    Attributes
+    ----------
+    pixels : bool
+        Moments of the pixels.
+    statistics : bool
+        Statistics of each channel by itself.
+    differences : tuple of str
+        Moments of the differences of neighbours in these directions, see `fit.differences`.
+    rows, columns : (int, int) or None
+        Part of the plane in which neighbours are compared: first, and the one after the last.
+        None for all of it.
+    sample : bool
+        The pixels of the chosen runs themselves.
+    """
+
+    pixels: bool = True
+    statistics: bool = False
+    differences: tuple[str, ...] = ()
+    rows: tuple[int, int] | None = None
+    columns: tuple[int, int] | None = None
+    sample: bool = False
+
+
+class LearnSettings(NamedTuple):
+    """What the user chose about the machine and about pixels that do not count.
+
+    Attributes
+    ----------
+    memory, threads : int
+        Budget in bytes; most workers.
+    nodata : float or None
+        Input value that marks a pixel as invalid, as NaN does.
+    wanted : Wanted
+        What to gather.
+    runs_only : bool
+        Whether only the chosen runs are read.
+    shard : Shard or None
+        The share of the tiles that is looked at; None for all of them.
+    """
+
+    memory: int
+    threads: int
+    nodata: float | None = None
+    wanted: Wanted = Wanted()
+    runs_only: bool = False
+    shard: Shard | None = None
