@@ -47,7 +47,7 @@ class _Commands(TyperGroup):
         Their names.
     """
 
-    package = __name__
+    package = f"{__name__}.commands"
     names: tuple[str, ...] = NAMES
 
     def list_commands(self, ctx: Any) -> list[str]:

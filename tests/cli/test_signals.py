@@ -356,7 +356,7 @@ main()
 
 
 @pytest.mark.parametrize(
-    "module", ["typer", "onebyone_cli.cli.apply", "numpy", "onebyone_cli.formats.npy"]
+    "module", ["typer", "onebyone_cli.cli.commands.apply", "numpy", "onebyone_cli.formats.npy"]
 )
 def test_an_interrupted_import_says_nothing(module: str, short: Path, folder: Path) -> None:
     command = [sys.executable, "-c", _SIGNAL_AT_IMPORT, *sum_of(short, "out.npy")]
