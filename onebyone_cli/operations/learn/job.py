@@ -15,7 +15,7 @@ from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 from onebyone_cli.operations.learn.worker import Gatherer, halo_of
 from onebyone_cli.operations.ordered_merge import OrderedMerge
 from onebyone_cli.operations.run import run_tiles
-from onebyone_cli.plan.memory import Costs, Plan, make_plan
+from onebyone_cli.plan.memory import Costs, Plan, make_plan, share_of
 from onebyone_cli.plan.tiles import (
     count_runs,
     count_tiles,
@@ -203,7 +203,7 @@ class LearnJob:
         if self.labels is None:
             return
         evidence.check_classes(self.labels.path)
-        most = max(2, self._settings.memory // 4 // (self._square + _CLASS_BYTES))
+        most = max(2, share_of(self._settings.memory, "classes") // (self._square + _CLASS_BYTES))
         if len(evidence.classes or ()) > most:
             raise UsageError(
                 f"the labels have more than {most} classes, and the moments of so "
@@ -237,7 +237,9 @@ class LearnJob:
 
         A worker is held up by others now and then; without some room everyone would be.
         """
-        return min(_SPARE_TILES, self._settings.memory // 32 // max(1, self._finding))
+        return min(
+            _SPARE_TILES, share_of(self._settings.memory, "waiting tiles") // max(1, self._finding)
+        )
 
     def _make_plan(self) -> Plan:
         spec, everyone = self.input, self._everyone()
