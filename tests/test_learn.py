@@ -563,7 +563,7 @@ def test_sizes_that_disagree_and_too_little_memory(tmp_path: Path):
     np.save(tmp_path / "b.npy", np.zeros((2, 3, 5)))
     with pytest.raises(ShapeMismatchError, match="3×5"):
         learn([tmp_path / "a.npy", tmp_path / "b.npy"])
-    with pytest.raises(UsageError, match="--memory"):
+    with pytest.raises(UsageError, match="memory="):
         learn([tmp_path / "a.npy"], memory=1000)
 
 

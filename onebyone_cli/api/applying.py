@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from onebyone_cli.api.failing import as_python_has_it
 from onebyone_cli.api.opening import memory_of, open_readers, unheard
 from onebyone_cli.arithmetic.conv1x1 import make_layers
 from onebyone_cli.errors import DataError, UsageError
@@ -166,7 +165,7 @@ def apply(
     OutputRefusedError, ReadWriteError
         If the output exists, is an input, or can't be written; both are `OSError`.
     """
-    with as_python_has_it(), ExitStack() as opened:
+    with ExitStack() as opened:
         settings = ApplySettings(
             memory=memory_of(memory),
             threads=threads_of(threads),

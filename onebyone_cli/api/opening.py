@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.api.failing import as_python_has_it
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
 from onebyone_cli.operations.inputs import Reading
@@ -63,9 +62,8 @@ def open_stack(
     InputMissingError, DataError, PolicyError
         If there is no such file, it is malformed, or it leads to other files.
     """
-    with as_python_has_it():
-        paths = [path] if isinstance(path, str | os.PathLike) else list(path)
-        return OpenStack(paths, layout, memory_of(memory))
+    paths = [path] if isinstance(path, str | os.PathLike) else list(path)
+    return OpenStack(paths, layout, memory_of(memory))
 
 
 class OpenStack:
@@ -143,8 +141,7 @@ class OpenStack:
             If reading fails, or the file was changed since it was opened.
         """
         axes = _axes_of(index, self.shape)
-        with as_python_has_it():
-            return self._read(axes)
+        return self._read(axes)
 
     def close(self) -> None:
         """Close the files. May be called twice."""

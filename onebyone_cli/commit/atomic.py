@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 
-from onebyone_cli.errors import OutputRefusedError, ReadWriteError, read_write_error
+from onebyone_cli.errors import OneByOneError, OutputRefusedError, ReadWriteError, read_write_error
 from onebyone_cli.system.pipes import write_all
 from onebyone_cli.system.rename import publish, swap, sync_folder, temporary_beside
 
@@ -151,6 +151,8 @@ class AtomicFile:
             publish(self.temporary, self._target, force=self._force)
             if self._fsync:
                 sync_folder(self._target)
+        except OneByOneError:
+            raise
         except FileExistsError as error:
             raise OutputRefusedError(
                 "has appeared while this was running; use --force to replace it", self.path

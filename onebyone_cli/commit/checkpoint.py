@@ -28,7 +28,13 @@ from onebyone_cli.commit.journal import (
     remove_journal,
 )
 from onebyone_cli.commit.part import PartFile, is_left, is_part, part_of
-from onebyone_cli.errors import DataError, OutputRefusedError, ReadWriteError, read_write_error
+from onebyone_cli.errors import (
+    DataError,
+    OneByOneError,
+    OutputRefusedError,
+    ReadWriteError,
+    read_write_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -217,6 +223,8 @@ class Checkpoint(Ledger):
             self._synced = self.done
             try:
                 self._write()
+            except OneByOneError:
+                raise
             except OSError as error:
                 raise read_write_error("writing", self.journal, error) from error
             self._part = None

@@ -11,7 +11,7 @@ import stat
 
 from onebyone_cli.commit import atomic
 from onebyone_cli.commit.atomic import AtomicFile
-from onebyone_cli.errors import OutputRefusedError, read_write_error
+from onebyone_cli.errors import OneByOneError, OutputRefusedError, read_write_error
 from onebyone_cli.system.rename import NAME_BYTES, publish, sync_folder
 
 #: How often a part file is looked for that other runs make and remove at the same time.
@@ -68,7 +68,7 @@ class PartFile(AtomicFile):
                 self._keep_mode(stat.S_IRUSR | stat.S_IWUSR)  # a later run has to open it
         except BaseException as error:
             self.discard()
-            if not isinstance(error, OSError):
+            if isinstance(error, OneByOneError) or not isinstance(error, OSError):
                 raise
             reason = os.strerror(error.errno) if error.errno else str(error)
             name = error.filename or self.temporary
@@ -263,6 +263,8 @@ class SharedFile(AtomicFile):
                 raise OutputRefusedError(
                     f"{self._part} is of another job; remove it if nobody needs it", self.path
                 )
+        except OneByOneError:
+            raise
         except OSError as error:
             raise read_write_error("writing", self.path, error) from error
 

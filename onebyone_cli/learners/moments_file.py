@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onebyone_cli.errors import DataError, open_error
+from onebyone_cli.errors import DataError, OneByOneError, open_error
 from onebyone_cli.learners.channel_statistics import ChannelStatistics
 from onebyone_cli.learners.differences import STEPS
 from onebyone_cli.learners.model import all_finite
@@ -91,6 +91,8 @@ def load_moments(path: str) -> tuple[Evidence, dict[str, Any]]:
     try:
         with open(path, "rb") as file:
             arrays, meta = read_arrays(file, path)
+    except OneByOneError:
+        raise
     except OSError as error:
         raise open_error(path, error) from error
     if meta.get("kind") != _KIND:

@@ -5,7 +5,7 @@ Plain integers: no arrays, no files. Every byte that is alive while pixels flow 
 
 from typing import Any, Literal, NamedTuple
 
-from onebyone_cli.errors import UsageError
+from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.plan.tiles import LONGEST_TILE, count_slabs, tile_pixels
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.system.buffers import PADDING
@@ -208,9 +208,9 @@ def make_plan(
     if smallest + costs.cache > memory:
         needed = -(-(smallest + costs.cache) // (1 << 20))
         raise UsageError(
-            f"--memory {format_bytes(memory)} is too small for this stack: "
+            f"{setting('memory', format_bytes(memory))} is too small for this stack: "
             f"one tile of {tile} pixels takes {format_bytes(smallest + costs.cache)}; "
-            f"give --memory {needed}M or more"
+            f"give {setting('memory', f'{needed}M')} or more"
         )
     room = memory - costs.cache
     threads = max(1, min(threads, room // smallest))

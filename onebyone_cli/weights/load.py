@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onebyone_cli.errors import (
     DataError,
     InputMissingError,
+    OneByOneError,
     PolicyError,
     open_error,
     read_write_error,
@@ -108,6 +109,8 @@ def _load(path: str, wanted: str, *, allow_nonfinite: bool) -> dict[str, Any]:
     with _open_regular(path) as file:
         try:
             fields = _read(file, suffix, path, wanted, allow_nonfinite=allow_nonfinite)
+        except OneByOneError:
+            raise
         except OSError as error:
             raise read_write_error("reading", path, error) from error
     for name in (name for name in SHAPES if name in fields):
@@ -154,14 +157,14 @@ def _open_regular(path: str) -> BinaryIO:
     """Open a file that is one. A look comes first, since opening a pipe waits for its writer."""
     try:
         mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode):
-            found = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
-            raise InputMissingError(f"is {found}; expected a weights file", path)
-        return open(path, "rb")
+        if stat.S_ISREG(mode):
+            return open(path, "rb")
     except OSError as error:
         raise open_error(path, error) from error
     except ValueError as error:  # a NUL, or a character that file names can't hold
         raise InputMissingError("is not a possible file name", path) from error
+    found = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
+    raise InputMissingError(f"is {found}; expected a weights file", path)
 
 
 def _check_size(size: int, limit: int, path: str) -> None:

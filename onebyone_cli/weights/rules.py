@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from onebyone_cli.errors import DataError
+from onebyone_cli.errors import DataError, setting
 
 #: Longest piece of somebody's file that a message repeats.
 _QUOTED = 20
@@ -123,7 +123,7 @@ def check_finite(array: NDArray[np.float64], name: str, path: str) -> None:
 
 
 #: The rest of any message about a number that is not finite.
-NOT_FINITE = "; expected finite numbers, or pass --allow-nonfinite to use it as it is"
+NOT_FINITE = f"; expected finite numbers, or pass {setting('allow_nonfinite')} to use it as it is"
 
 
 def quote(text: str) -> str:

@@ -91,7 +91,7 @@ def info(
     for failure in failures:
         say_error(str(failure))
     if failures:
-        from onebyone_cli.cli.exit_status import status_of
+        from onebyone_cli.errors import status_of
 
         raise typer.Exit(status_of(failures[0]))
 
@@ -176,8 +176,8 @@ def _print_bare(found: "Sequence[Facts]", wanted: str) -> None:
 
 
 def _print_document(paths: Sequence[str], found: "Sequence[Facts | OneByOneError]") -> None:
-    from onebyone_cli.cli.exit_status import status_of
     from onebyone_cli.cli.terminal.file_report import document
+    from onebyone_cli.errors import status_of
 
     told = []
     for path, facts in zip(paths, found, strict=True):

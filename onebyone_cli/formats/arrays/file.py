@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.errors import ReadWriteError, read_write_error
+from onebyone_cli.errors import OneByOneError, ReadWriteError, read_write_error
 from onebyone_cli.formats.arrays.layout import SCRATCH_BYTES, plain_strides
 from onebyone_cli.formats.contracts.reader import Reader
 from onebyone_cli.formats.contracts.writer import Writer
@@ -368,6 +368,8 @@ def read_into(fd: int, out: NDArray[Any], offset: int, path: str) -> None:
                     path,
                 )
             count += more
+    except OneByOneError:
+        raise
     except OSError as error:
         raise read_write_error("reading", path, error) from error
 

@@ -167,6 +167,8 @@ class ImagesWriter(StreamWriter):
                 self._encode(image, fd)
             finally:
                 os.close(fd)
+        except OneByOneError:
+            raise
         except OSError as error:
             raise read_write_error("writing", self.path, error) from error
 

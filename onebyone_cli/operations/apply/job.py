@@ -381,7 +381,7 @@ def _say_how_to_go_on(reason: BaseException, checkpoint: Checkpoint) -> None:
     if isinstance(reason, Stopped):
         reason.checkpoint, reason.status = checkpoint.path, checkpoint.policy.status
     elif isinstance(reason, OneByOneError):
-        reason.message += advice
+        reason.advise(advice)
     elif isinstance(reason, MemoryError):
         message = "out of memory; give a smaller --memory" + advice
         raise ReadWriteError(message, checkpoint.path) from reason
