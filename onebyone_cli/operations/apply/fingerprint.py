@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from onebyone_cli.arithmetic.conv1x1 import Layer
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
-    from onebyone_cli.formats.contracts.writer import Writer
+    from onebyone_cli.formats.contracts.writer import ResumableWriter
     from onebyone_cli.operations.apply.job import ApplyJob
     from onebyone_cli.operations.apply.settings import ApplySettings
 
@@ -25,7 +25,7 @@ def identity_of(
     job: ApplyJob,
     inputs: Sequence[Reader | StreamReader],
     layers: Sequence[Layer],
-    writer: Writer,
+    writer: ResumableWriter,
     settings: ApplySettings,
 ) -> Callable[[], dict[str, Any]]:
     """Tell a job by what its output depends on, in words of the command line.
@@ -54,7 +54,7 @@ def identity_of(
             "--dtype-in": [_raw_type(reader) for reader in inputs],
             "the type of the arithmetic": job.input.dtype,
             "the digest of the weights": UNKNOWN if job.is_rehearsal else _digest(layers),
-            "the output": writer.container(),
+            "the output": writer.container,
             "the shape of the output": UNKNOWN if job.is_rehearsal else list(job.output.shape),
             "the type of the output": job.output.dtype,
             "--nodata": _number(settings.nodata),
