@@ -1,13 +1,12 @@
 """Words of the command line turned into checked values; what commands share."""
 
 import math
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from onebyone_cli.errors import UsageError
+from onebyone_cli.formats.names import check_shared, files_of, is_stored
 from onebyone_cli.spec import ITEM_BYTES
-from onebyone_cli.units import parse_bytes
 
 if TYPE_CHECKING:
     from onebyone_cli.cli.terminal.console import Console
@@ -72,18 +71,6 @@ def inputs_of(named: Sequence[str], list_name: str, maps: Sequence[str] = ()) ->
     return list(named)
 
 
-def check_outputs(outputs: Sequence[str]) -> None:
-    """Raise `UsageError` if two outputs are the same file, however they are spelled."""
-    from onebyone_cli.commit.part import journal_of, part_of
-    from onebyone_cli.formats import opening
-
-    paths = [opening.split_inner(text)[0] for text in outputs if text]
-    files = {path if path == "-" else os.path.realpath(path) for path in paths}
-    parts = {name for path in paths for name in (part_of(path), journal_of(path))}
-    if len(files) < len(paths) or files & parts:
-        raise UsageError("two outputs have the same name; give each its own")
-
-
 def check_whole_output(output: str, *, if_changed: bool, depfile: str, shard: str = "") -> None:
     """Refuse what is for an output that this very run publishes as a file."""
     if if_changed and output == "-":
@@ -91,40 +78,6 @@ def check_whole_output(output: str, *, if_changed: bool, depfile: str, shard: st
     for flag in ["--if-changed"] * if_changed + ["--depfile"] * bool(depfile):
         if shard:
             raise UsageError(f"{flag} is for a run that publishes its output, not for --shard")
-
-
-def check_archive_name(path: str, what: str) -> None:
-    """Raise `UsageError` unless a file is called as a model or moments are."""
-    if not path.endswith(".npz"):
-        raise UsageError(f"{what} a .npz file, and '{path}' is not called so")
-
-
-def files_of(inputs: Sequence[str]) -> tuple[str, ...]:
-    """Name the files of inputs, without datasets: none of them may be written to."""
-    from onebyone_cli.formats import opening
-
-    return tuple(opening.split_inner(text)[0] for text in inputs if text)
-
-
-def memory_of(text: str) -> int:
-    """Read ``--memory``: bytes, or the default where nothing was given."""
-    from onebyone_cli.system.limits import default_memory
-
-    if not text:
-        return default_memory()
-    try:
-        return parse_bytes(text)
-    except ValueError as error:
-        raise UsageError(f"--memory: {error}") from error
-
-
-def threads_of(number: int | None) -> int:
-    """Check ``--threads``: the default where nothing was given."""
-    from onebyone_cli.system.limits import default_threads
-
-    if number is not None and number < 1:
-        raise UsageError(f"--threads {number} is too few; give 1 or more")
-    return number or default_threads()
 
 
 def tell_defaults(memory: str, threads: int | None, console: "Console") -> None:
@@ -194,13 +147,6 @@ def number_of(option: str, text: str, example: str = "0 or -9999") -> float:
         raise UsageError(f"{option} {text} is not a number; write it like {example}") from error
 
 
-def seed_of(number: int | None) -> int:
-    """Check ``--seed``: the default where nothing was given."""
-    if number is not None and number < 0:
-        raise UsageError(f"--seed {number} is negative; give 0 or more")
-    return number or 0
-
-
 def range_of(option: str, text: str) -> tuple[int, int] | None:
     """Read FIRST:END, the end being the one after the last; None where nothing was given."""
     if not text:
@@ -241,7 +187,6 @@ def checkpoints_of(
 ) -> "Policy | None":
     """Say how checkpoints are taken; None where a later run could not go on with this one."""
     from onebyone_cli.commit.checkpoint import Policy
-    from onebyone_cli.formats import opening
 
     if math.isnan(every):
         raise UsageError("--checkpoint-every nan is no time; write seconds, as in 60")
@@ -249,9 +194,8 @@ def checkpoints_of(
         if restart:
             raise UsageError("--restart is for --resume auto, and that is off")
         return None
-    paths = [opening.split_inner(text)[0] for text in inputs]
     # What comes through a pipe is gone, and standard output has no name to go on under.
-    if output == "-" or not all(os.path.isfile(path) or os.path.isdir(path) for path in paths):
+    if output == "-" or not all(is_stored(path) for path in files_of(inputs)):
         return None
     return Policy(every, restart, status, always=sharded)
 
@@ -277,21 +221,6 @@ def check_shares(flag: str, inputs: Sequence[str], output: str, scale: str, each
     if output == "-":
         raise UsageError(f"{flag} writes its share into a file; name one with -o")
     check_shared(flag, inputs)
-
-
-def check_shared(flag: str, inputs: Sequence[str]) -> None:
-    """Raise `UsageError` for what is no file, which jobs on several machines can't all read."""
-    from onebyone_cli.formats import opening
-
-    paths = [opening.split_inner(name)[0] for name in inputs]
-    if any(os.path.exists(path) and not _is_stored(path) for path in paths if path != "-"):
-        raise UsageError(f"{flag} needs inputs that every job can read; a pipe is read only once")
-    if "-" in paths:
-        raise UsageError(f"{flag} needs inputs that every job can read, not standard input")
-
-
-def _is_stored(path: str) -> bool:
-    return os.path.isfile(path) or os.path.isdir(path)
 
 
 def storage_of(

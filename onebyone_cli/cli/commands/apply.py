@@ -20,7 +20,7 @@ from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
 from onebyone_cli.operations.apply.each import Each, TargetNames
 from onebyone_cli.operations.depfile import DepFile
-from onebyone_cli.operations.inputs import Reading
+from onebyone_cli.stack.reading import Reading
 from onebyone_cli.units import count, format_bytes
 
 if TYPE_CHECKING:

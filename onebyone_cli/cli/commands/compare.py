@@ -11,7 +11,7 @@ from onebyone_cli.cli.options import inputs
 from onebyone_cli.cli.terminal.console import Console, print_out, print_table, printable
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.errors import UsageError
-from onebyone_cli.operations.inputs import Reading
+from onebyone_cli.stack.reading import Reading
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
 from onebyone_cli.operations.depfile import DepFile
-from onebyone_cli.operations.inputs import Reading
+from onebyone_cli.stack.reading import Reading
 from onebyone_cli.operations.learn import run as learning
 from onebyone_cli.operations.learn.request import Asked, Choice, choice_of
 from onebyone_cli.picture import scree

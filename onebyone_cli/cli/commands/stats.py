@@ -15,7 +15,7 @@ from onebyone_cli.cluster import run as on_cluster
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.operations.inputs import Reading
+from onebyone_cli.stack.reading import Reading
 from onebyone_cli.operations.learn import run as learning
 from onebyone_cli.operations.learn.request import directions_of
 from onebyone_cli.units import count

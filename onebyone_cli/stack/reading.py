@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.plan.memory import share_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from onebyone_cli.formats.contracts.reader import RawSpec, Reader, Series, StreamReader
 
     Stack = Sequence[Reader | StreamReader]
+    #: A mask or label map: a file, or an array of shape (H, W); nothing for none.
+    MapLike = str | NDArray[Any] | None
 
 
 class Stacks(NamedTuple):
@@ -75,3 +79,31 @@ class Reading(NamedTuple):
             [self.open([text], stack) for text in files],
             [self.open_series(text, stack) for text in streams],
         )
+
+
+def open_map(given: "MapLike", memory: int, stack: ExitStack) -> "Reader | None":
+    """Open a mask or label map, to be read any number of times.
+
+    Parameters
+    ----------
+    given : str, ndarray or None
+        A file, or an array of shape (H, W) or (..., 1, H, W); nothing for none.
+    memory : int
+        Budget of the job in bytes.
+    stack : ExitStack
+        Closes the map.
+    """
+    if given is None or (isinstance(given, str) and not given):
+        return None
+    if not isinstance(given, str):
+        from onebyone_cli.stack.in_memory import ArrayInput
+
+        return ArrayInput(given)
+    from onebyone_cli.formats import opening
+    from onebyone_cli.stack.sources import hold_streams
+
+    share = share_of(memory, "map")
+    readers = opening.open_inputs([given], layout="CHW", memory=share, stack=stack)
+    # The bytes of a pipe come once; they go into a file, which is not counted in the plan.
+    (held,), _ = hold_streams(readers, 0, stack, lambda step, done, total: None)
+    return held
