@@ -51,6 +51,7 @@ def identity_of(
             "the dataset": [reader.inner for reader in inputs],
             "the shape of the input": list(job.input.shape),
             "--layout": [reader.axes for reader in inputs],
+            "--channels": [reader.selected or None for reader in inputs],
             "--dtype-in": [_raw_type(reader) for reader in inputs],
             "the type of the arithmetic": job.input.dtype,
             "the digest of the weights": UNKNOWN if job.is_rehearsal else _digest(layers),
