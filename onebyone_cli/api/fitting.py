@@ -14,6 +14,7 @@ from onebyone_cli.operations.learn.request import LearnRequest, check_request
 from onebyone_cli.operations.learn.run import LearnPass, gather_for
 from onebyone_cli.operations.learn.settings import LearnSettings
 from onebyone_cli.operations.machine import memory_of, threads_of
+from onebyone_cli.stack.reading import Reading
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -114,7 +115,14 @@ def fit(
 
     def check(gathered: Gathered) -> None:
         request.check_channels(gathered.evidence.channels, gathered.source)
-        add_given(gathered, request.request, layout, settings, on_progress=on_progress, say=lambda text: None)
+        add_given(
+            gathered,
+            request.request,
+            Reading(layout, settings.memory),
+            settings,
+            on_progress=on_progress,
+            say=lambda text: None,
+        )
 
     with ExitStack() as opened:
         inputs = open_readers(stack, layout, settings.memory, opened)

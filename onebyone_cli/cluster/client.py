@@ -65,13 +65,13 @@ class Place(NamedTuple):
     @property
     def name(self) -> str:
         """What was given, for messages."""
-        return self.scheduler or self.scheduler_file or spelled(self.setting)
+        return self.scheduler or self.scheduler_file or spelled(setting("workers", self.workers))
 
     @property
-    def setting(self) -> str:
+    def flag(self) -> str:
         """The setting that asks for the cluster, for messages."""
         if self.workers:
-            return setting("workers", self.workers)
+            return setting("workers")
         return setting("scheduler" if self.scheduler else "scheduler_file")
 
 

@@ -220,7 +220,7 @@ class Reduce(NamedTuple):
             add_given(
                 gathered,
                 self.request.request,
-                self.reading.layout,
+                self.reading,
                 way.settings,
                 on_progress=on_progress,
                 say=say,

@@ -1,15 +1,19 @@
-"""Open the inputs of an operation: one stack of all of them, or a stack of each."""
+"""How the inputs of a job are opened: all as one stack, or each as a stack of its own."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.plan.memory import share_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import ExitStack
+
     from numpy.typing import NDArray
 
     from onebyone_cli.formats.contracts.reader import RawSpec, Reader, Series, StreamReader
+    from onebyone_cli.stack.selection import Selection
 
     Stack = Sequence[Reader | StreamReader]
     #: A mask or label map: a file, or an array of shape (H, W); nothing for none.
@@ -17,22 +21,22 @@ if TYPE_CHECKING:
 
 
 class Stacks(NamedTuple):
-    """The stacks of a command.
+    """The stacks of a job.
 
     Attributes
     ----------
     known : sequence of sequences of Reader or StreamReader
         The inputs of each stack whose header has been read.
     series : sequence of Series
-        Streams of more of them, of which nothing has been read.
+        Streams of more stacks, of which nothing has been read.
     """
 
-    known: "Sequence[Stack]"
-    series: "Sequence[Series]" = ()
+    known: Sequence[Stack]
+    series: Sequence[Series] = ()
 
 
 class Reading(NamedTuple):
-    """What options say of all inputs.
+    """How inputs are read.
 
     Attributes
     ----------
@@ -42,30 +46,43 @@ class Reading(NamedTuple):
         Budget of the job in bytes.
     raw : RawSpec or None
         What inputs without a header hold.
+    selection : Selection or None
+        The channels of each stack that are read; None for all.
     """
 
     layout: str
     memory: int
-    raw: "RawSpec | None" = None
+    raw: RawSpec | None = None
+    selection: Selection | None = None
 
-    def open(self, inputs: Sequence[str], stack: ExitStack) -> "Stack":
-        """Open the inputs of one stack, which are closed by `stack`."""
+    def open(self, inputs: Sequence[str], stack: ExitStack) -> Stack:
+        """Open the inputs of one stack; `stack` closes them."""
         return self.open_among(inputs, stack, max(1, len(inputs)))
 
-    def open_among(self, inputs: Sequence[str], stack: ExitStack, among: int) -> "Stack":
+    def open_among(self, inputs: Sequence[str], stack: ExitStack, among: int) -> Stack:
         """Open inputs that share the memory of readers with others: it is divided by `among`."""
         from onebyone_cli.formats import opening
 
         memory = share_of(self.memory, "inputs", among)
-        return opening.open_inputs(
+        opened = opening.open_inputs(
             inputs, layout=self.layout, memory=memory, raw=self.raw, stack=stack
         )
+        if self.selection is None:
+            return opened
+        from onebyone_cli.stack.selection import select
 
-    def open_series(self, stream: str, stack: ExitStack) -> "Series":
-        """Open a stream of stacks, which is closed by `stack`."""
+        return select(opened, self.selection)
+
+    def open_series(self, stream: str, stack: ExitStack) -> Series:
+        """Open a stream of stacks; `stack` closes it."""
         from onebyone_cli.formats import opening
 
-        return opening.open_series(stream, layout=self.layout, raw=self.raw, stack=stack)
+        opened = opening.open_series(stream, layout=self.layout, raw=self.raw, stack=stack)
+        if self.selection is None:
+            return opened
+        from onebyone_cli.stack.selection import SelectedSeries
+
+        return SelectedSeries(opened, self.selection)
 
     def open_stacks(self, inputs: Sequence[str], stack: ExitStack, *, each: bool) -> Stacks:
         """Open one stack, or with `each` one for each input and those that streams bring."""
@@ -81,7 +98,7 @@ class Reading(NamedTuple):
         )
 
 
-def open_map(given: "MapLike", memory: int, stack: ExitStack) -> "Reader | None":
+def open_map(given: MapLike, memory: int, stack: ExitStack) -> Reader | None:
     """Open a mask or label map, to be read any number of times.
 
     Parameters

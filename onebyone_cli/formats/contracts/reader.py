@@ -129,6 +129,8 @@ class _Input(ABC):
         Name of the stream if this is one of several that come through it; else empty.
     channel_names : tuple of str
         What the file calls its channels, one for each; empty where it does not.
+    selected : tuple of int
+        The channels of the file that are read, where they are not all.
     container : Container or None
         How the file keeps the numbers, where the format tells.
     """
@@ -142,6 +144,7 @@ class _Input(ABC):
     raw: RawSpec | None = None
     series: str = ""
     channel_names: tuple[str, ...] = ()
+    selected: tuple[int, ...] = ()
     container: Container | None = None
 
     @abstractmethod

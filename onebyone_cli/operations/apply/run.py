@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.writer import Storage, Target
     from onebyone_cli.operations.apply.job import ApplyJob
     from onebyone_cli.operations.apply.settings import ApplySettings
+    from onebyone_cli.operations.depfile import DepFile
+    from onebyone_cli.operations.elsewhere import Elsewhere
     from onebyone_cli.weights import ChannelMap
 
     Inputs = Sequence[Reader | StreamReader]
@@ -198,3 +200,38 @@ def plan_apply(
         settings,
         is_rehearsal=is_rehearsal,
     )
+
+
+class Apply(NamedTuple):
+    """What is applied to stacks, and how.
+
+    Attributes
+    ----------
+    layers : sequence of Layer
+        The chain.
+    output : Output
+        Where results go.
+    settings : ApplySettings
+        The choices.
+    rules : DepFile
+        Collects what the outputs are made from.
+    """
+
+    layers: "Sequence[Layer]"
+    output: Output
+    settings: "ApplySettings"
+    rules: "DepFile"
+
+    def plan(self, inputs: "Inputs", path: str) -> "ApplyJob":
+        """Check and plan the job of one stack; `path` is its output."""
+        files = (name for reader in inputs for name in reader.files)
+        self.rules.add(path, (*files, *self.output.also_read))
+        return plan_apply(inputs, self.layers, self.output._replace(path=path), self.settings)
+
+    def plan_elsewhere(self, inputs: "Inputs", elsewhere: "Elsewhere") -> "ApplyJob":
+        """Check and plan the job of one stack that is computed elsewhere."""
+
+        def make_job(settings: "ApplySettings") -> "ApplyJob":
+            return self._replace(settings=settings).plan(inputs, self.output.path)
+
+        return elsewhere.plan(make_job, self.settings)

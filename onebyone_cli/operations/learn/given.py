@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from onebyone_cli.operations.learn.gathered import Say
     from onebyone_cli.operations.learn.request import LearnRequest
     from onebyone_cli.operations.learn.settings import LearnSettings
+    from onebyone_cli.stack.reading import Reading
     from onebyone_cli.stack.sources import OnProgress
 
 
 def add_given(
     gathered: Gathered,
     request: "LearnRequest",
-    layout: str,
+    reading: "Reading",
     settings: "LearnSettings",
     *,
     on_progress: "OnProgress",
@@ -36,7 +37,7 @@ def add_given(
     if request.endmembers is not None:
         evidence.endmembers = _endmembers_of(request.endmembers, evidence.channels, gathered.source)
     if request.noise_from:
-        noise = _noise_of(request.noise_from, layout, settings, on_progress, say)
+        noise = _noise_of(request.noise_from, reading, settings, on_progress, say)
         gathered.files += noise.files
         evidence.noise = noise.evidence.pixels
         if evidence.noise.channels != evidence.channels:
@@ -82,16 +83,19 @@ def _endmembers_of(given: Any, channels: int, source: str) -> Any:
 
 
 def _noise_of(
-    path: str, layout: str, settings: "LearnSettings", on_progress: "OnProgress", say: "Say"
+    path: str,
+    reading: "Reading",
+    settings: "LearnSettings",
+    on_progress: "OnProgress",
+    say: "Say",
 ) -> Gathered:
     from onebyone_cli.operations.learn.job import LearnJob
     from onebyone_cli.operations.learn.settings import Wanted
-    from onebyone_cli.stack.reading import Reading
 
     if are_moments([path]):
         return join_saved([path], say)
     with ExitStack() as stack:
-        opened = Reading(layout, settings.memory).open([path], stack)
+        opened = reading._replace(raw=None).open([path], stack)
         gathered = headers_of([opened])
         job = LearnJob(opened, settings._replace(wanted=Wanted(), shard=None))
         gathered.evidence.merge(job.run(on_progress))

@@ -32,9 +32,6 @@ _NEEDS = {
 #: Options that say how many components are kept, and what their values are called.
 _HOW_MANY = {"k": "K", "variance": "FRACTION", "snr": "RATIO"}
 
-#: The field `LearnRequest.all_components` as users know it.
-_ALL = "all"
-
 
 class LearnRequest(NamedTuple):
     """What is to be learned; None, False or empty where nothing is said.
@@ -236,7 +233,7 @@ def _rules(request: LearnRequest) -> "Iterator[tuple[str, bool, Callable[[Learne
         yield setting(option), request.has(option), partial(_needs, need)
     reads_pixels = attrgetter("reads_pixels")
     # Without pixels there is no end of components, or no choice.
-    yield setting(_ALL), request.all_components, reads_pixels
+    yield setting("k", "all"), request.all_components, reads_pixels
     yield setting("mask"), request.has("mask"), reads_pixels
     yield setting("sample"), sampling, reads_pixels
     yield setting("plot"), bool(request.plot), attrgetter("eigenvalues")
@@ -253,9 +250,9 @@ def _needs(need: str, learner: "Learner") -> bool:
 def _check_how_many(request: LearnRequest, learner: "Learner") -> None:
     """Check that exactly one option says how many components are kept."""
     ways = [setting(name, _HOW_MANY[name]) for name in _HOW_MANY if name in learner.options]
-    ways += [setting(_ALL)] * learner.reads_pixels
+    ways += [setting("k", "all")] * learner.reads_pixels
     found = [setting(name) for name in _HOW_MANY if request.has(name)]
-    found += [setting(_ALL)] * request.all_components
+    found += [setting("k", "all")] * request.all_components
     if ways and len(found) != 1:
         wanted = _listed(ways, "or")
         if len(ways) == 1:

@@ -132,7 +132,7 @@ def _check_channels(channels: int, path: str, first: int, stacks: "Sequence[Stac
     if channels != first:
         raise ShapeMismatchError(
             f"has {count(channels, 'channel')} and {stacks[0][0].path} has {first}; "
-            "all stacks need the same number of channels",
+            "all stacks of a fit must have the same number of channels",
             path,
         )
 
@@ -234,7 +234,7 @@ def learn(
         add_given(
             gathered,
             request.request,
-            reading.layout,
+            reading,
             way.settings,
             on_progress=on_progress,
             say=say,
