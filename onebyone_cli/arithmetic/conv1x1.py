@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.errors import UsageError
+from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.system.buffers import empty_rows
 from onebyone_cli.units import count
 from onebyone_cli.weights import ChannelMap
@@ -59,7 +59,8 @@ def make_layers(maps: Sequence[ChannelMap], activations: Sequence[str]) -> tuple
     """
     unknown = next((name for name in activations if name not in ACTIVATIONS), None)
     if unknown is not None:
-        raise UsageError(f"--activation {unknown} is unknown; choose from {', '.join(ACTIVATIONS)}")
+        known = ", ".join(ACTIVATIONS)
+        raise UsageError(f"{setting('activation', unknown)} is unknown; choose from {known}")
     for before, after in pairwise(maps):
         after.check_channels(before.out_channels, f"the layer before it ({before.source})")
     if not activations:
@@ -69,7 +70,7 @@ def make_layers(maps: Sequence[ChannelMap], activations: Sequence[str]) -> tuple
         activations = [hidden] * (len(maps) - 1) + [activations[0]]
     if len(activations) != len(maps):
         raise UsageError(
-            f"--activation is given {count(len(activations), 'time')} for "
+            f"{setting('activation')} is given {count(len(activations), 'time')} for "
             f"{count(len(maps), 'layer')}; give it once for all, or once for each"
         )
     return tuple(Layer(m, a) for m, a in zip(maps, activations, strict=True))
@@ -156,7 +157,8 @@ def _in_arithmetic(numbers: NDArray[np.float64], dtype: str, source: str) -> NDA
     beyond = np.isinf(rounded) & np.isfinite(numbers)
     if beyond.any():
         raise UsageError(
-            f"{source}: {numbers[beyond][0]:g} is beyond {dtype}; give --compute float64"
+            f"{source}: {numbers[beyond][0]:g} is beyond {dtype}; "
+            f"give {setting('compute', 'float64')}"
         )
     return rounded
 

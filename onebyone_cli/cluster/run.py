@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from onebyone_cli.cluster.client import Cluster, Place
     from onebyone_cli.commit.merge import Published
-    from onebyone_cli.learners.statistics import Evidence
     from onebyone_cli.operations.apply.job import ApplyJob
     from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
+    from onebyone_cli.operations.elsewhere import Evidence
     from onebyone_cli.operations.learn.job import LearnJob
 
     #: Gives the words of one shard, named as in ``0/16``.

@@ -10,10 +10,33 @@ from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.commit import atomic, targets
 from onebyone_cli.commit.publication import Publication
-from onebyone_cli.errors import DependencyMissingError, UsageError
+from onebyone_cli.errors import DependencyMissingError, UsageError, setting
 
 if TYPE_CHECKING:
-    from onebyone_cli.learners.model import Model
+    from collections.abc import Mapping
+    from typing import Protocol
+
+    from numpy.typing import NDArray
+
+    class Model(Protocol):
+        """What the plot shows of a learned model."""
+
+        @property
+        def meta(self) -> Mapping[str, Any]:
+            """Holds the name of the method."""
+
+        @property
+        def eigenvalues(self) -> NDArray[Any]:
+            """All of them, descending."""
+
+        @property
+        def explained_variance_ratio(self) -> NDArray[Any]:
+            """Empty if eigenvalues are no variances."""
+
+        @property
+        def map(self) -> Any:
+            """Has as many output channels as components are kept."""
+
 
 #: Types of pictures, by suffix.
 _KINDS = {".png": "png", ".svg": "svg"}
@@ -34,7 +57,7 @@ def check_plot(path: str, *, force: bool, inputs: tuple[str, ...]) -> None:
         If the file can't be created.
     """
     if _suffix(path) not in _KINDS:
-        raise UsageError(f"--plot writes .png or .svg, and '{path}' is not called so")
+        raise UsageError(f"{setting('plot', path)}: the name must end in .png or .svg")
     targets.check_target(path, force=force, inputs=inputs)
     if find_spec("matplotlib") is None:
         raise _missing()

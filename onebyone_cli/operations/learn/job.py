@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.errors import DataError, UsageError, setting
 from onebyone_cli.learners.differences import Neighbour, Window
 from onebyone_cli.learners.statistics import Evidence, no_evidence
 from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
@@ -207,7 +207,7 @@ class LearnJob:
         if len(evidence.classes or ()) > most:
             raise UsageError(
                 f"the labels have more than {most} classes, and the moments of so "
-                "many outgrow --memory; give more of it, or check that this is a label map"
+                f"many outgrow {setting('memory')}; give more of it, or check that this is a label map"
             )
 
     @property
@@ -293,12 +293,12 @@ def _window(wanted: Wanted, height: int, width: int) -> Window:
     """Check the window in which neighbours are compared; the whole plane where none is given."""
     window = Window(wanted.rows or (0, height), wanted.columns or (0, width))
     for option, (first, end), size in (
-        ("--noise-rows", window.rows, height),
-        ("--noise-cols", window.columns, width),
+        ("noise_rows", window.rows, height),
+        ("noise_cols", window.columns, width),
     ):
         if not 0 <= first < end <= size:
             raise UsageError(
-                f"{option} {first}:{end} is not within the {size} there are; write FIRST:END, "
+                f"{setting(option, f'{first}:{end}')} is not within the {size} there are; write FIRST:END, "
                 f"as in 0:{size}, END being the one after the last"
             )
     return window

@@ -160,7 +160,8 @@ class CheckedRequest(NamedTuple):
         if "classes" in needs:
             if evidence.classes is None:
                 raise DataError(
-                    "holds no moments of classes; make it with stats --labels MAP", source
+                    f"holds no moments of classes; make it with stats {setting('labels', 'MAP')}",
+                    source,
                 )
             evidence.leave_out_unlabelled()
         if "differences" not in needs or asked.noise_from:
@@ -172,7 +173,7 @@ class CheckedRequest(NamedTuple):
             which = f" ({missing[0]})" if missing else ""
             raise DataError(
                 f"holds no differences of neighbours{which}; "
-                f"make it with stats --noise {asked.noise or CUSTOMARY[asked.method]}",
+                f"make it with stats {setting('noise', asked.noise or CUSTOMARY[asked.method])}",
                 source,
             )
         evidence.differences = {each: evidence.differences[each] for each in wanted}
