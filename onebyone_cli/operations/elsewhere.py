@@ -9,7 +9,7 @@ from onebyone_cli.plan.shards import Shard, shards_of_output, shards_of_pass
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from onebyone_cli.learners.statistics import Evidence as Evidence
+    from onebyone_cli.learners.statistics import Evidence as Evidence  # noqa: PLC0414  the cluster has it from here
     from onebyone_cli.operations.apply.job import ApplyJob
     from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
     from onebyone_cli.operations.learn.job import LearnJob

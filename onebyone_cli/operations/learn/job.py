@@ -206,8 +206,8 @@ class LearnJob:
         most = max(2, share_of(self._settings.memory, "classes") // (self._square + _CLASS_BYTES))
         if len(evidence.classes or ()) > most:
             raise UsageError(
-                f"the labels have more than {most} classes, and the moments of so "
-                f"many outgrow {setting('memory')}; give more of it, or check that this is a label map"
+                f"the labels have more than {most} classes, and the moments of so many outgrow "
+                f"{setting('memory')}; give more of it, or check that this is a label map"
             )
 
     @property
@@ -298,7 +298,7 @@ def _window(wanted: Wanted, height: int, width: int) -> Window:
     ):
         if not 0 <= first < end <= size:
             raise UsageError(
-                f"{setting(option, f'{first}:{end}')} is not within the {size} there are; write FIRST:END, "
-                f"as in 0:{size}, END being the one after the last"
+                f"{setting(option, f'{first}:{end}')} is not within the {size} there are; "
+                f"write FIRST:END, as in 0:{size}, END being the one after the last"
             )
     return window
