@@ -25,7 +25,7 @@ from onebyone_cli.learners.statistics import Evidence, no_evidence
 from onebyone_cli.operations.learn.job import LearnJob
 from onebyone_cli.operations.learn.sampling import choose_runs
 from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
-from onebyone_cli.operations.ordered_merge import InOrder
+from onebyone_cli.operations.ordered_merge import OrderedMerge
 from onebyone_cli.spec import Slab
 from onebyone_cli.stack.stack import Stack
 
@@ -619,15 +619,15 @@ def test_who_is_far_ahead_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             time.sleep(0.5)
         read(self, slab, *rest)
 
-    add = InOrder.add
+    add = OrderedMerge.add
 
-    def add_and_count(self: InOrder[Evidence], *rest: Any) -> None:
+    def add_and_count(self: OrderedMerge[Evidence], *rest: Any) -> None:
         nonlocal most
         add(self, *rest)
         most = max(most, len(self._waiting))
 
     monkeypatch.setattr(Stack, "read", read_slowly)
-    monkeypatch.setattr(InOrder, "add", add_and_count)
+    monkeypatch.setattr(OrderedMerge, "add", add_and_count)
     with planned([tmp_path / "x.npy"], memory=12_000_000, threads=2) as job:
         tiles = 2 * -(-job.plan.slab_pixels // job.plan.tile_pixels)
         assert job.plan.threads == 2

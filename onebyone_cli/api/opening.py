@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.formats import opening
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.spec import LAYOUTS, Slab
 from onebyone_cli.stack.in_memory import ArrayInput
 from onebyone_cli.stack.sources import hold_streams
@@ -295,9 +295,8 @@ def open_readers(
     if not given:
         raise UsageError("no input; give an array or a path")
     paths = [os.fspath(each) for each in given if isinstance(each, str | os.PathLike)]
-    files = iter(
-        opening.open_inputs(paths, layout=layout, memory=memory, stack=stack) if paths else ()
-    )
+    reading = Reading(layout, memory)
+    files = iter(reading.open(paths, stack) if paths else ())
     opened: list[Reader | StreamReader] = []
     for number, each in enumerate(given):
         if isinstance(each, str | os.PathLike):

@@ -146,7 +146,7 @@ def open_inputs(
     layout : str
         One of `spec.LAYOUTS`.
     memory : int
-        The budget of the job. Caches and decoders of all inputs together may take half of it.
+        Bytes that caches and decoders of each input may take.
     stack : ExitStack
         Closes what was opened.
     raw : RawSpec, optional
@@ -155,8 +155,7 @@ def open_inputs(
     _allow_files(len(texts))
     opened: list[Reader | StreamReader] = []
     for text in texts:
-        share = memory // 2 // len(texts)
-        opened.append(open_input(text, layout=layout, memory=share, raw=raw))
+        opened.append(open_input(text, layout=layout, memory=memory, raw=raw))
         stack.callback(opened[-1].close)
     return opened
 

@@ -431,8 +431,8 @@ def test_an_old_journal_never_speaks_of_new_bytes(job: Job) -> None:
 def test_another_command_is_refused_and_told_why(job: Job) -> None:
     job.stop()
     refused(job, "the type of the output was float32 and is float64", "--dtype", "float64")
-    refused(job, "--nodata was null and is -9999.0", "--nodata", "-9999")
-    refused(job, "--nan-to was null and is 0.0", "--nan-to", "0")
+    refused(job, "nodata was null and is -9999.0", "--nodata", "-9999")
+    refused(job, "nan_to was null and is 0.0", "--nan-to", "0")
     refused(job, "the type of the arithmetic was float32 and is", "--compute", "float64")
     refused(job, "the shape of the output was 3 and is 1", "--argmax", "--dtype", "float32")
     refused(job, "the digest of the weights was", "--bias", "1 2 3")
@@ -484,7 +484,7 @@ def test_reduce_refuses_what_it_can_before_it_learns(inputs: Path, tmp_path: Pat
     for options, status in (((), 3), (("--nodata", "5"), 73), (("--whiten",), 3)):
         command = [sys.executable, "-c", _BEFORE_READING, *job.args(*options)]
         assert run(command, cwd=job.folder).returncode == status
-    refused(job, "--nodata was -9999.0 and is 5.0", "--nodata", "5")
+    refused(job, "nodata was -9999.0 and is 5.0", "--nodata", "5")
     refused(job, "the digest of the weights was", "--whiten")
     assert job.run().returncode == 0
 

@@ -8,10 +8,10 @@ import typer
 
 from onebyone_cli.cli import values
 from onebyone_cli.cli.options import inputs
-from onebyone_cli.cli.reading import Reading
 from onebyone_cli.cli.terminal.console import Console, print_out, print_table, printable
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.errors import UsageError
+from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
@@ -148,11 +148,10 @@ def compare(
         tolerance=_tolerance_of(tolerance, relative),
     )
     signal = _peak_of(peak)
-    # Caches and decoders of each may take half of what those of all inputs may.
-    reading = Reading(layout, settings.memory // 2, values.raw_of(raw, shape, dtype_in))
+    reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
     with ExitStack() as stack:
-        (one,) = reading.open([a], stack)
-        (other,) = reading._replace(layout=_layout_of(layout_b) or layout).open([b], stack)
+        (one,) = reading.open_among([a], stack, 2)
+        (other,) = reading._replace(layout=_layout_of(layout_b) or layout).open_among([b], stack, 2)
         picture = _picture_of(difference, force, one, other)
         job = CompareJob(one, other, settings, picture)
         with Progress(console, progress) as shown:

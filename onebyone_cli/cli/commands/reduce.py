@@ -11,7 +11,6 @@ import typer
 
 from onebyone_cli.cli import values
 from onebyone_cli.cli.options import inputs
-from onebyone_cli.cli.reading import Reading
 from onebyone_cli.cli.terminal import report
 from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.cli.terminal.progress import Progress
@@ -20,6 +19,7 @@ from onebyone_cli.cluster import run as on_cluster
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import UsageError
 from onebyone_cli.operations.depfile import DepFile
+from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.learn import run as learning
 from onebyone_cli.operations.learn.request import Asked, Choice, choice_of
 from onebyone_cli.picture import scree

@@ -9,12 +9,12 @@ import typer
 
 from onebyone_cli.cli import values
 from onebyone_cli.cli.options import inputs
-from onebyone_cli.cli.reading import Reading
 from onebyone_cli.cli.terminal.console import Console, print_table
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
 from onebyone_cli.cluster import run as on_cluster
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.learn import run as learning
 from onebyone_cli.operations.learn.request import directions_of
 from onebyone_cli.units import count

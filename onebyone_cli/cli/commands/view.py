@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from onebyone_cli.cli import values
 from onebyone_cli.cli.options import inputs
-from onebyone_cli.cli.reading import Reading
 from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.cli.terminal.picture_output import PAPER, Canvas, png_canvas, terminal_canvas
 from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.units import count, format_bytes
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from onebyone_cli.errors import (
     UsageError,
 )
 from onebyone_cli.formats.contracts.writer import StreamWriter, Writer
-from onebyone_cli.operations.apply.fingerprint import identity_of
+from onebyone_cli.operations.apply.fingerprint import fingerprint_of
 from onebyone_cli.operations.apply.settings import (
     _COUNTED,
     ApplyReport,
@@ -29,8 +29,8 @@ from onebyone_cli.operations.apply.settings import (
     _check_channels,
     _output_spec,
 )
-from onebyone_cli.operations.apply.worker import Convolver
-from onebyone_cli.operations.workers import run_workers
+from onebyone_cli.operations.apply.worker import Convolver, computes_in_place
+from onebyone_cli.operations.run import count_pixels, run_tiles
 from onebyone_cli.plan.memory import Plan, apply_costs, make_plan
 from onebyone_cli.plan.tiles import count_tiles, iter_slabs, iter_slabs_of_tiles, tile_range
 from onebyone_cli.spec import StackSpec, arithmetic_dtype
@@ -39,7 +39,7 @@ from onebyone_cli.stack.spool import Spool
 from onebyone_cli.stack.stack import stacked_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -171,7 +171,6 @@ class ApplyJob:
                     scale=self._range(source, on_progress),
                 )
             counts = self._write(source, on_progress)
-            self._sources.check_unchanged()
             if self.shard is not None:
                 self._finish_share()
                 return self._report(counts)
@@ -216,7 +215,15 @@ class ApplyJob:
         return Checkpoint(
             writer.path,
             journal_of(writer.path, self.shard),
-            identity_of(self, inputs, layers, writer, self.settings),
+            fingerprint_of(
+                inputs,
+                None if self.is_rehearsal else layers,
+                self.settings,
+                source=self.input,
+                output=self.output,
+                container=writer.container(),
+                tile_pixels=self.plan.tile_pixels,
+            ),
             count_tiles(self.input, self.plan.tile_pixels),
             self._sources.check_unchanged,
             policy,
@@ -232,6 +239,7 @@ class ApplyJob:
 
     def _make_plan(self) -> Plan:
         convolution, sources = self.convolution, self._sources
+        in_place = computes_in_place(self.cast, self.settings)
         return make_plan(
             self.input,
             convolution.widest,
@@ -241,7 +249,7 @@ class ApplyJob:
                 self.output,
                 widest=convolution.widest,
                 hidden=sum(convolution.hidden_channels),
-                staged=0 if self.computes_in_place else convolution.out_channels,
+                staged=0 if in_place else convolution.out_channels,
                 collapsed=convolution.out_channels if self.settings.collapse else 0,
                 scratch=sources.scratch_bytes,
                 cache=sources.cache_bytes + max(self._writer.buffer_bytes, sources.buffer_bytes),
@@ -251,11 +259,6 @@ class ApplyJob:
             spool_input_bytes=sources.spool_bytes,
             spool_output_bytes=self.output.data_bytes * isinstance(self._writer, StreamWriter),
         )
-
-    @property
-    def computes_in_place(self) -> bool:
-        """Whether the convolution can write straight into the output's buffer."""
-        return self.cast.is_identity and not self.settings.collapse
 
     def _write(self, source: Stack, on_progress: OnProgress) -> Mapping[str, int]:
         """Write the result; return what was counted."""
@@ -305,11 +308,11 @@ class ApplyJob:
         share: Share | None = None,
     ) -> Sequence[Convolver]:
         """Run all slabs that are not done; without `write`, only measure the range."""
-        plan = self.plan
+        plan, convolution = self.plan, self.convolution
         workers: list[Convolver] = []
 
         def make_work() -> Callable[[Slab], None]:
-            worker = Convolver(self, source, write, share)
+            worker = Convolver(plan, convolution, self.cast, self.settings, source, write, share)
             workers.append(worker)
 
             def work(slab: Slab) -> None:
@@ -326,15 +329,18 @@ class ApplyJob:
             )
             return parts if share is None else filter(share.has_part_of, parts)
 
-        total = self.input.items * self.input.pixels if share is None else _pixels(slabs(NOTHING))
-        before = total - _pixels(slabs(done_before)) if done_before.ranges else 0
-        pixel_bytes = self.input.channels * self.input.item_bytes
-        run_workers(
-            slabs(done_before),
+        before = 0
+        if done_before.ranges:
+            before = count_pixels(slabs(NOTHING)) - count_pixels(slabs(done_before))
+        run_tiles(
+            lambda: slabs(done_before),
             make_work,
-            plan.threads,
-            lambda pixels: on_progress(step, (before + pixels) * pixel_bytes, total * pixel_bytes),
-            source.abandon,
+            [source],
+            step=step,
+            threads=plan.threads,
+            pixel_bytes=self.input.channels * self.input.item_bytes,
+            on_progress=on_progress,
+            done=before,
         )
         return workers
 
@@ -347,10 +353,6 @@ class ApplyJob:
                 yield slab
             else:
                 yield from iter_slabs_of_tiles(self.input, start, stop, tile, self.plan.slab_pixels)
-
-
-def _pixels(slabs: Iterable[Slab]) -> int:
-    return sum(slab.items * slab.pixels for slab in slabs)
 
 
 def _write_share(writer: Writer, share: Share, slab: Slab, block: NDArray[Any]) -> None:

@@ -10,7 +10,8 @@ from onebyone_cli import formats
 from onebyone_cli.errors import UsageError
 from onebyone_cli.formats import opening
 from onebyone_cli.formats.contracts.metadata import Container
-from onebyone_cli.plan.memory import apply_costs, comes_in_slabs, make_plan, run_bytes
+from onebyone_cli.plan.memory import apply_costs, make_plan, share_of
+from onebyone_cli.plan.source_costs import Capabilities, source_costs
 from onebyone_cli.spec import arithmetic_dtype
 from onebyone_cli.system.limits import default_memory, default_threads
 
@@ -74,15 +75,6 @@ class StackFacts(NamedTuple):
     needs: Needs
 
 
-class _Reading(NamedTuple):
-    """What reading an input takes; the words are those of `pipeline.sources.Sources`."""
-
-    scratch_bytes: int = 0
-    cache_bytes: int = 0
-    buffer_bytes: int = 0
-    spool_bytes: int = 0
-
-
 def inspect_stack(text: str, *, layout: str = "CHW") -> StackFacts:
     """Look at an input.
 
@@ -93,7 +85,7 @@ def inspect_stack(text: str, *, layout: str = "CHW") -> StackFacts:
     """
     look = opening.look_at(text, layout=layout)
     if look is not None:
-        needs = _needs(look.spec, _reading_of(look))
+        needs = _needs(look.spec, _capabilities_of(look))
         size = None if look.is_stream else _size(("/dev/stdin" if text == "-" else text,))
         return StackFacts(text, look.spec, look.container, "", (), size, needs)
     refusal = ""
@@ -124,16 +116,11 @@ def shape_of(texts: Sequence[str], *, layout: str) -> StackSpec:
 
 
 def _open(text: str, layout: str, memory: int) -> StackFacts:
-    from onebyone_cli.stack.sources import Sources
+    from onebyone_cli.stack.sources import capabilities_of
 
     with ExitStack() as stack:
-        (reader,) = opening.open_inputs([text], layout=layout, memory=memory, stack=stack)
-        sources = Sources([reader])
-        reading = _Reading(
-            sources.scratch_bytes,
-            sources.cache_bytes,
-            sources.buffer_bytes,
-            sources.spool_bytes,
+        (reader,) = opening.open_inputs(
+            [text], layout=layout, memory=share_of(memory, "inputs"), stack=stack
         )
         return StackFacts(
             text,
@@ -142,7 +129,7 @@ def _open(text: str, layout: str, memory: int) -> StackFacts:
             reader.inner,
             reader.channel_names,
             _size(reader.files),
-            _needs(reader.spec, reading),
+            _needs(reader.spec, capabilities_of(reader)),
         )
 
 
@@ -154,23 +141,22 @@ def _container_of(text: str, spec: StackSpec) -> Container:
     return Container(title, spec.shape, axes_of(spec.shape, "CHW"))
 
 
-def _reading_of(look: Look) -> _Reading:
-    """Tell what reading an array takes, as its reader would."""
+def _capabilities_of(look: Look) -> Capabilities:
+    """Say what the reader of an array could do."""
     from onebyone_cli.formats.arrays.layout import PIECE_BYTES, SCRATCH_BYTES
 
-    if not look.is_stream:
-        return _Reading(scratch_bytes=SCRATCH_BYTES)
-    spec, run = look.spec, look.run_pixels
-    if comes_in_slabs(spec, run, default_memory()):
-        kept = run_bytes(spec, run)
-        return _Reading(scratch_bytes=max(SCRATCH_BYTES, kept), cache_bytes=kept)
-    return _Reading(
-        scratch_bytes=SCRATCH_BYTES, buffer_bytes=PIECE_BYTES, spool_bytes=look.spec.data_bytes
+    return Capabilities(
+        look.spec,
+        is_stream=look.is_stream,
+        run_pixels=look.run_pixels,
+        scratch_bytes=SCRATCH_BYTES,
+        buffer_bytes=PIECE_BYTES if look.is_stream else 0,
     )
 
 
-def _needs(spec: StackSpec, reading: _Reading) -> Needs:
+def _needs(spec: StackSpec, reader: Capabilities) -> Needs:
     stack = spec._replace(dtype=arithmetic_dtype([spec.dtype]))
+    reading = source_costs([reader], in_order=True, memory=default_memory())
     costs = apply_costs(
         stack,
         stack,

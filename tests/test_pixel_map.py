@@ -26,7 +26,7 @@ from onebyone_cli.learners.statistics import Evidence
 from onebyone_cli.operations.learn.job import LearnJob
 from onebyone_cli.operations.learn.settings import LearnSettings
 from onebyone_cli.spec import StackSpec
-from onebyone_cli.stack.pixel_map import Companion
+from onebyone_cli.stack.pixel_map import PixelMap
 
 
 def gather(folder: Path, *, nodata: float | None = None, **maps: Any) -> Evidence:
@@ -78,7 +78,7 @@ def test_any_slab_of_a_map_is_read(
     with new_folder() as folder, ExitStack() as opened:
         np.save(folder / "map.npy", numbers)
         reader = opened.enter_context(opening.open_input(str(folder / "map.npy")))
-        companion = Companion(reader, stack, "mask")
+        companion = PixelMap(reader, stack, "mask")
         plan: Any = SimpleNamespace(input_in_memory=True)
         companion.open(plan, opened, lambda step, done, total: None)
         whole = np.broadcast_to(numbers.reshape(-1, spec.pixels), (stack.items, spec.pixels))

@@ -1,8 +1,10 @@
-"""How the inputs of a command are opened: one stack of all, or with ``--each`` one of each."""
+"""Open the inputs of an operation: one stack of all of them, or a stack of each."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
+
+from onebyone_cli.plan.memory import share_of
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import RawSpec, Reader, Series, StreamReader
@@ -44,10 +46,15 @@ class Reading(NamedTuple):
 
     def open(self, inputs: Sequence[str], stack: ExitStack) -> "Stack":
         """Open the inputs of one stack, which are closed by `stack`."""
+        return self.open_among(inputs, stack, max(1, len(inputs)))
+
+    def open_among(self, inputs: Sequence[str], stack: ExitStack, among: int) -> "Stack":
+        """Open inputs that share the memory of readers with others: it is divided by `among`."""
         from onebyone_cli.formats import opening
 
+        memory = share_of(self.memory, "inputs", among)
         return opening.open_inputs(
-            inputs, layout=self.layout, memory=self.memory, raw=self.raw, stack=stack
+            inputs, layout=self.layout, memory=memory, raw=self.raw, stack=stack
         )
 
     def open_series(self, stream: str, stack: ExitStack) -> "Series":
