@@ -74,7 +74,8 @@ def file_of(kind: Format, folder: Path) -> Path:
 
 
 def writer_of(path: str, spec: StackSpec, **options: Any) -> Writer | StreamWriter:
-    publication = Publication(force=options.pop("force", False))
+    names = options.keys() & {"force", "fsync"}
+    publication = Publication(**{name: options.pop(name) for name in names})
     return opening.make_target(path, publication=publication, **options).make_writer(spec)
 
 

@@ -942,8 +942,9 @@ def test_a_full_disk_is_told_and_nothing_is_left(tmp_path, path):
             def rows(self, item, channel, start, stop):
                 return noise[start:stop]
         resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, 70_000))
+        SPEC = StackSpec(1, 600, 600, "uint8")
         try:
-            with FORMAT.write(Target(sys.argv[1], FORMAT.write), StackSpec(1, 600, 600, "uint8")) as writer:
+            with FORMAT.write(Target(sys.argv[1], FORMAT.write), SPEC) as writer:
                 writer.fill(Result(), lambda done: None)
                 writer.commit()
         except ReadWriteError as error:
