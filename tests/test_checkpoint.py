@@ -19,6 +19,7 @@ from onebyone_cli.commit import atomic, checkpoint
 from onebyone_cli.commit.checkpoint import Checkpoint, Ledger, Policy
 from onebyone_cli.commit.journal import NOTHING, UNKNOWN, Done, difference_of, read_journal
 from onebyone_cli.commit.part import PartFile, journal_of
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, OutputRefusedError, ReadWriteError
 
 JOB = {"the weights": "abc", "nodata": None, "the input": ["/x.npy", "/y.npy"]}
@@ -61,7 +62,7 @@ class Run:
     ) -> None:
         self.path = str(folder / "out.npy")
         self.notes = Checkpoint(self.path, journal_of(self.path), lambda: job, TILES, check, policy)
-        self.part = PartFile(self.path, force=True, fresh=policy.restart)
+        self.part = PartFile(self.path, Publication(force=True, resume=not policy.restart))
         try:
             self.part.settle(1000)
             self.notes.begin(self.part)
@@ -220,7 +221,7 @@ def test_what_a_short_job_does_is_not_noted(tmp_path: Path):
 
     path = str(tmp_path / "out.npy")
     notes = Checkpoint(path, journal_of(path), describe, TILES, lambda: None, LATER)
-    part = PartFile(path)
+    part = PartFile(path, Publication(resume=True))
     threads = threading.active_count()
     notes.begin(part)
     notes.add(0, 50, {})
@@ -502,7 +503,7 @@ def test_a_checkpoint_that_changes_before_it_is_locked(tmp_path: Path):
     notes = Checkpoint(path, journal_of(path), lambda: JOB, TILES, lambda: None, LATER)
     leave(tmp_path, (20, 30))
     rewrite(Path(journal_of(path)), lambda content: content["job"].update({"nodata": 5}))
-    part = PartFile(path)
+    part = PartFile(path, Publication(resume=True))
     before = names(tmp_path)
     with pytest.raises(OutputRefusedError, match="nodata was 5 and is null"):
         notes.begin(part)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from strategies import batches, new_folder, seeds
 
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, ReadWriteError, ShapeMismatchError, UsageError
 from onebyone_cli.formats import opening
 from onebyone_cli.learners import statistics as gathered
@@ -522,7 +523,7 @@ def test_parts_joined_through_files_are_the_whole(scene: Scene, data: st.DataObj
                 folder, wanted=wanted, labels=folder / "labels.npy"
             )
             path = folder / f"{top}.npz"
-            save_moments(str(path), part, {}, force=False, fsync=False)
+            save_moments(str(path), part, {}, Publication())
             parts.append((part, load_moments(str(path))[0]))
     for order in (range(len(parts)), data.draw(st.permutations(range(len(parts))))):
         direct, loaded = no_evidence(scene.x.shape[-3]), no_evidence(scene.x.shape[-3])

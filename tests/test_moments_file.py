@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import new_folder
 
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import (
     DataError,
     InputMissingError,
@@ -90,7 +91,7 @@ def bits(evidence: Evidence) -> dict[str, Any]:
 
 
 def save(path: Path, evidence: Evidence, meta: dict[str, Any] | None = None) -> str:
-    save_moments(str(path), evidence, META if meta is None else meta, force=True, fsync=False)
+    save_moments(str(path), evidence, META if meta is None else meta, Publication(force=True))
     return str(path)
 
 
@@ -208,7 +209,7 @@ def test_plain_numpy_reads_it_without_pickle(tmp_path: Path):
 def test_an_existing_file_is_kept(tmp_path: Path):
     (tmp_path / "part.npz").write_text("mine")
     with pytest.raises(OutputRefusedError):
-        save_moments(str(tmp_path / "part.npz"), some_evidence(), {}, force=False, fsync=False)
+        save_moments(str(tmp_path / "part.npz"), some_evidence(), {}, Publication())
     assert (tmp_path / "part.npz").read_text() == "mine"
     assert len(list(tmp_path.iterdir())) == 1
 

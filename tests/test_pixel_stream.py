@@ -247,7 +247,7 @@ def apply(
         job = ApplyJob(
             opened,
             layers_of(weight),
-            lambda spec: opening.make_writer(str(output), spec, inputs=opened),
+            opening.make_target(str(output), inputs=opened),
             chosen,
         )
         job.run(lambda step, done, total: None)

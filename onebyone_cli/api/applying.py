@@ -10,12 +10,13 @@ import numpy as np
 
 from onebyone_cli.api.opening import memory_of, open_readers, unheard
 from onebyone_cli.arithmetic.conv1x1 import make_layers
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.formats import opening
 from onebyone_cli.operations.apply.job import ApplyJob
 from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
 from onebyone_cli.spec import ITEM_BYTES
-from onebyone_cli.stack.in_memory import ArrayOutput
+from onebyone_cli.stack.in_memory import MemoryTarget
 from onebyone_cli.system.limits import default_threads
 from onebyone_cli.weights import ChannelMap, load_weights
 from onebyone_cli.weights.rules import bias_shape, check_finite, weight_shape
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from onebyone_cli.api.model import Model
     from onebyone_cli.api.opening import OnProgress, Path, StackLike
     from onebyone_cli.arithmetic.conv1x1 import Layer
-    from onebyone_cli.formats.contracts.writer import StreamWriter, Writer
-    from onebyone_cli.spec import StackSpec
 
     #: One layer: a matrix (K, C), a weights file, a learned model.
     OneLayer: TypeAlias = "ArrayLike | Path | Model | ChannelMap"
@@ -179,29 +178,19 @@ def apply(
         layers = _layers(weights, bias, [activation] if isinstance(activation, str) else activation)
         inputs = open_readers(stack, layout, settings.memory, opened)
         if output is None:
-            made: list[ArrayOutput] = []
-
-            def make_array(spec: StackSpec) -> Writer:
-                made.append(ArrayOutput(spec))
-                return made[0]
-
-            ApplyJob(inputs, layers, make_array, settings).run(on_progress)
-            return made[0].array
+            memory_target = MemoryTarget()
+            ApplyJob(inputs, layers, memory_target, settings).run(on_progress)
+            return memory_target.array
         path = os.fspath(output)
         if path == "-":
             raise UsageError("standard output is the program's that runs this; name a file")
-
-        def make_file(spec: StackSpec) -> Writer | StreamWriter:
-            return opening.make_writer(
-                path,
-                spec,
-                inputs=inputs,
-                also_read=_files(weights),
-                force=force,
-                fsync=fsync,
-            )
-
-        return ApplyJob(inputs, layers, make_file, settings).run(on_progress)
+        target = opening.make_target(
+            path,
+            inputs=inputs,
+            also_read=_files(weights),
+            publication=Publication(force, fsync),
+        )
+        return ApplyJob(inputs, layers, target, settings).run(on_progress)
 
 
 def threads_of(threads: int | None) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from onebyone_cli.api.applying import apply
 from onebyone_cli.commit import targets
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
 from onebyone_cli.units import count
 from onebyone_cli.weights.archive import save_model
@@ -143,4 +144,4 @@ class Model:
             raise UsageError(f"a model is a .npz file, and '{path}' is not called so")
         targets.check_target(path, force=force)
         meta = {**self._learned.meta, **self._record}
-        save_model(path, arrays, meta, force=force, fsync=fsync)
+        save_model(path, arrays, meta, Publication(force, fsync))

@@ -12,6 +12,7 @@ import typer
 from onebyone_cli.cli import values
 from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.cli.terminal.progress import Progress
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, OneByOneError, ReadWriteError, Stopped, UsageError
 
 if TYPE_CHECKING:
@@ -119,9 +120,7 @@ class OnCluster(NamedTuple):
         console: Console,
         progress: bool | None,
         *,
-        force: bool,
-        fsync: bool,
-        keep_equal: bool,
+        publication: Publication,
         restart: bool,
         weights: bytes | None = None,
     ) -> "ApplyReport":
@@ -133,10 +132,10 @@ class OnCluster(NamedTuple):
             As `plan` has made it.
         output : str
             Where the result goes.
-        force, fsync, restart : bool
+        publication : Publication
+            How it is published.
+        restart : bool
             As in all commands.
-        keep_equal : bool
-            Leave an existing output of the same bytes as it is.
         weights : bytes, optional
             What was learned just now, if no option of the command line names the weights.
 
@@ -157,7 +156,7 @@ class OnCluster(NamedTuple):
             discard_shards(output)
         went_on = check_left(output, count, job.identity)
         line = ["apply", *self._inputs(), "-o", os.path.abspath(output), *self._typed(apply)]
-        line += ["--force"] * force
+        line += ["--force"] * publication.may_replace
         try:
             with self._cluster(console) as cluster, Progress(console, progress) as on_progress:
                 on_done = _Counting(on_progress, "applying", job.input.data_bytes, count)
@@ -171,7 +170,7 @@ class OnCluster(NamedTuple):
                 stop.checkpoint = output
                 stop.status = self.context.params.get("requeue_exit_code")
             raise
-        done = _publish(output, force=force, fsync=fsync, keep_equal=keep_equal)
+        done = _publish(output, publication)
         return ApplyReport(job.input, job.output, done.counts, done.changed, went_on)
 
     def gather(
@@ -254,7 +253,7 @@ def _absolute(text: str) -> str:
     return ":".join(filter(None, [os.path.abspath(path), inner]))
 
 
-def _publish(output: str, *, force: bool, fsync: bool, keep_equal: bool) -> "Published":
+def _publish(output: str, publication: Publication) -> "Published":
     """Publish an output all of whose shards are done, as soon as this machine sees them.
 
     A network file system shows what others have written when it looks again.
@@ -267,7 +266,7 @@ def _publish(output: str, *, force: bool, fsync: bool, keep_equal: bool) -> "Pub
         is_late = time.monotonic() > deadline
         try:
             if os.path.exists(part_of(output)):
-                return publish_shards(output, force=force, fsync=fsync, keep_equal=keep_equal)
+                return publish_shards(output, publication)
         except DataError:
             if is_late:
                 raise

@@ -39,7 +39,7 @@ from onebyone_cli.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from onebyone_cli.commit.part import SharedFile
+    from onebyone_cli.commit.atomic import AtomicFile
 
     Ranges = tuple[tuple[int, int], ...]
 
@@ -135,7 +135,7 @@ class Checkpoint(Ledger):
         self._tiles = tiles
         self._synced = NOTHING
         self.extra: dict[str, Any] = {}
-        self._part: PartFile | SharedFile | None = None
+        self._part: AtomicFile | None = None
         self._failure: OSError | None = None
         self._end = threading.Event()
         self._noting = False
@@ -143,7 +143,7 @@ class Checkpoint(Ledger):
         if not policy.restart and self._is_left():
             self._load()
 
-    def begin(self, part: PartFile | SharedFile) -> None:
+    def begin(self, part: AtomicFile) -> None:
         """Begin to take notes about an open part file, which no other run has open."""
         self.done, self._synced, self.extra = NOTHING, NOTHING, {}
         if part.found and not self.policy.restart:

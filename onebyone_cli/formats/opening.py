@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.part import journal_of, part_of
+from onebyone_cli.commit.publication import NEW, Publication
 from onebyone_cli.formats.contracts.metadata import Dataset
 from onebyone_cli.formats.contracts.reader import Look, Reader, Series, Source, StreamReader
-from onebyone_cli.formats.contracts.writer import Storage, StreamWriter, Target, Writer
+from onebyone_cli.formats.contracts.writer import Storage, Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import ExitStack
 
     from onebyone_cli.formats.contracts.reader import RawSpec
-    from onebyone_cli.spec import StackSpec
 from onebyone_cli.formats import _suffix, load, of_input, of_output
 
 #: Files that are open besides the inputs, with room to spare.
@@ -171,43 +171,36 @@ def _allow_files(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
-def make_writer(
+def make_target(
     text: str,
-    spec: StackSpec,
     *,
     inputs: Sequence[Reader | StreamReader] = (),
     also_read: Sequence[str] = (),
     format_name: str = "",
-    force: bool = False,
-    fsync: bool = False,
-    keep_equal: bool = False,
-    resume: bool | None = None,
-    shared: bool = False,
+    publication: Publication = NEW,
     storage: Storage | None = None,
-) -> Writer | StreamWriter:
-    """Make the writer of an output; checks all that can be checked and creates nothing.
+) -> Target:
+    """Choose the format of an output and check its name; creates nothing.
 
     Parameters
     ----------
     text : str
         A file, a folder ending in ``/``, ``file.h5:/dataset`` or ``-``.
-    spec : StackSpec
-        What will be written.
     inputs : sequence of Reader or StreamReader
         What is read: never written to; attributes and the dataset's name are carried over.
     also_read : sequence of str
         Other files that are read, such as weights.
     format_name : str
         What ``--format`` said, or empty.
-    force, fsync, keep_equal : bool
-        See `Target`.
-    storage : Storage, optional
+    publication : Publication
+        How it is published.
+    storage : Storage
         Compression and chunks.
 
     Raises
     ------
     UsageError
-        If no format is named, or it can't hold such a stack.
+        If no format is named.
     OutputRefusedError
         If the target exists, is an input or can't be created.
     """
@@ -217,22 +210,16 @@ def make_writer(
     if path == "-":
         targets.check_not_input("/dev/stdout", read)
     else:
-        targets.check_target(path, force=force, inputs=read)
-        for name in (part_of(path), journal_of(path)) if resume is not None else ():
+        targets.check_target(path, force=publication.may_replace, inputs=read)
+        for name in (part_of(path), journal_of(path)) if publication.resume is not None else ():
             targets.check_not_input(name, read)
     carried = next((reader for reader in inputs if reader.attributes), None)
-    return found.write(
-        Target(
-            path,
-            spec,
-            inner=inner or next((reader.inner for reader in inputs if reader.inner), ""),
-            kind=kind,
-            force=force,
-            fsync=fsync,
-            keep_equal=keep_equal,
-            resume=resume,
-            shared=shared,
-            attributes=carried.attributes if carried else {},
-            storage=storage or Storage(),
-        )
+    return Target(
+        path,
+        found.write,
+        inner=inner or next((reader.inner for reader in inputs if reader.inner), ""),
+        kind=kind,
+        publication=publication,
+        attributes=carried.attributes if carried else {},
+        storage=storage or Storage(),
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, OneByOneError, open_error
 from onebyone_cli.learners.channel_statistics import ChannelStatistics
 from onebyone_cli.learners.differences import STEPS
@@ -36,7 +37,7 @@ _STATISTICS = ("minimum", "maximum", "mean", "rest", "squares")
 
 
 def save_moments(
-    path: str, evidence: Evidence, meta: Mapping[str, Any], *, force: bool, fsync: bool
+    path: str, evidence: Evidence, meta: Mapping[str, Any], publication: Publication
 ) -> None:
     """Save what was gathered; the same evidence gives the same bytes.
 
@@ -48,7 +49,7 @@ def save_moments(
         Its pixels, differences, classes and statistics are saved.
     meta : mapping
         What else to remember, for people.
-    force, fsync : bool
+    publication : Publication
         As in `weights.save.save_model`.
 
     Raises
@@ -68,7 +69,7 @@ def save_moments(
     if statistics is not None:
         counts["statistics"] = {"count": statistics.count.tolist()}
         arrays |= {f"statistics.{field}": getattr(statistics, field) for field in _STATISTICS}
-    save_model(path, arrays, {**meta, "kind": _KIND, "sets": counts}, force=force, fsync=fsync)
+    save_model(path, arrays, {**meta, "kind": _KIND, "sets": counts}, publication)
 
 
 def load_moments(path: str) -> tuple[Evidence, dict[str, Any]]:

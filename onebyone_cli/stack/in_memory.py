@@ -75,24 +75,35 @@ class ArrayInput(Reader):
         """Nothing to close: the array is the caller's."""
 
 
-class ArrayOutput(Writer):
-    """Write slabs into an array that is made for them.
+class MemoryTarget:
+    """An output that is an array, as `Target` is one that is a file.
 
     Attributes
     ----------
     array : ndarray of shape (*batch, K, H, W)
-        The result, once it is open.
+        The result, once the writer is open.
     """
 
-    def __init__(self, spec: StackSpec) -> None:
+    array: NDArray[Any]
+
+    def make_writer(self, spec: StackSpec) -> ArrayOutput:
+        """Make the writer; see `Target.make_writer`."""
+        return ArrayOutput(self, spec)
+
+
+class ArrayOutput(Writer):
+    """Write slabs into an array that is made for them."""
+
+    def __init__(self, target: MemoryTarget, spec: StackSpec) -> None:
         self.path = "array"
         self.spec = spec
+        self._target = target
 
     def open(self) -> None:
         """Make the array."""
         spec = self.spec
-        self.array = np.empty(spec.shape, spec.dtype)
-        self._numbers = self.array.reshape(spec.items, spec.channels, spec.pixels)
+        self._target.array = np.empty(spec.shape, spec.dtype)
+        self._numbers = self._target.array.reshape(spec.items, spec.channels, spec.pixels)
 
     def write(self, slab: Slab, block: NDArray[Any]) -> None:
         """Write a slab; see `Writer.write`."""

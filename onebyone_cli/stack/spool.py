@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import ReadWriteError, read_write_error
-from onebyone_cli.formats.arrays.file import ArrayReader, ArrayWriter
+from onebyone_cli.formats.arrays.file import ArrayReader
 from onebyone_cli.formats.arrays.layout import plain_layout
+from onebyone_cli.formats.arrays.writer import ArrayWriter
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.arrays.layout import ArrayLayout

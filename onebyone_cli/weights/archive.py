@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.commit import atomic, targets
+from onebyone_cli.commit.publication import NEW, Publication
 from onebyone_cli.system.pipes import write_all
 
 if TYPE_CHECKING:
@@ -39,10 +40,7 @@ def save_model(
     path: str,
     arrays: Mapping[str, ArrayLike],
     meta: Mapping[str, Any],
-    *,
-    force: bool = False,
-    fsync: bool = False,
-    keep_equal: bool = False,
+    publication: Publication = NEW,
 ) -> bool:
     """Save weights and all that belongs to them; the same input gives the same bytes.
 
@@ -55,12 +53,8 @@ def save_model(
     meta : mapping
         What a JSON document can hold, numpy numbers included. It becomes the member ``meta``, a
         text of no axes.
-    force : bool
-        Whether an existing file may be replaced.
-    fsync : bool
-        Have the file on the disk before it is published.
-    keep_equal : bool
-        Leave an existing file of the same bytes as it is.
+    publication : Publication
+        How it is published.
 
     Returns
     -------
@@ -76,19 +70,17 @@ def save_model(
     ValueError
         If an array would need pickle, or `meta` holds NaN or infinity.
     """
-    return publish(path, model_bytes(arrays, meta), force=force, fsync=fsync, keep_equal=keep_equal)
+    return publish(path, model_bytes(arrays, meta), publication)
 
 
-def publish(
-    path: str, data: bytes, *, force: bool = False, fsync: bool = False, keep_equal: bool = False
-) -> bool:
+def publish(path: str, data: bytes, publication: Publication) -> bool:
     """Write a small file whole or not at all, or into a device or pipe; see `save_model`."""
-    targets.check_target(path, force=force)
+    targets.check_target(path, force=publication.may_replace)
     if targets.is_special(path):  # never renamed over
         with open(path, "wb", buffering=0) as stream:
             write_all(stream.fileno(), memoryview(data), path)
         return True
-    return atomic.write_file(path, data, force=force, fsync=fsync, keep_equal=keep_equal)
+    return atomic.write_file(path, data, publication)
 
 
 def model_bytes(arrays: Mapping[str, ArrayLike], meta: Mapping[str, Any]) -> bytes:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
 from onebyone_cli.weights.archive import model_bytes, publish
 from onebyone_cli.weights.formats.npy import MAX_ARRAY_BYTES
@@ -99,7 +100,7 @@ def save_weights(path: str, weights: ChannelMap, *, force: bool = False) -> None
             f"'{path}' would have {len(data)} bytes, and text of up to {limit} is read; "
             "write a .npy or .npz file"
         )
-    publish(path, data, force=force)
+    publish(path, data, Publication(force))
 
 
 def save_bias(path: str, bias: NDArray[np.float64], *, force: bool = False) -> None:
@@ -126,7 +127,7 @@ def save_bias(path: str, bias: NDArray[np.float64], *, force: bool = False) -> N
         data = _json_bytes({"bias": bias.tolist()})
     else:
         data = _npy_bytes(bias) if suffix == ".npy" else _text_bytes(bias[:, np.newaxis], suffix)
-    publish(path, data, force=force)
+    publish(path, data, Publication(force))
 
 
 def weights_bytes(path: str, weights: ChannelMap) -> bytes:

@@ -12,6 +12,7 @@ import pytest
 from command import environment, onebyone
 
 from onebyone_cli.commit.merge import publish_shards
+from onebyone_cli.commit.publication import Publication
 
 COMMAND = ("apply", "x.npy", "-w", "w.npy")
 
@@ -169,7 +170,7 @@ def test_an_equal_output_can_be_kept(folder: Path, fsync: bool):
     def publish(*more: str) -> bool:
         for index in range(2):
             run(folder, *COMMAND, "-o", "out.npy", "-f", "--shard", f"{index}/2", *more)
-        return publish_shards(str(out), force=True, fsync=fsync, keep_equal=True).changed
+        return publish_shards(str(out), Publication(fsync=fsync, if_changed=True)).changed
 
     assert publish()
     os.utime(out, (1, 1))

@@ -32,13 +32,14 @@ from strategies import (
 
 from onebyone_cli.errors import DataError, ReadWriteError
 from onebyone_cli.formats.arrays import file
-from onebyone_cli.formats.arrays.file import ArrayReader, ArrayWriter, read_into, write_from
+from onebyone_cli.formats.arrays.file import ArrayReader, read_into
 from onebyone_cli.formats.arrays.layout import (
     ArrayLayout,
     array_layout,
     plain_layout,
     plain_strides,
 )
+from onebyone_cli.formats.arrays.writer import ArrayWriter, write_from
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import ITEM_BYTES, LAYOUTS, Slab, StackSpec
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import OutputRefusedError
 from onebyone_cli.learners.moments import moments_of
 from onebyone_cli.learners.pca import fit_pca
@@ -104,7 +105,7 @@ def test_an_existing_file_is_kept(tmp_path, model):
     with pytest.raises(OutputRefusedError, match="--force"):
         save_model(str(path), model.arrays, model.meta)
     assert path.read_bytes() == b"old"
-    save_model(str(path), model.arrays, model.meta, force=True, fsync=True)
+    save_model(str(path), model.arrays, model.meta, Publication(force=True, fsync=True))
     assert load_weights(str(path)).out_channels == 2
     assert os.listdir(tmp_path) == ["model.npz"]
 

@@ -16,6 +16,7 @@ from onebyone_cli.cli.terminal.console import Console, print_out
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import spent_since
 from onebyone_cli.cluster import run as on_cluster
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
 from onebyone_cli.operations.apply.each import Each, TargetNames
 from onebyone_cli.operations.depfile import DepFile
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
     # Typer evaluates the annotations of commands; those of helpers are quoted instead.
     from onebyone_cli.arithmetic.conv1x1 import Layer
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
-    from onebyone_cli.formats.contracts.writer import Storage, StreamWriter, Writer
+    from onebyone_cli.formats.contracts.writer import Storage
     from onebyone_cli.operations.apply.job import ApplyJob
     from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
-    from onebyone_cli.spec import StackSpec
 
 
 EXAMPLES = """\b
@@ -199,7 +199,8 @@ def apply(
     )
     reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
     values.tell_defaults(memory, threads, console)
-    rules = DepFile(depfile, force=force or if_changed, fsync=fsync, keep_equal=if_changed)
+    publication = Publication(force, fsync, if_changed)
+    rules = DepFile(depfile, publication)
     rules.check(output)
     prepare = partial(
         _prepare,
@@ -207,9 +208,7 @@ def apply(
         layers=layers,
         also_read=(*weights, *bias, *values.files_of([inputs_from])),
         format_name=format_name,
-        force=force or if_changed,
-        fsync=fsync,
-        keep_equal=if_changed,
+        publication=publication,
         storage=values.storage_of(compression, level, shuffle, fletcher32, chunks),
     )
     finish = partial(_finish, console=console, progress=progress, dry_run=dry_run)
@@ -235,13 +234,7 @@ def apply(
                 job = cluster.plan(output, make_job, settings)
                 finish = partial(
                     finish,
-                    fill=partial(
-                        cluster.fill,
-                        force=force or if_changed,
-                        fsync=fsync,
-                        keep_equal=if_changed,
-                        restart=restart,
-                    ),
+                    fill=partial(cluster.fill, publication=publication, restart=restart),
                 )
             content = finish(job, output)
     if not dry_run:
@@ -258,10 +251,9 @@ def _prepare(
     settings: "ApplySettings",
     also_read: Sequence[str],
     format_name: str,
-    force: bool,
-    fsync: bool,
-    keep_equal: bool,
+    publication: Publication,
     storage: "Storage",
+    force: bool = False,
 ) -> "ApplyJob":
     """Check everything and plan; nothing is created."""
     from onebyone_cli.formats import opening
@@ -269,22 +261,16 @@ def _prepare(
 
     rules.add(output, (*(name for reader in opened for name in reader.files), *also_read))
 
-    def make_writer(spec: "StackSpec") -> "Writer | StreamWriter":
-        return opening.make_writer(
-            output,
-            spec,
-            inputs=opened,
-            also_read=also_read,
-            format_name=format_name,
-            force=force,
-            fsync=fsync,
-            keep_equal=keep_equal,
-            resume=None if settings.checkpoints is None else not settings.checkpoints.restart,
-            shared=settings.shard is not None,
-            storage=storage,
-        )
-
-    return ApplyJob(opened, layers, make_writer, settings)
+    asked = publication._replace(force=force or publication.force)
+    target = opening.make_target(
+        output,
+        inputs=opened,
+        also_read=also_read,
+        format_name=format_name,
+        publication=settings.publication(asked),
+        storage=storage,
+    )
+    return ApplyJob(opened, layers, target, settings)
 
 
 def _finish(

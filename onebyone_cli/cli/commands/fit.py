@@ -14,6 +14,7 @@ from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
 from onebyone_cli.cluster import run as on_cluster
 from onebyone_cli.commit import targets
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.operations.depfile import DepFile
 from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.learn import run as learning
@@ -115,8 +116,8 @@ def fit(
     values.check_archive_name(output, "a model is")
     values.check_outputs([output, plot, depfile])
     values.tell_defaults(memory, threads, console)
-    force = force or if_changed
-    rules = DepFile(depfile, force=force, fsync=fsync, keep_equal=if_changed)
+    publication = Publication(force, fsync, if_changed)
+    rules = DepFile(depfile, publication)
     rules.check(output)
     settings = LearnSettings(
         memory=values.memory_of(memory),
@@ -130,9 +131,9 @@ def fit(
     way = learning.Pass(settings, mask, labels, sample, values.seed_of(seed), cluster)
     reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
     read = values.files_of([*inputs, mask, labels, noise_from, endmembers, inputs_from])
-    targets.check_target(output, force=force, inputs=read)
+    targets.check_target(output, force=publication.may_replace, inputs=read)
     if plot:
-        scree.check_plot(plot, force=force, inputs=(*read, output))
+        scree.check_plot(plot, force=publication.may_replace, inputs=(*read, output))
 
     def check(known: "Known") -> None:
         choice.check_channels(known.evidence.channels, known.source)
@@ -142,9 +143,9 @@ def fit(
     started = time.monotonic()
     known = _known(inputs, each, reading, choice, way, check, console, progress)
     model = choice.learn(known.evidence, known.source)
-    changed = learning.save(model, known, output, force=force, fsync=fsync, keep_equal=if_changed)
+    changed = learning.save(model, known, output, publication)
     if plot:
-        scree.draw_scree(model, plot, force=force, keep_equal=if_changed)
+        scree.draw_scree(model, plot, publication)
     rules.write()
     reads_all = choice.learner.reads_pixels and sample is None
     spent = spent_since(started, known.pixel_bytes * reads_all)

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +17,7 @@ from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
 from onebyone_cli.cluster import run as on_cluster
 from onebyone_cli.commit import targets
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
 from onebyone_cli.operations.depfile import DepFile
 from onebyone_cli.operations.inputs import Reading
@@ -25,8 +26,10 @@ from onebyone_cli.operations.learn.request import Asked, Choice, choice_of
 from onebyone_cli.picture import scree
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
-    from onebyone_cli.formats.contracts.writer import StreamWriter, Writer
+    from onebyone_cli.formats.contracts.writer import StreamWriter, Target, Writer
     from onebyone_cli.learners.model import Model
     from onebyone_cli.operations.apply.job import ApplyJob
     from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
@@ -157,11 +160,9 @@ def reduce(
         ),
     )
     read = values.files_of([*inputs, mask, labels, noise_from, endmembers, inputs_from])
-    force = force or if_changed
-    rules = DepFile(depfile, force=force, fsync=fsync, keep_equal=if_changed)
-    outputs = _Outputs(
-        output, save, residual, plot, format_name, force, fsync, if_changed, read, rules
-    )
+    publication = Publication(force, fsync, if_changed)
+    rules = DepFile(depfile, publication)
+    outputs = _Outputs(output, save, residual, plot, format_name, publication, read, rules)
     outputs.check()
     reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
     number = values.seed_of(seed)
@@ -178,9 +179,7 @@ class _Outputs(NamedTuple):
     residual: str
     plot: str
     format_name: str
-    force: bool
-    fsync: bool
-    keep_equal: bool
+    publication: Publication
     read: tuple[str, ...]
     rules: DepFile
 
@@ -190,9 +189,9 @@ class _Outputs(NamedTuple):
         self.rules.check(self.path)
         if self.model:
             values.check_archive_name(self.model, "a model is")
-            targets.check_target(self.model, force=self.force, inputs=self.read)
+            targets.check_target(self.model, force=self.publication.may_replace, inputs=self.read)
         if self.plot:
-            scree.check_plot(self.plot, force=self.force, inputs=self.read)
+            scree.check_plot(self.plot, force=self.publication.may_replace, inputs=self.read)
 
     def save(self, model: "Model", known: "Known") -> None:
         """Write what goes beside the result, which is there by now."""
@@ -201,12 +200,10 @@ class _Outputs(NamedTuple):
                 model,
                 known,
                 self.model,
-                force=self.force,
-                fsync=self.fsync,
-                keep_equal=self.keep_equal,
+                self.publication,
             )
         if self.plot:
-            scree.draw_scree(model, self.plot, force=self.force, keep_equal=self.keep_equal)
+            scree.draw_scree(model, self.plot, self.publication)
         self.rules.write()
 
 
@@ -288,7 +285,7 @@ class _Task(NamedTuple):
 
         with tempfile.TemporaryDirectory() as folder:
             name = os.path.join(folder, "model.npz")
-            learning.save(model, known, name, force=False, fsync=False)
+            learning.save(model, known, name, Publication())
             with open(name, "rb") as file:
                 weights = file.read()
         return cluster.fill(
@@ -296,9 +293,7 @@ class _Task(NamedTuple):
             outputs.path,
             console,
             progress,
-            force=outputs.force,
-            fsync=outputs.fsync,
-            keep_equal=outputs.keep_equal,
+            publication=outputs.publication,
             restart=self.restart,
             weights=weights,
         )
@@ -412,28 +407,42 @@ class _Task(NamedTuple):
         from onebyone_cli.formats import opening
         from onebyone_cli.operations.apply.job import ApplyJob
 
-        outputs, policy = self.outputs, settings.checkpoints
+        outputs = self.outputs
 
-        def make_writer(spec: "StackSpec") -> "Writer | StreamWriter":
-            try:
-                return opening.make_writer(
-                    path,
-                    spec,
-                    inputs=opened,
-                    also_read=outputs.read,
-                    format_name=outputs.format_name if path == outputs.path else "",
-                    force=outputs.force,
-                    fsync=outputs.fsync,
-                    keep_equal=outputs.keep_equal,
-                    resume=None if policy is None else not policy.restart,
-                    shared=settings.shard is not None,
-                )
-            except UsageError as error:
-                if path != outputs.residual:
-                    raise
-                # --dtype, --scale and --format, which are the remedies named, are not for this.
-                found = error.message.partition("; ")[0]
-                raise UsageError(f"--residual {path}: {found}; name a .npy or .h5 file") from error
-
+        is_residual = path == outputs.residual
+        with _residual_named(path) if is_residual else nullcontext():
+            target = opening.make_target(
+                path,
+                inputs=opened,
+                also_read=outputs.read,
+                format_name="" if is_residual else outputs.format_name,
+                publication=settings.publication(outputs.publication),
+            )
         layers = make_layers([weights], [])
-        return ApplyJob(held, layers, make_writer, settings, is_rehearsal=is_rehearsal)
+        return ApplyJob(
+            held,
+            layers,
+            _ResidualTarget(target) if is_residual else target,
+            settings,
+            is_rehearsal=is_rehearsal,
+        )
+
+
+class _ResidualTarget(NamedTuple):
+    """The output of ``--residual``."""
+
+    target: "Target"
+
+    def make_writer(self, spec: "StackSpec") -> "Writer | StreamWriter":
+        with _residual_named(self.target.path):
+            return self.target.make_writer(spec)
+
+
+@contextmanager
+def _residual_named(path: str) -> "Iterator[None]":
+    """Replace the remedies in errors: --dtype, --scale and --format are not for --residual."""
+    try:
+        yield
+    except UsageError as error:
+        found = error.message.partition("; ")[0]
+        raise UsageError(f"--residual {path}: {found}; name a .npy or .h5 file") from error

@@ -13,6 +13,7 @@ from onebyone_cli.cli.terminal.console import Console, print_table
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
 from onebyone_cli.cluster import run as on_cluster
 from onebyone_cli.commit import targets
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.learn import run as learning
@@ -115,7 +116,7 @@ def stats(
     else:
         known = _gathered(inputs, each, reading, way, console, progress)
     if output:
-        learning.save_moments(known, output, force=force, fsync=fsync)
+        learning.save_moments(known, output, Publication(force, fsync))
     spent = spent_since(started, 0 if sample or shard else known.pixel_bytes)
     rows = _rows(known)
     if not console.quiet:

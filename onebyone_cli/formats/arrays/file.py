@@ -1,8 +1,7 @@
-"""Numbers at fixed offsets in a file: what ``.npy``, contiguous HDF5 and spools have in common.
+"""Numbers at fixed offsets in a file: ``.npy``, contiguous HDF5 and spools.
 
 `array_layout` says where each number lies, whatever the order of the axes; `ArrayReader` reads any
-slab of it with ``pread`` and hands it over as CHW; `ArrayWriter` writes slabs of a C-order CHW
-array with ``pwrite``.
+slab of it with ``pread`` and hands it over as CHW.
 
 Files are read, not mapped: a mapped file that another job truncates kills the process with SIGBUS,
 a short read is an error that can be told.
@@ -17,9 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from onebyone_cli.errors import OneByOneError, ReadWriteError, read_write_error
-from onebyone_cli.formats.arrays.layout import SCRATCH_BYTES, plain_strides
+from onebyone_cli.formats.arrays.layout import SCRATCH_BYTES
 from onebyone_cli.formats.contracts.reader import Reader
-from onebyone_cli.formats.contracts.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onebyone_cli.formats.arrays.layout import ArrayLayout
-    from onebyone_cli.spec import Slab, StackSpec
+    from onebyone_cli.spec import Slab
 
 
 #: Bytes between two numbers that are read along with them, not skipped: another call of the system
@@ -294,58 +292,6 @@ class ArrayReader(Reader):
         read_into(self._fd, out, offset, self.path)
 
 
-class ArrayWriter(Writer):
-    """Write slabs of a C-order CHW array into a file that has room for it.
-
-    Parameters
-    ----------
-    fd : int
-        Descriptor open for writing; not closed here.
-    spec : StackSpec
-        Shape and type; numbers are written little-endian.
-    offset : int
-        Bytes before the first number.
-    path : str
-        Name for messages.
-    """
-
-    def __init__(self, fd: int, spec: StackSpec, offset: int, path: str) -> None:
-        self.path = path
-        self.spec = spec
-        self._fd = fd
-        self.data_offset = offset
-        *_, self._channel_stride, _, self._pixel_stride = plain_strides(spec)
-
-    def open(self) -> None:
-        """Nothing to create: the file is there."""
-
-    def write(self, slab: Slab, block: NDArray[Any]) -> None:
-        """Write a slab; see `Writer.write`."""
-        stride = self._channel_stride
-        start = self.data_offset + slab.item * self.spec.channels * stride
-        start += slab.start * self._pixel_stride
-        if slab.pixels == self.spec.pixels and block.flags.c_contiguous:
-            write_from(self._fd, block, start, self.path)
-            return
-        for index in range(slab.items):
-            for channel in range(self.spec.channels):
-                write_from(self._fd, block[index, channel], start, self.path)
-                start += stride
-
-    def write_run(self, item: int, channel: int, start: int, numbers: NDArray[Any]) -> None:
-        """Write neighbouring numbers of one channel; see `Writer.write_run`."""
-        plane = (item * self.spec.channels + channel) * self._channel_stride
-        write_from(
-            self._fd, numbers, self.data_offset + plane + start * self._pixel_stride, self.path
-        )
-
-    def commit(self) -> None:
-        """Nothing to publish: the owner of the file does."""
-
-    def discard(self) -> None:
-        """Nothing to remove: the owner of the file does."""
-
-
 def read_into(fd: int, out: NDArray[Any], offset: int, path: str) -> None:
     """Fill a contiguous array from a file, however often the system must be asked.
 
@@ -372,25 +318,6 @@ def read_into(fd: int, out: NDArray[Any], offset: int, path: str) -> None:
         raise
     except OSError as error:
         raise read_write_error("reading", path, error) from error
-
-
-def write_from(fd: int, block: NDArray[Any], offset: int, path: str) -> None:
-    """Write a contiguous array into a file, however often the system must be asked.
-
-    Raises
-    ------
-    ReadWriteError
-        If the system fails: disk full, quota, I/O error.
-    """
-    try:
-        count = os.pwritev(fd, [block.data], offset)
-        if count == block.nbytes:
-            return
-        view = block.data.cast("B")
-        while count < block.nbytes:
-            count += os.pwritev(fd, [view[count:]], offset + count)
-    except OSError as error:
-        raise read_write_error("writing", path, error) from error
 
 
 def _identity(fd: int) -> tuple[int, int]:

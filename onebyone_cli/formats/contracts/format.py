@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    pass
+    from onebyone_cli.spec import StackSpec
 from onebyone_cli.formats.contracts.metadata import Dataset
 from onebyone_cli.formats.contracts.reader import Look, Reader, Series, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import StreamWriter, Target, Writer
@@ -28,7 +28,7 @@ class Format(NamedTuple):
     read : callable
         Open an input.
     write : callable
-        Make a writer for an output.
+        Make the writer of an output of a given shape and type; see `Target.make_writer`.
     series : callable or None
         Open a stream of several inputs, where they can follow each other.
     look : callable or None
@@ -42,7 +42,7 @@ class Format(NamedTuple):
     title: str
     suffixes: tuple[str, ...]
     read: Callable[[Source], Reader | StreamReader]
-    write: Callable[[Target], Writer | StreamWriter]
+    write: Callable[[Target, StackSpec], Writer | StreamWriter]
     kinds: tuple[str, ...] = ()
     series: Callable[[Source], Series] | None = None
     look: Callable[[Source], Look] | None = None

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.hdf5.file import InputFile
     from onebyone_cli.formats.hdf5.header import Header
     from onebyone_cli.formats.hdf5.writers import ChunkedWriter
+    from onebyone_cli.spec import StackSpec
 
 
 def read(source: Source) -> Reader | StreamReader:
@@ -150,7 +151,7 @@ def _reader(
     return ArrayReader(fd, header.layout, source.name)
 
 
-def write(target: Target) -> Writer | ChunkedWriter:
+def write(target: Target, spec: StackSpec) -> Writer | ChunkedWriter:
     """Make a writer for an HDF5 file; see `base.Format`.
 
     Raises
@@ -164,9 +165,11 @@ def write(target: Target) -> Writer | ChunkedWriter:
             "HDF5 is written in no fixed order, which a pipe or device can't take; "
             "name a file, or use --format npy"
         )
-    from onebyone_cli.formats.hdf5.writers import ChunkedWriter, ContiguousWriter
+    from onebyone_cli.formats.hdf5.writers import ChunkedWriter, contiguous_writer
 
-    return ContiguousWriter(target) if target.storage.is_plain else ChunkedWriter(target)
+    if target.storage.is_plain:
+        return contiguous_writer(target, spec)
+    return ChunkedWriter(target, spec)
 
 
 FORMAT = Format(

@@ -100,7 +100,7 @@ def is_folder(path: str) -> bool:
     return path.endswith("/") or os.path.isdir(path)
 
 
-def kind_of(target: Target) -> ImageKind:
+def kind_of(target: Target, spec: StackSpec) -> ImageKind:
     """Choose the type of image for an output and make sure that it can hold it.
 
     Raises
@@ -109,12 +109,12 @@ def kind_of(target: Target) -> ImageKind:
         With what to ask for instead.
     """
     if is_folder(target.path):
-        kind = KINDS[target.kind or _usual_kind(target.spec)]
-        _check_folder(kind, target.spec)
+        kind = KINDS[target.kind or _usual_kind(spec)]
+        _check_folder(kind, spec)
     else:
-        kind = _kind_of_file(target)
-        _check_file(kind, target.spec)
-    _check_size(kind, target.spec, 1 if is_folder(target.path) else target.spec.channels)
+        kind = _kind_of_file(target, spec)
+        _check_file(kind, spec)
+    _check_size(kind, spec, 1 if is_folder(target.path) else spec.channels)
     return kind
 
 
@@ -122,10 +122,10 @@ def _usual_kind(spec: StackSpec) -> str:
     return "png" if spec.dtype in KINDS["png"].dtypes else "tiff"
 
 
-def _kind_of_file(target: Target) -> ImageKind:
+def _kind_of_file(target: Target, spec: StackSpec) -> ImageKind:
     suffix = suffix_of(target.path)
     if suffix == ".pnm":
-        named = "ppm" if target.spec.channels == 3 else "pgm"
+        named = "ppm" if spec.channels == 3 else "pgm"
     else:
         named = next((kind.name for kind in KINDS.values() if suffix in kind.suffixes), "")
     if not (named or target.kind):

@@ -6,13 +6,13 @@ import os
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.arithmetic.cast import Cast
 from onebyone_cli.arithmetic.conv1x1 import Convolution
 from onebyone_cli.commit.checkpoint import Checkpoint, Ledger
 from onebyone_cli.commit.journal import NOTHING
-from onebyone_cli.commit.part import PartFile, SharedFile, journal_of
+from onebyone_cli.commit.part import journal_of
 from onebyone_cli.errors import (
     DataError,
     OneByOneError,
@@ -20,7 +20,7 @@ from onebyone_cli.errors import (
     Stopped,
     UsageError,
 )
-from onebyone_cli.formats.contracts.writer import StreamWriter, Writer
+from onebyone_cli.formats.contracts.writer import ResumableWriter, StreamWriter, Writer
 from onebyone_cli.operations.apply.fingerprint import fingerprint_of
 from onebyone_cli.operations.apply.settings import (
     _COUNTED,
@@ -33,7 +33,7 @@ from onebyone_cli.operations.apply.worker import Convolver, computes_in_place
 from onebyone_cli.operations.run import count_pixels, run_tiles
 from onebyone_cli.plan.memory import Plan, apply_costs, make_plan
 from onebyone_cli.plan.tiles import count_tiles, iter_slabs, iter_slabs_of_tiles, tile_range
-from onebyone_cli.spec import StackSpec, arithmetic_dtype
+from onebyone_cli.spec import arithmetic_dtype
 from onebyone_cli.stack.sources import Sources
 from onebyone_cli.stack.spool import Spool
 from onebyone_cli.stack.stack import stacked_spec
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from onebyone_cli.arithmetic.conv1x1 import Layer
     from onebyone_cli.commit.journal import Done
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+    from onebyone_cli.formats.contracts.writer import AnyTarget
     from onebyone_cli.operations.apply.worker import Write
     from onebyone_cli.plan.shards import Share
     from onebyone_cli.spec import Slab
@@ -62,8 +63,8 @@ class ApplyJob:
         Open, in channel order. Closed by whoever opened them.
     layers : sequence of Layer
         The chain to apply.
-    make_writer : callable
-        Given the output's spec, checks the target and makes its writer.
+    target : Target or AnyTarget
+        Where the result goes.
     settings : ApplySettings
         The choices.
     is_rehearsal : bool
@@ -99,7 +100,7 @@ class ApplyJob:
         self,
         inputs: Sequence[Reader | StreamReader],
         layers: Sequence[Layer],
-        make_writer: Callable[[StackSpec], Writer | StreamWriter],
+        target: AnyTarget,
         settings: ApplySettings,
         *,
         is_rehearsal: bool = False,
@@ -121,7 +122,7 @@ class ApplyJob:
             fill=settings.fill,
             scale=(0, 1) if settings.scale == "auto" else settings.scale,
         )
-        self._writer = make_writer(self.output)
+        self._writer = target.make_writer(self.output)
         self.shard = settings.shard
         if self.shard is not None and not self.has_fixed_offsets:
             raise UsageError(
@@ -140,7 +141,7 @@ class ApplyJob:
     @property
     def has_fixed_offsets(self) -> bool:
         """Whether any part of the output can be written at any time."""
-        return isinstance(self._writer, Writer)
+        return isinstance(self._writer, ResumableWriter)
 
     def run(self, on_progress: OnProgress) -> ApplyReport:
         """Do the job; the output is published at the end, or there is none.
@@ -192,11 +193,11 @@ class ApplyJob:
     def _taking_notes(self) -> Iterator[None]:
         """Have what is done kept where the job is stopped, unless the data are at fault."""
         checkpoint = self._checkpoint
-        if checkpoint is None:
+        if checkpoint is None or not isinstance(self._writer, ResumableWriter):
             yield
             return
         try:
-            checkpoint.begin(_part_of(self._writer))
+            checkpoint.begin(self._writer.file)
             yield
         except DataError:
             raise
@@ -210,7 +211,7 @@ class ApplyJob:
     ) -> Checkpoint | None:
         """Find what an earlier run has left, or refuse what another job has."""
         policy, writer = self.settings.checkpoints, self._writer
-        if policy is None or not isinstance(writer, Writer):
+        if policy is None or not isinstance(writer, ResumableWriter):
             return None
         return Checkpoint(
             writer.path,
@@ -221,7 +222,7 @@ class ApplyJob:
                 self.settings,
                 source=self.input,
                 output=self.output,
-                container=writer.container(),
+                container=writer.container,
                 tile_pixels=self.plan.tile_pixels,
             ),
             count_tiles(self.input, self.plan.tile_pixels),
@@ -231,11 +232,10 @@ class ApplyJob:
 
     def _finish_share(self) -> None:
         """Note that this share is done; the output is published when all are."""
-        checkpoint, file = self._checkpoint, cast("Writer", self._writer).file
-        assert checkpoint is not None
-        assert isinstance(file, SharedFile)
-        file.sync()
-        checkpoint.complete(size=os.fstat(file.fd).st_size, complete=True)
+        if self._checkpoint is not None and isinstance(self._writer, ResumableWriter):
+            file = self._writer.file
+            file.sync()
+            self._checkpoint.complete(size=os.fstat(file.fd).st_size, complete=True)
 
     def _make_plan(self) -> Plan:
         convolution, sources = self.convolution, self._sources
@@ -278,7 +278,7 @@ class ApplyJob:
         ledger = Ledger() if self._checkpoint is None else self._checkpoint
         self._went_on = bool(ledger.done.ranges)
         share, write = None, writer.write
-        if self.shard is not None:
+        if self.shard is not None and isinstance(writer, ResumableWriter):
             from onebyone_cli.plan.shards import Share
 
             share = Share(self.shard, self.output, writer.data_offset)
@@ -364,12 +364,6 @@ def _write_share(writer: Writer, share: Share, slab: Slab, block: NDArray[Any]) 
             for start, stop in share.runs(item, channel, slab.start, slab.stop):
                 part = numbers[start - slab.start : stop - slab.start]
                 writer.write_run(item, channel, start, part)
-
-
-def _part_of(writer: Writer | StreamWriter) -> PartFile | SharedFile:
-    assert isinstance(writer, Writer)
-    assert isinstance(writer.file, PartFile | SharedFile)
-    return writer.file
 
 
 def _say_how_to_go_on(reason: BaseException, checkpoint: Checkpoint) -> None:

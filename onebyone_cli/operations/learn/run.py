@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.cli.terminal.progress import Progress
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, ShapeMismatchError, UsageError
 from onebyone_cli.units import count
 from onebyone_cli.version import __version__
@@ -409,10 +410,7 @@ def save(
     model: "Model",
     known: Known,
     path: str,
-    *,
-    force: bool,
-    fsync: bool,
-    keep_equal: bool = False,
+    publication: Publication,
 ) -> bool:
     """Save a model with a record of what it was learned from; say whether it has changed."""
     from onebyone_cli.weights.archive import save_model
@@ -421,15 +419,15 @@ def save(
     if known.names:
         arrays["channels"] = list(known.names)
     meta = {**model.meta, **known.record()}
-    return save_model(path, arrays, meta, force=force, fsync=fsync, keep_equal=keep_equal)
+    return save_model(path, arrays, meta, publication)
 
 
-def save_moments(known: Known, path: str, *, force: bool, fsync: bool) -> None:
+def save_moments(known: Known, path: str, publication: Publication) -> None:
     """Save what was gathered with a record of what it was gathered from."""
     from onebyone_cli.learners import moments_file
 
     meta = known.record() | ({"channels": list(known.names)} if known.names else {})
-    moments_file.save_moments(path, known.evidence, meta, force=force, fsync=fsync)
+    moments_file.save_moments(path, known.evidence, meta, publication)
 
 
 def moments_of(evidence: "Evidence") -> str:
