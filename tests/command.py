@@ -79,7 +79,11 @@ def onebyone(
     input: bytes = b"",
 ) -> Completed:
     """Run ``onebyone`` to its end, with `input` on its standard input."""
-    with start(*args, cwd=cwd, env=env, stdin=subprocess.PIPE) as process:
+    return _ended(start(*args, cwd=cwd, env=env, stdin=subprocess.PIPE), input)
+
+
+def _ended(process: subprocess.Popen[bytes], input: bytes | None) -> Completed:
+    with process:
         try:
             out, err = process.communicate(input, TIMEOUT_S)
         except BaseException:
@@ -124,17 +128,43 @@ def start(
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.PIPE,
     stderr: int | IO[bytes] = subprocess.PIPE,
+    really: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Start ``onebyone`` and leave it running.
 
-    It is forked where that comes to the same: see `fork.request.is_equivalent`.
+    It is forked where that comes to the same (see `fork.request.is_equivalent`), unless it is to
+    be `really` started, with all imports.
     """
     words = [PROGRAM, *map(str, args)]
     env = environment() if env is None else env
     streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
-    if request.is_equivalent(words[1:], env):
+    if not really and request.is_equivalent(words[1:], env):
         return Forked(fork_server(), words, cwd=cwd, env=env, **streams)
     return subprocess.Popen(words, cwd=cwd, env=env, **streams)
+
+
+def start_python(
+    code: str, *args: str | Path, cwd: Path, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start Python code that runs the program in some way of its own; forked if that is the same.
+
+    It finds `args` in ``sys.argv``. What else it is to know goes into variables of the environment
+    whose names begin with ``TEST_OF_RUN_``.
+    """
+    words = ["-c", *map(str, args)]
+    env = environment() if env is None else env
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    if request.is_equivalent(words[1:], env):
+        return Forked(fork_server(), words, code, cwd=cwd, env=env, **streams)
+    python = [sys.executable, "-c", code, *words[1:]]
+    return subprocess.Popen(python, cwd=cwd, env=env, **streams)
+
+
+def run_python(
+    code: str, *args: str | Path, cwd: Path, env: Mapping[str, str] | None = None
+) -> Completed:
+    """Run such code to its end."""
+    return _ended(start_python(code, *args, cwd=cwd, env=env), None)
 
 
 # What the system reports of a child is never below what its parent held, and pytest holds a lot:

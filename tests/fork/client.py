@@ -37,6 +37,7 @@ def main(program: str, args: list[str]) -> None:
         "limits": _limits(),
         "ignored": _ignored(),
         "places": numbers,
+        "code": request.PROGRAM,
     }
     connection, child = request.send(socket, content, [folder, *numbers])
     for number in _HANDED_ON:

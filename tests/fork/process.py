@@ -66,10 +66,24 @@ def _quoted(word: str) -> str:
 
 
 class Forked(subprocess.Popen[bytes]):
-    """A process that the server has forked: only how it starts and is waited for differs."""
+    """A process that the server has forked: only how it starts and is waited for differs.
 
-    def __init__(self, server: ForkServer, args: list[str], **options: Any) -> None:
-        self._server = server
+    Parameters
+    ----------
+    server : ForkServer
+        Who forks it.
+    args : list of str
+        What becomes ``sys.argv``.
+    code : str
+        What it runs.
+    **options
+        As for `subprocess.Popen`: ``cwd``, ``env`` and the streams.
+    """
+
+    def __init__(
+        self, server: ForkServer, args: list[str], code: str = request.PROGRAM, **options: Any
+    ) -> None:
+        self._server, self._code = server, code
         super().__init__(args, **options)
 
     def _execute_child(self, args: list[str], *rest: Any) -> None:
@@ -83,6 +97,7 @@ class Forked(subprocess.Popen[bytes]):
             "limits": [],
             "ignored": [],
             "places": [0, 1, 2],
+            "code": self._code,
         }
         folder = os.open(cwd, os.O_RDONLY | os.O_CLOEXEC)
         try:

@@ -14,33 +14,19 @@ SOCKET = "FORK_SERVER_OF_TESTS"
 
 #: What the program and its libraries read when they run. Anything else might be read when modules
 #: are imported, which the server has done before: such a run must be a real start.
-_READ_LATE = frozenset(
-    [
-        "PATH",
-        "LC_ALL",
-        "TERM",
-        "COLUMNS",
-        "LINES",
-        "NO_COLOR",
-        "COLORTERM",
-        "HOME",
-        "TMPDIR",
-        "PWD",
-        "OLDPWD",
-        "SHLVL",
-        "_",
-        "LD_LIBRARY_PATH",
-        "DYLD_LIBRARY_PATH",
-        "MANPAGER",
-        "MANWIDTH",
-        "PAGER",
-    ]
-)
-_READ_LATE_PREFIXES = ("ONEBYONE_", "SLURM_", "PBS_", "SGE_", "LSB_")
+_READ_LATE = {
+    *("PATH", "HOME", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_"),
+    *("LC_ALL", "TERM", "COLUMNS", "LINES", "NO_COLOR", "COLORTERM"),
+    *("PAGER", "MANPAGER", "MANWIDTH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
+}
+_READ_LATE_PREFIXES = ("ONEBYONE_", "SLURM_", "PBS_", "SGE_", "LSB_", "TEST_OF_RUN_")
 #: What must be as it was for the server.
 _FIXED = {"LC_ALL": "C.UTF-8"}
-#: Options of runs that start threads and processes of their own, and take seconds anyway.
-_CLUSTER = ("--scheduler", "--workers")
+#: The option of runs that start processes of their own, and take seconds anyway.
+_CLUSTER = "--workers"
+
+#: What the command runs.
+PROGRAM = "from onebyone_cli.__main__ import main; main()"
 
 _SOL_SOCKET, _SCM_RIGHTS = _socket.SOL_SOCKET, _socket.SCM_RIGHTS
 _LENGTH = 4

@@ -128,8 +128,12 @@ class Server:
         except OSError:
             connection.close()
             return
+        # Signals that come at once find the child ready for them.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         pid = os.fork()
-        if not pid:
+        if pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        else:
             _be_the_program(content, descriptors)
         for fd in descriptors:
             os.close(fd)
@@ -172,9 +176,7 @@ def _be_the_program(content: dict[str, Any], descriptors: list[int]) -> NoReturn
         _open_streams()
         tempfile.tempdir = None
         gc.enable()
-        from onebyone_cli.__main__ import main as program
-
-        program()
+        exec(content["code"], {"__name__": "__main__"})
     except BaseException:
         import traceback
 
@@ -200,12 +202,12 @@ def _place(descriptors: list[int], places: list[int]) -> None:
 
 
 def _reset_signals(ignored: list[int]) -> None:
-    """Handle signals as Python does right after its start."""
+    """Handle signals as Python does at its start, but for Ctrl-C: that is left as it began."""
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGPIPE, signal.SIGXFSZ, *ignored):
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _open_streams() -> None:
