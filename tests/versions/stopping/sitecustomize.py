@@ -14,6 +14,7 @@ _NUMBERS = itertools.count(1)
 def _stopping(write):
     def stop_or_write(*args):
         if next(_NUMBERS) == int(os.environ["STOP_AT"]):
+            time.sleep(0.2)  # the journal of what is done is whole by then
             os.kill(os.getpid(), getattr(signal, os.environ.get("STOP_SIGNAL", "SIGTERM")))
             time.sleep(0.1)
         return write(*args)

@@ -4,8 +4,25 @@ from collections.abc import Iterator
 
 from line import Line
 
-#: Runs a job that is stopped in the middle; says how it ended and what it left.
-STOPPED = 'PYTHONPATH=$STOPPING {how} {job}; echo "status $?"; ls | grep -c part'
+LARGE = "onebyone apply in/large.npy -w in/w.npy"
+ALWAYS = "--memory 3M --threads 1 --checkpoint-every 0 -q"
+
+#: Jobs that can be stopped, each with the number of a write in its middle.
+STOPPABLE = (
+    ("npy", 60, f"onebyone apply in/large.npy -w in/many.npy -o y.npy {ALWAYS}"),
+    (
+        "two_threads",
+        60,
+        f"onebyone apply in/large.npy -w in/many.npy -o y.npy {ALWAYS} --threads 2 --memory 6M",
+    ),
+    ("uint8", 40, f"onebyone apply in/uint8.npy -w in/many.npy --dtype uint8 -o y.npy {ALWAYS}"),
+    ("h5", 40, f"onebyone apply in/everything.h5 -w in/many.npy -o y.h5 {ALWAYS}"),
+    ("batch", 3, f"onebyone apply in/CHW_batch2_uint8.npy -w in/many.npy -o y.npy {ALWAYS}"),
+    ("shard", 9, f"{LARGE} -o y.npy {ALWAYS} --shard 0/1"),
+    ("reduce", 3, f"onebyone reduce in/large.npy -k 2 -o y.npy {ALWAYS}"),
+    ("gzip", 3, f"{LARGE} --compression gzip -o y.h5 {ALWAYS}"),
+    ("each", 9, f"onebyone apply in/large.npy in/scene0.npy --each -w in/w.npy -o y {ALWAYS}"),
+)
 
 
 def lines() -> Iterator[Line]:
@@ -47,35 +64,28 @@ def shards() -> Iterator[Line]:
     yield Line("shards/compressed", (f"{job.replace('y.npy', 'y.h5')} 0/2 --compression gzip",))
 
 
+def stopped(job: str, write: int, signal: str = "SIGTERM") -> str:
+    """Return a step that stops a job at a write; it prints the status and counts what is left."""
+    how = f"PYTHONPATH=$STOPPING STOP_AT={write} STOP_SIGNAL={signal}"
+    return f"{how} {job}; echo status $?; ls -R | grep -c 'part$'; true"
+
+
 def resume() -> Iterator[Line]:
-    always = "--memory 3M --threads 1 --checkpoint-every 0"
-    for name, job in (
-        ("npy", f"onebyone apply in/large.npy -w in/many.npy -o y.npy {always} -q"),
-        ("npy_two_threads", "onebyone apply in/large.npy -w in/many.npy -o y.npy --memory 3M --threads 2 --checkpoint-every 0 -q"),  # noqa: E501
-        ("npy_uint8", f"onebyone apply in/nan.npy -w in/many.npy --dtype uint8 --nan-to 1 -o y.npy {always} -q"),  # noqa: E501
-        ("h5", f"onebyone apply in/everything.h5 -w in/many.npy -o y.h5 {always} -q"),
-        ("batch", f"onebyone apply in/HWC_batch_float32.npy --layout HWC -w in/w.npy -o y.npy {always} -q"),  # noqa: E501
-        ("shard", f"onebyone apply in/large.npy -w in/w.npy -o y.npy {always} --shard 0/1 -q"),
-        ("reduce", f"onebyone reduce in/large.npy -k 2 -o y.npy {always} -q"),
-        ("gzip", f"onebyone apply in/large.npy -w in/w.npy --compression gzip -o y.h5 {always} -q"),
-        ("each", f"onebyone apply in/large.npy in/scene0.npy --each -w in/w.npy -o y {always} -q"),
-    ):  # fmt: skip
+    for name, write, job in STOPPABLE:
+        merge = ("onebyone merge y.npy -q",) if "--shard" in job else ()
         for signal in ("SIGTERM", "SIGKILL"):
-            if signal == "SIGKILL" and name == "gzip":
-                continue  # leaves a temporary file with a random name
-            how = f"STOP_AT=9 STOP_SIGNAL={signal}"
-            merge = ("onebyone merge y.npy -q",) if name == "shard" else ()
-            stopped = STOPPED.format(how=how, job=job)
-            yield Line(f"resume/{name}_{signal}", (stopped, job, *merge))
-    job = f"onebyone apply in/large.npy -w in/w.npy -o y.npy {always} -q"
-    stopped = STOPPED.format(how="STOP_AT=9", job=job)
-    yield Line("resume/restart", (stopped, f"{job} {{restart}}"))
-    yield Line("resume/off", (STOPPED.format(how="STOP_AT=9", job=f"{job} --resume off"), job))
-    yield Line("resume/other_command", (stopped, f"{job} --dtype float64"))
-    yield Line("resume/twice", (stopped, stopped, job))
-    yield Line("resume/other_memory", (stopped, f"{job} --memory 9M --threads 2"))
-    yield Line("resume/info", (stopped, "onebyone info y.npy.part > /dev/null", job))
-    yield Line("resume/before_the_first", (STOPPED.format(how="STOP_AT=3", job=job.replace("every 0", "every 60")), job))  # fmt: skip # noqa: E501
+            if (name, signal) != ("gzip", "SIGKILL"):  # leaves a file with a random name
+                yield Line(f"resume/{name}_{signal}", (stopped(job, write, signal), job, *merge))
+    job = f"{LARGE} -o y.npy {ALWAYS}"
+    first = stopped(job, 9)
+    late = job.replace("every 0", "every 60")
+    yield Line("resume/restart", (first, f"{job} {{restart}}"))
+    yield Line("resume/off", (stopped(f"{job} --resume off", 9), job))
+    yield Line("resume/other_command", (first, f"{job} --dtype float64", "rm *part*"))
+    yield Line("resume/twice", (first, stopped(job, 4), job))
+    yield Line("resume/other_memory", (first, f"{job} --memory 9M --threads 2"))
+    yield Line("resume/info", (first, "onebyone info y.npy.part > /dev/null", job))
+    yield Line("resume/before_the_first", (stopped(late, 9), late))
 
 
 def pipes() -> Iterator[Line]:
@@ -142,7 +152,7 @@ def each() -> Iterator[Line]:
     yield Line("each/existing_folder", ("mkdir y", job.format(scenes)))
     yield Line("each/existing_file", ("mkdir y; touch y/scene1.npy", job.format(scenes)))
     yield Line("each/force", ("mkdir y; touch y/scene1.npy", job.format(scenes) + " -f"))
-    yield Line("each/equal_names", (job.format("in/scene0.npy in/../in/scene0.npy"),))
+    yield Line("each/equal_names", (job.format("in/scene0.npy in/./scene0.npy"),))
     yield Line("each/one_missing", (job.format("in/scene0.npy in/none.npy"),))
     yield Line("each/one_of_other_channels", (job.format("in/scene0.npy in/one.npy"),))
     yield Line("each/dataset", (job.format("in/several.h5:/bands/near in/scene0.npy"),))

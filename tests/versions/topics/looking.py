@@ -28,7 +28,7 @@ def view() -> Iterator[Line]:
         ("channel", "in/float32.npy --channel 2"),
         ("rgb", "in/float32.npy --rgb 4,2,0"),
         ("pca", "in/float32.npy --pca"),
-        ("pca_large", "in/large.npy --pca --memory 4M"),
+        ("pca_large", "in/large.npy --pca --memory 20M"),
         ("item", "in/CHW_batch_float32.npy --item 3 --channel 1"),
         ("stretch", "in/float32.npy --channel 0 {stretch=5,95}"),
         ("stretch_all", "in/float32.npy {stretch=0,100}"),

@@ -30,7 +30,10 @@ def weights() -> Iterator[Line]:
     yield apply("weights/kernel_commas", 'in/float32.npy --kernel "1,0,2,0,3;" --bias 7 -o y.npy')
     yield apply("weights/npz_bias_twice", "in/float32.npy -w in/w.npz --bias in/b.csv -o y.npy")
     yield apply("weights/chain", "in/float32.npy -w in/w.npz -w in/second.npy -o y.npy")
-    yield apply("weights/chain_of_three", "in/uint8.npy -w in/many.npy --kernel 1 -o y.npy")
+    yield apply(
+        "weights/chain_of_three",
+        "in/uint8.npy -w in/w.npy -w in/second.npy -w in/two_of_two.npy -o y.npy",
+    )
     yield apply(
         "weights/chain_biases",
         'in/float32.npy -w in/w.npy -w in/second.npy --bias "1 2 3" --bias "4 5" -o y.npy',
@@ -95,7 +98,7 @@ def invalid() -> Iterator[Line]:
         ("nodata_too_small", "in/nodata.npy --nodata=-9999 --dtype uint8"),
         ("nodata_no_number", "in/nodata.npy --nodata none"),
         ("nodata_relu", "in/nodata.npy --nodata=-9999 --activation relu"),
-        ("nodata_argmax", "in/nodata.npy --nodata=-9999 --argmax"),
+        ("nodata_argmax", "in/nodata.npy --nodata=-9999 --argmax --dtype int16"),
         ("nodata_float64", "in/nodata.npy --nodata=-9999 --compute float64"),
     ):
         yield apply(f"invalid/{name}", f"{options} -w in/w.npy -o y.npy")
@@ -131,7 +134,7 @@ def ranges() -> Iterator[Line]:
 
 
 def resources() -> Iterator[Line]:
-    for memory in ("1M", "3M", "12M"):
+    for memory in ("2M", "3M", "12M"):
         for threads in (1, 3):
             how = f"--memory {memory} --threads {threads}"
             yield apply(
