@@ -19,10 +19,11 @@ from onebyone_cli.spec import ITEM_BYTES
 from onebyone_cli.stack.in_memory import MemoryTarget
 from onebyone_cli.system.limits import default_threads
 from onebyone_cli.weights import ChannelMap, load_weights
-from onebyone_cli.weights.rules import bias_shape, check_finite, weight_shape
+from onebyone_cli.weights.formats import split_member
+from onebyone_cli.weights.rules import SHAPES, check_finite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import TypeAlias
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -224,7 +225,7 @@ def _layers(
     names = ["weights"] if len(chain) == 1 else [f"weights[{at}]" for at in range(len(chain))]
     maps = [_map(each, name) for each, name in zip(chain, names, strict=True)]
     if bias is not None:
-        maps[-1] = maps[-1].with_bias(_numbers(bias, "bias", bias_shape, "bias"), "bias")
+        maps[-1] = maps[-1].with_bias(_numbers(bias, "bias", "bias"), "bias")
     return make_layers(maps, activations)
 
 
@@ -238,7 +239,8 @@ def _is_chain(weights: WeightsLike) -> bool:
 def _files(weights: WeightsLike) -> list[str]:
     """Name the files among the layers: what a matrix or a model is called is no file."""
     chain: Sequence[Any] = weights if _is_chain(weights) else [weights]  # type: ignore[assignment]
-    return [os.fspath(each) for each in chain if isinstance(each, str | os.PathLike)]
+    named = [os.fspath(each) for each in chain if isinstance(each, str | os.PathLike)]
+    return [split_member(name)[0] for name in named]
 
 
 def _map(weights: Any, name: str) -> ChannelMap:
@@ -249,14 +251,13 @@ def _map(weights: Any, name: str) -> ChannelMap:
     learned = getattr(weights, "map", None)
     if isinstance(learned, ChannelMap):
         return learned
-    matrix = _numbers(weights, "weight", weight_shape, name)
+    matrix = _numbers(weights, "weight", name)
     return ChannelMap(matrix, np.zeros(len(matrix)), name)
 
 
 def _numbers(
     given: ArrayLike,
     name: str,
-    shape_of: Callable[[tuple[int, ...], str], tuple[int, ...]],
     source: str,
 ) -> NDArray[np.float64]:
     try:
@@ -264,6 +265,6 @@ def _numbers(
         numbers = array.astype(np.float64, casting="same_kind")
     except (TypeError, ValueError) as error:
         raise DataError(f"is no array of real numbers: {error}", source) from error
-    numbers = numbers.reshape(shape_of(numbers.shape, source))
+    numbers = numbers.reshape(SHAPES[name](numbers.shape, source))
     check_finite(numbers, name, source)
     return numbers

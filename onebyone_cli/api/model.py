@@ -13,7 +13,7 @@ from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
 from onebyone_cli.units import count
-from onebyone_cli.weights.archive import save_model
+from onebyone_cli.weights.save import save_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -100,10 +100,11 @@ def check_archive_name(path: str, what: str) -> None:
 
 
 def files_of(inputs: Sequence[str]) -> tuple[str, ...]:
-    """Name the files of inputs, without datasets: none of them may be written to."""
+    """Name the files of inputs and weights, without datasets: none of them may be written to."""
     from onebyone_cli.formats import opening
+    from onebyone_cli.weights.formats import split_member
 
-    return tuple(opening.split_inner(text)[0] for text in inputs if text)
+    return tuple(split_member(opening.split_inner(text)[0])[0] for text in inputs if text)
 
 
 def memory_of(text: str) -> int:

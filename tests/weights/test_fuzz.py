@@ -84,7 +84,7 @@ def test_kernel_text(text, allow):
     if isinstance(found, ChannelMap):
         assert found.weight.size
     else:
-        assert found.path == "--kernel"
+        assert found.path == "kernel"
         assert found.message.isprintable()
 
 

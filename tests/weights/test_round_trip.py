@@ -112,7 +112,7 @@ def test_kernel(apart, matrix, end):
     text = ";".join(apart.join(map(repr, row)) for row in matrix.tolist()) + end
     channel_map = parse_kernel(text, allow_nonfinite=True)
     same(channel_map.weight, matrix)
-    assert channel_map.source == "--kernel"
+    assert channel_map.source == "kernel"
     if len(matrix) == 1:
         same(parse_bias(text.rstrip("; \n"), allow_nonfinite=True), matrix[0])
 

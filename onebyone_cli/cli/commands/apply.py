@@ -22,6 +22,7 @@ from onebyone_cli.operations.apply.each import Each, TargetNames
 from onebyone_cli.operations.depfile import DepFile
 from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.units import count, format_bytes
+from onebyone_cli.weights.formats import describe
 
 if TYPE_CHECKING:
     # Typer evaluates the annotations of commands; those of helpers are quoted instead.
@@ -54,8 +55,8 @@ def apply(
             "-w",
             "--weights",
             metavar="FILE",
-            help="Weights, one row for each output channel: .npy, .npz, .csv, .tsv, .txt or "
-            ".json. Repeat it to chain layers.",
+            help=f"Weights, one row for each output channel: {describe()}. Repeat it to chain "
+            "layers.",
             default_factory=list,
             show_default=False,
         ),
@@ -206,7 +207,7 @@ def apply(
         _prepare,
         rules=rules,
         layers=layers,
-        also_read=(*weights, *bias, *values.files_of([inputs_from])),
+        also_read=values.files_of([*weights, *bias, inputs_from]),
         format_name=format_name,
         publication=publication,
         storage=values.storage_of(compression, level, shuffle, fletcher32, chunks),
@@ -395,7 +396,7 @@ def _layers(
     else:
         from onebyone_cli.weights.typed import parse_kernel
 
-        maps = [parse_kernel(text, allow_nonfinite=allow_nonfinite) for text in kernel]
+        maps = [parse_kernel(text, "--kernel", allow_nonfinite=allow_nonfinite) for text in kernel]
     if bias and len(bias) != len(maps):
         raise UsageError(
             f"--bias is given {count(len(bias), 'time')} for {count(len(maps), 'layer')}; "
@@ -404,7 +405,7 @@ def _layers(
     for index, text in enumerate(bias):
         from onebyone_cli.weights.typed import parse_bias
 
-        numbers = parse_bias(text, allow_nonfinite=allow_nonfinite)
+        numbers = parse_bias(text, "--bias", allow_nonfinite=allow_nonfinite)
         source = text if os.path.exists(text) else "--bias"
         maps[index] = maps[index].with_bias(numbers, source)
     return make_layers(maps, activation)

@@ -12,6 +12,7 @@ from onebyone_cli.cli.terminal.picture_output import PAPER, Canvas, png_canvas, 
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.units import count, format_bytes
+from onebyone_cli.weights.formats import ONLY_WEIGHTS
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
@@ -31,9 +32,6 @@ Examples:
 
 #: Numbers of more digits are those of no channel.
 _DIGITS = 10
-
-#: Names of files that hold weights or moments, not stacks.
-_WEIGHTS = (".npz", ".csv", ".tsv", ".txt", ".json")
 
 
 def view(
@@ -180,7 +178,7 @@ def _two(option: str, text: str, example: str) -> tuple[float, float]:
 
 def _refuse_weights(inputs: Sequence[str], *, raw: bool) -> None:
     for path in inputs:
-        if not raw and path.lower().endswith(_WEIGHTS) and os.path.isfile(path):
+        if not raw and path.lower().endswith(ONLY_WEIGHTS) and os.path.isfile(path):
             raise DataError(f"is no stack; {_other_way(path)}", path)
 
 

@@ -413,7 +413,7 @@ def save(
     publication: Publication,
 ) -> bool:
     """Save a model with a record of what it was learned from; say whether it has changed."""
-    from onebyone_cli.weights.archive import save_model
+    from onebyone_cli.weights.save import save_model
 
     arrays: dict[str, Any] = dict(model.arrays)
     if known.names:

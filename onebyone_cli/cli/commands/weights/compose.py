@@ -45,7 +45,7 @@ def compose(
 
     console = Console(quiet=quiet, json=json)
     values.check_names(layers, [])
-    saving.check_output(output, bias_to, force=force, inputs=tuple(layers))
+    saving.check_output(output, bias_to, force=force, inputs=values.files_of(layers))
     weights = fold([load_weights(path) for path in layers])
     lost = saving.save(weights, output, bias_to, force=force)
     console.say(

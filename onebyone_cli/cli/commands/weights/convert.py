@@ -8,6 +8,7 @@ from onebyone_cli.cli import values
 from onebyone_cli.cli.commands.weights import saving
 from onebyone_cli.cli.options import inputs
 from onebyone_cli.cli.terminal.console import Console
+from onebyone_cli.weights.formats import describe
 
 EXAMPLES = """\b
 Examples:
@@ -21,7 +22,7 @@ Out = Annotated[
     str,
     typer.Argument(
         metavar="OUT",
-        help="Where they go; the suffix picks the format: .npy, .npz, .csv, .tsv, .txt or .json.",
+        help=f"Where they go; the suffix picks the format: {describe()}.",
         show_default=False,
     ),
 ]
@@ -53,15 +54,15 @@ def convert(
     digits. What the format has no place for is told; a bias is never left out.
     """
     from onebyone_cli.weights import load_weights
-    from onebyone_cli.weights.stored import unread_members
+    from onebyone_cli.weights.load import unread_members
     from onebyone_cli.weights.typed import parse_bias
 
     console = Console(quiet=quiet, json=json)
     values.check_names([source], [output])
-    saving.check_output(output, bias_to, force=force, inputs=(source, bias))
+    saving.check_output(output, bias_to, force=force, inputs=values.files_of([source, bias]))
     weights = load_weights(source)
     if bias:
-        weights = weights.with_bias(parse_bias(bias), "--bias")
+        weights = weights.with_bias(parse_bias(bias, "--bias"), "--bias")
     lost = sorted(
         [*unread_members(source, weights), *saving.save(weights, output, bias_to, force=force)]
     )

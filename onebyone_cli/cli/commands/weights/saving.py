@@ -6,6 +6,7 @@ import typer
 
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import UsageError
+from onebyone_cli.weights.formats import describe
 
 if TYPE_CHECKING:
     from onebyone_cli.weights import ChannelMap
@@ -16,8 +17,7 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="OUTPUT",
-        help="Where the weights go; the suffix picks the format: .npy, .npz, .csv, .tsv, .txt or "
-        ".json.",
+        help=f"Where the weights go; the suffix picks the format: {describe()}.",
         show_default=False,
     ),
 ]

@@ -79,7 +79,7 @@ def show(
 
         if output == "-":
             raise UsageError("standard output is for what is told; name a .png file")
-        check_png(output, force=force, inputs=(file,))
+        check_png(output, force=force, inputs=values.files_of([file]))
     weights = load_weights(file)
     report = _Report(weights, facts_of(weights.weight))
     if output:
@@ -123,7 +123,7 @@ class _Report:
     def __init__(self, weights: "ChannelMap", facts: "Facts") -> None:
         from onebyone_cli.operations.info.archives import explained_shares
         from onebyone_cli.weights.algebra import channel_shares, row_norms, strongest
-        from onebyone_cli.weights.stored import stored_type
+        from onebyone_cli.weights.load import stored_type
 
         self._weights, self._facts = weights, facts
         self._type = stored_type(weights.source)
