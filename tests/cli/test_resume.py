@@ -35,7 +35,7 @@ from command import (
 
 from onebyone_cli.commit.part import journal_of, part_of
 
-KILLS = int(os.environ.get("KILLS", "24"))
+KILLS = int(os.environ.get("KILLS", "12"))
 
 #: What the program promises, from the signal to the end of the process.
 PATIENCE_S = 2.0
