@@ -12,7 +12,7 @@ from onebyone_cli.units import count, format_bytes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from onebyone_cli.formats.contracts.metadata import Container, Dataset
+    from onebyone_cli.formats.contracts.about import Container, Dataset
 
 
 class DatasetsFacts(NamedTuple):
@@ -101,7 +101,7 @@ def _(facts: StackFacts) -> list[tuple[str, str]]:
     told += [
         ("shape", f"{_times(container.shape)} ({_times(container.axes)})" + _batch(facts)),
         ("type", ", ".join([spec.dtype, *_orders(container, spec.item_bytes)])),
-        ("channels", _listed(spec.channels, facts.channel_names)),
+        ("channels", _listed(spec.channels, facts.metadata.channels)),
     ]
     if container.chunk:
         told.append(
@@ -149,7 +149,7 @@ def _(facts: StackFacts) -> dict[str, Any]:
         "fortran_order": container.fortran_order,
         "chunks": list(container.chunk) or None,
         "filters": list(container.filters),
-        "channel_names": list(facts.channel_names),
+        "channel_names": list(facts.metadata.channels),
         "data_bytes": spec.data_bytes,
         "stored_bytes": container.stored_bytes,
         "file_bytes": facts.file_bytes,
