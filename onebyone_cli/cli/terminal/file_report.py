@@ -3,6 +3,7 @@
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from onebyone_cli.cli.terminal.metadata_report import metadata_document, metadata_lines
 from onebyone_cli.errors import DataError
 from onebyone_cli.operations.info.archives import MomentsFacts, WeightsFacts
 from onebyone_cli.operations.info.stacks import Needs, StackFacts
@@ -103,6 +104,7 @@ def _(facts: StackFacts) -> list[tuple[str, str]]:
         ("type", ", ".join([spec.dtype, *_orders(container, spec.item_bytes)])),
         ("channels", _listed(spec.channels, facts.metadata.channels)),
     ]
+    told += metadata_lines(facts.metadata)
     if container.chunk:
         told.append(
             (
@@ -150,6 +152,7 @@ def _(facts: StackFacts) -> dict[str, Any]:
         "chunks": list(container.chunk) or None,
         "filters": list(container.filters),
         "channel_names": list(facts.metadata.channels),
+        "metadata": metadata_document(facts.metadata),
         "data_bytes": spec.data_bytes,
         "stored_bytes": container.stored_bytes,
         "file_bytes": facts.file_bytes,
