@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 
 from onebyone_cli.plan.tiles import iter_slabs
-from onebyone_cli.spec import ITEM_BYTES, LAYOUTS, StackSpec
+from onebyone_cli.spec import ITEM_BYTES, LAYOUTS, PixelGrid, StackSpec
 
 Array = npt.NDArray[Any]
 
@@ -144,10 +144,10 @@ def grids(draw: st.DrawFn, spec: StackSpec) -> tuple[int, list[int], range, rang
 
 def read_grid(reader: Any, grid: tuple[int, list[int], range, range], dtype: str) -> Array:
     """Read a grid of pixels; (channels, rows, columns)."""
-    item, channels, rows, columns = grid
-    out = np.empty((len(channels), len(rows), len(columns)), dtype)
+    asked = PixelGrid(*grid)
+    out = np.empty((len(asked.channels), len(asked.rows), len(asked.columns)), dtype)
     scratch = np.empty(reader.scratch_bytes, np.uint8)
-    reader.read_grid(item, channels, rows, columns, out, scratch)
+    reader.read_grid(asked, out, scratch)
     return out
 
 

@@ -12,7 +12,7 @@ from onebyone_cli.units import parse_bytes
 if TYPE_CHECKING:
     from onebyone_cli.cli.terminal.console import Console
     from onebyone_cli.commit.checkpoint import Policy
-    from onebyone_cli.formats.contracts.reader import RawSpec
+    from onebyone_cli.formats.contracts.about import RawSpec
     from onebyone_cli.formats.contracts.writer import Storage
     from onebyone_cli.plan.shards import Shard
 
@@ -149,7 +149,7 @@ def dtype_of(text: str) -> str:
 
 def raw_of(raw: bool, shape: str, dtype: str) -> "RawSpec | None":
     """Read what inputs without a header hold; None where they have headers."""
-    from onebyone_cli.formats.contracts.reader import RawSpec
+    from onebyone_cli.formats.contracts.about import RawSpec
 
     if not raw and (shape or dtype):
         raise UsageError("--shape and --dtype-in are for inputs without a header; give --raw, too")

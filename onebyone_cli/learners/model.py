@@ -231,7 +231,9 @@ def inverse_map(
     # Zero for learned weights; a bias from elsewhere is taken off before the way back.
     rest = -forward.bias - weight @ mean
     rest[np.abs(rest) <= _ORTHONORMAL * (np.abs(weight) @ np.abs(mean))] = 0.0
-    return ChannelMap(back, mean + back @ rest, forward.source, forward.meta)
+    meta = {**forward.meta, "outputs": forward.meta.get("channels"), "restores": True}
+    meta["channels"] = forward.meta.get("outputs")
+    return ChannelMap(back, mean + back @ rest, forward.source, meta)
 
 
 def _pseudo_inverse(

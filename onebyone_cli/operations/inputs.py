@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from onebyone_cli.plan.memory import share_of
 
 if TYPE_CHECKING:
-    from onebyone_cli.formats.contracts.reader import RawSpec, Reader, Series, StreamReader
+    from onebyone_cli.formats.contracts.about import RawSpec
+    from onebyone_cli.formats.contracts.reader import Reader, Series, StreamReader
 
     Stack = Sequence[Reader | StreamReader]
 

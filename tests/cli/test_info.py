@@ -16,7 +16,6 @@ from PIL import Image
 from strategies import DTYPES
 
 from onebyone_cli.errors import DataError
-from onebyone_cli.formats.opening import look_at
 from onebyone_cli.operations.info.archives import inspect_weights
 from onebyone_cli.operations.info.stacks import inspect_stack
 
@@ -160,7 +159,7 @@ def test_damaged_files_are_refused_as_apply_refuses_them(damage: bytes, tmp_path
     path = tmp_path / "stack.npy"
     path.write_bytes(damage)
     with pytest.raises(DataError):
-        look_at(str(path))
+        inspect_stack(str(path))
     by_info = onebyone("info", "stack.npy", cwd=tmp_path)
     by_apply = onebyone("apply", "stack.npy", "--kernel", "1", "-o", "out.npy", cwd=tmp_path)
     assert (by_info.returncode, by_info.stderr) == (by_apply.returncode, by_apply.stderr)

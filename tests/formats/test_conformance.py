@@ -313,7 +313,7 @@ class TestConformance:
         reader = opening.open_input(path)
         assert reader.spec == StackSpec(3, 20, 30, "uint8")
         assert reader.path == path
-        assert {os.path.realpath(name) for name in reader.files} >= {os.path.realpath(path)}
+        assert {os.path.realpath(name) for name in reader.about.files} >= {os.path.realpath(path)}
         reader.close()
         reader.close()
 

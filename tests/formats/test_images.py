@@ -36,9 +36,8 @@ from onebyone_cli.formats import load
 from onebyone_cli.formats.contracts.reader import Source
 from onebyone_cli.formats.contracts.writer import Storage, Target
 from onebyone_cli.formats.images import FORMAT
-from onebyone_cli.formats.images.kinds import KINDS, channel_names
+from onebyone_cli.formats.images.kinds import KINDS, channel_names, natural_key
 from onebyone_cli.formats.images.libtiff_errors import libtiff_heard
-from onebyone_cli.formats.images.natural_order import natural_key
 from onebyone_cli.spec import StackSpec
 
 FORCE = Publication(force=True)
@@ -292,7 +291,7 @@ def test_leftovers_of_desktops_and_hidden_files_are_passed_over(tmp_path):
         (tmp_path / name).write_text("no image")
     with FORMAT.read(Source(str(tmp_path))) as reader:
         assert reader.spec == StackSpec(1, 1, 2, "uint8")
-        assert reader.files == (str(tmp_path), f"{tmp_path}/a.png")
+        assert reader.about.files == (str(tmp_path), f"{tmp_path}/a.png")
         reader.close()
 
 

@@ -260,7 +260,7 @@ def _prepare(
     from onebyone_cli.formats import opening
     from onebyone_cli.operations.apply.job import ApplyJob
 
-    rules.add(output, (*(name for reader in opened for name in reader.files), *also_read))
+    rules.add(output, (*(name for reader in opened for name in reader.about.files), *also_read))
 
     asked = publication._replace(force=force or publication.force)
     target = opening.make_target(

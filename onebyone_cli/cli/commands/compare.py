@@ -8,11 +8,11 @@ import typer
 
 from onebyone_cli.cli import values
 from onebyone_cli.cli.options import inputs
-from onebyone_cli.cli.terminal.console import Console, print_out, print_table, printable
+from onebyone_cli.cli.terminal.console import Console, print_out, print_table
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.errors import UsageError
 from onebyone_cli.operations.inputs import Reading
-from onebyone_cli.units import count
+from onebyone_cli.units import count, printable
 
 if TYPE_CHECKING:
     from onebyone_cli.arithmetic.difference import Differences, Tolerance
@@ -206,7 +206,7 @@ def _picture_of(
         return None
     if path == "-":
         raise UsageError("standard output is for what is told; name a .png file")
-    check_png(path, force=force, inputs=(*one.files, *other.files))
+    check_png(path, force=force, inputs=(*one.about.files, *other.about.files))
     return DifferenceMap(one.spec)
 
 
@@ -235,7 +235,7 @@ class _Report:
         peak: float | None,
     ) -> None:
         self._a, self._b = a, b
-        self._spec, self._names = one.spec, one.channel_names
+        self._spec, self._names = one.spec, one.about.metadata.channels
         self._dtypes = {"a": one.spec.dtype, "b": other.spec.dtype}
         self._found, self._all = found, found.together()
         self._peak = _default_peak(one.spec, self._all) if peak is None else peak

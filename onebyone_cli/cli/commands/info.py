@@ -8,10 +8,11 @@ import typer
 
 from onebyone_cli.cli import values
 from onebyone_cli.cli.options import inputs
-from onebyone_cli.cli.terminal.console import Console, print_out, print_table, printable
+from onebyone_cli.cli.terminal.console import Console, print_out, print_table
 from onebyone_cli.cli.terminal.console import error as say_error
 from onebyone_cli.errors import OneByOneError, UsageError
 from onebyone_cli.names import suffix_of
+from onebyone_cli.units import printable
 from onebyone_cli.weights.formats import ONLY_WEIGHTS
 
 if TYPE_CHECKING:

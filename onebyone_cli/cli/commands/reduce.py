@@ -19,6 +19,7 @@ from onebyone_cli.cluster import run as on_cluster
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
+from onebyone_cli.formats.contracts.metadata import Metadata
 from onebyone_cli.operations.depfile import DepFile
 from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.learn import run as learning
@@ -26,7 +27,7 @@ from onebyone_cli.operations.learn.request import Asked, Choice, choice_of
 from onebyone_cli.picture import scree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.formats.contracts.writer import StreamWriter, Target, Writer
@@ -234,7 +235,7 @@ class _Task(NamedTuple):
             )
         memory = self.settings.memory
         opened = self.reading.open(inputs, stack)
-        files = (name for reader in opened for name in reader.files)
+        files = (name for reader in opened for name in reader.about.files)
         self.outputs.rules.add(self.outputs.path, (*files, *self.outputs.read))
         channels = sum(reader.spec.channels for reader in opened)
         source = " ".join(inputs)
@@ -433,9 +434,11 @@ class _ResidualTarget(NamedTuple):
 
     target: "Target"
 
-    def make_writer(self, spec: "StackSpec") -> "Writer | StreamWriter":
+    def make_writer(
+        self, spec: "StackSpec", describe: "Callable[[], Metadata]" = Metadata
+    ) -> "Writer | StreamWriter":
         with _residual_named(self.target.path):
-            return self.target.make_writer(spec)
+            return self.target.make_writer(spec, describe)
 
 
 @contextmanager

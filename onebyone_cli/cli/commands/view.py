@@ -80,7 +80,7 @@ def view(
         if output:
             from onebyone_cli.picture.png import check_png
 
-            files = [name for reader in opened for name in reader.files]
+            files = [name for reader in opened for name in reader.about.files]
             check_png(output, force=force, inputs=(*files, *values.files_of([inputs_from])))
         canvas = png_canvas(output, size) if output else terminal_canvas(size)
         job = _Job(opened, wanted, canvas, reading.memory)

@@ -61,13 +61,13 @@ class Known:
         """Note a stack that belongs to it; those of one stream and shape are counted."""
         from onebyone_cli.stack.stack import stacked_spec
 
-        files = tuple(name for reader in inputs for name in reader.files)
+        files = tuple(name for reader in inputs for name in reader.about.files)
         if self.files[-len(files) :] != files:
             self.files += files
         self.pixel_bytes += sum(reader.spec.data_bytes for reader in inputs)
         shape = stacked_spec(inputs, inputs[0].spec.dtype).shape
         entry = {"name": _name_of(inputs), "shape": list(shape)}
-        if not inputs[0].series:
+        if not inputs[0].about.series:
             self.inputs.append(entry)
         elif self.inputs and self.inputs[-1] | entry == self.inputs[-1]:
             self.inputs[-1]["arrays"] += 1
@@ -283,7 +283,7 @@ def headers_of(stacks: "Sequence[Stack]") -> Known:
 
 def _name_of(inputs: "Stack") -> str:
     """Name the inputs of a stack, or the stream that it came through with others."""
-    return " ".join(reader.series or reader.path for reader in inputs)
+    return " ".join(reader.about.series or reader.path for reader in inputs)
 
 
 def are_moments(inputs: Sequence[str], *, raw: bool = False) -> bool:

@@ -8,10 +8,10 @@ import typer
 
 from onebyone_cli.cli import values
 from onebyone_cli.cli.options import inputs
-from onebyone_cli.cli.terminal.console import Console, print_out, print_table, printable
+from onebyone_cli.cli.terminal.console import Console, print_out, print_table
 from onebyone_cli.cli.terminal.picture_output import terminal_canvas
 from onebyone_cli.errors import UsageError
-from onebyone_cli.units import count
+from onebyone_cli.units import count, printable
 
 if TYPE_CHECKING:
     from onebyone_cli.weights import ChannelMap
