@@ -16,10 +16,11 @@ from onebyone_cli.operations.apply.run import Output, WeightsRequest, plan_apply
 from onebyone_cli.operations.apply.settings import ApplyReport, checked_settings
 from onebyone_cli.stack.in_memory import MemoryTarget
 from onebyone_cli.weights import ChannelMap
-from onebyone_cli.weights.rules import bias_shape, check_finite, weight_shape
+from onebyone_cli.weights.formats import split_member
+from onebyone_cli.weights.rules import SHAPES, check_finite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import TypeAlias
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -198,7 +199,7 @@ def _request(
     if not chain:
         raise UsageError("no weights; give a matrix (K, C), a path or a model")
     names = ["weights"] if len(chain) == 1 else [f"weights[{at}]" for at in range(len(chain))]
-    last = None if bias is None else _numbers(bias, "bias", bias_shape, "bias")
+    last = None if bias is None else _numbers(bias, "bias", "bias")
     return WeightsRequest(
         [_layer(each, name) for each, name in zip(chain, names, strict=True)],
         bias=[*[None] * (len(chain) - 1), last],
@@ -216,7 +217,8 @@ def _is_chain(weights: WeightsLike) -> bool:
 def _files(weights: WeightsLike) -> tuple[str, ...]:
     """Name the files among the layers."""
     chain: Sequence[Any] = weights if _is_chain(weights) else [weights]  # type: ignore[assignment]
-    return tuple(os.fspath(each) for each in chain if isinstance(each, str | os.PathLike))
+    named = (os.fspath(each) for each in chain if isinstance(each, str | os.PathLike))
+    return tuple(split_member(each)[0] for each in named)
 
 
 def _layer(weights: Any, name: str) -> str | ChannelMap:
@@ -227,14 +229,13 @@ def _layer(weights: Any, name: str) -> str | ChannelMap:
     learned = getattr(weights, "map", None)
     if isinstance(learned, ChannelMap):
         return learned
-    matrix = _numbers(weights, "weight", weight_shape, name)
+    matrix = _numbers(weights, "weight", name)
     return ChannelMap(matrix, np.zeros(len(matrix)), name)
 
 
 def _numbers(
     given: ArrayLike,
     name: str,
-    shape_of: Callable[[tuple[int, ...], str], tuple[int, ...]],
     source: str,
 ) -> NDArray[np.float64]:
     try:
@@ -242,6 +243,6 @@ def _numbers(
         numbers = array.astype(np.float64, casting="same_kind")
     except (TypeError, ValueError) as error:
         raise DataError(f"is no array of real numbers: {error}", source) from error
-    numbers = numbers.reshape(shape_of(numbers.shape, source))
+    numbers = numbers.reshape(SHAPES[name](numbers.shape, source))
     check_finite(numbers, name, source)
     return numbers

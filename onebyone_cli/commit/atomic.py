@@ -154,7 +154,7 @@ class AtomicFile:
         let_go(self.temporary)
         return True
 
-    def settle(self, size: int, header: bytes) -> None:
+    def settle(self, size: int, header: bytes = b"") -> None:
         """Say what was written before the numbers; see `PartFile` and `SharedFile`.
 
         Parameters

@@ -67,7 +67,7 @@ class PartFile(AtomicFile):
         """Take over what was found: if it is not kept, it is removed."""
         atomic.claim(*self._names())
 
-    def settle(self, size: int, header: bytes) -> None:
+    def settle(self, size: int, header: bytes = b"") -> None:
         """Give the file the size it will have, and refuse one that has another.
 
         Raises
@@ -223,7 +223,7 @@ class SharedFile(AtomicFile):
         self.temporary = ""
         self._open_found()
 
-    def settle(self, size: int, header: bytes) -> None:
+    def settle(self, size: int, header: bytes = b"") -> None:
         """Let others have the file: what comes before and after the numbers is written.
 
         Parameters

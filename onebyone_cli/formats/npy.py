@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import DataError, UsageError, read_write_error
-from onebyone_cli.formats.arrays.source import ArraySeries, Kind, look_at_array, open_array
+from onebyone_cli.formats.arrays.source import ArraySeries, Kind, open_array
 from onebyone_cli.formats.contracts.format import Format
-from onebyone_cli.formats.contracts.reader import Look, Reader, Series, Source, StreamReader
+from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import Planes, StreamWriter, Target, Writer
 from onebyone_cli.npy_header import format_header, read_header
 from onebyone_cli.system.pipes import enlarge_pipe, write_all
@@ -42,11 +42,6 @@ def read(source: Source) -> Reader | StreamReader:
 def series(source: Source) -> Series:
     """Open a stream of ``.npy`` arrays, as ``cat a.npy b.npy`` makes it."""
     return ArraySeries(source, _KIND)
-
-
-def look(source: Source) -> Look:
-    """Look at the header of a ``.npy`` file or stream; needs no numpy."""
-    return look_at_array(source, _KIND, "NumPy array")
 
 
 def _describe(opened: ByteSource, source: Source, path: str) -> ArrayLayout:
@@ -79,7 +74,7 @@ def _check_size(layout: ArrayLayout, start: int, size: int, path: str) -> None:
         )
 
 
-_KIND = Kind(_describe, _check_size, "its header promises", ".npy ")
+_KIND = Kind(_describe, _check_size, "its header promises", "NumPy array", ".npy ")
 
 
 def write(target: Target, spec: StackSpec) -> Writer | StreamWriter:
@@ -218,5 +213,4 @@ FORMAT = Format(
     read=read,
     write=write,
     series=series,
-    look=look,
 )

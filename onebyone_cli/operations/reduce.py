@@ -185,7 +185,7 @@ class Reduce(NamedTuple):
     def _check(self, source: str, opened: Inputs, stack: ExitStack) -> PixelMaps:
         """Refuse what can be refused before the long reading; open the maps."""
         outputs, memory = self.outputs, self.settings.memory
-        files = (name for reader in opened for name in reader.files)
+        files = (name for reader in opened for name in reader.about.files)
         outputs.rules.add(outputs.result.path, (*files, *outputs.result.also_read))
         channels = sum(reader.spec.channels for reader in opened)
         self.request.check_channels(channels, source)

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.errors import DataError
-from onebyone_cli.formats.arrays.file import rectangles
 from onebyone_cli.formats.arrays.layout import array_layout
+from onebyone_cli.formats.arrays.slabs import rectangles
+from onebyone_cli.formats.contracts.about import About
+from onebyone_cli.formats.contracts.metadata import Metadata
 from onebyone_cli.formats.contracts.reader import Reader
 from onebyone_cli.formats.contracts.writer import Writer
 from onebyone_cli.spec import ITEM_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from onebyone_cli.spec import Slab, StackSpec
@@ -44,7 +48,7 @@ class ArrayInput(Reader):
             raise DataError("is masked; mark the pixels, as in array.filled(numpy.nan)", path)
         if dtype not in ITEM_BYTES:
             raise DataError(f"has {dtype} numbers; expected {', '.join(ITEM_BYTES)}", path)
-        self.path, self.axes = path, layout
+        self.about = About(path, axes=layout)
         self.spec = array_layout(array.shape, dtype, path, layout=layout).spec
         if array.ndim == 2:
             self._stack = array[np.newaxis]
@@ -86,8 +90,11 @@ class MemoryTarget:
 
     array: NDArray[Any]
 
-    def make_writer(self, spec: StackSpec) -> ArrayOutput:
-        """Make the writer; see `Target.make_writer`."""
+    def make_writer(
+        self, spec: StackSpec, describe: Callable[[], Metadata] = Metadata
+    ) -> ArrayOutput:
+        """Make the writer; see `Target.make_writer`. An array keeps no metadata."""
+        del describe
         return ArrayOutput(self, spec)
 
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from onebyone_cli.formats.contracts.reader import RawSpec, Reader, Series, StreamReader
+    from onebyone_cli.formats.contracts.about import RawSpec
+    from onebyone_cli.formats.contracts.reader import Reader, Series, StreamReader
     from onebyone_cli.stack.selection import Selection
 
     Stack = Sequence[Reader | StreamReader]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onebyone_cli.formats.arrays.layout import SCRATCH_BYTES
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
 from onebyone_cli.plan.memory import share_of
-from onebyone_cli.plan.source_costs import Capabilities, source_costs
+from onebyone_cli.plan.source_costs import source_costs
+from onebyone_cli.stack.costs import capabilities_of
 from onebyone_cli.stack.spool import Spool
 from onebyone_cli.stack.stack import Stack
 
@@ -60,7 +60,7 @@ class Sources:
         for reader in self._inputs:
             if isinstance(reader, Reader):
                 readers.append(reader)
-            elif self._flows(reader):
+            elif self._in_order and capabilities_of(reader).comes_in_slabs(self._memory):
                 readers.append(reader.slabs())
             else:
                 total = reader.spec.data_bytes
@@ -69,30 +69,11 @@ class Sources:
                 readers.append(spool.reader(reader.stored))
         return Stack(readers, dtype)
 
-    def _flows(self, reader: StreamReader) -> bool:
-        """Say whether slabs are taken off a stream as they come."""
-        return self._in_order and capabilities_of(reader).comes_in_slabs(self._memory)
-
     def check_unchanged(self) -> None:
         """Raise `ReadWriteError` if a file was changed since it was opened."""
         for reader in self._inputs:
             if isinstance(reader, Reader):
                 reader.check_unchanged()
-
-
-def capabilities_of(reader: Reader | StreamReader) -> Capabilities:
-    """Say what a reader can do, for the plan."""
-    if isinstance(reader, Reader):
-        return Capabilities(
-            reader.spec, scratch_bytes=reader.scratch_bytes, cache_bytes=reader.cache_bytes
-        )
-    return Capabilities(
-        reader.spec,
-        is_stream=True,
-        run_pixels=reader.run_pixels,
-        scratch_bytes=SCRATCH_BYTES,
-        buffer_bytes=reader.buffer_bytes,
-    )
 
 
 def hold_streams(
@@ -164,11 +145,7 @@ def hold_series(
 def _held(reader: Reader | StreamReader, spool: Spool, start: int = 0) -> Reader:
     if isinstance(reader, Reader):
         return reader
-    held = spool.reader(reader.stored._replace(offset=start))
-    held.path, held.series, held.files = reader.path, reader.series, reader.files
-    held.inner, held.axes, held.raw = reader.inner, reader.axes, reader.raw
-    held.channel_names = reader.channel_names
-    return held
+    return spool.reader(reader.stored._replace(offset=start), reader.about)
 
 
 def _drain(reader: StreamReader, spool: Spool, on_progress: OnProgress) -> None:

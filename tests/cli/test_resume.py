@@ -22,11 +22,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import PROGRAM, Completed, environment, files_in, onebyone, run
+from command import (
+    PROGRAM,
+    Completed,
+    environment,
+    files_in,
+    onebyone,
+    run,
+    run_python,
+    start_python,
+)
 
 from onebyone_cli.commit.part import journal_of, part_of
 
-KILLS = int(os.environ.get("KILLS", "24"))
+KILLS = int(os.environ.get("KILLS", "12"))
 
 #: What the program promises, from the signal to the end of the process.
 PATIENCE_S = 2.0
@@ -41,7 +50,7 @@ _SLOWLY = """
 import os, time
 from onebyone_cli.__main__ import main
 
-def pwritev(fd, pieces, offset, write=os.pwritev, rate=float(os.environ["SECONDS_PER_BYTE"])):
+def pwritev(fd, pieces, offset, write=os.pwritev, rate=float(os.environ["TEST_OF_RUN_RATE"])):
     time.sleep(sum(memoryview(piece).nbytes for piece in pieces) * rate)
     return write(fd, pieces, offset)
 
@@ -84,14 +93,9 @@ class Job:
 
     def start(self, *more: str) -> "subprocess.Popen[bytes]":
         """Start it, slowly."""
-        return subprocess.Popen(
-            [sys.executable, "-c", _SLOWLY, *self.args("--memory", "2M", "--threads", "2", *more)],
-            cwd=self.folder,
-            env=environment(SECONDS_PER_BYTE=str(self.seconds / (3 * 4 * SIDE * SIDE))),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        args = self.args("--memory", "2M", "--threads", "2", *more)
+        env = environment(TEST_OF_RUN_RATE=str(self.seconds / (3 * 4 * SIDE * SIDE)))
+        return start_python(_SLOWLY, *args, cwd=self.folder, env=env)
 
     def run(self, *more: str) -> Completed:
         """Run it to its end, as fast as it can."""
@@ -348,7 +352,7 @@ _SIGNAL_AFTER_CALL = """
 import os, signal, time
 from onebyone_cli.__main__ import main
 
-name, wanted, number = os.environ["CALL"].split()
+name, wanted, number = os.environ["TEST_OF_RUN_CALL"].split()
 real, count = getattr(os, name), 0
 
 def call(*args, **options):
@@ -383,11 +387,9 @@ def test_whatever_is_interrupted(number: int, found: bool, job: Job) -> None:
     shutil.copytree(job.folder, kept)
     before = job.tiles_done()
     for call in random.sample(_CALLS, min(len(_CALLS), KILLS // 4)):
-        process = run(
-            [sys.executable, "-c", _SIGNAL_AFTER_CALL, *job.args("--checkpoint-every", "0")],
-            cwd=job.folder,
-            env=environment(CALL=f"{call} {int(number)}"),
-        )
+        env = environment(TEST_OF_RUN_CALL=f"{call} {int(number)}")
+        args = job.args("--checkpoint-every", "0")
+        process = run_python(_SIGNAL_AFTER_CALL, *args, cwd=job.folder, env=env)
         assert process.returncode in (0, 75, -number), process.stderr
         if number != signal.SIGKILL:
             assert job.files() in ([], ["out.npy"], ["out.npy.part", "out.npy.part.json"]), call
@@ -482,8 +484,8 @@ def test_reduce_refuses_what_it_can_before_it_learns(inputs: Path, tmp_path: Pat
     job = make_job(inputs, tmp_path / "out", "reduce")
     job.stop()
     for options, status in (((), 3), (("--nodata", "5"), 73), (("--whiten",), 3)):
-        command = [sys.executable, "-c", _BEFORE_READING, *job.args(*options)]
-        assert run(command, cwd=job.folder).returncode == status
+        done = run_python(_BEFORE_READING, *job.args(*options), cwd=job.folder)
+        assert done.returncode == status
     refused(job, "nodata was -9999.0 and is 5.0", "--nodata", "5")
     refused(job, "the digest of the weights was", "--whiten")
     assert job.run().returncode == 0

@@ -16,7 +16,10 @@ from cluster.dask import Dask, missing_for_dask, processes_with, wait_until
 from command import TAKEN, Completed, environment, files_in, onebyone, shell, start
 from numpy.typing import NDArray
 
-pytestmark = pytest.mark.skipif(bool(missing_for_dask()), reason=missing_for_dask())
+pytestmark = [
+    pytest.mark.skipif(bool(missing_for_dask()), reason=missing_for_dask()),
+    pytest.mark.xdist_group("dask"),
+]
 
 #: An output of 8 shards: a float64 channel of these has 68 blocks.
 SIDE = 3000

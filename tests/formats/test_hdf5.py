@@ -50,15 +50,17 @@ from onebyone_cli.errors import (
 )
 from onebyone_cli.formats import hdf5
 from onebyone_cli.formats.arrays.file import ArrayReader
+from onebyone_cli.formats.contracts.metadata import Attribute, Metadata
 from onebyone_cli.formats.contracts.reader import Source
 from onebyone_cli.formats.contracts.writer import Storage, Target
 from onebyone_cli.formats.hdf5 import header as hdf5_header
 from onebyone_cli.formats.hdf5 import readers as hdf5_readers
 from onebyone_cli.formats.hdf5.chunks import CellDecoder, fletcher32
-from onebyone_cli.formats.hdf5.file import load_h5py, printable
+from onebyone_cli.formats.hdf5.file import load_h5py
 from onebyone_cli.formats.hdf5.grid import Grid, drain_bytes, drain_pieces, plan_drain
 from onebyone_cli.formats.hdf5.readers import ChunkReader, ChunkStream
 from onebyone_cli.spec import Slab, StackSpec
+from onebyone_cli.units import printable
 
 FORCE = Publication(force=True)
 
@@ -487,8 +489,8 @@ def varied(tmp_path: Path) -> Path:
 def test_datasets_are_found_by_name(varied: Path, inner: str) -> None:
     with hdf5.read(Source(str(varied), inner)) as reader:
         assert reader.spec == StackSpec(2, 3, 4, "float32")
-        assert reader.inner == "/" + inner.strip("/").replace("./", "")
-        assert reader.files == (str(varied),)
+        assert reader.about.inner == "/" + inner.strip("/").replace("./", "")
+        assert reader.about.files == (str(varied),)
 
 
 @pytest.mark.parametrize("inner", ["nothing", "a/nothing", "a/cube/x", "dangling", "A/cube", ".."])
@@ -531,7 +533,7 @@ def test_the_only_candidate_is_taken(tmp_path: Path) -> None:
         file["deep/again"] = file["deep/er/x"]
         file["elsewhere"] = h5py.ExternalLink("other.h5", "/x")
     with hdf5.read(Source(str(path))) as reader:
-        assert reader.inner in ("/deep/again", "/deep/er/x")
+        assert reader.about.inner in ("/deep/again", "/deep/er/x")
         assert reader.spec.channels == 2
 
 
@@ -556,8 +558,8 @@ def test_names_that_are_not_text(tmp_path: Path) -> None:
         space = h5py.h5s.create_simple((2, 2))
         h5py.h5d.create(file.id, b"\xff\xfe", h5py.h5t.STD_U8LE, space)
     with hdf5.read(Source(str(path))) as reader:
-        assert os.fsencode(reader.inner) == b"/\xff\xfe"
-        assert printable(reader.inner) == r"/\udcff\udcfe"
+        assert os.fsencode(reader.about.inner) == b"/\xff\xfe"
+        assert printable(reader.about.inner) == r"/\xff\xfe"
 
 
 def test_searches_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -991,37 +993,45 @@ ATTRIBUTES: dict[str, Any] = {
 }
 
 
+def says(attributes: dict[str, Any]) -> Metadata:
+    return Metadata(attributes={name: Attribute(value) for name, value in attributes.items()})
+
+
 @pytest.mark.parametrize("storage", [Storage(), Storage("gzip")])
 def test_attributes_travel(tmp_path: Path, storage: Storage) -> None:
     path = str(tmp_path / "a.h5")
     stack = numbers(1, (2, 3, 4), "float32")
     more = {"object": object(), "CLASS": "IMAGE", "huge": np.zeros(10**6), "ragged": [[1], [2, 3]]}
-    save(
-        Target(path, hdf5.write, attributes={**ATTRIBUTES, **more}, storage=storage),
-        stack,
-    )
-    with hdf5.read(Source(path)) as reader:
-        seen = reader.attributes
+    metadata = says({**ATTRIBUTES, **more})
+    save(Target(path, hdf5.write, metadata=metadata, storage=storage), stack)
+    with h5py.File(path) as file:
+        seen = dict(file["data"].attrs)
     assert sorted(seen) == sorted(ATTRIBUTES)
     for name, value in ATTRIBUTES.items():
         assert np.array_equal(seen[name], value)
         assert isinstance(seen[name], str) == isinstance(value, str)
+    with hdf5.read(Source(path)) as reader:
+        said = reader.about.metadata
+    assert (said.unit, said.wavelengths) == ("µm", (450.5, 550.25))
+    assert sorted(said.attributes) == sorted(ATTRIBUTES.keys() - {"unit", "wavelengths"})
+    assert said.attributes["names"] == Attribute(["red", "green"], "C")
 
 
 def test_attributes_are_read_when_wanted(tmp_path: Path) -> None:
     path = make(tmp_path / "a.h5", np.zeros((2, 2)))
     with hdf5.read(Source(str(path))) as reader:
-        assert not reader.attributes
+        assert reader.about.metadata == Metadata()
     with h5py.File(path, "a") as file:
         file["cube"].attrs["unit"] = "nm"
-    with hdf5.read(Source(str(path))) as reader, pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(h5py.AttributeManager, "__getitem__", None)
-        assert len(reader.attributes) == 1
-    assert dict(reader.attributes) == {"unit": "nm"}
+        reader = hdf5.read(Source(str(path)))
+    with reader:
+        assert reader.about.metadata == Metadata(unit="nm")
     with hdf5.read(Source(str(path))) as reader:
         os.utime(path, ns=(1, 1))
         with pytest.raises(ReadWriteError, match="was changed while it was being read"):
-            dict(reader.attributes)
+            _ = reader.about.metadata
 
 
 def test_attributes_that_can_not_travel_are_left(tmp_path: Path) -> None:
@@ -1038,8 +1048,9 @@ def test_attributes_that_can_not_travel_are_left(tmp_path: Path) -> None:
         attributes["bytes"] = np.bytes_(b"nm")
         attributes["one"] = [4]
     with hdf5.read(Source(str(path))) as reader:
-        assert sorted(reader.attributes) == ["bytes", "large", "one"]
-        assert reader.attributes["bytes"] == "nm"
+        seen = reader.about.metadata.attributes
+    assert sorted(seen) == ["bytes", "large", "one"]
+    assert seen["bytes"] == Attribute("nm")
 
 
 def test_the_bytes_are_always_the_same(tmp_path: Path) -> None:
@@ -1050,7 +1061,7 @@ def test_the_bytes_are_always_the_same(tmp_path: Path) -> None:
         "kinds = Storage(), Storage('gzip', 4, True, True), Storage(chunks=(2, 3, 5))\n"
         "for number, storage in enumerate(kinds):\n"
         "    t.save(Target(f'{sys.argv[3]}{number}.h5', t.hdf5.write,\n"
-        "           inner='a/b', attributes=t.ATTRIBUTES, storage=storage), stack)\n"
+        "           inner='a/b', metadata=t.says(t.ATTRIBUTES), storage=storage), stack)\n"
     )
     for name, junk in (("a", 3000), ("longer-name", 70_000)):
         run(script, tmp_path / name, junk)
@@ -1176,7 +1187,7 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path, storage: Storage
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))\n"
         "    try:\n"
         f"        t.save(Target(sys.argv[3], t.hdf5.write, storage={storage!r},\n"
-        "                      attributes=t.ATTRIBUTES), stack)\n"
+        "                      metadata=t.says(t.ATTRIBUTES)), stack)\n"
         "    except t.ReadWriteError as error:\n"
         "        print(error)\n"
     )

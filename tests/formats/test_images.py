@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
+from strategies import examples
 
 import onebyone_cli
 from onebyone_cli.commit import targets
@@ -35,15 +36,16 @@ from onebyone_cli.formats import load
 from onebyone_cli.formats.contracts.reader import Source
 from onebyone_cli.formats.contracts.writer import Storage, Target
 from onebyone_cli.formats.images import FORMAT
-from onebyone_cli.formats.images.kinds import KINDS, channel_names
+from onebyone_cli.formats.images.kinds import KINDS, channel_names, natural_key
 from onebyone_cli.formats.images.libtiff_errors import libtiff_heard
-from onebyone_cli.formats.images.natural_order import natural_key
 from onebyone_cli.spec import StackSpec
 
 FORCE = Publication(force=True)
 
 quick = settings(
-    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=examples(25),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
@@ -289,7 +291,7 @@ def test_leftovers_of_desktops_and_hidden_files_are_passed_over(tmp_path):
         (tmp_path / name).write_text("no image")
     with FORMAT.read(Source(str(tmp_path))) as reader:
         assert reader.spec == StackSpec(1, 1, 2, "uint8")
-        assert reader.files == (str(tmp_path), f"{tmp_path}/a.png")
+        assert reader.about.files == (str(tmp_path), f"{tmp_path}/a.png")
         reader.close()
 
 
@@ -751,7 +753,7 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-@settings(deadline=None, max_examples=120, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(120), suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_mutated_images_are_read_or_refused(tmp_path_factory, name, data):
     content = bytearray(SMALL[name])
@@ -942,9 +944,9 @@ def test_a_full_disk_is_told_and_nothing_is_left(tmp_path, path):
             def rows(self, item, channel, start, stop):
                 return noise[start:stop]
         resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, 70_000))
+        SPEC = StackSpec(1, 600, 600, "uint8")
         try:
-            spec = StackSpec(1, 600, 600, "uint8")
-            with FORMAT.write(Target(sys.argv[1], FORMAT.write), spec) as writer:
+            with FORMAT.write(Target(sys.argv[1], FORMAT.write), SPEC) as writer:
                 writer.fill(Result(), lambda done: None)
                 writer.commit()
         except ReadWriteError as error:

@@ -144,7 +144,7 @@ def test_files_of_numpy_are_read(
         with npy.read(Source(path, layout=layout)) as reader:
             assert isinstance(reader, ArrayReader)
             assert reader.spec == spec
-            assert reader.files == (path,)
+            assert reader.about.files == (path,)
             assert same_numbers(read_all(reader, data.draw(cuts(spec)), spec.dtype), stack)
             reader.check_unchanged()
 
@@ -272,7 +272,7 @@ def test_streams_arrive_whole_however_they_trickle(
         npy.read(Source("-", layout=layout)) as reader,
     ):
         assert isinstance(reader, ArrayStream)
-        assert (reader.spec, reader.path, reader.files) == (spec, "standard input", ())
+        assert (reader.spec, reader.path, reader.about.files) == (spec, "standard input", ())
         assert same_numbers(drained(reader, data), stack)
 
 
@@ -360,7 +360,7 @@ def test_standard_input_may_be_a_file(data: st.DataObject, spec: StackSpec, seed
                 assert isinstance(reader, ArrayReader)
                 assert same_numbers(read_all(reader, data.draw(cuts(spec)), spec.dtype), stack)
                 # The file is known, so that it can't become the output.
-                assert [os.stat(name) for name in reader.files] == [os.stat(path)]
+                assert [os.stat(name) for name in reader.about.files] == [os.stat(path)]
             with stdin_of(fd):
                 os.fstat(0)
         finally:

@@ -30,7 +30,7 @@ from onebyone_cli.errors import DataError, InputMissingError, UsageError
 from onebyone_cli.formats import opening
 from onebyone_cli.formats.arrays.file import ArrayReader
 from onebyone_cli.formats.arrays.stream import ArrayStream
-from onebyone_cli.formats.contracts.reader import RawSpec
+from onebyone_cli.formats.contracts.about import RawSpec
 from onebyone_cli.spec import ITEM_BYTES, StackSpec
 from onebyone_cli.stack.spool import Spool
 
@@ -81,7 +81,7 @@ def test_files_of_any_name_are_read(
         path = str(folder / name)
         with opening.open_input(path, layout=layout, raw=raw_spec(array)) as reader:
             assert isinstance(reader, ArrayReader)
-            assert (reader.spec, reader.files, reader.axes) == (spec, (path,), layout)
+            assert (reader.spec, reader.about.files, reader.about.axes) == (spec, (path,), layout)
             assert same_numbers(read_all(reader, data.draw(cuts(spec)), spec.dtype), stack)
             reader.check_unchanged()
 
@@ -180,7 +180,7 @@ def test_streams_arrive_whole_however_they_trickle(
         Spool(spec.data_bytes, in_memory=True) as spool,
     ):
         assert isinstance(reader, ArrayStream)
-        assert (reader.spec, reader.files) == (spec, ())
+        assert (reader.spec, reader.about.files) == (spec, ())
         reader.drain(spool.append)
         laid = spool.reader(reader.stored)
         assert same_numbers(read_all(laid, data.draw(cuts(spec)), spec.dtype), stack)
@@ -218,7 +218,7 @@ def test_frames_follow_each_other(found: list[int], spec: StackSpec, layout: str
         readers = iter(series)
         for index, frame in enumerate(frames):
             reader = next(readers)
-            assert (reader.spec, reader.series) == (spec, str(path))
+            assert (reader.spec, reader.about.series) == (spec, str(path))
             assert reader.path == f"{path}, array {index} (counting from 0)"
             # One that nobody wants is left out.
             assert index % 2 or drained(reader) == frame.tobytes()

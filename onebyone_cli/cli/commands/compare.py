@@ -10,11 +10,11 @@ from onebyone_cli.cli.options.inputs import Pair, Raw, check_names
 from onebyone_cli.cli.options.messages import RunMessages
 from onebyone_cli.cli.options.picture import DifferencePicture
 from onebyone_cli.cli.options.running import Resources
-from onebyone_cli.cli.terminal.console import print_out, print_table, printable
+from onebyone_cli.cli.terminal.console import print_out, print_table
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.errors import UsageError
 from onebyone_cli.stack.reading import Reading
-from onebyone_cli.units import count
+from onebyone_cli.units import count, printable
 
 if TYPE_CHECKING:
     from onebyone_cli.arithmetic.difference import Differences, Tolerance
@@ -101,7 +101,7 @@ def _picture_of(
         return None
     if path == "-":
         raise UsageError("standard output is for the report; name a .png file")
-    check_png(path, force=force, inputs=(*one.files, *other.files))
+    check_png(path, force=force, inputs=(*one.about.files, *other.about.files))
     return DifferenceMap(one.spec)
 
 
@@ -130,7 +130,7 @@ class _Report:
         peak: float | None,
     ) -> None:
         self._a, self._b = a, b
-        self._spec, self._names = one.spec, one.channel_names
+        self._spec, self._names = one.spec, one.about.metadata.channels
         self._dtypes = {"a": one.spec.dtype, "b": other.spec.dtype}
         self._found, self._all = found, found.together()
         self._peak = _default_peak(one.spec, self._all) if peak is None else peak

@@ -9,7 +9,7 @@ from onebyone_cli.errors import UsageError
 from onebyone_cli.spec import LAYOUTS
 
 if TYPE_CHECKING:
-    from onebyone_cli.formats.contracts.reader import RawSpec
+    from onebyone_cli.formats.contracts.about import RawSpec
     from onebyone_cli.stack.reading import Reading
     from onebyone_cli.stack.selection import Selection
 
@@ -265,7 +265,7 @@ class Raw(Group):
             return None
         if not (self.shape and self.dtype_in):
             raise UsageError("--raw needs --shape, as in 50,600,600, and --dtype-in, as in f4")
-        from onebyone_cli.formats.contracts.reader import RawSpec
+        from onebyone_cli.formats.contracts.about import RawSpec
 
         order = self.dtype_in[0] if self.dtype_in[0] in "<>" else ""
         name = type_of("--dtype-in", self.dtype_in.removeprefix(order))

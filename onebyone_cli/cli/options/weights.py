@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 from onebyone_cli.cli.groups import Group, argument, option
 from onebyone_cli.cli.options.output import FORCE
+from onebyone_cli.weights.formats import describe
 
 if TYPE_CHECKING:
     from onebyone_cli.operations.apply.run import WeightsRequest
 
-_FORMATS = ".npy, .npz, .csv, .tsv, .txt or .json"
+_FORMATS = describe()
 
 
 class ApplyWeights(Group):

@@ -3,6 +3,7 @@
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from onebyone_cli.cli.terminal.metadata_report import metadata_document, metadata_lines
 from onebyone_cli.errors import DataError
 from onebyone_cli.operations.info.archives import MomentsFacts, WeightsFacts
 from onebyone_cli.operations.info.stacks import Needs, StackFacts
@@ -12,7 +13,7 @@ from onebyone_cli.units import count, format_bytes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from onebyone_cli.formats.contracts.metadata import Container, Dataset
+    from onebyone_cli.formats.contracts.about import Container, Dataset
 
 
 class DatasetsFacts(NamedTuple):
@@ -101,8 +102,9 @@ def _(facts: StackFacts) -> list[tuple[str, str]]:
     told += [
         ("shape", f"{_times(container.shape)} ({_times(container.axes)})" + _batch(facts)),
         ("type", ", ".join([spec.dtype, *_orders(container, spec.item_bytes)])),
-        ("channels", _listed(spec.channels, facts.channel_names)),
+        ("channels", _listed(spec.channels, facts.metadata.channels)),
     ]
+    told += metadata_lines(facts.metadata)
     if container.chunk:
         told.append(
             (
@@ -149,7 +151,8 @@ def _(facts: StackFacts) -> dict[str, Any]:
         "fortran_order": container.fortran_order,
         "chunks": list(container.chunk) or None,
         "filters": list(container.filters),
-        "channel_names": list(facts.channel_names),
+        "channel_names": list(facts.metadata.channels),
+        "metadata": metadata_document(facts.metadata),
         "data_bytes": spec.data_bytes,
         "stored_bytes": container.stored_bytes,
         "file_bytes": facts.file_bytes,

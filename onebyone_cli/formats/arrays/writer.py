@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.part import create_file
-from onebyone_cli.errors import read_write_error
+from onebyone_cli.errors import OneByOneError, read_write_error
 from onebyone_cli.formats.arrays.layout import plain_strides
 from onebyone_cli.formats.contracts.writer import ResumableWriter, Writer
 from onebyone_cli.system.pipes import write_all
@@ -156,6 +156,8 @@ class FixedOffsetWriter(ResumableWriter):
         try:
             self.data_offset, self._size = self._create(fd)
             header = os.pread(fd, self.data_offset, 0)
+        except OneByOneError:
+            raise
         except OSError as error:
             raise read_write_error("writing", self.path, error) from error
         self.file.settle(self._size, header)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from onebyone_cli.commit.publication import Publication
+from onebyone_cli.formats.contracts.metadata import Metadata
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -62,8 +62,10 @@ class Target(NamedTuple):
     publication : Publication
         How it is published. Formats without fixed offsets write a temporary, whatever it says of
         part files.
-    attributes : mapping
-        Names and values to carry over from the input, where the format can hold them.
+    keeps : tuple of str
+        See `Format.keeps`.
+    metadata : Metadata
+        What is true of the numbers; a format writes what it has a place for.
     storage : Storage
         Compression and chunks.
     """
@@ -73,11 +75,21 @@ class Target(NamedTuple):
     inner: str = ""
     kind: str = ""
     publication: Publication = Publication()
-    attributes: Mapping[str, Any] = MappingProxyType({})
+    keeps: tuple[str, ...] = ()
+    metadata: Metadata = Metadata()
     storage: Storage = Storage()
 
-    def make_writer(self, spec: StackSpec) -> Writer | StreamWriter:
+    def make_writer(
+        self, spec: StackSpec, describe: Callable[[], Metadata] = Metadata
+    ) -> Writer | StreamWriter:
         """Make the writer of an output of this shape and type; creates nothing.
+
+        Parameters
+        ----------
+        spec : StackSpec
+            Shape and type of what will be written.
+        describe : callable
+            Gives what is true of the numbers; called only for a format that keeps some of it.
 
         Raises
         ------
@@ -88,13 +100,16 @@ class Target(NamedTuple):
         ReadWriteError
             If the disk is too full.
         """
-        return self.write(self, spec)
+        target = self._replace(metadata=describe()) if self.keeps else self
+        return self.write(target, spec)
 
 
 class AnyTarget(Protocol):
     """What a job needs to know of its output: a `Target`, or an array in memory."""
 
-    def make_writer(self, spec: StackSpec) -> Writer | StreamWriter:
+    def make_writer(
+        self, spec: StackSpec, describe: Callable[[], Metadata] = Metadata
+    ) -> Writer | StreamWriter:
         """See `Target.make_writer`."""
 
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.errors import OneByOneError, ReadWriteError, read_write_error
+from onebyone_cli.formats.contracts.attributes import attributes_of
 from onebyone_cli.formats.hdf5.attributes import write_attributes
 from onebyone_cli.formats.hdf5.file import load_h5py, short_reason
 
@@ -187,7 +188,8 @@ class OutputFile:
         self.dataset = h5py.h5d.create(
             group, name.rpartition(b"/")[2], kind, space, self._plist(chunk)
         )
-        write_attributes(self.dataset, self._target.attributes)
+        values = attributes_of(self._target.metadata)
+        write_attributes(self.dataset, values, spec.dtype)
 
     def _open_sink(self) -> Any:
         """Have HDF5 begin a file; `h5py.File` can't switch the times off in every version."""

@@ -16,8 +16,9 @@ from onebyone_cli.commit.atomic import AtomicFile
 from onebyone_cli.errors import UsageError
 from onebyone_cli.formats.arrays.writer import FixedOffsetWriter
 from onebyone_cli.formats.contracts.writer import Planes, StreamWriter, Target
-from onebyone_cli.formats.hdf5.file import load_h5py, printable
+from onebyone_cli.formats.hdf5.file import load_h5py
 from onebyone_cli.formats.hdf5.output import OutputFile, stored_type
+from onebyone_cli.units import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

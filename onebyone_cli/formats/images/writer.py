@@ -24,10 +24,10 @@ from onebyone_cli.formats.images.kinds import (
     channel_names,
     is_folder,
     kind_of,
+    natural_key,
     plain_bytes,
     suffix_of,
 )
-from onebyone_cli.formats.images.natural_order import natural_key
 from onebyone_cli.system.pipes import write_all
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ def fingerprint_of(
         Gives a dict that JSON can hold; equal for two jobs exactly if one can go on where the
         other stopped. Its keys are shown to users where two jobs differ.
     """
-    files = [_file(path) for reader in inputs for path in reader.files]
+    files = [_file(path) for reader in inputs for path in reader.about.files]
 
     def describe() -> dict[str, Any]:
         known = layers is not None
@@ -65,10 +65,10 @@ def fingerprint_of(
             "the version of onebyone": __version__,
             "the version of numpy": np.__version__,
             "the input": files,
-            "the dataset": [reader.inner for reader in inputs],
+            "the dataset": [reader.about.inner for reader in inputs],
             "the shape of the input": list(source.shape),
-            "layout": [reader.axes for reader in inputs],
-            "channels": [reader.selected or None for reader in inputs],
+            "layout": [reader.about.axes for reader in inputs],
+            "channels": [reader.about.selected or None for reader in inputs],
             "dtype_in": [_raw_type(reader) for reader in inputs],
             "the type of the arithmetic": source.dtype,
             "the digest of the weights": UNKNOWN if layers is None else _digest(layers),
@@ -93,7 +93,8 @@ def _file(path: str) -> str:
 
 
 def _raw_type(reader: Reader | StreamReader) -> list[Any] | None:
-    return None if reader.raw is None else [reader.raw.dtype, reader.raw.big_endian]
+    raw = reader.about.raw
+    return None if raw is None else [raw.dtype, raw.big_endian]
 
 
 def _digest(layers: Sequence[Layer]) -> str:
@@ -101,7 +102,9 @@ def _digest(layers: Sequence[Layer]) -> str:
 
     digest = hashlib.sha256()
     for layer in layers:
-        digest.update(repr((layer.map.weight.shape, layer.activation)).encode())
+        names = layer.map.meta.get("outputs")
+        named = None if names is None else list(map(str, names))
+        digest.update(repr((layer.map.weight.shape, layer.activation, named)).encode())
         digest.update(layer.map.weight.tobytes())
         digest.update(layer.map.bias.tobytes())
     return digest.hexdigest()

@@ -31,13 +31,14 @@ from onebyone_cli.operations.apply.settings import (
     _output_spec,
 )
 from onebyone_cli.operations.apply.worker import Convolver, computes_in_place
+from onebyone_cli.operations.metadata import output_metadata
 from onebyone_cli.operations.run import count_pixels, run_tiles
 from onebyone_cli.plan.memory import Plan, apply_costs, make_plan
 from onebyone_cli.plan.tiles import count_tiles, iter_slabs, iter_slabs_of_tiles, tile_range
 from onebyone_cli.spec import arithmetic_dtype
 from onebyone_cli.stack.sources import Sources
 from onebyone_cli.stack.spool import Spool
-from onebyone_cli.stack.stack import stacked_spec
+from onebyone_cli.stack.stack import stacked_metadata, stacked_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from onebyone_cli.arithmetic.conv1x1 import Layer
     from onebyone_cli.commit.journal import Done
+    from onebyone_cli.formats.contracts.metadata import Metadata
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.formats.contracts.writer import AnyTarget
     from onebyone_cli.operations.apply.worker import Write
@@ -123,7 +125,7 @@ class ApplyJob:
             fill=settings.fill,
             scale=(0, 1) if settings.scale == "auto" else settings.scale,
         )
-        self._writer = target.make_writer(self.output)
+        self._writer = target.make_writer(self.output, partial(self._describe, inputs, layers))
         self.shard = settings.shard
         if self.shard is not None and not self.has_fixed_offsets:
             raise UsageError(
@@ -143,6 +145,12 @@ class ApplyJob:
     def has_fixed_offsets(self) -> bool:
         """Whether any part of the output can be written at any time."""
         return isinstance(self._writer, ResumableWriter)
+
+    def _describe(
+        self, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
+    ) -> Metadata:
+        said = stacked_metadata(inputs)
+        return output_metadata(said, self.input.channels, layers, self.settings, self.output.dtype)
 
     def run(self, on_progress: OnProgress) -> ApplyReport:
         """Do the job; the output is published at the end, or there is none.

@@ -53,7 +53,10 @@ class WeightsRequest(NamedTuple):
     @property
     def files(self) -> tuple[str, ...]:
         """Names that may be those of files."""
-        return tuple(each for each in (*self.weights, *self.bias) if isinstance(each, str))
+        from onebyone_cli.weights.formats import split_member
+
+        named = (each for each in (*self.weights, *self.bias) if isinstance(each, str))
+        return tuple(split_member(each)[0] for each in named)
 
     def load(self) -> "tuple[Layer, ...]":
         """Read weights and biases, and join them into a chain.
@@ -81,8 +84,10 @@ class WeightsRequest(NamedTuple):
         else:
             from onebyone_cli.weights.typed import parse_kernel
 
+            source = spelled(setting("kernel"))
             maps = [
-                parse_kernel(text, allow_nonfinite=self.allow_nonfinite) for text in self.kernel
+                parse_kernel(text, source, allow_nonfinite=self.allow_nonfinite)
+                for text in self.kernel
             ]
         if self.bias and len(self.bias) != len(maps):
             raise UsageError(
@@ -108,8 +113,9 @@ class WeightsRequest(NamedTuple):
             return found.with_bias(bias, "bias")
         from onebyone_cli.weights.typed import parse_bias
 
-        numbers = parse_bias(bias, allow_nonfinite=self.allow_nonfinite)
-        return found.with_bias(numbers, bias if exists(bias) else spelled(setting("bias")))
+        source = bias if exists(bias) else spelled(setting("bias"))
+        numbers = parse_bias(bias, source, allow_nonfinite=self.allow_nonfinite)
+        return found.with_bias(numbers, source)
 
     def _inverse_maps(self) -> "list[ChannelMap]":
         """Make the inverse transform of a model, after the transform itself for `denoise`."""
@@ -224,7 +230,7 @@ class Apply(NamedTuple):
 
     def plan(self, inputs: "Inputs", path: str) -> "ApplyJob":
         """Check and plan the job of one stack; `path` is its output."""
-        files = (name for reader in inputs for name in reader.files)
+        files = (name for reader in inputs for name in reader.about.files)
         self.rules.add(path, (*files, *self.output.also_read))
         return plan_apply(inputs, self.layers, self.output._replace(path=path), self.settings)
 

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from onebyone_cli import formats
 from onebyone_cli.errors import UsageError
 from onebyone_cli.formats import opening
-from onebyone_cli.formats.contracts.metadata import Container
+from onebyone_cli.formats.contracts.about import Container
+from onebyone_cli.formats.contracts.metadata import Metadata
 from onebyone_cli.plan.memory import apply_costs, make_plan, share_of
-from onebyone_cli.plan.source_costs import Capabilities, source_costs
+from onebyone_cli.plan.source_costs import source_costs
 from onebyone_cli.spec import arithmetic_dtype
+from onebyone_cli.stack.costs import capabilities_of
 from onebyone_cli.system.limits import default_memory, default_threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onebyone_cli.formats.contracts.reader import Look
+    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.plan.memory import Plan
     from onebyone_cli.spec import StackSpec
 
@@ -58,8 +60,8 @@ class StackFacts(NamedTuple):
         How its numbers are kept.
     inner : str
         Name of the dataset in the file, or empty.
-    channel_names : tuple of str
-        What the file calls its channels; empty where it does not.
+    metadata : Metadata
+        What the file says about its numbers.
     file_bytes : int or None
         Size of the file, or of all files of a folder; None for a pipe.
     needs : Needs
@@ -70,7 +72,7 @@ class StackFacts(NamedTuple):
     spec: StackSpec
     container: Container
     inner: str
-    channel_names: tuple[str, ...]
+    metadata: Metadata
     file_bytes: int | None
     needs: Needs
 
@@ -83,11 +85,6 @@ def inspect_stack(text: str, *, layout: str = "CHW") -> StackFacts:
     text, layout
         As in `opening.open_input`, which raises the same errors.
     """
-    look = opening.look_at(text, layout=layout)
-    if look is not None:
-        needs = _needs(look.spec, _capabilities_of(look))
-        size = None if look.is_stream else _size(("/dev/stdin" if text == "-" else text,))
-        return StackFacts(text, look.spec, look.container, "", (), size, needs)
     refusal = ""
     try:
         return _open(text, layout, default_memory())
@@ -105,31 +102,29 @@ def shape_of(texts: Sequence[str], *, layout: str) -> StackSpec:
     ShapeMismatchError
         If they differ in height or width.
     """
-    looks = [opening.look_at(text, layout=layout) for text in texts]
-    if len(looks) == 1 and looks[0] is not None:
-        return looks[0].spec
-    from onebyone_cli.stack.stack import stacked_spec
-
     with ExitStack() as stack:
         opened = opening.open_inputs(texts, layout=layout, memory=_ANY_MEMORY, stack=stack)
+        if len(opened) == 1:
+            return opened[0].spec
+        from onebyone_cli.stack.stack import stacked_spec
+
         return stacked_spec(opened, opened[0].spec.dtype)
 
 
 def _open(text: str, layout: str, memory: int) -> StackFacts:
-    from onebyone_cli.stack.sources import capabilities_of
-
     with ExitStack() as stack:
         (reader,) = opening.open_inputs(
             [text], layout=layout, memory=share_of(memory, "inputs"), stack=stack
         )
+        about = reader.about
         return StackFacts(
             text,
             reader.spec,
-            reader.container or _container_of(text, reader.spec),
-            reader.inner,
-            reader.channel_names,
-            _size(reader.files),
-            _needs(reader.spec, capabilities_of(reader)),
+            about.container or _container_of(text, reader.spec),
+            about.inner,
+            about.metadata,
+            _size(about.files) if about.files else None,
+            _needs(reader),
         )
 
 
@@ -141,22 +136,10 @@ def _container_of(text: str, spec: StackSpec) -> Container:
     return Container(title, spec.shape, axes_of(spec.shape, "CHW"))
 
 
-def _capabilities_of(look: Look) -> Capabilities:
-    """Say what the reader of an array could do."""
-    from onebyone_cli.formats.arrays.layout import PIECE_BYTES, SCRATCH_BYTES
-
-    return Capabilities(
-        look.spec,
-        is_stream=look.is_stream,
-        run_pixels=look.run_pixels,
-        scratch_bytes=SCRATCH_BYTES,
-        buffer_bytes=PIECE_BYTES if look.is_stream else 0,
-    )
-
-
-def _needs(spec: StackSpec, reader: Capabilities) -> Needs:
+def _needs(reader: Reader | StreamReader) -> Needs:
+    spec = reader.spec
     stack = spec._replace(dtype=arithmetic_dtype([spec.dtype]))
-    reading = source_costs([reader], in_order=True, memory=default_memory())
+    reading = source_costs([capabilities_of(reader)], in_order=True, memory=default_memory())
     costs = apply_costs(
         stack,
         stack,

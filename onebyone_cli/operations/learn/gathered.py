@@ -55,13 +55,13 @@ class Gathered:
         """Note a stack that belongs to it; those of one stream and shape are counted."""
         from onebyone_cli.stack.stack import stacked_spec
 
-        files = tuple(name for reader in inputs for name in reader.files)
+        files = tuple(name for reader in inputs for name in reader.about.files)
         if self.files[-len(files) :] != files:
             self.files += files
         self.pixel_bytes += sum(reader.spec.data_bytes for reader in inputs)
         shape = stacked_spec(inputs, inputs[0].spec.dtype).shape
         entry = {"name": name_of(inputs), "shape": list(shape)}
-        if not inputs[0].series:
+        if not inputs[0].about.series:
             self.inputs.append(entry)
         elif self.inputs and self.inputs[-1] | entry == self.inputs[-1]:
             self.inputs[-1]["arrays"] += 1
@@ -75,7 +75,7 @@ class Gathered:
 
 def name_of(inputs: "Stack") -> str:
     """Name the inputs of a stack, or the stream that it came through with others."""
-    return " ".join(reader.series or reader.path for reader in inputs)
+    return " ".join(reader.about.series or reader.path for reader in inputs)
 
 
 def headers_of(stacks: "Sequence[Stack]") -> Gathered:
@@ -200,7 +200,7 @@ def load_statistics(content: bytes, *, with_unlabelled: bool) -> "Evidence":
 
 def save(model: "Model", gathered: Gathered, path: str, publication: Publication) -> bool:
     """Save a model with its provenance; return whether the file has changed."""
-    from onebyone_cli.weights.archive import save_model
+    from onebyone_cli.weights.save import save_model
 
     arrays: dict[str, Any] = dict(model.arrays)
     if gathered.names:

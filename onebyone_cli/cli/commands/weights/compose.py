@@ -5,6 +5,7 @@ from onebyone_cli.cli.options.inputs import check_names
 from onebyone_cli.cli.options.messages import Messages
 from onebyone_cli.cli.options.weights import Layers, WeightsOutput
 from onebyone_cli.units import count
+from onebyone_cli.weights.formats import split_member
 
 EXAMPLES = """\b
 Examples:
@@ -24,7 +25,12 @@ def compose(weights: Layers, output: WeightsOutput, messages: Messages) -> None:
 
     console, path, layers = messages.console(), output.output, weights.layers
     check_names(layers, [])
-    saving.check_output(path, output.bias_to, force=output.force, inputs=tuple(layers))
+    saving.check_output(
+        path,
+        output.bias_to,
+        force=output.force,
+        inputs=tuple(split_member(layer)[0] for layer in layers),
+    )
     folded = fold([load_weights(name) for name in layers])
     lost = saving.save(folded, path, output.bias_to, force=output.force)
     console.say(
