@@ -138,6 +138,7 @@ def join_saved(paths: Sequence[str], say: "Say") -> Gathered:
     from onebyone_cli.learners.statistics import no_evidence
 
     gathered: Gathered | None = None
+    alike: tuple[str, list[str]] | None = None
     for path in paths:
         if os.access(path, os.R_OK) and not _is_archive(path):
             raise DataError("is no .npz file; expected moments, as stats -o writes them", path)
@@ -145,22 +146,21 @@ def join_saved(paths: Sequence[str], say: "Say") -> Gathered:
         if gathered is None:
             names = tuple(meta.get("channels", ()))
             joined = no_evidence(evidence.channels)
-            gathered = Gathered(joined, " ".join(paths), names, tuple(paths))
-            kinds, first = evidence.kinds, path
-        elif not kinds:  # what a shard without any tile holds
-            kinds, first = evidence.kinds, path
+            gathered, first = Gathered(joined, " ".join(paths), names, tuple(paths)), path
         if evidence.channels != gathered.evidence.channels:
             raise ShapeMismatchError(
                 f"has moments of {count(evidence.channels, 'channel')} and {first} of "
                 f"{gathered.evidence.channels}; only those of the same channels can be joined",
                 path,
             )
-        if evidence.kinds and evidence.kinds != kinds:
-            raise DataError(
-                f"holds {', '.join(evidence.kinds)} and {first} holds {', '.join(kinds)}; "
-                "make them with the same options of stats",
-                path,
-            )
+        if evidence.count or evidence.invalid:  # an empty share joins any other
+            alike = alike or (path, evidence.kinds)
+            if evidence.kinds != alike[1]:
+                raise DataError(
+                    f"holds {', '.join(evidence.kinds)} and {alike[0]} holds "
+                    f"{', '.join(alike[1])}; make them with the same options of stats",
+                    path,
+                )
         repeated = [each for each in meta.get("inputs", ()) if each in gathered.inputs]
         if repeated:
             say(

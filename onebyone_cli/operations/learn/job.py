@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onebyone_cli.errors import DataError, UsageError, setting
+from onebyone_cli.learners.channel_statistics import no_statistics
 from onebyone_cli.learners.differences import Neighbour, Window
+from onebyone_cli.learners.moments import no_moments
 from onebyone_cli.learners.statistics import Evidence, no_evidence
 from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 from onebyone_cli.operations.learn.worker import Gatherer, halo_of
@@ -145,7 +147,7 @@ class LearnJob:
         chosen = np.zeros(0, np.int64) if chosen is None else chosen
         tiles_of_slab = -(-plan.slab_pixels // plan.tile_pixels) * plan.slab_items
         whole = OrderedMerge(
-            no_evidence(spec.channels),
+            self._nothing(),
             iter_tiles(self._slabs(chosen), plan.tile_pixels),
             most_waiting=plan.threads * tiles_of_slab + self._spare_tiles,
         )
@@ -176,6 +178,17 @@ class LearnJob:
                 merge=whole,
             )
         return whole.total
+
+    def _nothing(self) -> Evidence:
+        """Return empty statistics of all kinds that are wanted, which is what a share may hold."""
+        channels = self.input.channels
+        nothing = no_evidence(channels)
+        if self.wanted.statistics:
+            nothing.statistics = no_statistics(channels)
+        if self.labels is not None:
+            nothing.classes = {}
+        nothing.differences = {each: no_moments(channels) for each in self.wanted.differences}
+        return nothing
 
     def _gatherer(self, source: Stack, chosen: NDArray[np.int64]) -> Gatherer:
         return Gatherer(

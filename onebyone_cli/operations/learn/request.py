@@ -155,6 +155,11 @@ class CheckedRequest(NamedTuple):
                 f"{setting('noise_rows')} and {setting('noise_cols')} are for stacks; "
                 "give them to stats"
             )
+        if not (evidence.count or evidence.invalid):
+            raise DataError(
+                "holds no pixels, as the share of a small stack may; name the other parts, too",
+                source,
+            )
         if "pixels" in needs and "moments" not in evidence.kinds:
             raise DataError("holds no moments of pixels; make it with stats -o", source)
         if "classes" in needs:
