@@ -109,7 +109,7 @@ class Saving(NamedTuple):
 
     @property
     def times(self) -> float:
-        """Multiply-adds of the other design per multiply-add of this one; below 1 if it has fewer."""
+        """Multiply-adds of the other design per multiply-add of this; below 1 if it has fewer."""
         return self.than.multiply_adds / self.design.multiply_adds
 
     @property
