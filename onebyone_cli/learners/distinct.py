@@ -92,6 +92,16 @@ class Distinct(NamedTuple):
         whole[:, kept] = (rows / np.sqrt(self.members))[:, self.place[kept]]
         return whole
 
+    def settle(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give duplicates, in rows of shape (R, C), the numbers of the first of them.
+
+        For products of what `restore` returns: BLAS may multiply equal columns with different
+        rounding.
+        """
+        if len(self.first) + np.count_nonzero(self.place < 0) == self.channels:
+            return rows
+        return np.take(rows, self.leading, axis=1)
+
     def contrasts(self) -> NDArray[np.float64]:
         """Return orthonormal rows in which the members of a set cancel, one fewer than members.
 
