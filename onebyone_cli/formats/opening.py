@@ -7,8 +7,8 @@ import stat
 from typing import TYPE_CHECKING
 
 from onebyone_cli.commit import targets
-from onebyone_cli.commit.part import journal_of, part_of
 from onebyone_cli.commit.publication import NEW, Publication
+from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.formats.contracts.metadata import Dataset
 from onebyone_cli.formats.contracts.reader import Look, Reader, Series, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import Storage, Target
@@ -210,15 +210,19 @@ def make_target(
     if path == "-":
         targets.check_not_input("/dev/stdout", read)
     else:
+        if publication.resume is not None:
+            left = Unfinished(path)
+            for name in (left.part, left.journal):
+                targets.check_not_input(name, read)
+            left.tidy()
         targets.check_target(path, force=publication.may_replace, inputs=read)
-        for name in (part_of(path), journal_of(path)) if publication.resume is not None else ():
-            targets.check_not_input(name, read)
     carried = next((reader for reader in inputs if reader.attributes), None)
     return Target(
         path,
         found.write,
         inner=inner or next((reader.inner for reader in inputs if reader.inner), ""),
         kind=kind,
+        inputs=read,
         publication=publication,
         attributes=carried.attributes if carried else {},
         storage=storage or Storage(),
