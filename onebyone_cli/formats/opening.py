@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from onebyone_cli import names
 from onebyone_cli.commit import targets
-from onebyone_cli.commit.part import journal_of, part_of
 from onebyone_cli.commit.publication import NEW, Publication
+from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.formats.contracts.about import Dataset
 from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import Storage, Target
@@ -179,14 +179,18 @@ def make_target(
     if path == "-":
         targets.check_not_input("/dev/stdout", read)
     else:
+        if publication.resume is not None:
+            left = Unfinished(path)
+            for name in (left.part, left.journal):
+                targets.check_not_input(name, read)
+            left.tidy()
         targets.check_target(path, force=publication.may_replace, inputs=read)
-        for name in (part_of(path), journal_of(path)) if publication.resume is not None else ():
-            targets.check_not_input(name, read)
     return Target(
         path,
         found.write,
         inner=inner,
         kind=kind,
+        inputs=read,
         publication=publication,
         keeps=found.keeps,
         storage=storage or Storage(),

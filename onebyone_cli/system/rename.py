@@ -3,6 +3,7 @@
 A file is overwritten only on request. At every instant a name has its old or its new content.
 """
 
+import contextlib
 import errno
 import os
 
@@ -42,15 +43,25 @@ def publish(temporary: str, target: str, *, force: bool) -> None:
             if os.path.lexists(target):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from error
         else:
-            os.unlink(temporary)
+            _unlink(temporary)
             return
-    inode = os.stat(temporary).st_ino
+    found = os.stat(temporary)
+    inode = found.st_ino
     try:
         os.rename(temporary, target)
     except OSError:
         # On NFS a rename can succeed although the answer is lost.
         if not (os.path.exists(target) and os.stat(target).st_ino == inode):
             raise
+
+    if found.st_nlink > 1 and os.path.lexists(temporary):
+        _unlink(temporary)  # it was another name of the target: renaming such does nothing
+
+
+def _unlink(path: str) -> None:
+    """Remove a name that another run may remove as well: the file has its new one already."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def swap(one: str, two: str) -> None:

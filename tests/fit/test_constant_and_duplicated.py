@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import seeds
-
 from onebyone_cli.fit.ica import fit_ica
 from onebyone_cli.fit.lda import fit_lda
 from onebyone_cli.fit.maf import fit_maf
@@ -21,6 +19,8 @@ from onebyone_cli.fit.moments import Moments, moments_of, no_moments
 from onebyone_cli.fit.pca import fit_pca
 from onebyone_cli.fit.svd import fit_svd
 from onebyone_cli.fit.unmix import fit_unmix
+from strategies import seeds
+
 from onebyone_cli.weights import ChannelMap
 
 

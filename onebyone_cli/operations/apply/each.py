@@ -6,7 +6,7 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from onebyone_cli.commit import atomic, targets
+from onebyone_cli.commit import targets, temporaries
 from onebyone_cli.errors import OneByOneError, OutputRefusedError, Stopped, UsageError, setting
 from onebyone_cli.formats.contracts.reader import StreamReader
 
@@ -246,4 +246,4 @@ def _make_folder(folder: str) -> None:
     targets.check_folder(os.path.dirname(os.path.realpath(folder)), folder)
     if os.path.lexists(folder):
         raise OutputRefusedError(f"is a file; {setting('each')} needs a folder", folder)
-    atomic.make_folder(folder)
+    temporaries.make_folder(folder)
