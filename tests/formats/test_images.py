@@ -695,7 +695,7 @@ def test_buffer_bytes_are_enough(tmp_path):
     script = f"""
         import resource
         import numpy, PIL.TiffImagePlugin
-        from onebyone_cli.formats.base import Source
+        from onebyone_cli.formats.contracts.reader import Source
         from onebyone_cli.formats.images import FORMAT
         peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         reader = FORMAT.read(Source({str(tmp_path / "a.tif")!r}))
@@ -933,7 +933,7 @@ def test_a_full_disk_is_told_and_nothing_is_left(tmp_path, path):
         import resource, sys
         import numpy as np
         from onebyone_cli.errors import ReadWriteError
-        from onebyone_cli.formats.base import Target
+        from onebyone_cli.formats.contracts.writer import Target
         from onebyone_cli.formats.images import FORMAT
         from onebyone_cli.spec import StackSpec
         noise = np.random.default_rng(0).integers(0, 256, (600, 600), np.uint8)
