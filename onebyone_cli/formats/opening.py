@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.part import journal_of, part_of
 from onebyone_cli.commit.publication import NEW, Publication
+from onebyone_cli.errors import UsageError, setting
+from onebyone_cli.formats import of_datasets, of_input, of_output, with_storage
 from onebyone_cli.formats.contracts.about import Dataset
 from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import Storage, Target
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from onebyone_cli.formats.contracts.about import RawSpec
-from onebyone_cli.formats import _suffix, load, of_input, of_output
+    from onebyone_cli.formats.contracts.format import Format
 
 #: Files that are open besides the inputs, with room to spare.
 _OTHER_FILES = 64
@@ -27,8 +29,8 @@ _OTHER_FILES = 64
 def split_inner(text: str) -> tuple[str, str]:
     """Take ``file.h5:/path/to/dataset`` apart.
 
-    A name is taken apart only at a colon that follows the suffix of a format with datasets, and
-    only if no file has the whole name.
+    A name is taken apart only at a colon that follows a file of a format with datasets, and only
+    if no file has the whole name.
 
     Returns
     -------
@@ -37,9 +39,8 @@ def split_inner(text: str) -> tuple[str, str]:
     """
     if ":" not in text or os.path.lexists(text):
         return text, ""
-    suffixes = load("hdf5").suffixes
     colons = [at for at, letter in enumerate(text) if letter == ":"]
-    parts = [(text[:at], text[at + 1 :]) for at in colons if _suffix(text[:at]) in suffixes]
+    parts = [(text[:at], text[at + 1 :]) for at in colons if of_datasets(text[:at])]
     # Of several readings, the one of a file that is there, else the shortest name.
     there = [part for part in parts if os.path.lexists(part[0])]
     return (there or parts or [(text, "")])[0]
@@ -189,6 +190,8 @@ def make_target(
     """
     path, inner = split_inner(text)
     found, kind = of_output(path, format_name)
+    storage = storage or Storage()
+    _check_storage(found, storage)
     inner = inner or next((each.about.inner for each in inputs if each.about.inner), "")
     read = (*(name for reader in inputs for name in reader.about.files), *also_read)
     if path == "-":
@@ -204,5 +207,13 @@ def make_target(
         kind=kind,
         publication=publication,
         keeps=found.keeps,
-        storage=storage or Storage(),
+        storage=storage,
     )
+
+
+def _check_storage(found: Format, storage: Storage) -> None:
+    for option in storage.asked:
+        if option not in found.storage:
+            raise UsageError(
+                f"{setting(option)} is for {with_storage(option)} outputs, not for {found.noun}"
+            )

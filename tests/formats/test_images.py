@@ -845,7 +845,7 @@ def test_a_folder_of_ours_is_replaced_with_force_only(tmp_path):
     write(out, grey()[None].repeat(12, 0), kind="tiff")
     with pytest.raises(OutputRefusedError, match="--force"):
         Target(out, FORMAT.write).make_writer(StackSpec(1, 3, 4, "uint8"))
-    write(out, grey()[None], force=True)
+    write(out, grey()[None], publication=FORCE)
     assert os.listdir(tmp_path) == ["o"]
     assert os.listdir(out) == ["0.png"]
 
@@ -853,7 +853,7 @@ def test_a_folder_of_ours_is_replaced_with_force_only(tmp_path):
 @pytest.mark.parametrize("force", [False, True])
 def test_an_empty_folder_is_filled(tmp_path, force):
     (tmp_path / "o").mkdir()
-    write(f"{tmp_path}/o/", grey()[None], force=force)
+    write(f"{tmp_path}/o/", grey()[None], publication=Publication(force=force))
     assert os.listdir(tmp_path / "o") == ["0.png"]
 
 
