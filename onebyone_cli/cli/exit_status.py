@@ -17,7 +17,7 @@ import typer
 
 from onebyone_cli import errors
 from onebyone_cli.cli.terminal import console
-from onebyone_cli.commit import atomic
+from onebyone_cli.commit import temporaries
 from onebyone_cli.errors import ExitStatus, setting, status_of
 
 #: A batch system sends the last three before it ends a job.
@@ -38,6 +38,7 @@ def run(app: Callable[..., Any]) -> NoReturn:
     errors.spell_settings(as_option)
     died_of = 0
     status: int = ExitStatus.BUG
+    temporaries.warn_with(lambda text: console.to_stderr(f"warning: {console.printable(text)}"))
     try:
         status = _status_of_run(app)
         with contextlib.suppress(*[OSError] * bool(status)):  # then the first error is the one
@@ -54,7 +55,7 @@ def run(app: Callable[..., Any]) -> NoReturn:
     except OSError as error:
         # Standard output took everything and failed only now.
         status = _report(errors.read_write_error("writing", "standard output", error))
-    atomic.discard_all()
+    temporaries.discard_all()
     if died_of:
         _die_of(died_of)
     _leave(status)

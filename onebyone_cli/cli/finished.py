@@ -6,7 +6,9 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from onebyone_cli.errors import Stopped, read_write_error
+from onebyone_cli.commit.owned import open_owned, read_owned
+from onebyone_cli.commit.unfinished import Unfinished
+from onebyone_cli.errors import OneByOneError, Stopped, read_write_error
 
 if TYPE_CHECKING:
     from typing import Self
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 #: In the folder of outputs; gone when all of them are there.
 _NAME = ".onebyone-each.jsonl"
+
+#: Longest notes that are read.
+_LONGEST = 1 << 26
 
 
 class Finished:
@@ -37,8 +42,8 @@ class Finished:
         self._jobs: dict[str, str] = {}
         if policy is None or policy.restart:
             return
-        with contextlib.suppress(OSError), open(self._path, errors="replace") as file:
-            for line in file:
+        with contextlib.suppress(FileNotFoundError):
+            for line in read_owned(self._path, _LONGEST).splitlines():
                 with contextlib.suppress(ValueError, TypeError):  # the last may have been cut off
                     name, digest = json.loads(line)
                     self._jobs[name] = digest
@@ -49,11 +54,14 @@ class Finished:
 
     def has(self, target: str, job: "ApplyJob") -> bool:
         """Say whether an output is there that this very job, in an earlier run, has made."""
-        return (
+        has = (
             job.identity is not None
             and self._jobs[os.path.basename(target)] == _digest(job)
             and os.path.getsize(target) >= job.output.data_bytes
         )
+        if has:
+            Unfinished(target).tidy()
+        return has
 
     def begin(self, target: str, job: "ApplyJob") -> None:
         """Note that an output is begun, unless nobody could go on."""
@@ -79,14 +87,13 @@ class Finished:
         name = os.path.basename(target)
         self._jobs[name] = digest
         try:
-            with open(self._path, "a", encoding="utf-8", opener=_open_here) as file:
+            fd = open_owned(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            with open(fd, "a", encoding="utf-8") as file:
                 file.write(json.dumps([name, digest]) + "\n")
+        except OneByOneError:
+            raise
         except OSError as error:
             raise read_write_error("writing", self._path, error) from error
-
-
-def _open_here(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
 def _digest(job: "ApplyJob") -> str:

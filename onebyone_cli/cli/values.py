@@ -74,7 +74,7 @@ def inputs_of(named: Sequence[str], list_name: str, maps: Sequence[str] = ()) ->
 
 def check_outputs(outputs: Sequence[str]) -> None:
     """Raise `UsageError` if two outputs are the same file, however they are spelled."""
-    from onebyone_cli.commit.part import journal_of, part_of
+    from onebyone_cli.commit.unfinished import journal_of, part_of
     from onebyone_cli.formats import opening
 
     paths = [opening.split_inner(text)[0] for text in outputs if text]

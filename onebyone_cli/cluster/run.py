@@ -146,7 +146,7 @@ class OnCluster(NamedTuple):
         """
         from onebyone_cli.cli.commands.apply import apply
         from onebyone_cli.commit.merge import check_left, discard_shards
-        from onebyone_cli.commit.part import part_of
+        from onebyone_cli.commit.unfinished import part_of
         from onebyone_cli.operations.apply.settings import ApplyReport
 
         assert job.shard is not None
@@ -259,7 +259,7 @@ def _publish(output: str, publication: Publication) -> "Published":
     A network file system shows what others have written when it looks again.
     """
     from onebyone_cli.commit.merge import publish_shards
-    from onebyone_cli.commit.part import part_of
+    from onebyone_cli.commit.unfinished import part_of
 
     deadline = time.monotonic() + _SEEN_S
     while True:

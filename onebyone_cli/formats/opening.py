@@ -7,8 +7,8 @@ import stat
 from typing import TYPE_CHECKING
 
 from onebyone_cli.commit import targets
-from onebyone_cli.commit.part import journal_of, part_of
 from onebyone_cli.commit.publication import NEW, Publication
+from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.formats import of_datasets, of_input, of_output, with_storage
 from onebyone_cli.formats.contracts.about import Dataset
@@ -197,14 +197,18 @@ def make_target(
     if path == "-":
         targets.check_not_input("/dev/stdout", read)
     else:
+        if publication.resume is not None:
+            left = Unfinished(path)
+            for name in (left.part, left.journal):
+                targets.check_not_input(name, read)
+            left.tidy()
         targets.check_target(path, force=publication.may_replace, inputs=read)
-        for name in (part_of(path), journal_of(path)) if publication.resume is not None else ():
-            targets.check_not_input(name, read)
     return Target(
         path,
         found.write,
         inner=inner,
         kind=kind,
+        inputs=read,
         publication=publication,
         keeps=found.keeps,
         storage=storage,

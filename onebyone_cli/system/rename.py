@@ -4,6 +4,7 @@ Nothing is replaced that was not to be, and at no instant is a name without what
 is to have.
 """
 
+import contextlib
 import errno
 import os
 
@@ -43,15 +44,25 @@ def publish(temporary: str, target: str, *, force: bool) -> None:
             if os.path.lexists(target):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from error
         else:
-            os.unlink(temporary)
+            _unlink(temporary)
             return
-    inode = os.stat(temporary).st_ino
+    found = os.stat(temporary)
+    inode = found.st_ino
     try:
         os.rename(temporary, target)
     except OSError:
         # On NFS a rename may have been done although the answer was lost.
         if not (os.path.exists(target) and os.stat(target).st_ino == inode):
             raise
+
+    if found.st_nlink > 1 and os.path.lexists(temporary):
+        _unlink(temporary)  # it was another name of the target: renaming such does nothing
+
+
+def _unlink(path: str) -> None:
+    """Remove a name that another run may remove as well: the file has its new one already."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def swap(one: str, two: str) -> None:

@@ -6,7 +6,7 @@ from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.cli.finished import Finished
-from onebyone_cli.commit import atomic, targets
+from onebyone_cli.commit import targets, temporaries
 from onebyone_cli.errors import OutputRefusedError, UsageError
 from onebyone_cli.operations.inputs import Reading
 
@@ -167,4 +167,4 @@ def _make_folder(folder: str) -> None:
     targets.check_folder(os.path.dirname(os.path.realpath(folder)), folder)
     if os.path.lexists(folder):
         raise OutputRefusedError("is a file; --each needs a folder", folder)
-    atomic.make_folder(folder)
+    temporaries.make_folder(folder)
