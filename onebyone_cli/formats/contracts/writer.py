@@ -42,9 +42,15 @@ class Storage(NamedTuple):
     chunks: tuple[int, ...] = ()
 
     @property
+    def asked(self) -> tuple[str, ...]:
+        """Names of the fields that ask for something; a level asks for nothing by itself."""
+        names = ("compression", "shuffle", "fletcher32", "chunks")
+        return tuple(name for name in names if getattr(self, name))
+
+    @property
     def is_plain(self) -> bool:
         """Whether nothing was asked for."""
-        return not (self.compression or self.shuffle or self.fletcher32 or self.chunks)
+        return not self.asked
 
 
 class Target(NamedTuple):

@@ -267,8 +267,6 @@ def _first_stranger(found: dict[str, bool]) -> str:
 
 
 def _check_asked(target: Target, spec: StackSpec) -> None:
-    if not target.storage.is_plain:
-        raise UsageError("compression and chunks are for .h5 outputs; images have their own")
     if target.path == "-" or targets.is_special(target.path):
         raise UsageError("images are written to files and folders only; use .npy for a stream")
     if spec.batch:
