@@ -1,8 +1,8 @@
-"""Hear what libtiff says of damaged pixels.
+"""Detect errors that libtiff prints.
 
-Pillow decodes compressed TIFFs with libtiff, which says on standard error what is wrong. With
-fax and JPEG compression both go on after that, and what they return is not what was stored: the
-words on standard error are all that tells. They are caught here while a picture is decoded.
+Pillow decodes compressed TIFFs with libtiff, which reports damage on standard error. With fax and
+JPEG compression decoding continues and returns wrong pixels, and the printed message is the only
+sign. This module captures standard error while a picture is decoded.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from onebyone_cli.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: "Fax4Decode: Bad code word at line 4 of strip 0 (x 0)."; Pillow calls every file tempfile.tif.
+#: "Fax4Decode: Bad code word at line 4 of strip 0 (x 0)."; Pillow names every file tempfile.tif.
 _SAID = re.compile(rb"[A-Za-z_][\w.]*: ")
 
-#: Complaints about tags, which Pillow has read by itself.
+#: Messages about tags, which Pillow reads itself.
 _ABOUT_TAGS = re.compile(rb"_?TIFF(Fetch|ReadDir|VSetField|GetStrile)")
 
 
 @contextlib.contextmanager
 def libtiff_heard(path: str) -> Iterator[None]:
-    """Make an error of what libtiff says meanwhile.
+    """Raise an error if libtiff prints one meanwhile.
 
-    Other lines, such as those of a progress bar in another thread, reach standard error afterwards.
+    Other lines, such as a progress bar in another thread, are passed on to standard error.
 
     Raises
     ------
     DataError
-        If it complains of anything but tags, or whatever is run here fails after it has spoken.
+        If libtiff reports anything but tags.
     """
     said: list[str] = []
     try:
@@ -58,7 +58,7 @@ def _listening(said: list[str]) -> Iterator[None]:
     try:
         real = os.dup(2)
     except OSError:
-        # There is no standard error, and nobody to be told.
+        # There is no standard error.
         yield
         return
     with tempfile.TemporaryFile() as heard:
