@@ -47,13 +47,6 @@ class CellCache:
 
     The first thread that needs a cell decodes it; others wait. A cell is dropped when all of it has
     been used, or, if room is needed, when it is the least recently used one.
-
-    Parameters
-    ----------
-    decoder : CellDecoder
-    grid : Grid
-    plan : CachePlan
-        Number of cells and of decoders.
     """
 
     def __init__(self, decoder: CellDecoder, grid: Grid, plan: CachePlan) -> None:
@@ -122,18 +115,10 @@ class CellCache:
 def copy_box(
     cells: Cells, grid: Grid, start: tuple[int, ...], stop: tuple[int, ...], out: NDArray[Any]
 ) -> None:
-    """Copy a box of the dataset, cell by cell.
+    """Copy a box of the dataset into `out`, cell by cell, converted to its dtype.
 
     Cells that another thread is decoding come last, so that threads seldom wait for each other.
-
-    Parameters
-    ----------
-    cells : Cells
-    grid : Grid
-    start, stop : tuple of int
-        First and one past the last coordinates of the box.
-    out : ndarray of shape (stop - start)
-        Filled with the numbers, converted to its dtype.
+    `start` and `stop` are the first and one past the last coordinates of the box.
     """
     later = []
     for index in grid.touching(start, stop):

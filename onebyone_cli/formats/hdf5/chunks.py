@@ -44,14 +44,6 @@ class _DamagedError(Exception):
 class CellDecoder:
     """Read cells of a dataset, from several threads at once.
 
-    Parameters
-    ----------
-    dataset : h5py.h5d.DatasetID
-    header : Header
-    grid : Grid
-    path : str
-        The input, for messages.
-
     Attributes
     ----------
     decode_bytes : int

@@ -30,14 +30,7 @@ _MAX_LISTED = 10
 
 
 def find_dataset(root: Any, source: Source) -> tuple[str, Any]:
-    """Open the dataset that `source` names, or the only candidate.
-
-    Parameters
-    ----------
-    root : h5py.h5g.GroupID
-        Root group of the file.
-    source : Source
-        Its `inner` is the name, with or without a leading slash, or empty.
+    """Open the dataset that `source` names, or the only candidate below the root group.
 
     Returns
     -------
@@ -126,10 +119,7 @@ def candidates(root: Any, source: Source) -> Iterator[str]:
     Soft links are skipped: hard links lead to the same objects. Hard links can be circular, so
     groups are identified by their address.
 
-    Raises
-    ------
-    DataError
-        If there are too many objects to search.
+    Raises `DataError` if there are too many objects to search.
     """
     h5py = load_h5py()
     seen = {_address(h5py.h5o.get_info(root))}

@@ -100,7 +100,6 @@ def make_grid(
 
     Parameters
     ----------
-    spec : StackSpec
     layout : str
         Order of the last three axes in the file.
     chunk : tuple of int or None
@@ -147,15 +146,8 @@ class CachePlan(NamedTuple):
 def plan_cache(grid: Grid, decode_bytes: int, memory: int, threads: int) -> CachePlan | None:
     """Plan random access; return None where it would decode chunks repeatedly.
 
-    Parameters
-    ----------
-    grid : Grid
-    decode_bytes : int
-        Memory for decoding one cell, without the cell itself.
-    memory : int
-        The budget in bytes.
-    threads : int
-        Threads that are likely to read at the same time.
+    `decode_bytes` is the memory for decoding one cell without the cell itself, `memory` the budget
+    in bytes, `threads` the likely number of threads that read.
     """
     band, each = grid.band_cells, grid.cell_bytes + decode_bytes
     room = memory - band * grid.cell_bytes

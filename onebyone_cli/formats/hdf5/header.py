@@ -117,15 +117,7 @@ class Header(NamedTuple):
 
 
 def read_header(dataset: Any, source: Source, inner: str, file_bytes: int) -> Header:
-    """Read and check the metadata of a dataset in a file of `file_bytes`.
-
-    Parameters
-    ----------
-    dataset : h5py.h5d.DatasetID
-    source : Source
-    inner : str
-        Name of the dataset.
-    file_bytes : int
+    """Read and check the metadata of dataset `inner` in a file of `file_bytes`.
 
     Raises
     ------
@@ -159,27 +151,12 @@ def read_header(dataset: Any, source: Source, inner: str, file_bytes: int) -> He
 
 
 def number_type(kind: Any, path: str) -> tuple[str, bool]:
-    """Return the name and byte order of a type of numbers.
+    """Return the name of an HDF5 type, a key of `spec.ITEM_BYTES`, and whether it is big-endian.
 
     A type must equal a standard one in every bit. A float with another exponent (bfloat16) or an
     integer of 12 bits in 16 is refused.
 
-    Parameters
-    ----------
-    kind : h5py.h5t.TypeID
-    path : str
-        Name for messages.
-
-    Returns
-    -------
-    dtype : str
-        A key of `spec.ITEM_BYTES`.
-    big_endian : bool
-
-    Raises
-    ------
-    DataError
-        If the type is not supported.
+    Raises `DataError` if the type is not supported.
     """
     h5t = load_h5py().h5t
     for standard, name in _NUMBERS.items():
@@ -249,8 +226,8 @@ def _is_available(code: int) -> bool:
 def _missing_filter(code: int, name: bytes | None) -> str:
     known = _PLUGIN_FILTERS.get(code) or _BUILT_IN_FILTERS.get(code)
     given = printable((name or b"").decode("utf-8", "replace"))
-    told = known or given or "unknown"
-    text = f"its chunks went through HDF5 filter {code} ({told}), which is not available"
+    shown = known or given or "unknown"
+    text = f"its chunks use HDF5 filter {code} ({shown}), which is not available"
     if code in _PLUGIN_FILTERS:
         return f"{text}; install it with: pip install hdf5plugin"
     return f"{text}; write the dataset again with gzip, as h5repack -f GZIP=4 does"
