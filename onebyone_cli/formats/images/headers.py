@@ -53,17 +53,7 @@ _MOST_PAGES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One picture of an image file.
-
-    Attributes
-    ----------
-    index, pages : int
-        Which picture of the file, and their number.
-    height, width : int
-        H and W.
-    numbers : Numbers
-        Channels and type of its pixels.
-    """
+    """One picture of an image file: number `index` of `pages`."""
 
     path: str
     index: int
@@ -153,10 +143,7 @@ def _described(error: Exception, path: str, action: str) -> OneByOneError:
 def read_pages(file: BinaryIO, path: str) -> list[Page]:
     """Read the headers of all pictures in a file.
 
-    Raises
-    ------
-    DataError
-        If it is malformed, or its numbers can't be read as they are stored.
+    Raises `DataError` if it is malformed, or its numbers can't be read as they are stored.
     """
     with guarded(path):
         image = open_image(file, path)
@@ -171,10 +158,7 @@ def read_pages(file: BinaryIO, path: str) -> list[Page]:
 def open_image(file: BinaryIO, path: str) -> ImageFile:
     """Open a file with the reader of its suffix; call inside `guarded`.
 
-    Raises
-    ------
-    DataError
-        If its first bytes are those of another format.
+    Raises `DataError` if its first bytes are those of another format.
     """
     family = FAMILIES[suffix_of(path)]
     head = file.read(16)
@@ -222,10 +206,7 @@ def _page_count(image: ImageFile, path: str) -> int:
 def page_of(image: ImageFile, path: str, index: int, pages: int) -> Page:
     """Describe the current picture of an open file; call inside `guarded`.
 
-    Raises
-    ------
-    DataError
-        If its numbers can't be read as they are stored.
+    Raises `DataError` if its numbers can't be read as they are stored.
     """
     where = f"{path} (page {index})" if pages > 1 else path
     numbers = numbers_of(image, FAMILIES[suffix_of(path)], where)

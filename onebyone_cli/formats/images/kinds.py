@@ -18,10 +18,8 @@ class ImageKind(NamedTuple):
 
     Attributes
     ----------
-    name : str
-        Value of ``--format``.
-    family : str
-        Pillow's name of the format.
+    name, family : str
+        Value of ``--format``; Pillow's name of the format.
     suffixes : tuple of str
         Suffixes of file names; new files get the first.
     dtypes : tuple of str
@@ -135,10 +133,7 @@ def is_folder(path: str) -> bool:
 def kind_of(target: Target, spec: StackSpec) -> ImageKind:
     """Choose the type of image for an output and check that it can hold the result.
 
-    Raises
-    ------
-    UsageError
-        If it can't; names an alternative.
+    Raises `UsageError` if it can't; names an alternative.
     """
     if is_folder(target.path):
         kind = KINDS[target.kind or _usual_kind(spec)]

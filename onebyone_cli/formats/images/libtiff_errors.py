@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: "Fax4Decode: Bad code word at line 4 of strip 0 (x 0)."; Pillow names every file tempfile.tif.
-_SAID = re.compile(rb"[A-Za-z_][\w.]*: ")
+_MESSAGE = re.compile(rb"[A-Za-z_][\w.]*: ")
 
 #: Messages about tags, which Pillow reads itself.
 _ABOUT_TAGS = re.compile(rb"_?TIFF(Fetch|ReadDir|VSetField|GetStrile)")
@@ -30,29 +30,26 @@ def libtiff_heard(path: str) -> Iterator[None]:
 
     Other lines, such as a progress bar in another thread, are passed on to standard error.
 
-    Raises
-    ------
-    DataError
-        If libtiff reports anything but tags.
+    Raises `DataError` if libtiff reports anything but tags.
     """
-    said: list[str] = []
+    messages: list[str] = []
     try:
-        with _listening(said):
+        with _captured(messages):
             yield
     except Exception as error:
-        if said:
-            raise _damaged(said, path) from error
+        if messages:
+            raise _damaged(messages, path) from error
         raise
-    if said:
-        raise _damaged(said, path)
+    if messages:
+        raise _damaged(messages, path)
 
 
-def _damaged(said: list[str], path: str) -> DataError:
-    return DataError(f"is damaged or truncated ({said[-1].rstrip('.')}); make it again", path)
+def _damaged(messages: list[str], path: str) -> DataError:
+    return DataError(f"is damaged or truncated ({messages[-1].rstrip('.')}); make it again", path)
 
 
 @contextlib.contextmanager
-def _listening(said: list[str]) -> Iterator[None]:
+def _captured(messages: list[str]) -> Iterator[None]:
     import tempfile
 
     try:
@@ -61,21 +58,21 @@ def _listening(said: list[str]) -> Iterator[None]:
         # There is no standard error.
         yield
         return
-    with tempfile.TemporaryFile() as heard:
-        os.dup2(heard.fileno(), 2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         finally:
             os.dup2(real, 2)
             os.close(real)
-            heard.seek(0)
-            _sort_out(heard.read().splitlines(keepends=True), said)
+            captured.seek(0)
+            _sort_lines(captured.read().splitlines(keepends=True), messages)
 
 
-def _sort_out(lines: list[bytes], said: list[str]) -> None:
+def _sort_lines(lines: list[bytes], messages: list[str]) -> None:
     for line in lines:
-        if not _SAID.match(line):
+        if not _MESSAGE.match(line):
             with contextlib.suppress(OSError):
                 os.write(2, line)
         elif not _ABOUT_TAGS.match(line):
-            said.append(line.decode("ascii", "replace").strip())
+            messages.append(line.decode("ascii", "replace").strip())

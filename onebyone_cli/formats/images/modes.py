@@ -80,10 +80,7 @@ class Numbers(NamedTuple):
 def numbers_of(image: ImageFile, family: str, path: str) -> Numbers:
     """Describe the numbers of an opened picture.
 
-    Raises
-    ------
-    DataError
-        If they can't be read as they are stored.
+    Raises `DataError` if they can't be read as they are stored.
     """
     if image.mode in _REFUSED_MODES:
         raise DataError(_REFUSED_MODES[image.mode], path)

@@ -33,12 +33,7 @@ class Pixels(Protocol):
 def iter_pixels(file: BinaryIO, pages: Sequence[Page]) -> Iterator[tuple[Page, Pixels]]:
     """Decode pictures of one file, one at a time.
 
-    Parameters
-    ----------
-    file : file
-        Open for reading, at its start.
-    pages : sequence of Page
-        Headers from the first reading.
+    `pages` are their headers from the first reading.
 
     Raises
     ------
@@ -120,10 +115,7 @@ class _PlainPixels:
 def check_png(file: BinaryIO, path: str) -> None:
     """Check the sums of all chunks of a PNG: Pillow skips those of the pixels.
 
-    Raises
-    ------
-    DataError
-        If a sum is wrong, or the file is truncated.
+    Raises `DataError` if a sum is wrong, or the file is truncated.
     """
     file.seek(8)
     while True:

@@ -89,25 +89,20 @@ def _title(pages: Sequence[Page], is_folder: bool) -> str:
 
 
 class ImagesReader(StreamReader):
-    """Images seen as one stack, decoded one at a time.
+    """Read images as one stack, decoded one at a time. `images` are its files in channel order.
 
-    Parameters
-    ----------
-    source : Source
-        What the user named. The layout plays no part: an image says itself where its channels are.
-    images : sequence of str
-        Its files, in channel order.
+    The layout of the source is ignored: an image defines where its channels are.
 
     Raises
     ------
     InputMissingError
         If a file can't be opened.
     DataError
-        If a file is malformed, or its numbers would not arrive as they are stored.
+        If a file is malformed, or its numbers can't be read as they are stored.
     ShapeMismatchError
         If two images differ in height or width.
     UsageError
-        If one decoded image takes more memory than allowed.
+        If one decoded image exceeds the memory budget.
     """
 
     def __init__(self, source: Source, images: Sequence[str]) -> None:
