@@ -69,9 +69,9 @@ class Distinct(NamedTuple):
         """
         if self._all:
             return matrix
-        root = np.sqrt(self.members)
         part: NDArray[np.float64] = matrix[np.ix_(self.first, self.first)]
-        return part * root * root[:, np.newaxis]
+        # The root of the product, which is exact where both sets are of one size.
+        return part * np.sqrt(np.multiply.outer(self.members, self.members))
 
     def reduce_rows(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return rows·Q, shape (R, G), of rows of shape (R, C) that are equal in duplicates."""
