@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.commit.journal import NOTHING, find_journal, journal_bytes, read_journal
 from onebyone_cli.commit.part import PartFile
-from onebyone_cli.commit.publishing import replace_file
 from onebyone_cli.commit.temporaries import remove
 from onebyone_cli.commit.unfinished import State
 from onebyone_cli.errors import (
@@ -234,7 +233,7 @@ class Checkpoint(Ledger):
         if self._is_late():
             return
         content = journal_bytes(self.describe(), self.done, self._synced, self.extra)
-        replace_file(self._left.journal, content)
+        self._left.write(content)
 
     def _is_late(self) -> bool:
         """Say whether another run of the same shard has completed it while we did.

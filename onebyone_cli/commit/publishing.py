@@ -145,6 +145,7 @@ def _publish_pair(temporary: str, target: str, sidecar: Sidecar, publication: Pu
             else:
                 undo.callback(_take_back, os.lstat(temporary), target, temporary)
             publish(temporary, target, force=is_forced)
+            undo.callback(_take_back, os.lstat(new), header, new)
             publish(new, header, force=is_forced)
             undo.pop_all()
     finally:
@@ -163,11 +164,13 @@ def _keep_as(target: str, other: str) -> None:
 def _move_back(aside: str, name: str) -> None:
     if os.path.lexists(aside):
         os.replace(aside, name)
+    if os.path.lexists(aside):  # two names of one file, of which renaming has removed none
+        os.unlink(aside)
 
 
 def _take_back(found: os.stat_result, target: str, temporary: str) -> None:
     if os.path.lexists(target) and os.path.samestat(os.lstat(target), found):
-        os.replace(target, temporary)
+        _move_back(target, temporary)
 
 
 def _write_new(path: str, content: bytes, name: str, *, fsync: bool) -> None:
@@ -182,9 +185,18 @@ def _write_new(path: str, content: bytes, name: str, *, fsync: bool) -> None:
         os.close(fd)
 
 
-def replace_file(path: str, content: bytes) -> None:
-    """Replace a small file that is whole at every instant; a link in its place is replaced."""
-    new = temporary_beside(path)
+def replace_file(path: str, new: str, content: bytes) -> None:
+    """Replace a small file that is whole at every instant; a link in its place is replaced.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    new : str
+        Name under which it is written first, which no other run uses.
+    content : bytes
+        What it will hold.
+    """
     claim(new)
     try:
         _write_new(new, content, path, fsync=True)
