@@ -128,7 +128,20 @@ class Unfinished:
     def tidy(self) -> None:
         """Remove what is left of an output that was published."""
         if not self.finish() and os.path.lexists(self._target):
-            self.remove_orphans()
+            with contextlib.suppress(OSError):
+                self.remove_orphans()
+
+    def forget(self) -> None:
+        """Remove the journal for good: it must never speak of new bytes.
+
+        Raises
+        ------
+        OSError
+            If it stays.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.journal)
+            sync_folder(self.part)
 
     def write(self, content: bytes) -> None:
         """Replace the journal, which is whole at every instant, whoever else writes it."""
@@ -144,6 +157,11 @@ class Unfinished:
 
         Other jobs may make the new one at this very time, and begin to take notes. What was there
         before the part was seen missing is not theirs.
+
+        Raises
+        ------
+        OSError
+            If one stays.
         """
         found = {}
         for name in (journal_of(self.path), *self.shards().values()):
@@ -154,7 +172,7 @@ class Unfinished:
         for name, changed in found.items():
             with contextlib.suppress(FileNotFoundError):
                 if os.lstat(name).st_mtime_ns == changed:
-                    remove(name)
+                    os.unlink(name)
         sync_folder(self.part)
 
     def claim(self) -> None:

@@ -5,19 +5,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from strategies import new_folder
 
 from onebyone_cli.commit.atomic import AtomicFile
+from onebyone_cli.commit.checkpoint import Checkpoint, Policy
 from onebyone_cli.commit.folder import AtomicFolder
+from onebyone_cli.commit.merge import publish_shards
 from onebyone_cli.commit.part import PartFile
 from onebyone_cli.commit.publication import Publication
-from onebyone_cli.commit.publishing import Sidecar
-from onebyone_cli.errors import OneByOneError
+from onebyone_cli.commit.publishing import Sidecar, noted_of
+from onebyone_cli.commit.unfinished import Unfinished
+from onebyone_cli.errors import OneByOneError, OutputRefusedError
+from onebyone_cli.formats.arrays.writer import FixedOffsetWriter
+from onebyone_cli.formats.contracts.writer import Target
+from onebyone_cli.spec import StackSpec
 from onebyone_cli.system import rename
 
 OLD = {"out.dat": b"old data", "out.hdr": b"old header"}
 NEW = {"out.dat": b"new data", "out.hdr": b"new header"}
+
+SPEC = StackSpec(1, 2, 4, "uint8")
 
 #: What changes names: a run can be killed before each of them.
 CALLS = ("rename", "replace", "link", "unlink")
@@ -136,6 +145,75 @@ def test_a_run_that_is_killed_leaves_no_header_of_other_data(before: dict[str, b
             if not came:
                 assert found == NEW
     assert number > 2
+
+
+# ----------------------------------------------------------------- fixed offsets, and shards
+
+
+def target_of(folder: Path, *inputs: str, **publication: Any) -> Target:
+    sidecar = Sidecar(str(folder / "out.hdr"), "new header")
+    return Target(
+        str(folder / "out.dat"),
+        lambda target, spec: FixedOffsetWriter(target, spec, sidecar=sidecar),
+        inputs=inputs,
+        publication=Publication(**publication),
+    )
+
+
+def compute_shards(folder: Path) -> None:
+    for index in range(2):
+        writer = target_of(folder, resume=True, shared=True).make_writer(SPEC)
+        assert isinstance(writer, FixedOffsetWriter)
+        left = Unfinished(writer.path, f"{index}/2")
+        notes = Checkpoint(left, lambda: {"a": 1}, 2, lambda: None, Policy(always=True))
+        with writer:
+            notes.begin(writer.file)
+            writer.write_run(0, 0, index * 4, np.frombuffer(NEW["out.dat"], "u1")[index * 4 :][:4])
+            writer.file.sync()
+            notes.complete(**noted_of(writer.file.fd, writer.sidecar), complete=True)
+
+
+def test_a_writer_publishes_its_sidecar(tmp_path: Path):
+    with target_of(tmp_path).make_writer(SPEC) as writer:
+        assert isinstance(writer, FixedOffsetWriter)
+        writer.write_run(0, 0, 0, np.frombuffer(NEW["out.dat"], "u1"))
+        writer.commit()
+    assert content_of(tmp_path) == NEW
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_sidecar_that_is_an_input_is_refused(tmp_path: Path, force: bool):
+    put(tmp_path, {"out.hdr": b"of an input"})
+    with pytest.raises(OutputRefusedError, match=r"out.hdr: is an input"):
+        target_of(tmp_path, str(tmp_path / "out.hdr"), force=force).make_writer(SPEC)
+
+
+def test_a_sidecar_is_replaced_only_by_force(tmp_path: Path):
+    put(tmp_path, {"out.hdr": b"old"})
+    with pytest.raises(OutputRefusedError, match=r"out.hdr: exists already"):
+        target_of(tmp_path).make_writer(SPEC)
+    target_of(tmp_path, force=True).make_writer(SPEC)
+
+
+@pytest.mark.parametrize("before", [{}, OLD])
+def test_merging_shards_publishes_both(tmp_path: Path, before: dict[str, bytes]):
+    compute_shards(tmp_path)
+    put(tmp_path, before)
+    publish_shards(str(tmp_path / "out.dat"), Publication(force=bool(before)))
+    assert content_of(tmp_path) == NEW
+    assert len(os.listdir(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_merge_that_was_killed_before_the_sidecar(tmp_path: Path, is_ours: bool):
+    compute_shards(tmp_path)
+    if is_ours:
+        (tmp_path / "out.dat.part").rename(tmp_path / "out.dat")
+    else:
+        (tmp_path / "out.dat").write_bytes(b"not ours")
+        (tmp_path / "out.dat.part").unlink()
+    publish_shards(str(tmp_path / "out.dat"), Publication())
+    assert content_of(tmp_path) == (NEW if is_ours else {"out.dat": b"not ours"})
 
 
 # ------------------------------------------------------------------------- nested folders
