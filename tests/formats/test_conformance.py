@@ -28,7 +28,7 @@ from strategies import (
 )
 
 from onebyone_cli import formats
-from onebyone_cli.commit import atomic
+from onebyone_cli.commit import temporaries
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import (
     DataError,
@@ -195,7 +195,7 @@ class TestConformance:
             save(path, stack, data.draw(cuts(spec)))
             assert os.listdir(folder) == [os.path.basename(path.rstrip("/"))]
             assert same_numbers(load(path, data.draw(cuts(spec))), stack)
-        assert not atomic._under_way
+        assert not temporaries._under_way
 
     @given(data=st.data(), seed=seeds)
     def test_some_channels_are_read(self, kind: Format, data: st.DataObject, seed: int):
@@ -337,7 +337,7 @@ class TestConformance:
                 raise KeyError
         writer.discard()
         assert not list(tmp_path.iterdir())
-        assert not atomic._under_way
+        assert not temporaries._under_way
 
     def test_an_existing_target_is_refused_without_force(self, kind: Format, tmp_path: Path):
         path = target_of(kind, tmp_path)
