@@ -87,15 +87,6 @@ class Numbers(Group):
 
         return parse_scale(self.scale) if self.scale else None
 
-    def plain_range(self) -> Literal["auto"] | tuple[float, float] | None:
-        """Read ``--scale`` where it can be no range of each channel and no percentiles."""
-        found = self.range()
-        if found is None or found.kind == "auto":
-            return found and "auto"
-        if found.kind != "range":
-            raise UsageError(f"--scale {self.scale} is for view; give auto or MIN,MAX, as in 0,255")
-        return found.low, found.high
-
     def nan_value(self) -> float | None:
         """Read ``--nan-to``; None where it was not given."""
         return number_of("--nan-to", self.nan_to) if self.nan_to else None
@@ -112,7 +103,7 @@ class Numbers(Group):
             argmax=self.argmax,
             nodata=nodata,
             nan_to=self.nan_value(),
-            scale=self.plain_range(),
+            scale=self.range(),
         )
 
 
