@@ -113,7 +113,7 @@ class OnCluster(NamedTuple):
             What all shards together have done.
         """
         from onebyone_cli.commit.merge import check_left, discard_shards
-        from onebyone_cli.commit.part import part_of
+        from onebyone_cli.commit.unfinished import part_of
         from onebyone_cli.operations.apply.settings import ApplyReport
 
         assert job.shard is not None
@@ -182,7 +182,7 @@ def _publish(output: str, publication: Publication) -> Published:
     A network file system shows what others have written when it looks again.
     """
     from onebyone_cli.commit.merge import publish_shards
-    from onebyone_cli.commit.part import part_of
+    from onebyone_cli.commit.unfinished import part_of
 
     deadline = time.monotonic() + _SEEN_S
     while True:

@@ -28,7 +28,7 @@ def absolute(text: str) -> str:
 
 def check_outputs(outputs: Sequence[str]) -> None:
     """Raise `UsageError` if two outputs are the same file, however they are spelled."""
-    from onebyone_cli.commit.part import journal_of, part_of
+    from onebyone_cli.commit.unfinished import journal_of, part_of
 
     paths = files_of(outputs)
     files = {path if path == "-" else os.path.realpath(path) for path in paths}

@@ -6,7 +6,7 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from onebyone_cli.commit import atomic, targets
+from onebyone_cli.commit import targets, temporaries
 from onebyone_cli.errors import OneByOneError, OutputRefusedError, Stopped, UsageError, setting
 from onebyone_cli.formats.contracts.reader import StreamReader
 
@@ -62,7 +62,6 @@ class TargetNames:
 
     def of(self, text: str, number: int | str | None) -> str:
         """Name the output of an input, or of the stack of that number which a stream brings."""
-        from onebyone_cli import formats
         from onebyone_cli.formats import opening
 
         if self.folder == "-":
@@ -73,12 +72,19 @@ class TargetNames:
         if not os.path.isdir(path):
             stem = os.path.splitext(stem)[0]
         stem += "" if number is None else f"_{number}"
-        wanted = self._format or ("npy" if self._raw else formats.of_input(path).name)
-        suffix = {"npy": ".npy", "hdf5": ".h5"}.get(wanted, "/" if self._format else ".npy")
-        name = os.path.join(self.folder, stem + suffix)
+        name = os.path.join(self.folder, stem + self._suffix(path))
         if isinstance(number, int) and name in self._taken:
             raise UsageError(f"{self._taken[name]} and {text} would both be written to {name}")
         return name
+
+    def _suffix(self, path: str) -> str:
+        """Choose the ending of an output; folders of images can't hold any result."""
+        from onebyone_cli import formats
+
+        if self._format:
+            return formats.of_output(path, self._format)[0].new_suffix
+        found = formats.of_streams() if self._raw else formats.of_input(path)
+        return formats.of_streams().new_suffix if found.new_suffix == "/" else found.new_suffix
 
 
 class Outcome(NamedTuple):
@@ -246,4 +252,4 @@ def _make_folder(folder: str) -> None:
     targets.check_folder(os.path.dirname(os.path.realpath(folder)), folder)
     if os.path.lexists(folder):
         raise OutputRefusedError(f"is a file; {setting('each')} needs a folder", folder)
-    atomic.make_folder(folder)
+    temporaries.make_folder(folder)

@@ -19,7 +19,7 @@ from onebyone_cli.arithmetic.ranges import (
 )
 from onebyone_cli.commit.checkpoint import Checkpoint, Ledger
 from onebyone_cli.commit.journal import NOTHING
-from onebyone_cli.commit.part import journal_of
+from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.errors import (
     DataError,
     OneByOneError,
@@ -237,8 +237,7 @@ class ApplyJob:
         if policy is None or not isinstance(writer, ResumableWriter):
             return None
         return Checkpoint(
-            writer.path,
-            journal_of(writer.path, self.shard),
+            Unfinished(writer.path, self.shard),
             fingerprint_of(
                 inputs,
                 None if self.is_rehearsal else layers,
@@ -258,7 +257,10 @@ class ApplyJob:
         if self._checkpoint is not None and isinstance(self._writer, ResumableWriter):
             file = self._writer.file
             file.sync()
-            self._checkpoint.complete(size=os.fstat(file.fd).st_size, complete=True)
+            noted: dict[str, Any] = {"size": os.fstat(file.fd).st_size, "complete": True}
+            if self._writer.sidecar is not None:
+                noted["sidecar"] = list(self._writer.sidecar)
+            self._checkpoint.complete(**noted)
 
     def _make_plan(self) -> Plan:
         convolution, sources = self.convolution, self._sources
