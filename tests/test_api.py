@@ -117,7 +117,7 @@ def test_several_inputs_are_stacked() -> None:
 
 METHODS: list[tuple[dict[str, Any], list[str]]] = [
     ({"k": 2}, ["-k", "2"]),
-    ({}, ["--all"]),
+    ({}, ["-k", "all"]),
     ({"variance": 0.9, "standardize": True}, ["--variance", "0.9", "--standardize"]),
     ({"k": 2, "whiten": True, "sample": 2000}, ["-k", "2", "--whiten", "--sample", "2000"]),
     ({"method": "svd", "k": 1, "nodata": 255}, ["--method", "svd", "-k", "1", "--nodata", "255"]),

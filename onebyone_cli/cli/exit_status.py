@@ -123,7 +123,8 @@ def _report(error: errors.OneByOneError) -> ExitStatus:
 
 def _notice_of(stop: errors.Stopped) -> errors.OneByOneError:
     return errors.OneByOneError(
-        f"stopped; run the same command again to go on, or with {setting('restart')} to begin anew",
+        "stopped; run the same command again to go on, or with "
+        f"{setting('resume', 'restart')} to begin anew",
         stop.checkpoint,
     )
 

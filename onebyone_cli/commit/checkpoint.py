@@ -151,7 +151,9 @@ class Checkpoint(Ledger):
         elif self.policy.always:
             remove_journal(self.journal)
         if self.done.ranges and self.done.ranges[-1][1] > self._tiles:
-            raise self._refusal(f"{self.journal} has too many tiles; discard it with --restart")
+            raise self._refusal(
+                f"{self.journal} has too many tiles; discard it with --resume restart"
+            )
         self._part = part
         if isinstance(part, PartFile):
             part.take()

@@ -115,7 +115,7 @@ def check_left(path: str, count: int, describe: Callable[[], Mapping[str, Any]])
     for other in {number for _, number in found} - {count}:
         raise OutputRefusedError(
             f"{part} has shards of {other}, and this command makes {count}; finish the other "
-            "command, or discard them with --restart",
+            "command, or discard them with --resume restart",
             path,
         )
     for name in found.values():
@@ -171,7 +171,7 @@ def _check_same(found: dict[tuple[int, int], str]) -> tuple[int, Mapping[str, in
         if difference:
             raise DataError(
                 f"is of another job than the first shard: {difference}; run it again with the "
-                "command of the others and --restart",
+                "command of the others and --resume restart",
                 name,
             )
         counts.update(journal.done.counts)

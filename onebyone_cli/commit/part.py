@@ -86,7 +86,7 @@ class PartFile(AtomicFile):
         elif (found := os.fstat(self.fd).st_size) != size:
             raise OutputRefusedError(
                 f"{self.temporary} has {found} bytes, and the job that left it wrote {size}; "
-                "discard it with --restart",
+                "discard it with --resume restart",
                 self.path,
             )
 

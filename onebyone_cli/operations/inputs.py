@@ -9,6 +9,7 @@ from onebyone_cli.plan.memory import share_of
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.about import RawSpec
     from onebyone_cli.formats.contracts.reader import Reader, Series, StreamReader
+    from onebyone_cli.stack.selection import Selection
 
     Stack = Sequence[Reader | StreamReader]
 
@@ -39,11 +40,14 @@ class Reading(NamedTuple):
         Budget of the job in bytes.
     raw : RawSpec or None
         What inputs without a header hold.
+    selection : Selection or None
+        The channels of each stack that are read; None for all.
     """
 
     layout: str
     memory: int
     raw: "RawSpec | None" = None
+    selection: "Selection | None" = None
 
     def open(self, inputs: Sequence[str], stack: ExitStack) -> "Stack":
         """Open the inputs of one stack, which are closed by `stack`."""
@@ -54,15 +58,25 @@ class Reading(NamedTuple):
         from onebyone_cli.formats import opening
 
         memory = share_of(self.memory, "inputs", among)
-        return opening.open_inputs(
+        opened = opening.open_inputs(
             inputs, layout=self.layout, memory=memory, raw=self.raw, stack=stack
         )
+        if self.selection is None:
+            return opened
+        from onebyone_cli.stack.selection import select
+
+        return select(opened, self.selection)
 
     def open_series(self, stream: str, stack: ExitStack) -> "Series":
         """Open a stream of stacks, which is closed by `stack`."""
         from onebyone_cli.formats import opening
 
-        return opening.open_series(stream, layout=self.layout, raw=self.raw, stack=stack)
+        opened = opening.open_series(stream, layout=self.layout, raw=self.raw, stack=stack)
+        if self.selection is None:
+            return opened
+        from onebyone_cli.stack.selection import SelectedSeries
+
+        return SelectedSeries(opened, self.selection)
 
     def open_stacks(self, inputs: Sequence[str], stack: ExitStack, *, each: bool) -> Stacks:
         """Open one stack, or with `each` one for each input and those that streams bring."""

@@ -5,27 +5,27 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from onebyone_cli.cli import values
-from onebyone_cli.cli.options import inputs
+from onebyone_cli.cli.options.compute import ApplyNumbers
+from onebyone_cli.cli.options.inputs import ApplyInput, Raw
+from onebyone_cli.cli.options.messages import ApplyMessages
+from onebyone_cli.cli.options.output import ForMake, Hdf5, Output
+from onebyone_cli.cli.options.running import ApplyCheckpoints, ApplyMachines, Resources
+from onebyone_cli.cli.options.weights import ApplyWeights
+from onebyone_cli.cli.shares import check_shares, cluster_of
 from onebyone_cli.cli.terminal import report
 from onebyone_cli.cli.terminal.console import Console, print_out
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import spent_since
-from onebyone_cli.cluster import run as on_cluster
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
 from onebyone_cli.operations.apply.each import Each, TargetNames
 from onebyone_cli.operations.depfile import DepFile
-from onebyone_cli.operations.inputs import Reading
+from onebyone_cli.operations.names import files_of
 from onebyone_cli.units import count, format_bytes
-from onebyone_cli.weights.formats import describe
 
 if TYPE_CHECKING:
-    # Typer evaluates the annotations of commands; those of helpers are quoted instead.
     from onebyone_cli.arithmetic.conv1x1 import Layer
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.formats.contracts.writer import Storage
@@ -46,198 +46,97 @@ Examples:
 
 
 def apply(
-    context: typer.Context,
-    inputs: inputs.Inputs,
-    output: inputs.Output,
-    weights: Annotated[
-        list[str],
-        typer.Option(
-            "-w",
-            "--weights",
-            metavar="FILE",
-            help=f"Weights, one row for each output channel: {describe()}. Repeat it to chain "
-            "layers.",
-            default_factory=list,
-            show_default=False,
-        ),
-    ],
-    kernel: Annotated[
-        list[str],
-        typer.Option(
-            "--kernel",
-            metavar="TEXT",
-            help='Weights typed in place of a file: "0.1 0.2 0.4; 1 0 0", rows apart by ;.',
-            default_factory=list,
-            show_default=False,
-        ),
-    ],
-    bias: Annotated[
-        list[str],
-        typer.Option(
-            "--bias",
-            metavar="FILE|TEXT",
-            help="A number to add to each output channel; once for each layer.",
-            default_factory=list,
-            show_default=False,
-        ),
-    ],
-    activation: Annotated[
-        list[str],
-        typer.Option(
-            "--activation",
-            metavar="none|relu|sigmoid|softmax",
-            help="What follows a layer. Given once for a chain: relu and sigmoid follow every "
-            "layer, softmax the last; or give it once for each.",
-            default_factory=list,
-            show_default=False,
-        ),
-    ],
-    inverse: Annotated[
-        bool,
-        typer.Option(
-            "--inverse",
-            help="Go back through learned weights: reconstruct the channels from components.",
-            show_default=False,
-        ),
-    ] = False,
-    denoise: Annotated[
-        bool,
-        typer.Option(
-            "--denoise",
-            help="Go through learned weights and back: what the components can tell of the stack.",
-            show_default=False,
-        ),
-    ] = False,
-    argmax: Annotated[
-        bool,
-        typer.Option(
-            "--argmax",
-            help="Write one channel: the index of the largest output channel.",
-            show_default=False,
-        ),
-    ] = False,
-    each: Annotated[
-        bool,
-        typer.Option(
-            "--each",
-            help="Every input is a stack of its own, and OUTPUT is a folder. A pipe may bring "
-            "several, one after another: those of standard input become stdin_0.npy, stdin_1.npy "
-            "and so on. With -o - the results follow each other on standard output.",
-            show_default=False,
-        ),
-    ] = False,
-    inputs_from: inputs.InputsFrom = "",
-    force: inputs.Force = False,
-    if_changed: inputs.IfChanged = False,
-    depfile: inputs.DepFile = "",
-    format_name: inputs.FormatName = "",
-    layout: inputs.Layout = "CHW",
-    raw: inputs.Raw = False,
-    shape: inputs.Shape = "",
-    dtype_in: inputs.DTypeIn = "",
-    dtype: inputs.DType = "",
-    scale: inputs.Scale = "",
-    compute: inputs.Compute = "auto",
-    nodata: inputs.NoData = "",
-    nan_to: inputs.NanTo = "",
-    allow_nonfinite: Annotated[
-        bool,
-        typer.Option(
-            "--allow-nonfinite",
-            help="Take weights that are NaN or infinite.",
-            show_default=False,
-        ),
-    ] = False,
-    compression: inputs.Compression = "none",
-    level: inputs.CompressionLevel = 4,
-    shuffle: inputs.Shuffle = False,
-    fletcher32: inputs.Fletcher32 = False,
-    chunks: inputs.Chunks = "",
-    memory: inputs.Memory = "",
-    threads: inputs.Threads = None,
-    fsync: inputs.FSync = False,
-    resume: inputs.Resume = "auto",
-    restart: inputs.Restart = False,
-    checkpoint_every: inputs.CheckpointEvery = 10.0,
-    requeue_exit_code: inputs.RequeueExitCode = None,
-    shard: inputs.ShardOf = "",
-    scheduler: inputs.Scheduler = "",
-    scheduler_file: inputs.SchedulerFile = "",
-    workers: inputs.Workers = None,
-    dry_run: inputs.DryRun = False,
-    json: inputs.Json = False,
-    quiet: inputs.Quiet = False,
-    verbose: inputs.Verbose = False,
-    progress: inputs.ShowProgress = None,
-    debug: inputs.Debug = False,
+    weights: ApplyWeights,
+    numbers: ApplyNumbers,
+    input: ApplyInput,
+    raw: Raw,
+    output: Output,
+    hdf5: Hdf5,
+    resources: Resources,
+    checkpoints: ApplyCheckpoints,
+    machines: ApplyMachines,
+    make: ForMake,
+    messages: ApplyMessages,
 ) -> None:
     """Apply a 1×1 convolution to a stack of channels.
 
     Every output channel is a weighted sum of all input channels, pixel by pixel. All channels
-    must have the same height and width. Nothing is overwritten without --force, and the output
-    appears whole or not at all.
+    must have the same height and width. Invalid pixels, with NaN or the --nodata value in any
+    channel, get that value in every output channel. An existing output is overwritten only with
+    --force, and the output appears complete or not at all.
     """
-    console = Console(quiet=quiet, verbose=verbose, json=json)
-    if json and output == "-" and not dry_run:
+    from onebyone_cli.operations.apply.settings import ApplySettings
+
+    console, dry_run = messages.console(), messages.dry_run
+    target, each = output.output, input.each
+    if messages.json and target == "-" and not dry_run:
         raise UsageError("--json and -o - both want standard output; name a file for one")
-    inputs = values.inputs_of(inputs, inputs_from)
-    values.check_names(inputs, [*weights, output])
-    values.check_whole_output(output, if_changed=if_changed, depfile=depfile, shard=shard)
-    if inverse or denoise:
-        layers = _layers_back(weights, [*kernel, *bias, *activation], there=denoise, back=inverse)
-    else:
-        layers = _layers(weights, kernel, bias, activation, allow_nonfinite=allow_nonfinite)
-    cluster = on_cluster.cluster_of(context, scheduler, scheduler_file, workers, threads, inputs)
-    if cluster is not None:
-        cluster.check_apply(inputs, output, scale, each=each)
-    sharded = bool(shard) or cluster is not None
-    policy = values.checkpoints_of(
-        inputs, output, resume, restart, checkpoint_every, requeue_exit_code, sharded=sharded
-    )
-    settings = _settings(memory, threads, compute, dtype, argmax, nodata, nan_to, scale)._replace(
+    inputs = input.listed([*weights.weights, target])
+    make.check(target, machines.shard)
+    checkpoints.check(each=each)
+    layers = _layers_of(weights)
+    words = (weights, numbers, input, raw, output, hdf5, checkpoints)
+    cluster = cluster_of(machines, resources, inputs, words)
+    flag = cluster.flag if cluster is not None else "--shard" if machines.shard else ""
+    if flag:
+        check_shares(flag, inputs, target, numbers, each=each)
+    policy = checkpoints.policy(inputs, target, sharded=bool(flag))
+    settings = ApplySettings(
+        memory=resources.budget(),
+        threads=resources.workers(),
+        compute=numbers.compute,
+        dtype=numbers.output_type(),
+        collapse="argmax" if numbers.argmax else "",
+        nodata=input.mark(),
+        nan_to=numbers.nan_value(),
+        scale=numbers.plain_range(),
         checkpoints=policy,
-        shard=values.shard_of(shard, inputs, output, scale, each),
+        shard=machines.share(),
     )
-    reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
-    values.tell_defaults(memory, threads, console)
-    publication = Publication(force, fsync, if_changed)
-    rules = DepFile(depfile, publication)
-    rules.check(output)
+    reading = input.reading(settings.memory, raw.spec())
+    resources.show(console)
+    publication = output.publication(if_changed=make.if_changed)
+    rules = DepFile(make.depfile, publication)
+    rules.check(target)
     prepare = partial(
         _prepare,
         rules=rules,
         layers=layers,
-        also_read=values.files_of([*weights, *bias, inputs_from]),
-        format_name=format_name,
+        also_read=files_of([*weights.weights, *weights.bias, input.inputs_from]),
+        format_name=output.format_name,
         publication=publication,
-        storage=values.storage_of(compression, level, shuffle, fletcher32, chunks),
+        storage=hdf5.storage(),
     )
-    finish = partial(_finish, console=console, progress=progress, dry_run=dry_run)
+    finish = partial(_finish, console=console, progress=messages.progress, dry_run=dry_run)
     if each:
         prepare = partial(prepare, settings=settings)
         tasks = Each(
             reading,
-            TargetNames(output, format_name, raw=raw),
+            TargetNames(target, output.format_name, raw=raw.raw),
             prepare,
             finish,
             partial(_pass_over, console=console),
             policy,
         )
         # How many a stream brings nobody knows: what is not printed at the end is not kept.
-        reports = [done for done in tasks.run(inputs, dry_run=dry_run) if json]
+        reports = [done for done in tasks.run(inputs, dry_run=dry_run) if messages.json]
         content: dict[str, Any] = {"outputs": reports}
     else:
         with ExitStack() as stack:
-            make_job = partial(prepare, reading.open(inputs, stack), output)
+            make_job = partial(prepare, reading.open(inputs, stack), target)
             if cluster is None:
                 job = make_job(settings=settings)
             else:
-                job = cluster.plan(output, make_job, settings)
+                job = cluster.plan(target, make_job, settings)
                 finish = partial(
                     finish,
-                    fill=partial(cluster.fill, publication=publication, restart=restart),
+                    fill=partial(
+                        cluster.fill,
+                        publication=publication,
+                        restart=checkpoints.resume == "restart",
+                    ),
                 )
-            content = finish(job, output)
+            content = finish(job, target)
     if not dry_run:
         rules.write()
     console.document(content)
@@ -357,6 +256,20 @@ def _plan_lines(job: "ApplyJob", output: str) -> list[str]:
     return lines
 
 
+def _layers_of(given: ApplyWeights) -> "tuple[Layer, ...]":
+    """Read the layers that the options describe."""
+    if given.inverse or given.denoise:
+        others = [*given.kernel, *given.bias, *given.activation]
+        return _layers_back(given.weights, others, there=given.denoise, back=given.inverse)
+    return _layers(
+        given.weights,
+        given.kernel,
+        given.bias,
+        given.activation,
+        allow_nonfinite=given.allow_nonfinite,
+    )
+
+
 def _layers_back(
     weights: Sequence[str], others: Sequence[str], *, there: bool, back: bool
 ) -> "tuple[Layer, ...]":
@@ -409,27 +322,3 @@ def _layers(
         source = text if os.path.exists(text) else "--bias"
         maps[index] = maps[index].with_bias(numbers, source)
     return make_layers(maps, activation)
-
-
-def _settings(
-    memory: str,
-    threads: int | None,
-    compute: str,
-    dtype: str,
-    argmax: bool,
-    nodata: str,
-    nan_to: str,
-    scale: str,
-) -> "ApplySettings":
-    from onebyone_cli.operations.apply.settings import ApplySettings
-
-    return ApplySettings(
-        memory=values.memory_of(memory),
-        threads=values.threads_of(threads),
-        compute=compute,
-        dtype=values.dtype_of(dtype),
-        collapse="argmax" if argmax else "",
-        nodata=values.number_of("--nodata", nodata) if nodata else None,
-        nan_to=values.number_of("--nan-to", nan_to) if nan_to else None,
-        scale=values.scale_of(scale),
-    )

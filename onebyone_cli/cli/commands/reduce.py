@@ -7,15 +7,17 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
-import typer
-
-from onebyone_cli.cli import values
-from onebyone_cli.cli.options import inputs
+from onebyone_cli.cli.options.compute import Numbers
+from onebyone_cli.cli.options.inputs import Input, Raw
+from onebyone_cli.cli.options.learning import Learning
+from onebyone_cli.cli.options.messages import RunMessages
+from onebyone_cli.cli.options.output import ForMake, ReduceOutput
+from onebyone_cli.cli.options.running import Checkpoints, Machines, Resources
+from onebyone_cli.cli.shares import check_shares, cluster_of
 from onebyone_cli.cli.terminal import report
 from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
-from onebyone_cli.cluster import run as on_cluster
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
@@ -23,12 +25,14 @@ from onebyone_cli.formats.contracts.metadata import Metadata
 from onebyone_cli.operations.depfile import DepFile
 from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.learn import run as learning
-from onebyone_cli.operations.learn.request import Asked, Choice, choice_of
+from onebyone_cli.operations.learn.request import Choice, choice_of
+from onebyone_cli.operations.names import check_archive_name, check_outputs, files_of
 from onebyone_cli.picture import scree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from onebyone_cli.cluster.run import OnCluster
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.formats.contracts.writer import StreamWriter, Target, Writer
     from onebyone_cli.learners.model import Model
@@ -49,127 +53,68 @@ Examples:
 
 
 def reduce(
-    context: typer.Context,
-    inputs: inputs.Inputs,
-    output: inputs.Output,
-    components: inputs.Components = None,
-    variance: inputs.Variance = "",
-    snr: inputs.SNR = "",
-    all_components: inputs.AllComponents = False,
-    method: inputs.Method = "pca",
-    standardize: inputs.Standardize = False,
-    whiten: inputs.Whiten = False,
-    noise: inputs.Noise = None,
-    noise_rows: inputs.NoiseRows = "",
-    noise_cols: inputs.NoiseColumns = "",
-    noise_from: inputs.NoiseFrom = "",
-    labels: inputs.Labels = "",
-    endmembers: inputs.Endmembers = "",
-    kind: inputs.Kind = None,
-    seed: inputs.Seed = None,
-    mask: inputs.Mask = "",
-    sample: inputs.Sample = None,
-    save: inputs.SaveModel = "",
-    residual: inputs.Residual = "",
-    plot: inputs.Plot = "",
-    inputs_from: inputs.InputsFrom = "",
-    force: inputs.Force = False,
-    if_changed: inputs.IfChanged = False,
-    depfile: inputs.DepFile = "",
-    format_name: inputs.FormatName = "",
-    layout: inputs.Layout = "CHW",
-    raw: inputs.Raw = False,
-    shape: inputs.Shape = "",
-    dtype_in: inputs.DTypeIn = "",
-    dtype: inputs.DType = "",
-    scale: inputs.Scale = "",
-    compute: inputs.Compute = "auto",
-    nodata: inputs.NoData = "",
-    nan_to: inputs.NanTo = "",
-    memory: inputs.Memory = "",
-    threads: inputs.Threads = None,
-    fsync: inputs.FSync = False,
-    resume: inputs.Resume = "auto",
-    restart: inputs.Restart = False,
-    checkpoint_every: inputs.CheckpointEvery = 10.0,
-    requeue_exit_code: inputs.RequeueExitCode = None,
-    scheduler: inputs.Scheduler = "",
-    scheduler_file: inputs.SchedulerFile = "",
-    workers: inputs.Workers = None,
-    json: inputs.Json = False,
-    quiet: inputs.Quiet = False,
-    verbose: inputs.Verbose = False,
-    progress: inputs.ShowProgress = None,
-    debug: inputs.Debug = False,
+    learn: Learning,
+    numbers: Numbers,
+    input: Input,
+    raw: Raw,
+    output: ReduceOutput,
+    resources: Resources,
+    checkpoints: Checkpoints,
+    machines: Machines,
+    make: ForMake,
+    messages: RunMessages,
 ) -> None:
-    """Learn the components of a stack and write it in them.
+    """Learn the components of a stack and project it onto them.
 
-    The same as fit, then apply with what fit has learned; the input is read twice, and a pipe is
-    laid aside for that. A mask leaves pixels out of the learning only.
+    The same as fit and then apply with the model. The input is read twice; a pipe is buffered for
+    that. A mask leaves pixels out of the learning only.
     """
     from onebyone_cli.operations.apply.settings import ApplySettings
 
-    console = Console(quiet=quiet, verbose=verbose, json=json)
-    asked = Asked(
-        method=method,
-        k=components,
-        variance=variance,
-        snr=snr,
-        all_components=all_components,
-        standardize=standardize,
-        whiten=whiten,
-        kind=kind or "",
-        seed=seed,
-        noise=noise or "",
-        noise_rows=noise_rows,
-        noise_cols=noise_cols,
-        noise_from=noise_from,
-        labels=labels,
-        endmembers=endmembers,
+    console, target = messages.console(), output.output
+    choice = choice_of(
+        learn.asked(), mask=learn.mask, sampling=learn.sample is not None, plot=output.plot
     )
-    choice = choice_of(asked, mask=mask, sampling=sample is not None, plot=plot)
     choice.check_stacks()
-    inputs = values.inputs_of(inputs, inputs_from, [mask, labels, noise_from])
-    values.check_names(inputs, [output], [mask, labels, noise_from])
-    values.check_whole_output(output, if_changed=if_changed, depfile=depfile)
-    values.tell_defaults(memory, threads, console)
-    if json and "-" in (output, residual):
-        flag = "-o" if output == "-" else "--residual"
+    maps = [learn.mask, learn.labels, learn.noise_from]
+    inputs = input.listed([target], maps)
+    make.check(target)
+    resources.show(console)
+    if messages.json and "-" in (target, output.residual):
+        flag = "-o" if target == "-" else "--residual"
         raise UsageError(f"--json and {flag} - both want standard output; name a file for one")
-    cluster = on_cluster.cluster_of(context, scheduler, scheduler_file, workers, threads, inputs)
+    words = (learn, numbers, input, raw, output, checkpoints)
+    cluster = cluster_of(machines, resources, inputs, words)
     if cluster is not None:
-        cluster.check_apply(inputs, output, scale)
-        cluster.check_learning(inputs, sample=sample is not None)
-        if residual:
+        check_shares(cluster.flag, inputs, target, numbers)
+        cluster.check_learning(inputs, maps[:2], sample=learn.sample is not None, raw=raw.raw)
+        if output.residual:
             raise UsageError(f"--residual is computed here; leave it out, or {cluster.flag}")
     settings = ApplySettings(
-        memory=values.memory_of(memory),
-        threads=values.threads_of(threads),
-        compute=compute,
-        dtype=values.dtype_of(dtype),
-        nodata=values.number_of("--nodata", nodata) if nodata else None,
-        nan_to=values.number_of("--nan-to", nan_to) if nan_to else None,
-        scale=values.scale_of(scale),
-        checkpoints=values.checkpoints_of(
-            inputs,
-            output,
-            resume,
-            restart,
-            checkpoint_every,
-            requeue_exit_code,
-            sharded=cluster is not None,
-        ),
+        memory=resources.budget(),
+        threads=resources.workers(),
+        compute=numbers.compute,
+        dtype=numbers.output_type(),
+        nodata=input.mark(),
+        nan_to=numbers.nan_value(),
+        scale=numbers.plain_range(),
+        checkpoints=checkpoints.policy(inputs, target, sharded=cluster is not None),
     )
-    read = values.files_of([*inputs, mask, labels, noise_from, endmembers, inputs_from])
-    publication = Publication(force, fsync, if_changed)
-    rules = DepFile(depfile, publication)
-    outputs = _Outputs(output, save, residual, plot, format_name, publication, read, rules)
+    read = files_of([*inputs, *maps, learn.endmembers, input.inputs_from])
+    publication = output.publication(if_changed=make.if_changed)
+    rules = DepFile(make.depfile, publication)
+    outputs = _Outputs(
+        *(target, output.save, output.residual, output.plot, output.format_name),
+        *(publication, read, rules),
+    )
     outputs.check()
-    reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
-    number = values.seed_of(seed)
-    task = _Task(choice, outputs, settings, reading, mask, labels, sample, number, cluster, restart)
+    reading = input.reading(settings.memory, raw.spec())
+    task = _Task(
+        *(choice, outputs, settings, reading, learn.mask, learn.labels, learn.sample),
+        *(learn.random_seed(), cluster, checkpoints.resume == "restart"),
+    )
     with ExitStack() as stack:
-        task.run(inputs, console, progress, stack)
+        task.run(inputs, console, messages.progress, stack)
 
 
 class _Outputs(NamedTuple):
@@ -186,10 +131,10 @@ class _Outputs(NamedTuple):
 
     def check(self) -> None:
         """Refuse what can't be written, as far as that is known from names."""
-        values.check_outputs([self.path, self.model, self.residual, self.plot, self.rules.path])
+        check_outputs([self.path, self.model, self.residual, self.plot, self.rules.path])
         self.rules.check(self.path)
         if self.model:
-            values.check_archive_name(self.model, "a model is")
+            check_archive_name(self.model, "a model")
             targets.check_target(self.model, force=self.publication.may_replace, inputs=self.read)
         if self.plot:
             scree.check_plot(self.plot, force=self.publication.may_replace, inputs=self.read)
@@ -197,12 +142,7 @@ class _Outputs(NamedTuple):
     def save(self, model: "Model", known: "Known") -> None:
         """Write what goes beside the result, which is there by now."""
         if self.model:
-            learning.save(
-                model,
-                known,
-                self.model,
-                self.publication,
-            )
+            learning.save(model, known, self.model, self.publication)
         if self.plot:
             scree.draw_scree(model, self.plot, self.publication)
         self.rules.write()
@@ -219,7 +159,7 @@ class _Task(NamedTuple):
     labels: str
     sample: int | None
     seed: int
-    cluster: on_cluster.OnCluster | None
+    cluster: "OnCluster | None"
     restart: bool
 
     def run(
@@ -272,7 +212,7 @@ class _Task(NamedTuple):
 
     def _fill(
         self,
-        cluster: on_cluster.OnCluster,
+        cluster: "OnCluster",
         job: "ApplyJob",
         model: "Model",
         known: "Known",
@@ -349,7 +289,7 @@ class _Task(NamedTuple):
         way = self._way(memory)
 
         def add(known: "Known") -> None:
-            learning.add_given(known, self.choice.asked, self.reading.layout, way.settings, console)
+            learning.add_given(known, self.choice.asked, self.reading, way.settings, console)
 
         if self.choice.learner.reads_pixels or self.outputs.residual:
             return learning.gather([held], way, add, console, progress, maps)

@@ -5,19 +5,20 @@ from contextlib import ExitStack
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from onebyone_cli.cli import values
-from onebyone_cli.cli.options import inputs
+from onebyone_cli.cli.options.inputs import LearnInput, Raw
+from onebyone_cli.cli.options.learning import Gathering
+from onebyone_cli.cli.options.messages import RunMessages
+from onebyone_cli.cli.options.output import MomentsOutput
+from onebyone_cli.cli.options.running import Resources, StatsMachines
+from onebyone_cli.cli.shares import cluster_of
 from onebyone_cli.cli.terminal.console import Console, print_table
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
-from onebyone_cli.cluster import run as on_cluster
 from onebyone_cli.commit import targets
-from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.learn import run as learning
 from onebyone_cli.operations.learn.request import directions_of
+from onebyone_cli.operations.names import check_archive_name, files_of
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
@@ -34,122 +35,84 @@ Examples:
 
 
 def stats(
-    context: typer.Context,
-    inputs: inputs.InputsOrMoments,
-    output: inputs.Moments = "",
-    noise: inputs.StatsNoise = None,
-    noise_rows: inputs.NoiseRows = "",
-    noise_cols: inputs.NoiseColumns = "",
-    labels: inputs.StatsLabels = "",
-    each: inputs.EachStack = False,
-    mask: inputs.Mask = "",
-    sample: inputs.Sample = None,
-    seed: inputs.Seed = None,
-    shard: inputs.StatsShard = "",
-    inputs_from: inputs.InputsFrom = "",
-    force: inputs.Force = False,
-    layout: inputs.Layout = "CHW",
-    raw: inputs.Raw = False,
-    shape: inputs.Shape = "",
-    dtype_in: inputs.DTypeIn = "",
-    nodata: inputs.NoDataInLearning = "",
-    memory: inputs.Memory = "",
-    threads: inputs.Threads = None,
-    fsync: inputs.FSync = False,
-    scheduler: inputs.Scheduler = "",
-    scheduler_file: inputs.SchedulerFile = "",
-    workers: inputs.Workers = None,
-    json: inputs.Json = False,
-    quiet: inputs.Quiet = False,
-    verbose: inputs.Verbose = False,
-    progress: inputs.ShowProgress = None,
-    debug: inputs.Debug = False,
+    gather: Gathering,
+    input: LearnInput,
+    raw: Raw,
+    output: MomentsOutput,
+    resources: Resources,
+    machines: StatsMachines,
+    messages: RunMessages,
 ) -> None:
-    """Show valid pixels, range, mean and spread of each channel.
+    """Show valid pixels, range, mean and standard deviation of each channel.
 
-    A channel counts its own valid pixels; its spread is the standard deviation. With -o the
-    moments are saved as well: mean and covariance of the pixels that are valid in every channel,
-    from which fit learns as from the stacks themselves, and which merge joins with those of other
-    parts. Labels change neither these nor the table: pixels of no class count as any other.
+    A channel counts its own valid pixels. With -o the moments are saved as well: mean and
+    covariance of the pixels that are valid in every channel. fit learns from them as from the
+    stacks themselves, and merge joins them with those of other parts. Labels change neither the
+    moments nor the table: pixels of no class count as any other.
     """
     from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
-    from onebyone_cli.plan.shards import parse_shard
 
-    console = Console(quiet=quiet, verbose=verbose, json=json)
-    inputs = values.inputs_of(inputs, inputs_from, [mask, labels])
-    values.check_names(inputs, [output] if output else [], [mask, labels])
-    values.tell_defaults(memory, threads, console)
-    _check_together(
-        output=bool(output),
-        noise=bool(noise),
-        window=bool(noise_rows or noise_cols),
-        labels=bool(labels),
-        sample=sample is not None,
-        seed=seed is not None,
-        shard=bool(shard),
-    )
+    console, target = messages.console(), output.output
+    maps = [gather.mask, gather.labels]
+    inputs = input.listed([target] if target else [], maps)
+    resources.show(console)
+    _check_together(gather, machines.shard, output=bool(target))
     settings = LearnSettings(
-        memory=values.memory_of(memory),
-        threads=values.threads_of(threads),
-        nodata=values.number_of("--nodata", nodata) if nodata else None,
+        memory=resources.budget(),
+        threads=resources.workers(),
+        nodata=input.mark(),
         wanted=Wanted(
-            pixels=bool(output),
+            pixels=bool(target),
             statistics=True,
-            differences=directions_of(noise or ""),
-            rows=values.range_of("--noise-rows", noise_rows),
-            columns=values.range_of("--noise-cols", noise_cols),
+            differences=directions_of(gather.noise),
+            rows=gather.rows(),
+            columns=gather.columns(),
         ),
-        shard=parse_shard(shard) if shard else None,
+        shard=machines.share(),
     )
-    cluster = on_cluster.cluster_of(context, scheduler, scheduler_file, workers, threads, inputs)
+    cluster = cluster_of(machines, resources, inputs, (gather, input, raw, output))
     if cluster is not None:
-        cluster.check_learning(inputs, sample=sample is not None)
-    way = learning.Pass(settings, mask, labels, sample, values.seed_of(seed), cluster)
-    reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
-    if output:
-        values.check_archive_name(output, "moments are saved as")
-        read = values.files_of([*inputs, mask, labels, inputs_from])
-        targets.check_target(output, force=force, inputs=read)
+        cluster.check_learning(inputs, maps, sample=gather.sample is not None, raw=raw.raw)
+    seed = gather.random_seed()
+    way = learning.Pass(settings, gather.mask, gather.labels, gather.sample, seed, cluster)
+    reading = input.reading(settings.memory, raw.spec())
+    if target:
+        check_archive_name(target, "moments")
+        read = files_of([*inputs, *maps, input.inputs_from])
+        targets.check_target(target, force=output.force, inputs=read)
     started = time.monotonic()
-    if learning.are_moments(inputs, raw=raw):
-        known = _joined(inputs, way, output, console)
+    if learning.are_moments(inputs, raw=raw.raw):
+        known = _joined(inputs, way, target, console)
     else:
-        known = _gathered(inputs, each, reading, way, console, progress)
-    if output:
-        learning.save_moments(known, output, Publication(force, fsync))
-    spent = spent_since(started, 0 if sample or shard else known.pixel_bytes)
+        known = _gathered(inputs, input.each, reading, way, console, messages.progress)
+    if target:
+        learning.save_moments(known, target, output.publication())
+    reads_all = not (gather.sample or machines.shard)
+    spent = spent_since(started, known.pixel_bytes * reads_all)
     rows = _rows(known)
     if not console.quiet:
         _print(rows)
     # Beside a table in a pipe nobody has asked for it.
-    if output or console.is_terminal or verbose:
-        console.say(_closing_line(output, known, spent))
+    if target or console.is_terminal or console.verbose:
+        console.say(_closing_line(target, known, spent))
     content = {"inputs": known.inputs, "channels": rows, **learning.document(known.evidence)}
     console.document(content | spent.document())
 
 
-def _check_together(
-    *,
-    output: bool,
-    noise: bool,
-    window: bool,
-    labels: bool,
-    sample: bool,
-    seed: bool,
-    shard: bool,
-) -> None:
+def _check_together(gather: Gathering, shard: str, *, output: bool) -> None:
     """Refuse options that mean nothing without another, or beside it."""
-    if (noise or window) and not output:
+    window = gather.noise_rows or gather.noise_cols
+    if (gather.noise or window) and not output:
         raise UsageError("--noise is for the moments that are saved; give -o PART.npz")
-    if window and not noise:
+    if window and not gather.noise:
         raise UsageError("--noise-rows and --noise-cols are for --noise DIRECTION; give that, too")
-    if labels and not output:
+    if gather.labels and not output:
         raise UsageError("--labels is for the moments that are saved; give -o PART.npz")
-    if seed and not sample:
+    if gather.seed is not None and gather.sample is None:
         raise UsageError("--seed is for --sample N; give that, too")
     if shard and not output:
         raise UsageError("--shard is for moments that are joined with others; give -o PART.npz")
-    if shard and sample:
+    if shard and gather.sample is not None:
         raise UsageError("--shard and --sample each choose pixels; give one of them")
 
 

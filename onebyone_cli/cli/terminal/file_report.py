@@ -1,5 +1,6 @@
 """What is known of a file, as people read it and as programs do."""
 
+import os
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,6 +33,9 @@ COLUMNS = ("path", "what", "shape", "axes", "type", "on disk", "apply needs")
 #: Columns of it that are no numbers.
 TEXTS = ("path", "what", "axes", "type")
 
+#: Keys of the document whose names are others.
+_KEYS = {"layout": "axes", "bytes": "data_bytes"}
+
 #: Names and datasets that a block lists; all are in the JSON document.
 _MOST_LISTED = 20
 
@@ -44,7 +48,7 @@ def bare(facts: Facts, wanted: str) -> str:
     facts : Facts
         What is known.
     wanted : str
-        ``"shape"``, ``"dtype"`` or ``"channels"``.
+        One of `cli.options.facts.FIELDS`.
 
     Raises
     ------
@@ -57,10 +61,21 @@ def bare(facts: Facts, wanted: str) -> str:
             f"as in {facts.path}:{facts.datasets[0].name}",
             facts.path,
         )
-    value = document(facts).get(wanted)
+    value = _format(facts) if wanted == "format" else document(facts).get(_KEYS.get(wanted, wanted))
     if not value:
         raise DataError(f"has no {wanted} to print: it is {title(facts)}", facts.path)
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _format(facts: Facts) -> str:
+    """Name the format of a file; empty where it has none."""
+    if isinstance(facts, StackFacts):
+        from onebyone_cli import formats
+        from onebyone_cli.formats.opening import split_inner
+
+        return formats.of_input(split_inner(facts.path)[0]).name
+    suffix = os.path.splitext(facts.path)[1].lower().removeprefix(".")
+    return suffix if isinstance(facts, WeightsFacts | MomentsFacts) else ""
 
 
 @singledispatch

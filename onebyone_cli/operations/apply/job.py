@@ -378,7 +378,7 @@ def _say_how_to_go_on(reason: BaseException, checkpoint: Checkpoint) -> None:
     """Have a signal or an error tell that there is a checkpoint."""
     advice = (
         "; what is done is kept: run the same command again to go on, "
-        "or with --restart to begin anew"
+        "or with --resume restart to begin anew"
     )
     if isinstance(reason, Stopped):
         reason.checkpoint, reason.status = checkpoint.path, checkpoint.policy.status

@@ -5,7 +5,6 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from onebyone_cli.cli import values
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.units import count
 
@@ -30,8 +29,8 @@ _FLAGS = {
 #: The same for what learners need to know, with who can make use of it.
 _NEEDS = {
     "noise": ("--noise", "differences"),
-    "noise_rows": ("--noise-rows", "differences"),
-    "noise_cols": ("--noise-cols", "differences"),
+    "rows": ("--noise-rows", "differences"),
+    "columns": ("--noise-cols", "differences"),
     "noise_from": ("--noise-from", "noise"),
     "labels": ("--labels", "classes"),
     "endmembers": ("--endmembers", "endmembers"),
@@ -39,24 +38,24 @@ _NEEDS = {
 
 #: Options that say how many components are kept, and how they are written.
 _HOW_MANY = ("k", "variance", "snr")
-_HOW_MANY_SHOWN = {"-k": "-k K", "--variance": "--variance FRACTION", "--snr": "--snr RATIO"}
+_HOW_MANY_SHOWN = {"-k": "-k K|all", "--variance": "--variance FRACTION", "--snr": "--snr RATIO"}
 
 
 class Asked(NamedTuple):
-    """What the command line says about learning, as it was typed; empty where it says nothing."""
+    """What the user asks of a learner; None, False or empty where it is not given."""
 
     method: str
     k: int | None = None
-    variance: str = ""
-    snr: str = ""
+    variance: float | None = None
+    snr: float | None = None
     all_components: bool = False
     standardize: bool = False
     whiten: bool = False
     kind: str = ""
     seed: int | None = None
     noise: str = ""
-    noise_rows: str = ""
-    noise_cols: str = ""
+    rows: tuple[int, int] | None = None
+    columns: tuple[int, int] | None = None
     noise_from: str = ""
     labels: str = ""
     endmembers: str = ""
@@ -84,8 +83,8 @@ class Choice(NamedTuple):
         return Wanted(
             pixels="pixels" in needs,
             differences=directions_of(asked.noise or CUSTOMARY[asked.method]) if measured else (),
-            rows=values.range_of("--noise-rows", asked.noise_rows),
-            columns=values.range_of("--noise-cols", asked.noise_cols),
+            rows=asked.rows,
+            columns=asked.columns,
             sample="sample" in needs,
         )
 
@@ -128,7 +127,7 @@ class Choice(NamedTuple):
         asked, needs = self.asked, self.learner.needs
         if "sample" in needs:
             raise UsageError(f"--method {asked.method} needs the pixels themselves; name stacks")
-        if asked.noise_rows or asked.noise_cols:
+        if asked.rows or asked.columns:
             raise UsageError("--noise-rows and --noise-cols are for stacks; give them to stats")
         if "pixels" in needs and "moments" not in evidence.kinds:
             raise DataError("holds no moments of pixels; make it with stats -o", source)
@@ -192,7 +191,7 @@ def choice_of(asked: Asked, *, mask: str = "", sampling: bool = False, plot: str
             raise UsageError(f"{flag} is for --method {able}, not for {asked.method}")
     if "endmembers" in learner.needs and not asked.endmembers:
         raise UsageError(f"--method {asked.method} needs --endmembers FILE")
-    if asked.noise_from and (asked.noise or asked.noise_rows or asked.noise_cols):
+    if asked.noise_from and (asked.noise or asked.rows or asked.columns):
         raise UsageError("--noise-from brings its own noise; leave out the other --noise options")
     _check_how_many(asked, learner)
     given = _values_of(asked)
@@ -209,7 +208,7 @@ def _rules(
     for option, (flag, need) in _NEEDS.items():
         yield flag, asked.has(option), partial(_needs, need)
     reads_pixels = attrgetter("reads_pixels")
-    yield "--all", asked.all_components, reads_pixels  # else there is no end of them, or no choice
+    yield "-k all", asked.all_components, reads_pixels  # else there is no end of them, or no choice
     yield "--mask", bool(mask), reads_pixels
     yield "--sample", sampling, reads_pixels
     yield "--plot", bool(plot), attrgetter("eigenvalues")
@@ -226,11 +225,11 @@ def _needs(need: str, learner: "Learner") -> bool:
 def _check_how_many(asked: Asked, learner: "Learner") -> None:
     """Check that exactly one option says how many components are kept."""
     ways = [_FLAGS[option] for option in _HOW_MANY if option in learner.options]
-    ways += ["--all"] * learner.reads_pixels
     found = [_FLAGS[option] for option in _HOW_MANY if asked.has(option)]
-    found += ["--all"] * asked.all_components
+    found += ["-k"] * asked.all_components
     if ways and len(found) != 1:
-        wanted = _listed([_HOW_MANY_SHOWN.get(flag, flag) for flag in ways], "or")
+        shown = _HOW_MANY_SHOWN if learner.reads_pixels else {}
+        wanted = _listed([shown.get(flag, f"{flag} K") for flag in ways], "or")
         if len(ways) == 1:
             raise UsageError(f"--method {asked.method} needs {wanted}")
         raise UsageError(f"give {wanted}; found {_listed(found, 'and') or 'none of them'}")
@@ -240,24 +239,22 @@ def _values_of(asked: Asked) -> dict[str, Any]:
     """Read what learners are given, and refuse what is out of range."""
     from onebyone_cli.learners.model import check_components, check_variance
 
-    variance = values.number_of("--variance", asked.variance, "0.99") if asked.variance else None
-    snr = values.number_of("--snr", asked.snr, "10") if asked.snr else None
     if asked.k is not None:
         check_components(asked.k)
-    if variance is not None:
-        check_variance(variance)
-    if snr is not None:
+    if asked.variance is not None:
+        check_variance(asked.variance)
+    if asked.snr is not None:
         from onebyone_cli.learners.mnf import check_snr
 
-        check_snr(snr)
+        check_snr(asked.snr)
     return {
         "k": asked.k,
-        "variance": variance,
-        "snr": snr,
+        "variance": asked.variance,
+        "snr": asked.snr,
         "standardize": asked.standardize,
         "whiten": asked.whiten,
         "kind": asked.kind or "gaussian",
-        "seed": values.seed_of(asked.seed),
+        "seed": asked.seed or 0,
     }
 
 

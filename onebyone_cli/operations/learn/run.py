@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import Reader, Series, StreamReader
     from onebyone_cli.learners.model import Model
     from onebyone_cli.learners.statistics import Evidence
+    from onebyone_cli.operations.inputs import Reading
     from onebyone_cli.operations.learn.job import LearnJob
     from onebyone_cli.operations.learn.request import Asked
     from onebyone_cli.operations.learn.settings import LearnSettings
@@ -198,7 +199,7 @@ def _check_channels(channels: int, path: str, first: int, stacks: "Sequence[Stac
     if channels != first:
         raise ShapeMismatchError(
             f"has {count(channels, 'channel')} and {stacks[0][0].path} has {first}; "
-            "stacks that count together need the same channels",
+            "all stacks of a fit must have the same number of channels",
             path,
         )
 
@@ -370,7 +371,7 @@ def join_saved(paths: Sequence[str], console: "Console") -> Known:
 
 
 def add_given(
-    known: Known, asked: "Asked", layout: str, settings: "LearnSettings", console: "Console"
+    known: Known, asked: "Asked", reading: "Reading", settings: "LearnSettings", console: "Console"
 ) -> None:
     """Add what comes from other files: a stack of noise, or spectra that are known."""
     evidence = known.evidence
@@ -389,7 +390,7 @@ def add_given(
             )
         evidence.endmembers = matrix
     if asked.noise_from:
-        noise = _noise_of(asked.noise_from, layout, settings, console)
+        noise = _noise_of(asked.noise_from, reading, settings, console)
         known.files += noise.files
         evidence.noise = noise.evidence.pixels
         if evidence.noise.channels != evidence.channels:
@@ -448,13 +449,14 @@ def document(evidence: "Evidence") -> dict[str, Any]:
     return {"classes": [{"label": label, "pixels": number} for label, number in pixels]}
 
 
-def _noise_of(path: str, layout: str, settings: "LearnSettings", console: "Console") -> Known:
-    from onebyone_cli.formats import opening
+def _noise_of(
+    path: str, reading: "Reading", settings: "LearnSettings", console: "Console"
+) -> Known:
     from onebyone_cli.operations.learn.settings import Wanted
 
     if are_moments([path]):
         return join_saved([path], console)
     way = Pass(settings._replace(wanted=Wanted()))
     with ExitStack() as stack:
-        opened = opening.open_inputs([path], layout=layout, memory=settings.memory, stack=stack)
+        opened = reading._replace(raw=None).open([path], stack)
         return gather([opened], way, lambda known: None, console, None)
