@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from onebyone_cli.api.model import Model
 from onebyone_cli.api.opening import open_readers, unheard
 from onebyone_cli.learners import load
+from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.learn.given import add_given
 from onebyone_cli.operations.learn.request import LearnRequest, check_request
 from onebyone_cli.operations.learn.run import LearnPass, gather_for
 from onebyone_cli.operations.learn.settings import LearnSettings
 from onebyone_cli.operations.machine import memory_of, threads_of
-from onebyone_cli.stack.reading import Reading
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

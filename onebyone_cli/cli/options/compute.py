@@ -19,8 +19,8 @@ def number_of(flag: str, text: str, example: str = "0 or -9999") -> float:
         raise UsageError(f"{flag} {text} is not a number; write it like {example}") from error
 
 
-def type_of(flag: str, text: str) -> str:
-    """Read the name of a number type, such as ``float32`` or ``f4``.
+def type_of(flag: str, text: str, order: str = "") -> str:
+    """Read the name of a number type, such as ``float32`` or ``f4``, which may follow an order.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def type_of(flag: str, text: str) -> str:
     name = TYPE_NAMES.get(text, text)
     if name not in ITEM_BYTES:
         known = ", ".join((*TYPE_NAMES, *ITEM_BYTES))
-        raise UsageError(f"{flag} {text} is unknown; choose from {known}")
+        raise UsageError(f"{flag} {order}{text} is unknown; choose from {known}")
     return name
 
 
@@ -54,9 +54,9 @@ class Numbers(Group):
         metavar="SCALE",
         daily=True,
         complete=lambda: ("auto", "each", "2%,98%"),
-        help="Map a range of the result onto the whole range of the integer output (uint8 unless "
-        "--dtype): MIN,MAX; auto, the range of all numbers; each, the range of each channel; or "
-        "percentiles of all numbers, as in 2%,98%.",
+        help="Map a range onto the whole range of the integer output (uint8 unless --dtype). "
+        "MIN,MAX; auto: the range of all numbers; each: the range of each channel; 2%,98%: these "
+        "percentiles of all numbers.",
     )
     compute: Literal["auto", "float32", "float64"] = option(
         "--compute",
