@@ -19,7 +19,7 @@ from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import Stopped, UsageError
 from onebyone_cli.formats import opening
 from onebyone_cli.operations.apply.job import ApplyJob
-from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
+from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings, scale_of
 from onebyone_cli.plan import shards
 from onebyone_cli.plan.shards import Shard
 from onebyone_cli.spec import StackSpec
@@ -71,6 +71,7 @@ def job_of(
 ) -> Iterator[ApplyJob]:
     """Open and plan a job in a budget that it fits in."""
     shared = settings.get("shard") is not None
+    settings["scale"] = scale_of(settings.get("scale"))
 
     def make_job(memory: int) -> ApplyJob:
         try:

@@ -130,7 +130,7 @@ def check_left(path: str, count: int, describe: Callable[[], Mapping[str, Any]])
     for other in {number for _, number in found} - {count}:
         raise OutputRefusedError(
             f"{left.part} has shards of {other}, and this command makes {count}; finish the other "
-            f"command, or discard them with {setting('restart')}",
+            f"command, or discard them with {setting('resume', 'restart')}",
             path,
         )
     for name in found.values():
@@ -184,7 +184,7 @@ def _check_same(found: dict[tuple[int, int], str]) -> tuple[dict[str, Any], Mapp
         if difference:
             raise DataError(
                 f"is of another job than the first shard: {difference}; run it again with the "
-                f"command of the others and {setting('restart')}",
+                f"command of the others and {setting('resume', 'restart')}",
                 name,
             )
         counts.update(journal.done.counts)

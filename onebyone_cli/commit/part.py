@@ -89,7 +89,7 @@ class PartFile(AtomicFile):
         elif self._found_bytes != size:
             raise OutputRefusedError(
                 f"{self.temporary} has {self._found_bytes} bytes, and the job that left it wrote "
-                f"{size}; discard it with {setting('restart')}",
+                f"{size}; discard it with {setting('resume', 'restart')}",
                 self.path,
             )
 
