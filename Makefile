@@ -22,12 +22,13 @@ define typed
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bless man docs bench kills clean
+.PHONY: help demo test check lint bless man docs bench kills clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo    install, run the main job on sample_data/ and check what it wrote to demo/'
 	@echo 'make test    install, check style and types, run all tests'
+	@echo 'make check   the same with more examples of everything random; continuous integration runs it'
 	@echo 'make lint    only the checks of style and types'
 	@echo 'make bless   write the expected output of the golden cases anew (then read git diff)'
 	@echo 'make man     write the man pages anew from what --help says'
@@ -47,12 +48,17 @@ demo: $(RUN_STAMP)
 	$(call typed, onebyone apply $(SAMPLES)/handwritten/digits.npy -w $(SAMPLES)/handwritten/mean_of_each_digit.csv -o demo/mean_digits.npy)
 	$(call typed, python $(SAMPLES)/check_demo.py demo)
 
-# The environment may tell Python not to keep compiled modules; the thousands of times that tests
-# start the program would compile it each time. pytest comes last, so that its count of tests is
-# the last line.
+# The environment may tell Python not to keep compiled modules; the many times that tests start the
+# program would compile it each time. pytest comes last, so that its count of tests is the last
+# line. PYTEST_ARGS=-n0 runs all tests in one process, which a debugger needs.
 test: lint
-	$(BIN)/python -m compileall -q onebyone_cli
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m compileall -q onebyone_cli tests/fork
+	$(BIN)/python -m pytest -n logical --dist loadgroup $(PYTEST_ARGS)
+
+# The same tests, with more examples and more kills.
+check: export HYPOTHESIS_PROFILE ?= check
+check: export KILLS ?= 120
+check: test
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import typer
 
 from onebyone_cli import __version__, cli
-from onebyone_cli.cli.exit_status import ExitStatus
+from onebyone_cli.errors import ExitStatus
 
 HERE = Path(__file__).resolve().parent
 CHANGELOG = HERE.parent / "CHANGELOG.md"

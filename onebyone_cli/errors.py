@@ -13,12 +13,62 @@
     ├── ReadWriteError          reading or writing failed
     └── PolicyError             refused on policy: pickle, links to other files
 
+Where Python has a class for such a failure, ours is one of those as well: `ValueError` for the
+first three, `FileNotFoundError`, `ImportError`, `OSError` and `PermissionError`. So ``except
+OSError`` around code of this package needs ``except OneByOneError: raise`` before it.
+
 A message says what was found, what was expected and what to do; the path comes first when it is
-printed. Nothing here prints or exits: ``cli.exit_status`` maps each class to its status.
+printed. It names a setting with `setting`, since that is an option on the command line and an
+argument in Python. Nothing here prints or exits: ``cli.exit_status`` does, with the status that
+`STATUSES` has for the class.
 """
+
+from __future__ import annotations
 
 import errno
 import os
+import re
+from enum import IntEnum, unique
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: A setting in a message, between two noncharacters of Unicode, which no text contains.
+_SETTING = re.compile("\ufdd0([a-z_]+)(?:=([^\ufdd1]*))?\ufdd1")
+
+
+def setting(name: str, value: object = "") -> str:
+    """Name a setting in a message: ``--memory 1M`` on the command line, ``memory=1M`` in Python.
+
+    Parameters
+    ----------
+    name : str
+        As an argument of Python: letters and underscores.
+    value : object
+        The value it has, or should have; empty to name the setting alone.
+
+    Returns
+    -------
+    str
+        A marker; see `spelled`.
+    """
+    return f"\ufdd0{name}={value}\ufdd1" if value != "" else f"\ufdd0{name}\ufdd1"
+
+
+def as_argument(name: str, value: str) -> str:
+    """Spell a setting as Python does."""
+    return f"{name}={value}"
+
+
+def spell_settings(spell: Callable[[str, str], str]) -> None:
+    """Choose how messages of this process spell a setting, given its name and its value."""
+    OneByOneError.spell = staticmethod(spell)
+
+
+def spelled(text: str) -> str:
+    """Return a text with its settings spelled as `spell_settings` says."""
+    return _SETTING.sub(lambda found: OneByOneError.spell(found[1], found[2] or ""), text)
 
 
 class Stopped(BaseException):
@@ -55,17 +105,33 @@ class OneByOneError(Exception):
         The file it is about, as the user wrote it.
     """
 
+    spell: ClassVar[Callable[[str, str], str]] = staticmethod(as_argument)
+
     def __init__(self, message: str, path: str = "") -> None:
         super().__init__(message)
-        self.message = message
         self.path = path
+
+    @property
+    def message(self) -> str:
+        """The message, with settings spelled for whoever reads it."""
+        return spelled(self.args[0])
+
+    @property
+    def setting(self) -> str:
+        """Name of the first setting that the message names; empty if there is none."""
+        found = _SETTING.search(self.args[0])
+        return found[1] if found else ""
+
+    def advise(self, advice: str) -> None:
+        """Add to the end of the message."""
+        self.args = (self.args[0] + advice,)
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
-class UsageError(OneByOneError):
-    """The command line is wrong."""
+class UsageError(OneByOneError, ValueError):
+    """The command line, or an argument, is wrong."""
 
 
 class DataError(OneByOneError, ValueError):
@@ -76,28 +142,72 @@ class ShapeMismatchError(DataError):
     """Sizes that must agree do not."""
 
 
-class InputMissingError(OneByOneError):
+class InputMissingError(OneByOneError, FileNotFoundError):
     """An input is missing or unreadable."""
 
 
-class DependencyMissingError(OneByOneError):
+class DependencyMissingError(OneByOneError, ImportError):
     """An optional library or HDF5 filter is missing."""
+
+    path: str
 
 
 class ClusterError(OneByOneError):
     """A cluster can't be reached, or was lost."""
 
 
-class OutputRefusedError(OneByOneError):
+class OutputRefusedError(OneByOneError, OSError):
     """The output exists, is an input, or can't be created."""
 
 
-class ReadWriteError(OneByOneError):
+class ReadWriteError(OneByOneError, OSError):
     """Reading or writing failed: disk full, quota, I/O error, input changed underneath."""
 
 
-class PolicyError(OneByOneError):
+class PolicyError(OneByOneError, PermissionError):
     """Refused on policy: pickle, external HDF5 storage or links."""
+
+
+@unique
+class ExitStatus(IntEnum):
+    """What the numbers mean; those from 64 on are those of sysexits.h.
+
+    ``compare`` alone has 1 as well, which is no error: the stacks differ.
+    """
+
+    DONE = 0
+    USAGE = 2
+    DATA = 65
+    NO_INPUT = 66
+    UNAVAILABLE = 69
+    BUG = 70
+    CANT_CREATE = 73
+    IO = 74
+    STOPPED = 75
+    POLICY = 77
+
+
+#: The first class of a status stands for it where only the status is known.
+STATUSES: dict[type[OneByOneError], ExitStatus] = {
+    UsageError: ExitStatus.USAGE,
+    DataError: ExitStatus.DATA,
+    InputMissingError: ExitStatus.NO_INPUT,
+    DependencyMissingError: ExitStatus.UNAVAILABLE,
+    ClusterError: ExitStatus.UNAVAILABLE,
+    OutputRefusedError: ExitStatus.CANT_CREATE,
+    ReadWriteError: ExitStatus.IO,
+    PolicyError: ExitStatus.POLICY,
+}
+
+
+def status_of(error: OneByOneError) -> ExitStatus:
+    """Return the status of an error: that of its class, or of the nearest class above it."""
+    return next(STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES)
+
+
+def class_of(status: int) -> type[OneByOneError] | None:
+    """Return the class of the errors that a program ends with this status for."""
+    return next((cls for cls, own in STATUSES.items() if own == status), None)
 
 
 _REMEDIES = {

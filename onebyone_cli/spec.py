@@ -105,6 +105,25 @@ class Slab(NamedTuple):
         return self.stop - self.start
 
 
+class PixelGrid(NamedTuple):
+    """Pixels of some channels that lie far apart, at the crossings of rows and columns.
+
+    Attributes
+    ----------
+    item : int
+        Of the batch.
+    channels : sequence of int
+        Which, in the order wanted.
+    rows, columns : range
+        Which, ascending; not empty.
+    """
+
+    item: int
+    channels: Sequence[int]
+    rows: range
+    columns: range
+
+
 def arithmetic_dtype(dtypes: Sequence[str], compute: str = "auto") -> str:
     """Type in which pixels are multiplied and added.
 

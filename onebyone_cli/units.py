@@ -52,6 +52,21 @@ def format_bytes(count: int) -> str:
     return f"{value / 1024:.1f} PiB"
 
 
+def printable(text: str) -> str:
+    r"""Escape control characters and undecodable bytes.
+
+    >>> printable("a\x1b[31m.npy")
+    'a\\x1b[31m.npy'
+    """
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    # Python stands U+DC80 to U+DCFF for bytes that are no text.
+    byte = ord(character) - 0xDC00
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else ascii(character)[1:-1]
+
+
 def count(number: int, noun: str) -> str:
     """Say how many, as in ``1 row`` and ``2 rows``."""
     return f"{number} {noun}" + ("" if number == 1 else "s")

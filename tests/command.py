@@ -1,6 +1,7 @@
 """Run the installed ``onebyone`` as a shell would, in surroundings that are always the same."""
 
 import contextlib
+import functools
 import os
 import pty
 import re
@@ -10,6 +11,9 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, NamedTuple
+
+from fork import request
+from fork.process import Forked, ForkServer
 
 #: Where ``onebyone`` lies beside the Python that runs the tests.
 BIN = Path(sys.executable).parent
@@ -44,6 +48,30 @@ def environment(**more: str) -> dict[str, str]:
     return {**handed_on, **fixed, **more}
 
 
+@functools.cache
+def fork_server() -> ForkServer:
+    """Start what forks the program, in place of starting it anew each time; once."""
+    return ForkServer(PROGRAM, environment())
+
+
+def serves_forks(process: subprocess.Popen[bytes]) -> bool:
+    """Whether this is the server: it lives as long as the tests."""
+    return bool(fork_server.cache_info().currsize) and process is fork_server().process
+
+
+def close_fork_server() -> None:
+    """End the server, if there is one."""
+    if fork_server.cache_info().currsize:
+        fork_server().close()
+
+
+def for_shells(env: Mapping[str, str]) -> dict[str, str]:
+    """Give an environment in which ``onebyone`` is forked where that comes to the same."""
+    server = fork_server()
+    path = os.pathsep.join([str(server.bin), env["PATH"]])
+    return {**env, "PATH": path, request.SOCKET: server.socket}
+
+
 def onebyone(
     *args: str | Path,
     cwd: Path,
@@ -51,7 +79,17 @@ def onebyone(
     input: bytes = b"",
 ) -> Completed:
     """Run ``onebyone`` to its end, with `input` on its standard input."""
-    return run([PROGRAM, *map(str, args)], cwd=cwd, env=env, input=input)
+    return _ended(start(*args, cwd=cwd, env=env, stdin=subprocess.PIPE), input)
+
+
+def _ended(process: subprocess.Popen[bytes], input: bytes | None) -> Completed:
+    with process:
+        try:
+            out, err = process.communicate(input, TIMEOUT_S)
+        except BaseException:
+            process.kill()
+            raise
+    return Completed(process.returncode, out, err.decode(errors="backslashreplace"))
 
 
 def shell(
@@ -62,7 +100,9 @@ def shell(
     input: bytes = b"",
 ) -> Completed:
     """Run a command line in bash, where ``"$0" "$@"`` is ``onebyone`` with `args`."""
-    return run(["bash", "-c", line, PROGRAM, *map(str, args)], cwd=cwd, env=env, input=input)
+    env = for_shells(environment() if env is None else env)
+    program = str(fork_server().bin / "onebyone")
+    return run(["bash", "-c", line, program, *map(str, args)], cwd=cwd, env=env, input=input)
 
 
 def run(
@@ -88,16 +128,43 @@ def start(
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.PIPE,
     stderr: int | IO[bytes] = subprocess.PIPE,
+    really: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Start ``onebyone`` and leave it running."""
-    return subprocess.Popen(
-        [PROGRAM, *map(str, args)],
-        cwd=cwd,
-        env=environment() if env is None else env,
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-    )
+    """Start ``onebyone`` and leave it running.
+
+    It is forked where that comes to the same (see `fork.request.is_equivalent`), unless it is to
+    be `really` started, with all imports.
+    """
+    words = [PROGRAM, *map(str, args)]
+    env = environment() if env is None else env
+    streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+    if not really and request.is_equivalent(words[1:], env):
+        return Forked(fork_server(), words, cwd=cwd, env=env, **streams)
+    return subprocess.Popen(words, cwd=cwd, env=env, **streams)
+
+
+def start_python(
+    code: str, *args: str | Path, cwd: Path, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start Python code that runs the program in some way of its own; forked if that is the same.
+
+    It finds `args` in ``sys.argv``. What else it is to know goes into variables of the environment
+    whose names begin with ``TEST_OF_RUN_``.
+    """
+    words = ["-c", *map(str, args)]
+    env = environment() if env is None else env
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    if request.is_equivalent(words[1:], env):
+        return Forked(fork_server(), words, code, cwd=cwd, env=env, **streams)
+    python = [sys.executable, "-c", code, *words[1:]]
+    return subprocess.Popen(python, cwd=cwd, env=env, **streams)
+
+
+def run_python(
+    code: str, *args: str | Path, cwd: Path, env: Mapping[str, str] | None = None
+) -> Completed:
+    """Run such code to its end."""
+    return _ended(start_python(code, *args, cwd=cwd, env=env), None)
 
 
 # What the system reports of a child is never below what its parent held, and pytest holds a lot:

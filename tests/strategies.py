@@ -1,6 +1,7 @@
 """What the tests draw: types, shapes, stacks of numbers, and the ways to store them."""
 
 import math
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,13 +13,23 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 
 from onebyone_cli.plan.tiles import iter_slabs
-from onebyone_cli.spec import ITEM_BYTES, LAYOUTS, StackSpec
+from onebyone_cli.spec import ITEM_BYTES, LAYOUTS, PixelGrid, StackSpec
 
 Array = npt.NDArray[Any]
 
 DTYPES = tuple(ITEM_BYTES)
 INTEGERS = tuple(name for name in DTYPES if not name.startswith("float"))
 FLOATS = ("float16", "float32", "float64")
+
+#: Profiles of Hypothesis, and how many examples they try for each of the quickest.
+PROFILES = {"quick": 1, "check": 4, "thorough": 20}
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
+
+
+def examples(quick: int) -> int:
+    """How many examples a test tries that has its own number of them in the quick profile."""
+    return quick * PROFILES[PROFILE]
+
 
 dtypes = st.sampled_from(DTYPES)
 layouts = st.sampled_from(LAYOUTS)
@@ -133,10 +144,10 @@ def grids(draw: st.DrawFn, spec: StackSpec) -> tuple[int, list[int], range, rang
 
 def read_grid(reader: Any, grid: tuple[int, list[int], range, range], dtype: str) -> Array:
     """Read a grid of pixels; (channels, rows, columns)."""
-    item, channels, rows, columns = grid
-    out = np.empty((len(channels), len(rows), len(columns)), dtype)
+    asked = PixelGrid(*grid)
+    out = np.empty((len(asked.channels), len(asked.rows), len(asked.columns)), dtype)
     scratch = np.empty(reader.scratch_bytes, np.uint8)
-    reader.read_grid(item, channels, rows, columns, out, scratch)
+    reader.read_grid(asked, out, scratch)
     return out
 
 

@@ -117,7 +117,7 @@ def test_several_inputs_are_stacked() -> None:
 
 METHODS: list[tuple[dict[str, Any], list[str]]] = [
     ({"k": 2}, ["-k", "2"]),
-    ({}, ["--all"]),
+    ({}, ["-k", "all"]),
     ({"variance": 0.9, "standardize": True}, ["--variance", "0.9", "--standardize"]),
     ({"k": 2, "whiten": True, "sample": 2000}, ["-k", "2", "--whiten", "--sample", "2000"]),
     ({"method": "svd", "k": 1, "nodata": 255}, ["--method", "svd", "-k", "1", "--nodata", "255"]),
@@ -484,12 +484,12 @@ assert "h5py" not in sys.modules and "PIL" not in sys.modules
     assert run_python(code, tmp_path) == ""
 
 
-@pytest.mark.parametrize("first", ["import onebyone_cli.fit.pca", "import onebyone_cli", ""])
+@pytest.mark.parametrize("first", ["import onebyone_cli.learners.pca", "import onebyone_cli", ""])
 def test_fit_is_the_function_whatever_was_imported(first: str, tmp_path: Path) -> None:
     code = f"""
 {first}
 from onebyone_cli import fit
-import onebyone_cli.fit.svd, onebyone_cli
+import onebyone_cli.learners.svd, onebyone_cli
 assert callable(fit) and onebyone_cli.fit is fit
 from onebyone_cli.fit import NAMES, load
 assert load("pca").learn

@@ -33,6 +33,7 @@ from strategies import (
 
 from onebyone_cli.arithmetic.conv1x1 import Layer, make_layers
 from onebyone_cli.commit import atomic
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import (
     DataError,
     OutputRefusedError,
@@ -84,12 +85,10 @@ def run(
             opened.append(opening.open_input(str(name), layout=layout, memory=share))
             stack.callback(opened[-1].close)
 
-        def make_writer(spec: StackSpec) -> Any:
-            return opening.make_writer(
-                str(output), spec, inputs=opened, force=True, storage=storage
-            )
-
-        job = ApplyJob(opened, layers, make_writer, ApplySettings(memory, threads, **settings))
+        target = opening.make_target(
+            str(output), inputs=opened, publication=Publication(force=True), storage=storage
+        )
+        job = ApplyJob(opened, layers, target, ApplySettings(memory, threads, **settings))
         assert job.plan.total_bytes <= memory
         steps: list[tuple[str, int, int]] = []
 
@@ -365,11 +364,9 @@ def least_memory(inputs: Sequence[Path], layers: Sequence[Layer], output: Path, 
             for reader in opened:
                 stack.callback(reader.close)
 
-            def make_writer(spec: StackSpec) -> Any:
-                return opening.make_writer(str(output), spec, force=True)
-
+            target = opening.make_target(str(output), publication=Publication(force=True))
             try:
-                ApplyJob(opened, layers, make_writer, ApplySettings(middle, 1, **more))
+                ApplyJob(opened, layers, target, ApplySettings(middle, 1, **more))
                 high = middle
             except UsageError:
                 low = middle + 1
@@ -943,7 +940,7 @@ def test_a_dry_run_is_a_job_that_is_not_run(tmp_path: Path):
         job = ApplyJob(
             [reader],
             layer(np.ones((3, 4))),
-            lambda spec: opening.make_writer(str(tmp_path / "out.npy"), spec),
+            opening.make_target(str(tmp_path / "out.npy")),
             ApplySettings(4 * MIB, 2),
         )
         assert job.output == StackSpec(3, 200, 200, "float32")

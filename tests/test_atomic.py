@@ -18,6 +18,7 @@ from strategies import new_folder
 from onebyone_cli.commit import atomic, targets
 from onebyone_cli.commit.atomic import AtomicFile, AtomicFolder, discard_all, make_folder
 from onebyone_cli.commit.part import PartFile, SharedFile, journal_of
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.commit.targets import check_space, check_target
 from onebyone_cli.errors import OutputRefusedError, ReadWriteError
 from onebyone_cli.system import rename
@@ -45,7 +46,7 @@ def names(folder: Path) -> set[str]:
 
 
 def write_file(path: Path, content: bytes = b"new", **options: Any) -> None:
-    file = AtomicFile(str(path), **options)
+    file = AtomicFile(str(path), Publication(**options))
     try:
         os.write(file.fd, content)
         file.commit(len(content))
@@ -91,7 +92,7 @@ def test_a_file_is_replaced_only_by_other_bytes(old: bytes, new: bytes, block: i
             target.write_bytes(old)
             os.utime(target, (LONG_AGO, LONG_AGO))
             changed = atomic.write_file(
-                str(target), content, force=True, fsync=fsync, keep_equal=True
+                str(target), content, Publication(fsync=fsync, if_changed=True)
             )
             assert changed == (content != old)
             assert (target.stat().st_mtime == LONG_AGO) == (content == old)
@@ -108,7 +109,9 @@ def test_a_folder_is_replaced_only_by_other_files(new: dict[str, bytes], fsync: 
             for name, content in old.items():
                 (target / name).write_bytes(content)
             os.utime(target, (LONG_AGO, LONG_AGO))
-            folder = AtomicFolder(str(target), force=True, fsync=fsync, keep_equal=True)
+            folder = AtomicFolder(
+                str(target), Publication(force=True, fsync=fsync, if_changed=True)
+            )
             fill(folder, files)
             assert folder.commit() == (files != old)
             assert (target.stat().st_mtime == LONG_AGO) == (files == old)
@@ -116,8 +119,8 @@ def test_a_folder_is_replaced_only_by_other_files(new: dict[str, bytes], fsync: 
 
 
 def test_what_was_not_there_has_changed(tmp_path: Path):
-    assert atomic.write_file(str(tmp_path / "file"), b"new", force=True, keep_equal=True)
-    folder = AtomicFolder(f"{tmp_path}/folder/", force=True, keep_equal=True)
+    assert atomic.write_file(str(tmp_path / "file"), b"new", Publication(if_changed=True))
+    folder = AtomicFolder(f"{tmp_path}/folder/", Publication(force=True, if_changed=True))
     assert folder.commit()
     assert names(tmp_path) == {"file", "folder"}
 
@@ -129,7 +132,7 @@ def test_what_was_not_there_has_changed(tmp_path: Path):
 def test_a_file_appears_whole_at_commit(content: bytes, force: bool, fsync: bool):
     with new_folder() as folder:
         target = folder / "out.npy"
-        file = AtomicFile(str(target), force=force, fsync=fsync)
+        file = AtomicFile(str(target), Publication(force=force, fsync=fsync))
         os.write(file.fd, content)
         assert not target.exists()
         assert names(folder) == {os.path.basename(file.temporary)}
@@ -147,7 +150,7 @@ def test_discard_leaves_nothing(content: bytes, existing: bool):
         if existing:
             target.write_bytes(b"old")
         before = content_of(folder)
-        file = AtomicFile(str(target), force=True)
+        file = AtomicFile(str(target), Publication(force=True))
         os.write(file.fd, content)
         for _ in range(2):
             file.discard()
@@ -159,7 +162,7 @@ def test_force_replaces_and_keeps_the_old_file_until_then(tmp_path: Path):
     target = tmp_path / "out.npy"
     target.write_bytes(b"old")
     holder = target.open("rb")
-    file = AtomicFile(str(target), force=True)
+    file = AtomicFile(str(target), Publication(force=True))
     os.write(file.fd, b"new")
     assert target.read_bytes() == b"old"
     file.commit()
@@ -240,7 +243,7 @@ def test_a_file_of_another_size_is_not_published(content: bytes, expected: int):
     with new_folder() as folder:
         target = folder / "out.npy"
         target.write_bytes(b"old")
-        file = AtomicFile(str(target), force=True)
+        file = AtomicFile(str(target), Publication(force=True))
         os.write(file.fd, content)
         if len(content) == expected:
             file.commit(expected)
@@ -259,7 +262,7 @@ def test_an_error_of_the_system_keeps_the_old_file(
 ):
     target = tmp_path / "out.npy"
     target.write_bytes(b"old")
-    file = AtomicFile(str(target), force=True, fsync=True)
+    file = AtomicFile(str(target), Publication(force=True, fsync=True))
     os.write(file.fd, b"new")
     with monkeypatch.context() as patch:
         fd = file.fd
@@ -357,7 +360,7 @@ def test_the_target_of_a_link_is_replaced_and_the_link_stays(tmp_path: Path):
     real.write_bytes(b"old")
     link = tmp_path / "link.npy"
     link.symlink_to("there/real.npy")
-    file = AtomicFile(str(link), force=True)
+    file = AtomicFile(str(link), Publication(force=True))
     assert os.path.dirname(file.temporary) == str(tmp_path / "there")
     os.write(file.fd, b"new")
     file.commit()
@@ -439,7 +442,7 @@ NEW = {"00.png": b"0", "01.png": b"1"}
 @pytest.mark.parametrize("fsync", [False, True])
 @pytest.mark.parametrize("force", [False, True])
 def test_a_folder_appears_whole_at_commit(tmp_path: Path, force: bool, fsync: bool):
-    folder = AtomicFolder(f"{tmp_path}/out/", force=force, fsync=fsync)
+    folder = AtomicFolder(f"{tmp_path}/out/", Publication(force=force, fsync=fsync))
     fill(folder, NEW)
     assert names(tmp_path) == {os.path.basename(folder.temporary)}
     folder.commit()
@@ -462,7 +465,7 @@ def test_force_swaps_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in
         monkeypatch.setattr(rename, "_exchange", lambda one, two: False)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "02.png").write_bytes(b"old")
-    folder = AtomicFolder(f"{tmp_path}/out/", force=True)
+    folder = AtomicFolder(f"{tmp_path}/out/", Publication(force=True))
     fill(folder, NEW)
     assert content_of(tmp_path / "out") == {"02.png": b"old"}
     folder.commit()
@@ -474,7 +477,7 @@ def test_the_folder_a_link_points_to_is_swapped(tmp_path: Path):
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "00.png").write_bytes(b"old")
     (tmp_path / "link").symlink_to("real")
-    folder = AtomicFolder(f"{tmp_path}/link/", force=True)
+    folder = AtomicFolder(f"{tmp_path}/link/", Publication(force=True))
     fill(folder, NEW)
     folder.commit()
     assert (tmp_path / "link").is_symlink()
@@ -503,7 +506,7 @@ def test_discarding_a_folder_leaves_nothing(tmp_path: Path, made: bool):
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "00.png").write_bytes(b"old")
     before = names(tmp_path)
-    folder = AtomicFolder(f"{tmp_path}/out/", force=True)
+    folder = AtomicFolder(f"{tmp_path}/out/", Publication(force=True))
     fill(folder, NEW)
     for _ in range(2):
         folder.discard()
@@ -525,7 +528,7 @@ def replace_folder(
     """Replace a folder, and see to it that it survives."""
     (folder / "out").mkdir()
     (folder / "out" / "00.png").write_bytes(b"old")
-    new = AtomicFolder(f"{folder}/out/", force=True)
+    new = AtomicFolder(f"{folder}/out/", Publication(force=True))
     fill(new, NEW)
     with pytest.raises(error):
         new.commit()
@@ -609,7 +612,7 @@ def test_discard_all_removes_folders_that_nothing_was_published_in(tmp_path: Pat
 
 def leave_part(target: Path, content: bytes = b"left", journal: bytes = b"{}") -> None:
     """As a run that was stopped leaves it."""
-    file = PartFile(str(target))
+    file = PartFile(str(target), Publication(resume=True))
     os.write(file.fd, content)
     Path(journal_of(str(target))).write_bytes(journal)
     file.keep()
@@ -627,7 +630,7 @@ def test_a_part_file_is_found_again_and_published(content: bytes, force: bool, f
         target = folder / "out.npy"
         leave_part(target, content)
         assert content_of(folder) == {"out.npy.part": content, "out.npy.part.json": b"{}"}
-        file = PartFile(str(target), force=force, fsync=fsync)
+        file = PartFile(str(target), Publication(force=force, fsync=fsync, resume=True))
         assert file.found
         assert read_fd(file.fd) == content
         file.take()
@@ -641,9 +644,9 @@ def test_what_was_found_stays_until_it_is_taken(tmp_path: Path):
     target = tmp_path / "out.npy"
     leave_part(target)
     before = content_of(tmp_path)
-    PartFile(str(target)).discard()
+    PartFile(str(target), Publication(resume=True)).discard()
     assert content_of(tmp_path) == before
-    file = PartFile(str(target))
+    file = PartFile(str(target), Publication(resume=True))
     discard_all()
     assert content_of(tmp_path) == before
     file.take()
@@ -652,7 +655,7 @@ def test_what_was_found_stays_until_it_is_taken(tmp_path: Path):
 
 
 def test_what_is_new_goes_when_it_is_not_kept(tmp_path: Path):
-    file = PartFile(str(tmp_path / "out.npy"))
+    file = PartFile(str(tmp_path / "out.npy"), Publication(resume=True))
     assert not file.found
     (tmp_path / "out.npy.part.json").write_bytes(b"{}")
     (tmp_path / "out.npy.part.json.new").write_bytes(b"{")
@@ -671,7 +674,7 @@ def test_a_part_without_a_journal_counts_nothing(tmp_path: Path, left: str, fres
         (tmp_path / "out.npy.part.json").unlink()
     if left == "journal":
         (tmp_path / "out.npy.part").unlink()
-    file = PartFile(str(target), fresh=fresh)
+    file = PartFile(str(target), Publication(resume=not fresh))
     assert file.found == (left == "both" and not fresh)
     if not file.found:
         # The journal is gone before there can be anything that it does not know of.
@@ -685,7 +688,7 @@ def test_a_part_that_has_its_name_already_is_not_touched(tmp_path: Path):
     target = tmp_path / "out.npy"
     leave_part(target)
     os.link(f"{target}.part", target)
-    file = PartFile(str(target), force=True)
+    file = PartFile(str(target), Publication(force=True, resume=True))
     assert not file.found
     os.write(file.fd, b"new")
     assert target.read_bytes() == b"left"
@@ -709,7 +712,7 @@ def test_what_is_no_part_file_is_not_touched(tmp_path: Path, kind: str):
         part.symlink_to("other" if kind == "link" else "gone")
     for fresh in (False, True):
         with pytest.raises(OutputRefusedError, match=rf"can't be created: {part}"):
-            PartFile(str(target), fresh=fresh)
+            PartFile(str(target), Publication(resume=not fresh))
     assert names(tmp_path) == {"other", "out.npy.part", "out.npy.part.json"}
     assert (tmp_path / "other").read_bytes() == b"somebody else's"
 
@@ -719,7 +722,7 @@ def test_a_part_that_may_not_be_opened(tmp_path: Path):
     leave_part(tmp_path / "out.npy")
     (tmp_path / "out.npy.part").chmod(0)
     with pytest.raises(OutputRefusedError, match=r"out.npy.part: Permission denied"):
-        PartFile(str(tmp_path / "out.npy"))
+        PartFile(str(tmp_path / "out.npy"), Publication(resume=True))
 
 
 def test_a_folder_in_place_of_a_journal(tmp_path: Path):
@@ -727,29 +730,29 @@ def test_a_folder_in_place_of_a_journal(tmp_path: Path):
     (tmp_path / "out.npy.part.json").unlink()
     (tmp_path / "out.npy.part.json").mkdir()
     with pytest.raises(OutputRefusedError, match=r"out.npy.part.json: Is a directory"):
-        PartFile(str(tmp_path / "out.npy"))
+        PartFile(str(tmp_path / "out.npy"), Publication(resume=True))
 
 
 def test_one_run_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     target = str(tmp_path / "out.npy")
-    first = PartFile(target)
+    first = PartFile(target, Publication(resume=True))
     os.write(first.fd, b"first")
     for fresh in (False, True):
         with pytest.raises(OutputRefusedError, match="is being written by another run, which"):
-            PartFile(target, fresh=fresh)
+            PartFile(target, Publication(resume=not fresh))
     assert read_fd(first.fd) == b"first"
 
     def publish_late(*args: Any, **options: Any) -> None:
         # Closed, and about to get its name: nobody can have it yet.
         with pytest.raises(OutputRefusedError, match="is being written by another run"):
-            PartFile(target)
+            PartFile(target, Publication(resume=True))
         publish(*args, **options)
 
     publish = rename.publish
     monkeypatch.setattr(atomic, "publish", publish_late)
     first.commit(5)
     assert content_of(tmp_path) == {"out.npy": b"first"}
-    PartFile(target, force=True).discard()
+    PartFile(target, Publication(force=True, resume=True)).discard()
 
 
 @pytest.mark.parametrize("ending", ["commit", "discard"])
@@ -758,7 +761,7 @@ def test_who_comes_when_another_is_done_begins_anew(
 ):
     """A run that opened the file of another before that one was published, or removed."""
     target = str(tmp_path / "out.npy")
-    first = PartFile(target)
+    first = PartFile(target, Publication(resume=True))
     os.write(first.fd, b"first")
     endings = [getattr(first, ending)]
     lock = fcntl.flock
@@ -769,7 +772,7 @@ def test_who_comes_when_another_is_done_begins_anew(
         lock(fd, how)
 
     monkeypatch.setattr(fcntl, "flock", end_then_lock)
-    second = PartFile(target, force=True)
+    second = PartFile(target, Publication(force=True, resume=True))
     assert not second.found
     os.write(second.fd, b"second")
     second.commit(6)
@@ -779,7 +782,7 @@ def test_who_comes_when_another_is_done_begins_anew(
 def test_file_systems_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(fcntl, "flock", failing(errno.ENOTSUP, times=100))
     leave_part(tmp_path / "out.npy")
-    file = PartFile(str(tmp_path / "out.npy"))
+    file = PartFile(str(tmp_path / "out.npy"), Publication(resume=True))
     assert file.found
     file.take()
     file.commit(4)
@@ -792,7 +795,7 @@ def test_a_part_file_takes_the_permissions_of_what_it_replaces(tmp_path: Path, m
     target.write_bytes(b"old")
     target.chmod(mode)
     with umask(0o022):
-        file = PartFile(str(target), force=True)
+        file = PartFile(str(target), Publication(force=True, resume=True))
     assert stat.S_IMODE(os.fstat(file.fd).st_mode) == mode | 0o600
     file.commit()
     assert stat.S_IMODE(target.stat().st_mode) == mode
@@ -800,13 +803,13 @@ def test_a_part_file_takes_the_permissions_of_what_it_replaces(tmp_path: Path, m
 
 def test_a_part_file_has_its_size_from_the_beginning(tmp_path: Path):
     target = str(tmp_path / "out.npy")
-    file = PartFile(target)
+    file = PartFile(target, Publication(resume=True))
     file.settle(1000)
     assert os.fstat(file.fd).st_size == 1000
     Path(journal_of(target)).write_bytes(b"{}")
     file.keep()
     for size, is_refused in ((1000, False), (999, True), (1001, True)):
-        file = PartFile(target)
+        file = PartFile(target, Publication(resume=True))
         if is_refused:
             with pytest.raises(OutputRefusedError, match=r"has 1000 bytes, and the job .* wrote"):
                 file.settle(size)
@@ -820,7 +823,7 @@ def test_a_part_file_has_its_size_from_the_beginning(tmp_path: Path):
 def test_names_of_part_files_are_never_too_long(length: int, other: int):
     one, two = "a" * length, "a" * (length - 1) + "b"
     with new_folder() as folder:
-        files = [PartFile(str(folder / name)) for name in (one, two)]
+        files = [PartFile(str(folder / name), Publication(resume=True)) for name in (one, two)]
         for file in files:
             Path(journal_of(file.path) + ".new").write_bytes(b"")
         assert len(names(folder)) == 4
@@ -836,7 +839,7 @@ def test_shards_are_not_taken_for_what_a_run_has_left(tmp_path: Path):
     before = content_of(tmp_path)
     for fresh in (False, True):
         with pytest.raises(OutputRefusedError, match=r"has shards in .*; onebyone merge"):
-            PartFile(str(target), fresh=fresh)
+            PartFile(str(target), Publication(resume=not fresh))
         assert content_of(tmp_path) == before
 
 
@@ -844,7 +847,7 @@ def test_a_checkpoint_is_not_taken_for_shards(tmp_path: Path):
     leave_part(tmp_path / "out.npy")
     before = content_of(tmp_path)
     with pytest.raises(OutputRefusedError, match="is the checkpoint of a run without --shard"):
-        SharedFile(str(tmp_path / "out.npy"))
+        SharedFile(str(tmp_path / "out.npy"), Publication(shared=True))
     assert content_of(tmp_path) == before
 
 

@@ -19,9 +19,10 @@ from onebyone_cli.commit import atomic, checkpoint
 from onebyone_cli.commit.checkpoint import Checkpoint, Ledger, Policy
 from onebyone_cli.commit.journal import NOTHING, UNKNOWN, Done, difference_of, read_journal
 from onebyone_cli.commit.part import PartFile, journal_of
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, OutputRefusedError, ReadWriteError
 
-JOB = {"the weights": "abc", "--nodata": None, "the input": ["/x.npy", "/y.npy"]}
+JOB = {"the weights": "abc", "nodata": None, "the input": ["/x.npy", "/y.npy"]}
 TILES = 100
 
 #: Far more than a test takes.
@@ -61,7 +62,7 @@ class Run:
     ) -> None:
         self.path = str(folder / "out.npy")
         self.notes = Checkpoint(self.path, journal_of(self.path), lambda: job, TILES, check, policy)
-        self.part = PartFile(self.path, force=True, fresh=policy.restart)
+        self.part = PartFile(self.path, Publication(force=True, resume=not policy.restart))
         try:
             self.part.settle(1000)
             self.notes.begin(self.part)
@@ -220,7 +221,7 @@ def test_what_a_short_job_does_is_not_noted(tmp_path: Path):
 
     path = str(tmp_path / "out.npy")
     notes = Checkpoint(path, journal_of(path), describe, TILES, lambda: None, LATER)
-    part = PartFile(path)
+    part = PartFile(path, Publication(resume=True))
     threads = threading.active_count()
     notes.begin(part)
     notes.add(0, 50, {})
@@ -298,7 +299,7 @@ def test_another_job_is_refused(tmp_path: Path, name: str):
 
 def test_a_job_that_has_more_or_less_to_it_is_refused(tmp_path: Path):
     leave(tmp_path)
-    refused(tmp_path, "--new was null and is 1", {**JOB, "--new": 1})
+    refused(tmp_path, "new was null and is 1", {**JOB, "new": 1})
     leave(tmp_path)
     less = {name: value for name, value in JOB.items() if name != "the weights"}
     refused(tmp_path, "the weights was abc and is null", less)
@@ -310,8 +311,8 @@ def test_what_is_unknown_differs_from_nothing(tmp_path: Path):
     path = str(tmp_path / "out.npy")
     now = {**JOB, "the weights": UNKNOWN}
     Checkpoint(path, journal_of(path), lambda: now, TILES, lambda: None, LATER)
-    other = {**now, "--nodata": 1}
-    with pytest.raises(OutputRefusedError, match="--nodata was null and is 1"):
+    other = {**now, "nodata": 1}
+    with pytest.raises(OutputRefusedError, match="nodata was null and is 1"):
         Checkpoint(path, journal_of(path), lambda: other, TILES, lambda: None, LATER)
     assert names(tmp_path) == before
 
@@ -479,7 +480,7 @@ def test_a_journal_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_journal_alone_is_nothing(tmp_path: Path):
     leave(tmp_path)
     (tmp_path / "out.npy.part").unlink()
-    run = Run(tmp_path, LATER, {**JOB, "--nodata": 1})
+    run = Run(tmp_path, LATER, {**JOB, "nodata": 1})
     assert run.notes.done == NOTHING
     assert names(tmp_path) == {"out.npy.part"}
     run.publish()
@@ -488,7 +489,7 @@ def test_a_journal_alone_is_nothing(tmp_path: Path):
 def test_a_part_that_was_published_is_nothing(tmp_path: Path):
     leave(tmp_path)
     os.link(tmp_path / "out.npy.part", tmp_path / "out.npy")
-    run = Run(tmp_path, LATER, {**JOB, "--nodata": 1})
+    run = Run(tmp_path, LATER, {**JOB, "nodata": 1})
     assert run.notes.done == NOTHING
     assert (tmp_path / "out.npy").stat().st_size == 1000
     run.drop()
@@ -501,10 +502,10 @@ def test_a_checkpoint_that_changes_before_it_is_locked(tmp_path: Path):
     path = str(tmp_path / "out.npy")
     notes = Checkpoint(path, journal_of(path), lambda: JOB, TILES, lambda: None, LATER)
     leave(tmp_path, (20, 30))
-    rewrite(Path(journal_of(path)), lambda content: content["job"].update({"--nodata": 5}))
-    part = PartFile(path)
+    rewrite(Path(journal_of(path)), lambda content: content["job"].update({"nodata": 5}))
+    part = PartFile(path, Publication(resume=True))
     before = names(tmp_path)
-    with pytest.raises(OutputRefusedError, match="--nodata was 5 and is null"):
+    with pytest.raises(OutputRefusedError, match="nodata was 5 and is null"):
         notes.begin(part)
     assert not notes.stop()
     part.discard()

@@ -179,7 +179,7 @@ SLOW = """\
 import time
 from onebyone_cli import blas
 blas.set_up()
-from onebyone_cli.formats.array_file import ArrayWriter
+from onebyone_cli.formats.arrays.writer import ArrayWriter
 def slower(write, seconds):
     def slowly(*args):
         write(*args)

@@ -27,6 +27,7 @@ from strategies import (
 from onebyone_cli.errors import DataError, ReadWriteError
 from onebyone_cli.formats import opening
 from onebyone_cli.formats.arrays.layout import array_layout
+from onebyone_cli.formats.contracts.about import About
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
 from onebyone_cli.operations.learn.job import LearnJob
 from onebyone_cli.operations.learn.settings import LearnSettings
@@ -43,7 +44,7 @@ class Pipe(StreamReader):
         self, stack: Any, layout: str = "CHW", piece: int = 1000, name: str = "pipe"
     ) -> None:
         array = stored(stack, layout, big_endian=piece % 2 == 0)
-        self.path, self.piece = name, piece
+        self.about, self.piece = About(name), piece
         self.stored = array_layout(
             array.shape,
             stack.dtype.name,

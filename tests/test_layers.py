@@ -1,125 +1,89 @@
-"""The house as its imports show it: data flows one way, and a new format is a file of its own.
+"""The house as its imports show it: data flows one way, and no files import each other in a circle.
 
-The table is that of ``docs/architecture.md``. Imports for type checkers count too: what a module
+The table is that of ``docs/architecture.md``. Imports for type checkers count, too: what a module
 speaks about is what it knows.
 """
 
 import ast
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-
-import pytest
+from typing import NamedTuple
 
 import onebyone_cli
 from onebyone_cli import formats
 
 ROOT = Path(onebyone_cli.__file__).parent
 
-#: Rooms, and the rooms they may know. A room is a module, or a package with all that is in it.
-PLAIN = {"errors", "spec", "units"}
-CONTRACTS = {
-    "formats.base",
-    "formats.array_layout",
-    "formats.array_file",
-    "formats.byte_source",
-    "formats.array_stream",
-    "formats.array_source",
-}
-#: How what is written gets its name.
-OUTPUTS = {"descriptors", "atomic", "part_files"}
-MAY_KNOW: dict[str, set[str]] = {
-    "": {"api", "blas", "errors"},
-    "errors": set(),
-    "spec": set(),
-    "units": set(),
-    "limits": {"units"},
-    "blas": set(),
-    "checkpoint": PLAIN | {"part_files"},
-    "sharding": PLAIN,
-    # It runs command lines, and knows nothing of what they do.
-    "cluster": PLAIN | {""},
-    "buffers": set(),
-    "npy_header": PLAIN,
-    "descriptors": PLAIN,
-    "renaming": PLAIN,
-    "atomic": PLAIN | {"descriptors", "renaming"},
-    "part_files": PLAIN | {"renaming", "atomic"},
-    "targets": PLAIN,
-    "tiling": PLAIN,
-    "planning": PLAIN | {"tiling", "buffers"},
-    "cost": PLAIN | {"npy_header"},
-    "workers": {"spec"},
-    "weights": PLAIN | {"npy_header", "descriptors", "atomic", "targets"},
-    "fit": PLAIN | {"weights"},
-    "linear_algebra": PLAIN | {"weights"},
-    "kernels": PLAIN | {"weights"},
-    "moments_file": PLAIN | {"weights", "fit"},
-    "comparison": {"buffers"},
-    "casting": PLAIN,
-    "conv1x1": PLAIN | {"weights", "buffers"},
-    "formats.array_layout": PLAIN,
-    "formats.base": PLAIN | {"formats.array_layout", "atomic"},
-    "formats.array_file": PLAIN | {"formats.array_layout", "formats.base"},
-    "formats.byte_source": PLAIN | {"descriptors"},
-    "formats.array_stream": PLAIN | {"formats.array_layout", "formats.base", "formats.byte_source"},
-    "formats.array_source": PLAIN
-    | {f"formats.{name}" for name in ("base", "byte_source", "array_layout")}
-    | {"formats.array_file", "formats.array_stream"},
-    "formats.raw": PLAIN | CONTRACTS,
-    # The registry finds formats by their names, so it imports none but the one that has no name.
-    "formats": PLAIN | {"part_files", "targets", "formats.base", "formats.raw"},
-    "stack": PLAIN | {"formats.base"},
-    "in_memory": PLAIN | CONTRACTS,
-    "spool": PLAIN | CONTRACTS | {"targets"},
-    "picture": PLAIN | {"descriptors", "atomic", "targets"},
-}
-#: What each format may know, besides the modules of its own family.
-FORMATS_MAY_KNOW = PLAIN | CONTRACTS | OUTPUTS | {"targets", "npy_header"}
-#: Formats, and what is one in all but that no file is known for it.
-FORMATS = (*formats.NAMES, "raw")
-#: These know everything that lies before them.
-JOINING = ("pipeline", "inspection", "api", "cli", "__main__", "attended")
+#: Modules at the root, which import nothing but the standard library and each other.
+PLAIN = {"errors", "names", "spec", "units", "version", "npy_header"}
 
-#: Beyond the standard library, wherever in the module the import stands.
-THIRD_PARTY = {
-    "weights": {"numpy"},
-    "fit": {"numpy", "sklearn"},
-    "linear_algebra": {"numpy"},
-    "kernels": {"numpy"},
-    "moments_file": {"numpy"},
-    "comparison": {"numpy"},
-    "casting": {"numpy"},
-    "buffers": {"numpy"},
-    "conv1x1": {"numpy"},
-    "formats.base": {"numpy"},
-    "formats.array_layout": {"numpy"},
-    "formats.array_file": {"numpy"},
-    "formats.array_stream": {"numpy"},
+#: Rooms, and the rooms that each may import besides `PLAIN`.
+MAY_IMPORT: dict[str, set[str]] = {
+    "system": set(),
+    "plan": {"system"},
+    "commit": {"system"},
+    "formats": {"commit", "system"},
+    "weights": {"commit", "system"},
+    "stack": {"formats", "plan", "system"},
+    "learners": {"weights", "commit", "system"},
+    "arithmetic": {"weights", "system"},
+    "picture": {"commit", "system"},
+    "operations": {
+        *("formats", "stack", "plan", "arithmetic", "weights", "learners", "picture"),
+        *("commit", "system"),
+    },
+    "cluster": {"operations", "commit"},
+    "api": {
+        *("formats", "stack", "plan", "arithmetic", "weights", "learners", "operations"),
+        *("commit", "system"),
+    },
+    "cli": {
+        *("formats", "stack", "plan", "arithmetic", "weights", "learners", "operations"),
+        *("picture", "commit", "system", "cluster"),
+    },
+    "": {"api", "system", "cli"},  # `__init__` and `__main__`
+}
+
+#: What formats share. A format imports these and its own files, and no other format.
+SHARED_BY_FORMATS = ("formats.contracts", "formats.arrays")
+
+#: Libraries beyond the standard one, by room, wherever in the module the import stands.
+LIBRARIES: dict[str, set[str]] = {
+    "system": {"numpy"},
     "stack": {"numpy"},
-    "picture": {"numpy", "PIL"},
-    "in_memory": {"numpy"},
-    "api": {"numpy"},
-    "pipeline": {"numpy"},
+    "weights": {"numpy"},
+    "learners": {"numpy", "sklearn"},
+    "arithmetic": {"numpy"},
+    "picture": {"numpy", "PIL", "matplotlib"},
+    "operations": {"numpy"},
     "cluster": {"dask", "distributed"},
-    "cli": {"typer", "rich", "matplotlib"},
-}
-#: One library for each format, with the extra that gives it more filters.
-LIBRARIES_OF_FORMATS = {
-    "npy": {"numpy"},
-    "raw": {"numpy"},
-    "hdf5": {"numpy", "h5py", "hdf5plugin"},
-    "images": {"numpy", "PIL"},
+    "api": {"numpy"},
+    "cli": {"typer", "rich"},
+    "formats.contracts": {"numpy"},
+    "formats.arrays": {"numpy"},
+    "formats.opening": set(),
+    "formats.npy": {"numpy"},
+    "formats.raw": {"numpy"},
+    "formats.envi": {"numpy"},
+    "formats.hdf5": {"numpy", "h5py", "hdf5plugin"},
+    "formats.images": {"numpy", "PIL"},
 }
 
-#: What makes start-up slow. Help, version and completion get by without.
+#: What makes start-up slow. Help, version and completion do without.
 HEAVY = {"numpy", "h5py", "PIL", "rich", "matplotlib", "sklearn", "distributed"}
 
+#: Modules that import nothing heavy at start, neither themselves nor by what they import.
+LIGHT = (
+    *("", "__main__", "cli", "cluster", "commit", "plan", "npy_header", "formats"),
+    *("system.blas", "system.limits", "system.pipes", "system.rename"),
+    *("formats.opening", "formats.contracts", *(f"formats.{name}" for name in formats.NAMES)),
+    *("operations.info.stacks", "operations.info.unfinished"),
+)
 
-@dataclass(frozen=True)
-class Import:
+
+class Import(NamedTuple):
     """One import: what, where, and when it is done."""
 
     name: str
@@ -133,7 +97,7 @@ class Import:
 
 @cache
 def modules() -> dict[str, ast.Module]:
-    """Every module of the package by its name without the package's; packages by their own."""
+    """Every module by its name below the package; packages by their own."""
     found = {}
     for path in sorted(ROOT.rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
@@ -160,8 +124,8 @@ def imports_below(node: ast.AST, when: str) -> Iterator[Import]:
             assert child.module is not None
             for alias in child.names:
                 whole = f"{child.module}.{alias.name}"
-                known = whole.removeprefix("onebyone_cli.") in modules()
-                yield Import(whole if known else child.module, child.lineno, inner)
+                is_module = whole.removeprefix("onebyone_cli.") in modules()
+                yield Import(whole if is_module else child.module, child.lineno, inner)
         yield from imports_below(child, inner)
 
 
@@ -171,201 +135,143 @@ def imports_of(module: str) -> tuple[Import, ...]:
     return tuple(imports_below(modules()[module], "at start"))
 
 
-def ours(module: str) -> set[str]:
-    """Modules of the package that a module imports, whenever."""
-    names = (found.name for found in imports_of(module) if found.library == "onebyone_cli")
+def ours(module: str, *, when: str = "") -> set[str]:
+    """Modules of the package that a module imports."""
+    found = (i for i in imports_of(module) if i.library == "onebyone_cli")
+    names = (i.name for i in found if not when or i.when == when)
     return {name.removeprefix("onebyone_cli").removeprefix(".") for name in names}
 
 
 def room_of(module: str) -> str:
-    """The room of a module: formats are rooms of their own."""
-    first, _, rest = module.partition(".")
-    if first != "formats" or not rest:
-        return first
-    return f"formats.{rest.split('.')[0]}"
+    """The room of a module; modules at the root that are not plain are the door."""
+    first, dot, _ = module.partition(".")
+    return first if dot or first in PLAIN | MAY_IMPORT.keys() else ""
 
 
-@cache
-def family_of(name: str) -> frozenset[str]:
-    """All modules that a format of the registry consists of: what it reaches within formats."""
-    reached: set[str] = set()
-    ahead = [module for module in modules() if room_of(module) == f"formats.{name}"]
-    while ahead:
-        module = ahead.pop()
-        reached.add(module)
-        near = {other for other in ours(module) if other.startswith("formats.")}
-        ahead += near - CONTRACTS - reached
-    return frozenset(reached)
+def part_of_formats(module: str) -> str:
+    """The format, or the shared part of the room, that a module belongs to."""
+    return ".".join(module.split(".")[:2])
 
 
-def is_format(module: str) -> bool:
-    return module.startswith("formats.") and module not in CONTRACTS
-
-
-every_module = pytest.mark.parametrize("module", sorted(modules()))
+# ---------------------------------------------------------------------------------- rooms
 
 
 def test_the_parser_sees_what_is_there():
     names = {found.name: found.when for found in imports_of("formats.npy")}
     assert names["onebyone_cli.errors"] == "at start"
-    assert names["onebyone_cli.formats.arrays.file"] == "in a function"
     assert names["numpy.typing"] == "for type checkers"
-    assert names["onebyone_cli.commit.part"] == "at start"
-    assert len(modules()) > 30
+    assert "in a function" in {found.when for found in imports_of("formats.npy")}
+    assert len(modules()) > 100
 
 
-@every_module
-def test_a_module_knows_only_what_lies_before_it(module: str):
-    room = room_of(module)
-    known = {room_of(other) for other in ours(module)} - {room}
-    if is_format(module):
-        families = [family_of(name) for name in FORMATS if module in family_of(name)]
-        family = {room_of(other) for other in frozenset().union(*families)}
-        assert known - family <= FORMATS_MAY_KNOW
-    elif room in JOINING:
-        after = set(JOINING[JOINING.index(room) + 1 :])
-        assert not known & after
-    else:
-        assert room in MAY_KNOW, "a room that is not in the table"
-        assert known <= MAY_KNOW[room]
-
-
-@every_module
-def test_only_the_package_knows_its_face(module: str):
-    if room_of(module) not in ("", "api"):
-        assert not {other for other in ours(module) if room_of(other) == "api"}
-
-
-@every_module
-def test_nothing_imports_the_command_line(module: str):
-    if room_of(module) not in ("cli", "__main__"):
-        assert not {other for other in ours(module) if room_of(other) == "cli"}
-
-
-def test_the_direction_has_no_way_back():
-    """The table itself: no two rooms may know each other."""
-    for room, known in MAY_KNOW.items():
-        for other in known:
-            assert room not in MAY_KNOW.get(other, ()), f"{room} and {other} know each other"
-
-
-# -------------------------------------------------------------------------------- formats
-
-
-def test_no_format_imports_another():
-    for name in FORMATS:
-        for other in FORMATS:
-            if name < other:
-                assert not family_of(name) & family_of(other)
-
-
-def test_every_file_of_formats_belongs_to_a_format():
-    whole = frozenset().union(*(family_of(name) for name in FORMATS))
-    strangers = {module for module in modules() if is_format(module)} - whole
+def test_rooms_import_what_the_table_says():
+    strangers = []
+    for module in modules():
+        room = room_of(module)
+        known = PLAIN | {room} | MAY_IMPORT.get(room, set())
+        strangers += [
+            f"{module} imports {other}" for other in ours(module) if room_of(other) not in known
+        ]
     assert not strangers
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_a_format_uses_its_own_library(name: str):
-    used = {found.library for module in family_of(name) for found in imports_of(module)}
-    foreign = used - set(sys.stdlib_module_names) - {"onebyone_cli"}
-    assert foreign <= LIBRARIES_OF_FORMATS[name]
+def test_the_table_has_no_way_back():
+    for room, known in MAY_IMPORT.items():
+        for other in known:
+            assert room not in MAY_IMPORT.get(other, ()), f"{room} and {other} import each other"
 
 
-USERS_OF_FORMATS = {
-    "pipeline",
-    "planning",
-    "tiling",
-    "conv1x1",
-    "fit",
-    "stack",
-    "spool",
-    "picture",
-    "inspection",
-    "cli",
-}
+def test_no_files_import_each_other_in_a_circle():
+    """Strongly connected components of the graph of imports (Tarjan 1972) have one file each."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    circles = []
 
+    def visit(module: str) -> None:
+        index[module] = low[module] = len(index)
+        stack.append(module)
+        for other in ours(module) & modules().keys():
+            if other not in index:
+                visit(other)
+                low[module] = min(low[module], low[other])
+            elif other in stack:
+                low[module] = min(low[module], index[other])
+        if low[module] == index[module]:
+            circle = stack[stack.index(module) :]
+            del stack[stack.index(module) :]
+            if len(circle) > 1:
+                circles.append(sorted(circle))
 
-def test_formats_do_not_know_what_is_done_with_them():
     for module in modules():
-        if module.startswith("formats"):
-            assert not {room_of(other) for other in ours(module)} & USERS_OF_FORMATS
+        if module not in index:
+            visit(module)
+    assert not circles
+
+
+def test_no_format_imports_another():
+    strangers = []
+    for module in modules():
+        if module.startswith("formats.") and module != "formats.opening":
+            known = {part_of_formats(module), *SHARED_BY_FORMATS}
+            known -= {part_of_formats(module)} & set(SHARED_BY_FORMATS)
+            near = {other for other in ours(module) if other.startswith("formats.")}
+            strangers += [
+                f"{module} imports {other}"
+                for other in near
+                if part_of_formats(other) not in known | {part_of_formats(module)}
+            ]
+    assert not strangers
+
+
+def test_the_registry_names_every_format():
+    known = {*(f"formats.{name}" for name in formats.NAMES), *SHARED_BY_FORMATS}
+    known |= {"formats.raw", "formats.opening"}  # no name tells of raw numbers
+    found = {part_of_formats(module) for module in modules() if module.startswith("formats.")}
+    assert found == known
 
 
 # ------------------------------------------------------------------------------ libraries
 
 
-@every_module
-def test_libraries(module: str):
-    if is_format(module):
-        return  # see above
-    used = {found.library for found in imports_of(module)}
-    foreign = used - set(sys.stdlib_module_names) - {"onebyone_cli"}
-    assert foreign <= THIRD_PARTY.get(room_of(module), set())
+def test_each_room_uses_its_own_libraries():
+    strangers = []
+    for module in modules():
+        room = part_of_formats(module) if module.startswith("formats.") else room_of(module)
+        used = {found.library for found in imports_of(module)}
+        foreign = used - set(sys.stdlib_module_names) - {"onebyone_cli"}
+        strangers += [f"{module} imports {name}" for name in foreign - LIBRARIES.get(room, set())]
+    assert not strangers
 
 
-def test_only_two_modules_know_rich():
+def test_two_modules_know_rich():
     know = {module for module in modules() for i in imports_of(module) if i.library == "rich"}
-    assert know <= {"cli.progress", "cli.console"}
+    assert know <= {"cli.terminal.progress", "cli.terminal.console"}
 
 
-LIGHT = [
-    module
-    for module in modules()
-    if room_of(module)
-    in (
-        "",
-        "__main__",
-        "attended",
-        "blas",
-        "cli",
-        "cluster",
-        "descriptors",
-        "renaming",
-        "atomic",
-        "part_files",
-        "limits",
-        "npy_header",
-        "cost",
-    )
-    or module
-    in (
-        "tiling",
-        "planning",
-        "inspection.stacks",
-        "inspection.unfinished",
-        "formats",
-        "formats.base",
-    )
-    or module in {f"formats.{name}" for name in FORMATS}
-]
-
-
-@pytest.mark.parametrize("module", LIGHT)
-def test_nothing_heavy_is_imported_at_start(module: str):
-    """Neither by the module itself nor by what it imports at start."""
-    seen: set[str] = set()
-    ahead = [module]
-    while ahead:
-        current = ahead.pop()
-        seen.add(current)
-        for found in imports_of(current):
-            if found.when != "at start":
-                continue
-            assert found.library not in HEAVY, f"{current} imports {found.name}, line {found.line}"
-            if found.library == "onebyone_cli":
-                # With a module, the packages that it is in.
-                parts = found.name.split(".")[1:]
+def test_nothing_heavy_is_imported_at_start():
+    slow = []
+    for module in modules():
+        if not any(module == light or module.startswith(f"{light}.") for light in LIGHT if light):
+            continue
+        if module.startswith("formats.") and part_of_formats(module) != module:
+            continue  # the files of a format are imported when it is used
+        seen: set[str] = set()
+        ahead = [module]
+        while ahead:
+            current = ahead.pop()
+            seen.add(current)
+            heavy = {i.name for i in imports_of(current) if i.library in HEAVY}
+            heavy &= {i.name for i in imports_of(current) if i.when == "at start"}
+            slow += [f"{module} imports {name} by {current}" for name in heavy]
+            for other in ours(current, when="at start"):
+                parts = other.split(".")
                 whole = {".".join(parts[:end]) for end in range(len(parts) + 1)}
                 ahead += whole & modules().keys() - seen
+    assert not slow
 
 
 # --------------------------------------------------------------------------------- habits
-
-
-@every_module
-def test_no_module_is_a_drawer_for_odds_and_ends(module: str):
-    assert not {"utils", "util", "helpers", "helper", "common", "misc"} & set(module.split("."))
 
 
 def calls(module: str) -> Iterator[tuple[str, int]]:
@@ -374,32 +280,92 @@ def calls(module: str) -> Iterator[tuple[str, int]]:
             yield ast.unparse(node.func), node.lineno
 
 
-@every_module
-def test_only_one_module_exits(module: str):
-    if module != "cli.exit_status":
-        leaving = {"exit", "quit", "sys.exit", "os._exit", "os.abort", "SystemExit"}
-        assert not [line for name, line in calls(module) if name in leaving]
+def test_no_module_is_a_drawer_for_odds_and_ends():
+    drawers = {"utils", "util", "helpers", "helper", "common", "misc"}
+    assert not [module for module in modules() if drawers & set(module.split("."))]
 
 
-@every_module
-def test_only_the_command_line_speaks(module: str):
-    if room_of(module) != "cli":
-        found = {name for name, _ in calls(module)}
-        assert not found & {"print", "input", "warnings.warn", "logging.warning"}
-        assert not {i.name for i in imports_of(module)} & {"typer", "getpass"}
+def test_one_module_exits():
+    leaving = {"exit", "quit", "sys.exit", "os._exit", "os.abort", "SystemExit"}
+    found = {module for module in modules() for name, _ in calls(module) if name in leaving}
+    assert found == {"cli.exit_status"}
 
 
-@every_module
-def test_nothing_runs_code_from_data_or_reaches_out(module: str):
+def test_only_the_command_line_speaks():
+    speaking = {"print", "input", "warnings.warn", "logging.warning"}
+    found = {module for module in modules() for name, _ in calls(module) if name in speaking}
+    assert {room_of(module) for module in found} <= {"cli"}
+
+
+def test_only_the_command_line_names_its_options():
+    """A message names a setting; the command line writes two dashes before it."""
+    naming = []
+    for module, tree in modules().items():
+        if room_of(module) in ("cli", ""):
+            continue
+        documents = {
+            id(node.body[0].value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and node.body
+            and isinstance(node.body[0], ast.Expr)
+        }
+        naming += [
+            f"{module}, line {node.lineno}: {node.value}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in documents
+            and any(word.startswith("--") and word[2:3].isalpha() for word in node.value.split())
+        ]
+    # A cluster's tasks are command lines.
+    assert not [each for each in naming if not each.startswith("cluster.")]
+
+
+def test_nothing_runs_code_from_data_or_reaches_out():
     dangerous = {
         "pickle", "marshal", "shelve", "code", "runpy", "subprocess", "socket", "ssl", "http",
         "urllib", "ftplib", "webbrowser", "multiprocessing",
     }  # fmt: skip
-    # A worker runs our own program, and nothing else.
-    dangerous -= {"subprocess"} if module == "cluster.child" else set()
-    assert not {found.library for found in imports_of(module)} & dangerous
     running = {"eval", "exec", "compile", "ast.literal_eval", "os.system", "os.popen", "np.load"}
-    assert not [line for name, line in calls(module) if name in running]
-    for node in ast.walk(modules()[module]):
-        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
-            assert ast.unparse(node.value) == "False"
+    found = []
+    for module, tree in modules().items():
+        libraries = {each.library for each in imports_of(module)}
+        # A worker of a cluster runs our own program, and nothing else.
+        libraries -= {"subprocess"} if module == "cluster.child" else set()
+        found += [f"{module} imports {name}" for name in libraries & dangerous]
+        found += [f"{module} calls {name}" for name, _ in calls(module) if name in running]
+        found += [
+            f"{module} allows pickle"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.keyword)
+            and node.arg == "allow_pickle"
+            and ast.unparse(node.value) != "False"
+        ]
+    assert not found
+
+
+# ----------------------------------------------------------------------------------- size
+
+
+def test_files_functions_and_parameter_lists_are_short():
+    """What does not fit on a screen, or in the head, is taken apart."""
+    long = []
+    for module, tree in modules().items():
+        lines = max((getattr(node, "end_lineno", 0) or 0 for node in ast.walk(tree)), default=0)
+        if lines > 400:
+            long.append(f"{module} has {lines} lines")
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            code = (node.end_lineno or 0) - node.body[0].lineno + 1
+            if isinstance(node.body[0], ast.Expr) and len(node.body) > 1:
+                code = (node.end_lineno or 0) - (node.body[0].end_lineno or 0)
+            if code > 60:
+                long.append(f"{module}.{node.name} has {code} lines")
+            arguments = node.args
+            taken = len([*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs])
+            # The face for notebooks has a keyword for each option, as NumPy's functions have.
+            if taken > 12 and room_of(module) != "api":
+                long.append(f"{module}.{node.name} takes {taken} parameters")
+    assert not long

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from strategies import batches, new_folder, seeds
+from strategies import batches, examples, new_folder, seeds
 
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, ReadWriteError, ShapeMismatchError, UsageError
 from onebyone_cli.formats import opening
 from onebyone_cli.learners import statistics as gathered
@@ -25,7 +26,7 @@ from onebyone_cli.learners.statistics import Evidence, no_evidence
 from onebyone_cli.operations.learn.job import LearnJob
 from onebyone_cli.operations.learn.sampling import choose_runs
 from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
-from onebyone_cli.operations.ordered_merge import InOrder
+from onebyone_cli.operations.ordered_merge import OrderedMerge
 from onebyone_cli.spec import Slab
 from onebyone_cli.stack.stack import Stack
 
@@ -503,7 +504,7 @@ def test_tiles_have_the_bits_that_they_have_alone(tmp_path: Path):
 
 
 @given(scenes(), st.data())
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_parts_joined_through_files_are_the_whole(scene: Scene, data: st.DataObject):
     scene.rows = scene.columns = None
     height = scene.x.shape[-2]
@@ -522,7 +523,7 @@ def test_parts_joined_through_files_are_the_whole(scene: Scene, data: st.DataObj
                 folder, wanted=wanted, labels=folder / "labels.npy"
             )
             path = folder / f"{top}.npz"
-            save_moments(str(path), part, {}, force=False, fsync=False)
+            save_moments(str(path), part, {}, Publication())
             parts.append((part, load_moments(str(path))[0]))
     for order in (range(len(parts)), data.draw(st.permutations(range(len(parts))))):
         direct, loaded = no_evidence(scene.x.shape[-3]), no_evidence(scene.x.shape[-3])
@@ -563,7 +564,7 @@ def test_sizes_that_disagree_and_too_little_memory(tmp_path: Path):
     np.save(tmp_path / "b.npy", np.zeros((2, 3, 5)))
     with pytest.raises(ShapeMismatchError, match="3×5"):
         learn([tmp_path / "a.npy", tmp_path / "b.npy"])
-    with pytest.raises(UsageError, match="--memory"):
+    with pytest.raises(UsageError, match="memory="):
         learn([tmp_path / "a.npy"], memory=1000)
 
 
@@ -619,15 +620,15 @@ def test_who_is_far_ahead_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             time.sleep(0.5)
         read(self, slab, *rest)
 
-    add = InOrder.add
+    add = OrderedMerge.add
 
-    def add_and_count(self: InOrder[Evidence], *rest: Any) -> None:
+    def add_and_count(self: OrderedMerge[Evidence], *rest: Any) -> None:
         nonlocal most
         add(self, *rest)
         most = max(most, len(self._waiting))
 
     monkeypatch.setattr(Stack, "read", read_slowly)
-    monkeypatch.setattr(InOrder, "add", add_and_count)
+    monkeypatch.setattr(OrderedMerge, "add", add_and_count)
     with planned([tmp_path / "x.npy"], memory=12_000_000, threads=2) as job:
         tiles = 2 * -(-job.plan.slab_pixels // job.plan.tile_pixels)
         assert job.plan.threads == 2

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from onebyone_cli import __version__, cli
-from onebyone_cli.cli.exit_status import ExitStatus
+from onebyone_cli.errors import ExitStatus
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "man").glob("*.1"))

@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import new_folder
 
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import (
     DataError,
     InputMissingError,
@@ -34,7 +35,7 @@ from onebyone_cli.learners.moments_file import load_moments, save_moments
 from onebyone_cli.learners.pca import fit_pca
 from onebyone_cli.learners.statistics import Evidence, no_evidence
 from onebyone_cli.learners.svd import fit_svd
-from onebyone_cli.weights.archive import save_model
+from onebyone_cli.weights.save import save_model
 
 MOMENTS = ("mean", "rest", "comoment")
 STATISTICS = ("count", "minimum", "maximum", "mean", "rest", "squares")
@@ -90,7 +91,7 @@ def bits(evidence: Evidence) -> dict[str, Any]:
 
 
 def save(path: Path, evidence: Evidence, meta: dict[str, Any] | None = None) -> str:
-    save_moments(str(path), evidence, META if meta is None else meta, force=True, fsync=False)
+    save_moments(str(path), evidence, META if meta is None else meta, Publication(force=True))
     return str(path)
 
 
@@ -208,7 +209,7 @@ def test_plain_numpy_reads_it_without_pickle(tmp_path: Path):
 def test_an_existing_file_is_kept(tmp_path: Path):
     (tmp_path / "part.npz").write_text("mine")
     with pytest.raises(OutputRefusedError):
-        save_moments(str(tmp_path / "part.npz"), some_evidence(), {}, force=False, fsync=False)
+        save_moments(str(tmp_path / "part.npz"), some_evidence(), {}, Publication())
     assert (tmp_path / "part.npz").read_text() == "mine"
     assert len(list(tmp_path.iterdir())) == 1
 

@@ -34,7 +34,8 @@ from onebyone_cli.arithmetic.conv1x1 import make_layers
 from onebyone_cli.errors import DataError, ReadWriteError
 from onebyone_cli.formats import opening
 from onebyone_cli.formats.arrays.layout import array_layout
-from onebyone_cli.formats.contracts.reader import RawSpec, StreamReader
+from onebyone_cli.formats.contracts.about import RawSpec
+from onebyone_cli.formats.contracts.reader import StreamReader
 from onebyone_cli.learners.statistics import Evidence
 from onebyone_cli.npy_header import format_header
 from onebyone_cli.operations.apply.job import ApplyJob
@@ -247,7 +248,7 @@ def apply(
         job = ApplyJob(
             opened,
             layers_of(weight),
-            lambda spec: opening.make_writer(str(output), spec, inputs=opened),
+            opening.make_target(str(output), inputs=opened),
             chosen,
         )
         job.run(lambda step, done, total: None)

@@ -80,7 +80,7 @@ def test_every_plan_fits_or_says_what_would(job: dict, memory: int, threads: int
         plan = make_plan(**job, memory=memory, threads=threads)
     except UsageError as error:
         assert smallest(job) > memory
-        suggested = re.search(r"give --memory (\d+M) or more", str(error))
+        suggested = re.search(r"give memory=(\d+M) or more", str(error))
         assert suggested
         enough = parse_bytes(suggested[1])
         assert make_plan(**job, memory=enough, threads=threads).total_bytes <= enough
@@ -195,7 +195,7 @@ def test_the_refusal_names_the_tile_and_both_sizes():
     with pytest.raises(UsageError) as caught:
         make_plan(spec, 50, 4, Costs(280), memory=1 << 20, threads=2)
     expected = (
-        "--memory 1.0 MiB is too small for this stack: one tile of 4096 pixels takes 1.1 MiB; "
-        "give --memory 2M or more"
+        "memory=1.0 MiB is too small for this stack: one tile of 4096 pixels takes 1.1 MiB; "
+        "give memory=2M or more"
     )
     assert str(caught.value) == expected

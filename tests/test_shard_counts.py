@@ -15,6 +15,7 @@ from onebyone_cli.arithmetic.conv1x1 import Layer
 from onebyone_cli.commit import atomic
 from onebyone_cli.commit.checkpoint import Policy
 from onebyone_cli.commit.merge import Published, publish_shards
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import Stopped, UsageError
 from onebyone_cli.formats import opening
 from onebyone_cli.operations.apply.job import ApplyJob
@@ -71,15 +72,10 @@ def job_of(
     """Open and plan a job in a budget that it fits in."""
     shared = settings.get("shard") is not None
 
-    def make_writer(spec: StackSpec) -> Any:
-        return opening.make_writer(
-            str(output), spec, inputs=[opened], shared=shared, resume=True if shared else None
-        )
-
     def make_job(memory: int) -> ApplyJob:
         try:
             return ApplyJob(
-                [opened], layers, make_writer, ApplySettings(memory, run.threads, **settings)
+                [opened], layers, target, ApplySettings(memory, run.threads, **settings)
             )
         except UsageError:
             if memory > 1 << 26:
@@ -89,6 +85,8 @@ def job_of(
     with ExitStack() as stack:
         opened = opening.open_input(str(path))
         stack.callback(opened.close)
+        publication = Publication(shared=shared, resume=True if shared else None)
+        target = opening.make_target(str(output), inputs=[opened], publication=publication)
         yield make_job(run.memory)
 
 
@@ -165,7 +163,7 @@ def test_counts_of_shards_add_up_to_those_of_one_job(
             )
             for index, run in enumerate(drawn)
         ]
-        published = publish_shards(str(out), force=False, fsync=False)
+        published = publish_shards(str(out), Publication())
         assert out.read_bytes() == (folder / "whole.npy").read_bytes()
     assert published == Published(len(drawn), whole.counts)
     for name, total in whole.counts.items():
@@ -186,7 +184,7 @@ def saturating(folder: Path, block: int, runs: Sequence[Run]) -> Counted:
             shard = Shard(index, len(runs))
             settings = {"shard": shard, "checkpoints": POLICY, "dtype": "uint8", "nan_to": 0}
             shares.append(compute_share(path, layers, out, run, **settings))
-        return shares, publish_shards(str(out), force=False, fsync=False)
+        return shares, publish_shards(str(out), Publication())
 
 
 COUNTS = {"invalid_pixels": 8, "replaced": 3 * 8, "saturated": 3 * (50 * 5 * 6 - 8)}
@@ -209,5 +207,5 @@ def test_what_was_counted_before_a_stop_is_counted(tmp_path: Path) -> None:
 def test_what_is_complete_has_no_counts_any_more(tmp_path: Path) -> None:
     _, published = saturating(tmp_path, 1 << 20, [Run(1 << 20, 1)] * 3)
     assert published == Published(3, COUNTS)
-    again = publish_shards(str(tmp_path / "out.npy"), force=False, fsync=False)
+    again = publish_shards(str(tmp_path / "out.npy"), Publication())
     assert again == Published(0, {})

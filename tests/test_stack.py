@@ -23,6 +23,7 @@ from strategies import (
 
 from onebyone_cli.errors import ReadWriteError, ShapeMismatchError
 from onebyone_cli.formats.contracts import reader as contract
+from onebyone_cli.formats.contracts.about import About
 from onebyone_cli.formats.contracts.reader import Reader
 from onebyone_cli.spec import Slab, StackSpec
 from onebyone_cli.stack.stack import Stack, stacked_spec
@@ -34,7 +35,7 @@ class InMemory(Reader):
     def __init__(self, array: Any, path: str = "memory", scratch: int = 0, cache: int = 0) -> None:
         *batch, channels, height, width = array.shape
         self.spec = StackSpec(channels, height, width, array.dtype.name, tuple(batch))
-        self.path = path
+        self.about = About(path)
         self.scratch_bytes = scratch
         self.cache_bytes = cache
         self.changed = False

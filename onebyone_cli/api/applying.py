@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from onebyone_cli.api.failing import as_python_has_it
 from onebyone_cli.api.opening import memory_of, open_readers, unheard
 from onebyone_cli.arithmetic.conv1x1 import make_layers
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.formats import opening
 from onebyone_cli.operations.apply.job import ApplyJob
 from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
 from onebyone_cli.spec import ITEM_BYTES
-from onebyone_cli.stack.in_memory import ArrayOutput
+from onebyone_cli.stack.in_memory import MemoryTarget
 from onebyone_cli.system.limits import default_threads
 from onebyone_cli.weights import ChannelMap, load_weights
-from onebyone_cli.weights.rules import bias_shape, check_finite, weight_shape
+from onebyone_cli.weights.formats import split_member
+from onebyone_cli.weights.rules import SHAPES, check_finite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import TypeAlias
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from onebyone_cli.api.model import Model
     from onebyone_cli.api.opening import OnProgress, Path, StackLike
     from onebyone_cli.arithmetic.conv1x1 import Layer
-    from onebyone_cli.formats.contracts.writer import StreamWriter, Writer
-    from onebyone_cli.spec import StackSpec
 
     #: One layer: a matrix (K, C), a weights file, a learned model.
     OneLayer: TypeAlias = "ArrayLike | Path | Model | ChannelMap"
@@ -166,7 +165,7 @@ def apply(
     OutputRefusedError, ReadWriteError
         If the output exists, is an input, or can't be written; both are `OSError`.
     """
-    with as_python_has_it(), ExitStack() as opened:
+    with ExitStack() as opened:
         settings = ApplySettings(
             memory=memory_of(memory),
             threads=threads_of(threads),
@@ -180,29 +179,19 @@ def apply(
         layers = _layers(weights, bias, [activation] if isinstance(activation, str) else activation)
         inputs = open_readers(stack, layout, settings.memory, opened)
         if output is None:
-            made: list[ArrayOutput] = []
-
-            def make_array(spec: StackSpec) -> Writer:
-                made.append(ArrayOutput(spec))
-                return made[0]
-
-            ApplyJob(inputs, layers, make_array, settings).run(on_progress)
-            return made[0].array
+            memory_target = MemoryTarget()
+            ApplyJob(inputs, layers, memory_target, settings).run(on_progress)
+            return memory_target.array
         path = os.fspath(output)
         if path == "-":
             raise UsageError("standard output is the program's that runs this; name a file")
-
-        def make_file(spec: StackSpec) -> Writer | StreamWriter:
-            return opening.make_writer(
-                path,
-                spec,
-                inputs=inputs,
-                also_read=_files(weights),
-                force=force,
-                fsync=fsync,
-            )
-
-        return ApplyJob(inputs, layers, make_file, settings).run(on_progress)
+        target = opening.make_target(
+            path,
+            inputs=inputs,
+            also_read=_files(weights),
+            publication=Publication(force, fsync),
+        )
+        return ApplyJob(inputs, layers, target, settings).run(on_progress)
 
 
 def threads_of(threads: int | None) -> int:
@@ -236,7 +225,7 @@ def _layers(
     names = ["weights"] if len(chain) == 1 else [f"weights[{at}]" for at in range(len(chain))]
     maps = [_map(each, name) for each, name in zip(chain, names, strict=True)]
     if bias is not None:
-        maps[-1] = maps[-1].with_bias(_numbers(bias, "bias", bias_shape, "bias"), "bias")
+        maps[-1] = maps[-1].with_bias(_numbers(bias, "bias", "bias"), "bias")
     return make_layers(maps, activations)
 
 
@@ -250,7 +239,8 @@ def _is_chain(weights: WeightsLike) -> bool:
 def _files(weights: WeightsLike) -> list[str]:
     """Name the files among the layers: what a matrix or a model is called is no file."""
     chain: Sequence[Any] = weights if _is_chain(weights) else [weights]  # type: ignore[assignment]
-    return [os.fspath(each) for each in chain if isinstance(each, str | os.PathLike)]
+    named = [os.fspath(each) for each in chain if isinstance(each, str | os.PathLike)]
+    return [split_member(name)[0] for name in named]
 
 
 def _map(weights: Any, name: str) -> ChannelMap:
@@ -261,14 +251,13 @@ def _map(weights: Any, name: str) -> ChannelMap:
     learned = getattr(weights, "map", None)
     if isinstance(learned, ChannelMap):
         return learned
-    matrix = _numbers(weights, "weight", weight_shape, name)
+    matrix = _numbers(weights, "weight", name)
     return ChannelMap(matrix, np.zeros(len(matrix)), name)
 
 
 def _numbers(
     given: ArrayLike,
     name: str,
-    shape_of: Callable[[tuple[int, ...], str], tuple[int, ...]],
     source: str,
 ) -> NDArray[np.float64]:
     try:
@@ -276,6 +265,6 @@ def _numbers(
         numbers = array.astype(np.float64, casting="same_kind")
     except (TypeError, ValueError) as error:
         raise DataError(f"is no array of real numbers: {error}", source) from error
-    numbers = numbers.reshape(shape_of(numbers.shape, source))
+    numbers = numbers.reshape(SHAPES[name](numbers.shape, source))
     check_finite(numbers, name, source)
     return numbers

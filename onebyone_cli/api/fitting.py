@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.api.applying import threads_of
-from onebyone_cli.api.failing import as_python_has_it
 from onebyone_cli.api.model import Model
 from onebyone_cli.api.opening import memory_of, open_readers, unheard
 from onebyone_cli.errors import DataError, ShapeMismatchError, UsageError
@@ -115,7 +114,7 @@ def fit(
         "seed": seed,
     }
     known = {"noise": noise, "labels": labels, "endmembers": endmembers}
-    with as_python_has_it(), ExitStack() as opened:
+    with ExitStack() as opened:
         learner = load(method)
         _check_options(method, learner, given, known, sampling=sample is not None)
         learner.prepare()

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.api.applying import apply
-from onebyone_cli.api.failing import as_python_has_it
 from onebyone_cli.commit import targets
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
 from onebyone_cli.units import count
-from onebyone_cli.weights.archive import save_model
+from onebyone_cli.weights.save import save_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -140,9 +140,8 @@ class Model:
         arrays: dict[str, Any] = dict(self._learned.arrays)
         if self.channels:
             arrays["channels"] = list(self.channels)
-        with as_python_has_it():
-            if not path.endswith(".npz"):
-                raise UsageError(f"a model is a .npz file, and '{path}' is not called so")
-            targets.check_target(path, force=force)
-            meta = {**self._learned.meta, **self._record}
-            save_model(path, arrays, meta, force=force, fsync=fsync)
+        if not path.endswith(".npz"):
+            raise UsageError(f"a model is a .npz file, and '{path}' is not called so")
+        targets.check_target(path, force=force)
+        meta = {**self._learned.meta, **self._record}
+        save_model(path, arrays, meta, Publication(force, fsync))

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.api.failing import as_python_has_it
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.formats import opening
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.spec import LAYOUTS, Slab
 from onebyone_cli.stack.in_memory import ArrayInput
 from onebyone_cli.stack.sources import hold_streams
@@ -63,9 +62,8 @@ def open_stack(
     InputMissingError, DataError, PolicyError
         If there is no such file, it is malformed, or it leads to other files.
     """
-    with as_python_has_it():
-        paths = [path] if isinstance(path, str | os.PathLike) else list(path)
-        return OpenStack(paths, layout, memory_of(memory))
+    paths = [path] if isinstance(path, str | os.PathLike) else list(path)
+    return OpenStack(paths, layout, memory_of(memory))
 
 
 class OpenStack:
@@ -143,8 +141,7 @@ class OpenStack:
             If reading fails, or the file was changed since it was opened.
         """
         axes = _axes_of(index, self.shape)
-        with as_python_has_it():
-            return self._read(axes)
+        return self._read(axes)
 
     def close(self) -> None:
         """Close the files. May be called twice."""
@@ -298,9 +295,8 @@ def open_readers(
     if not given:
         raise UsageError("no input; give an array or a path")
     paths = [os.fspath(each) for each in given if isinstance(each, str | os.PathLike)]
-    files = iter(
-        opening.open_inputs(paths, layout=layout, memory=memory, stack=stack) if paths else ()
-    )
+    reading = Reading(layout, memory)
+    files = iter(reading.open(paths, stack) if paths else ())
     opened: list[Reader | StreamReader] = []
     for number, each in enumerate(given):
         if isinstance(each, str | os.PathLike):

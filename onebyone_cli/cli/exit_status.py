@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from enum import IntEnum, unique
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -19,43 +18,7 @@ import typer
 from onebyone_cli import errors
 from onebyone_cli.cli.terminal import console
 from onebyone_cli.commit import atomic
-
-
-@unique
-class ExitStatus(IntEnum):
-    """What the numbers mean; those from 64 on are those of sysexits.h.
-
-    ``compare`` alone has 1 as well, which is no error: the stacks differ.
-    """
-
-    DONE = 0
-    USAGE = 2
-    DATA = 65
-    NO_INPUT = 66
-    UNAVAILABLE = 69
-    BUG = 70
-    CANT_CREATE = 73
-    IO = 74
-    STOPPED = 75
-    POLICY = 77
-
-
-_STATUS: dict[type[errors.OneByOneError], ExitStatus] = {
-    errors.UsageError: ExitStatus.USAGE,
-    errors.DataError: ExitStatus.DATA,
-    errors.InputMissingError: ExitStatus.NO_INPUT,
-    errors.DependencyMissingError: ExitStatus.UNAVAILABLE,
-    errors.ClusterError: ExitStatus.UNAVAILABLE,
-    errors.OutputRefusedError: ExitStatus.CANT_CREATE,
-    errors.ReadWriteError: ExitStatus.IO,
-    errors.PolicyError: ExitStatus.POLICY,
-}
-
-
-def status_of(error: errors.OneByOneError) -> ExitStatus:
-    """Status of an error: that of its class, or of the nearest class above it."""
-    return next(_STATUS[cls] for cls in type(error).__mro__ if cls in _STATUS)
-
+from onebyone_cli.errors import ExitStatus, setting, status_of
 
 #: A batch system sends the last three before it ends a job.
 _SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGXCPU)
@@ -72,6 +35,7 @@ def run(app: Callable[..., Any]) -> NoReturn:
     _reserve_standard_streams()
     _catch_signals()
     console.speak_plainly()
+    errors.spell_settings(as_option)
     died_of = 0
     status: int = ExitStatus.BUG
     try:
@@ -94,6 +58,12 @@ def run(app: Callable[..., Any]) -> NoReturn:
     if died_of:
         _die_of(died_of)
     _leave(status)
+
+
+def as_option(name: str, value: str) -> str:
+    """Spell a setting as the command line does: ``--memory 1M``, or ``-k 3``."""
+    dashes = "-" if len(name) == 1 else "--"
+    return f"{dashes}{name.replace('_', '-')} {value}".rstrip()
 
 
 def _status_of_run(app: Callable[..., Any]) -> int:
@@ -124,7 +94,7 @@ def _report_other(error: Exception) -> ExitStatus:
     if hasattr(error, "format_message"):  # Typer's own: a wrong option, a missing argument
         return _report_usage(error, error.format_message())
     if isinstance(error, MemoryError):
-        return _report(errors.ReadWriteError("out of memory; give a smaller --memory"))
+        return _report(errors.ReadWriteError(f"out of memory; give a smaller {setting('memory')}"))
     if isinstance(error, OSError):
         path = os.fsdecode(error.filename) if error.filename else ""
         return _report(errors.read_write_error("reading or writing", path, error))
@@ -153,7 +123,8 @@ def _report(error: errors.OneByOneError) -> ExitStatus:
 
 def _notice_of(stop: errors.Stopped) -> errors.OneByOneError:
     return errors.OneByOneError(
-        "stopped; run the same command again to go on, or with --restart to begin anew",
+        "stopped; run the same command again to go on, or with "
+        f"{setting('resume', 'restart')} to begin anew",
         stop.checkpoint,
     )
 

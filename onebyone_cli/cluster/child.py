@@ -20,17 +20,6 @@ if TYPE_CHECKING:
 #: How often we look whether a child is still wanted.
 _LOOK_S = 0.1
 
-#: What a child that fails exits with, see ``cli.exit_status``, as the error that it was.
-_ERRORS: dict[int, type[errors.OneByOneError]] = {
-    2: errors.UsageError,
-    65: errors.DataError,
-    66: errors.InputMissingError,
-    69: errors.DependencyMissingError,
-    73: errors.OutputRefusedError,
-    74: errors.ReadWriteError,
-    77: errors.PolicyError,
-}
-
 #: What is there for the client may be missing here.
 _NOT_SHARED = (errors.InputMissingError, errors.OutputRefusedError)
 
@@ -120,12 +109,13 @@ def _error_of(status: int, out: IO[bytes], err: IO[bytes]) -> Exception:
         hint = "; was there too little memory?" if -status == signal.SIGKILL else ""
         return errors.ReadWriteError(f"a process on {host} was ended by {name}{hint}")
     told = _told(out)
-    if status not in _ERRORS:
+    cls = errors.class_of(status)
+    if cls is None:
         err.seek(0)
         lines = err.read().decode(errors="backslashreplace").strip().splitlines()
         found = told.get("message") or (lines or ["it said nothing"])[-1]
         return RuntimeError(f"exit status {status} on {host}: {found}")
-    cls, message = _ERRORS[status], str(told.get("message", f"exit status {status}"))
+    message = str(told.get("message", f"exit status {status}"))
     if cls in _NOT_SHARED:
         message += f" (on the worker {host}; all workers must see the files of this machine)"
     return cls(message, str(told.get("path", "")))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.cli.terminal.progress import Progress
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, OneByOneError, ReadWriteError, Stopped, UsageError
-from onebyone_cli.formats.names import absolute, check_shared
+from onebyone_cli.operations.names import absolute, check_shared
 
 if TYPE_CHECKING:
     from onebyone_cli.cluster.client import Cluster, Place
@@ -103,9 +104,7 @@ class OnCluster(NamedTuple):
         console: Console,
         progress: bool | None,
         *,
-        force: bool,
-        fsync: bool,
-        keep_equal: bool,
+        publication: Publication,
         restart: bool,
         weights: bytes | None = None,
     ) -> "ApplyReport":
@@ -117,10 +116,10 @@ class OnCluster(NamedTuple):
             As `plan` has made it.
         output : str
             Where the result goes.
-        force, fsync, restart : bool
+        publication : Publication
+            How it is published.
+        restart : bool
             As in all commands.
-        keep_equal : bool
-            Leave an existing output of the same bytes as it is.
         weights : bytes, optional
             What was learned just now, if no option of the command line names the weights.
 
@@ -140,7 +139,7 @@ class OnCluster(NamedTuple):
             discard_shards(output)
         went_on = check_left(output, count, job.identity)
         line = ["apply", *self._inputs(), "-o", os.path.abspath(output), *self.apply_words]
-        line += ["--force"] * force
+        line += ["--force"] * publication.may_replace
         try:
             with self._cluster(console) as cluster, Progress(console, progress) as on_progress:
                 on_done = _Counting(on_progress, "applying", job.input.data_bytes, count)
@@ -153,7 +152,7 @@ class OnCluster(NamedTuple):
             if os.path.exists(part_of(output)):
                 stop.checkpoint = output
             raise
-        done = _publish(output, force=force, fsync=fsync, keep_equal=keep_equal)
+        done = _publish(output, publication)
         return ApplyReport(job.input, job.output, done.counts, done.changed, went_on)
 
     def gather(
@@ -200,7 +199,7 @@ class OnCluster(NamedTuple):
         return [absolute(text) for text in self.inputs]
 
 
-def _publish(output: str, *, force: bool, fsync: bool, keep_equal: bool) -> "Published":
+def _publish(output: str, publication: Publication) -> "Published":
     """Publish an output all of whose shards are done, as soon as this machine sees them.
 
     A network file system shows what others have written when it looks again.
@@ -213,7 +212,7 @@ def _publish(output: str, *, force: bool, fsync: bool, keep_equal: bool) -> "Pub
         is_late = time.monotonic() > deadline
         try:
             if os.path.exists(part_of(output)):
-                return publish_shards(output, force=force, fsync=fsync, keep_equal=keep_equal)
+                return publish_shards(output, publication)
         except DataError:
             if is_late:
                 raise

@@ -10,7 +10,8 @@ import errno
 import os
 import stat
 
-from onebyone_cli.errors import OutputRefusedError, ReadWriteError, read_write_error
+from onebyone_cli.commit.publication import NEW, Publication
+from onebyone_cli.errors import OneByOneError, OutputRefusedError, ReadWriteError, read_write_error
 from onebyone_cli.system.pipes import write_all
 from onebyone_cli.system.rename import publish, swap, sync_folder, temporary_beside
 
@@ -73,12 +74,8 @@ class AtomicFile:
     path : str
         The target, as the user wrote it. Symbolic links are followed: what they point to is
         replaced, the link stays.
-    force : bool
-        Whether an existing file may be replaced.
-    fsync : bool
-        Have the bytes on the disk before they are published, and the name after.
-    keep_equal : bool
-        Leave an existing file of the same bytes as it is, with its time of modification.
+    publication : Publication
+        How it is published.
 
     Attributes
     ----------
@@ -91,23 +88,18 @@ class AtomicFile:
     """
 
     found = False
-    _keep_equal = False
 
-    def __init__(
-        self, path: str, *, force: bool = False, fsync: bool = False, keep_equal: bool = False
-    ) -> None:
+    def __init__(self, path: str, publication: Publication = NEW) -> None:
         self.path = path
+        self.publication = publication
         self.fd = -1
         self._target = os.path.realpath(path)
-        self._force = force
-        self._fsync = fsync
-        self._keep_equal = keep_equal
         self.temporary = temporary_beside(self._target)
         claim(self.temporary)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             self.fd = os.open(self.temporary, flags, 0o666)
-            if force:
+            if publication.may_replace:
                 self._keep_mode()
         except OSError as error:
             self.discard()
@@ -140,17 +132,19 @@ class AtomicFile:
                 raise ReadWriteError(
                     f"has {size} bytes after writing and should have {expected_bytes}", self.path
                 )
-            if self._keep_equal and have_same_bytes(self.temporary, self._target):
-                if self._fsync:
+            if self.publication.if_changed and have_same_bytes(self.temporary, self._target):
+                if self.publication.fsync:
                     sync_file(self._target)
                 self.discard()
                 return False
-            if self._fsync:
+            if self.publication.fsync:
                 os.fsync(self.fd)
             self._close()
-            publish(self.temporary, self._target, force=self._force)
-            if self._fsync:
+            publish(self.temporary, self._target, force=self.publication.may_replace)
+            if self.publication.fsync:
                 sync_folder(self._target)
+        except OneByOneError:
+            raise
         except FileExistsError as error:
             raise OutputRefusedError(
                 "has appeared while this was running; use --force to replace it", self.path
@@ -159,6 +153,28 @@ class AtomicFile:
             raise read_write_error("writing", self.path, error) from error
         let_go(self.temporary)
         return True
+
+    def settle(self, size: int, header: bytes = b"") -> None:
+        """Say what was written before the numbers; see `PartFile` and `SharedFile`.
+
+        Parameters
+        ----------
+        size : int
+            Of the whole file.
+        header : bytes
+            What comes before the numbers.
+        """
+
+    def sync(self) -> None:
+        """Flush what was written to disk, where the machine that publishes it will find it."""
+        try:
+            os.fsync(self.fd)
+        except OSError as error:
+            raise read_write_error("writing", self.path, error) from error
+
+    def keep(self) -> None:
+        """Close the file and leave it for a later run or another job; a temporary is removed."""
+        self.discard()
 
     def discard(self) -> None:
         """Close and remove the temporary. Harmless after `commit`."""
@@ -179,19 +195,12 @@ class AtomicFile:
             os.fchmod(self.fd, stat.S_IMODE(os.stat(self._target).st_mode) | more)
 
 
-def write_file(
-    path: str,
-    data: bytes,
-    *,
-    force: bool = False,
-    fsync: bool = False,
-    keep_equal: bool = False,
-) -> bool:
+def write_file(path: str, data: bytes, publication: Publication = NEW) -> bool:
     """Write and publish a small file at once.
 
     Parameters
     ----------
-    path, force, fsync, keep_equal
+    path, publication
         As in `AtomicFile`.
     data : bytes
         Its content.
@@ -201,7 +210,7 @@ def write_file(
     bool
         Whether anything has changed, as `AtomicFile.commit` says.
     """
-    file = AtomicFile(path, force=force, fsync=fsync, keep_equal=keep_equal)
+    file = AtomicFile(path, publication)
     try:
         write_all(file.fd, memoryview(data), path)
         return file.commit(len(data))
@@ -219,12 +228,8 @@ class AtomicFolder:
     ----------
     path : str
         The target, as the user wrote it.
-    force : bool
-        Whether an existing folder may be replaced.
-    fsync : bool
-        Have the files on the disk before they are published.
-    keep_equal : bool
-        Leave an existing folder of the same names and bytes as it is.
+    publication : Publication
+        How it is published.
 
     Attributes
     ----------
@@ -232,14 +237,10 @@ class AtomicFolder:
         Path of the folder to fill.
     """
 
-    def __init__(
-        self, path: str, *, force: bool = False, fsync: bool = False, keep_equal: bool = False
-    ) -> None:
+    def __init__(self, path: str, publication: Publication = NEW) -> None:
         self.path = path
+        self.publication = publication
         self._target = os.path.realpath(path)
-        self._force = force
-        self._fsync = fsync
-        self._keep_equal = keep_equal
         self.temporary = temporary_beside(self._target)
         claim(self.temporary)
         try:
@@ -265,19 +266,19 @@ class AtomicFolder:
             If the system fails. The old folder, if any, is untouched.
         """
         try:
-            if self._keep_equal and _have_same_files(self.temporary, self._target):
-                if self._fsync:
+            if self.publication.if_changed and _have_same_files(self.temporary, self._target):
+                if self.publication.fsync:
                     _sync_files(self._target)
                 self.discard()
                 return False
-            if self._fsync:
+            if self.publication.fsync:
                 _sync_files(self.temporary)
-            if self._force and os.path.isdir(self._target):
+            if self.publication.may_replace and os.path.isdir(self._target):
                 swap(self.temporary, self._target)
             else:
                 # Renaming a folder over an existing one succeeds only if that one is empty.
                 os.rename(self.temporary, self._target)
-            if self._fsync:
+            if self.publication.fsync:
                 sync_folder(self._target)
         except OSError as error:
             if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):

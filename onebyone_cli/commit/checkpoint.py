@@ -28,12 +28,18 @@ from onebyone_cli.commit.journal import (
     remove_journal,
 )
 from onebyone_cli.commit.part import PartFile, is_left, is_part, part_of
-from onebyone_cli.errors import DataError, OutputRefusedError, ReadWriteError, read_write_error
+from onebyone_cli.errors import (
+    DataError,
+    OneByOneError,
+    OutputRefusedError,
+    ReadWriteError,
+    read_write_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from onebyone_cli.commit.part import SharedFile
+    from onebyone_cli.commit.atomic import AtomicFile
 
     Ranges = tuple[tuple[int, int], ...]
 
@@ -129,7 +135,7 @@ class Checkpoint(Ledger):
         self._tiles = tiles
         self._synced = NOTHING
         self.extra: dict[str, Any] = {}
-        self._part: PartFile | SharedFile | None = None
+        self._part: AtomicFile | None = None
         self._failure: OSError | None = None
         self._end = threading.Event()
         self._noting = False
@@ -137,7 +143,7 @@ class Checkpoint(Ledger):
         if not policy.restart and self._is_left():
             self._load()
 
-    def begin(self, part: PartFile | SharedFile) -> None:
+    def begin(self, part: AtomicFile) -> None:
         """Begin to take notes about an open part file, which no other run has open."""
         self.done, self._synced, self.extra = NOTHING, NOTHING, {}
         if part.found and not self.policy.restart:
@@ -145,7 +151,9 @@ class Checkpoint(Ledger):
         elif self.policy.always:
             remove_journal(self.journal)
         if self.done.ranges and self.done.ranges[-1][1] > self._tiles:
-            raise self._refusal(f"{self.journal} has too many tiles; discard it with --restart")
+            raise self._refusal(
+                f"{self.journal} has too many tiles; discard it with --resume restart"
+            )
         self._part = part
         if isinstance(part, PartFile):
             part.take()
@@ -217,6 +225,8 @@ class Checkpoint(Ledger):
             self._synced = self.done
             try:
                 self._write()
+            except OneByOneError:
+                raise
             except OSError as error:
                 raise read_write_error("writing", self.journal, error) from error
             self._part = None

@@ -150,12 +150,12 @@ def find_journal(name: str, path: str, describe: Callable[[], Mapping[str, Any]]
     except FileNotFoundError:
         return None
     except DataError as error:
-        raise OutputRefusedError(f"{error}; discard it with --restart", path) from error
+        raise OutputRefusedError(f"{error}; discard it with --resume restart", path) from error
     difference = difference_of(journal.job, describe())
     if difference:
         raise OutputRefusedError(
             f"{name} is a checkpoint of another command: {difference}; run that "
-            "command again to go on with it, or discard it with --restart",
+            "command again to go on with it, or discard it with --resume restart",
             path,
         )
     return journal

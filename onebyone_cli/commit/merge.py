@@ -18,6 +18,7 @@ from onebyone_cli.commit.journal import (
     shard_journals,
 )
 from onebyone_cli.commit.part import part_of
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, InputMissingError, OutputRefusedError, read_write_error
 from onebyone_cli.system.rename import publish, sync_folder
 
@@ -46,7 +47,7 @@ class Published(NamedTuple):
     changed: bool = True
 
 
-def publish_shards(path: str, *, force: bool, fsync: bool, keep_equal: bool = False) -> Published:
+def publish_shards(path: str, publication: Publication) -> Published:
     """Check that all shards of an output are there, of one and the same job, and publish it.
 
     May be done again: an output that is there already, and of which no part is left, is complete.
@@ -55,12 +56,8 @@ def publish_shards(path: str, *, force: bool, fsync: bool, keep_equal: bool = Fa
     ----------
     path : str
         The output, as the user wrote it.
-    force : bool
-        Whether an existing output may be replaced.
-    fsync : bool
-        Have it on the disk first.
-    keep_equal : bool
-        Leave an existing output of the same bytes as it is, with its time of modification.
+    publication : Publication
+        How it is published.
 
     Returns
     -------
@@ -87,10 +84,10 @@ def publish_shards(path: str, *, force: bool, fsync: bool, keep_equal: bool = Fa
             )
         _remove(found)
         return Published(0, {})
-    targets.check_target(path, force=force)
+    targets.check_target(path, force=publication.may_replace)
     count = _check_complete(found, path)
     size, counts = _check_same(found)
-    changed = _publish(part, path, size, force=force, fsync=fsync, keep_equal=keep_equal)
+    changed = _publish(part, path, size, publication)
     _remove(found)
     return Published(count, counts, changed)
 
@@ -118,7 +115,7 @@ def check_left(path: str, count: int, describe: Callable[[], Mapping[str, Any]])
     for other in {number for _, number in found} - {count}:
         raise OutputRefusedError(
             f"{part} has shards of {other}, and this command makes {count}; finish the other "
-            "command, or discard them with --restart",
+            "command, or discard them with --resume restart",
             path,
         )
     for name in found.values():
@@ -174,7 +171,7 @@ def _check_same(found: dict[tuple[int, int], str]) -> tuple[int, Mapping[str, in
         if difference:
             raise DataError(
                 f"is of another job than the first shard: {difference}; run it again with the "
-                "command of the others and --restart",
+                "command of the others and --resume restart",
                 name,
             )
         counts.update(journal.done.counts)
@@ -182,9 +179,7 @@ def _check_same(found: dict[tuple[int, int], str]) -> tuple[int, Mapping[str, in
     return int(first.extra.get("size", -1)), dict(counts)
 
 
-def _publish(
-    part: str, path: str, size: int, *, force: bool, fsync: bool, keep_equal: bool
-) -> bool:
+def _publish(part: str, path: str, size: int, publication: Publication) -> bool:
     """Give the part its name, or remove it where an equal output is there; say which it was."""
     target = os.path.realpath(path)
     try:
@@ -192,18 +187,18 @@ def _publish(
         try:
             if os.fstat(fd).st_size != size:
                 raise DataError(f"has {os.fstat(fd).st_size} bytes and should have {size}", part)
-            is_equal = keep_equal and have_same_bytes(part, target)
-            if fsync and not is_equal:
+            is_equal = publication.if_changed and have_same_bytes(part, target)
+            if publication.fsync and not is_equal:
                 os.fsync(fd)
         finally:
             os.close(fd)
         if is_equal:
-            if fsync:
+            if publication.fsync:
                 sync_file(target)
             os.unlink(part)
             return False
-        publish(part, target, force=force)
-        if fsync:
+        publish(part, target, force=publication.may_replace)
+        if publication.fsync:
             sync_folder(target)
     except FileExistsError as error:
         raise OutputRefusedError("exists already; use --force to replace it", path) from error

@@ -11,7 +11,8 @@ import stat
 
 from onebyone_cli.commit import atomic
 from onebyone_cli.commit.atomic import AtomicFile
-from onebyone_cli.errors import OutputRefusedError, read_write_error
+from onebyone_cli.commit.publication import Publication
+from onebyone_cli.errors import OneByOneError, OutputRefusedError, read_write_error
 from onebyone_cli.system.rename import NAME_BYTES, publish, sync_folder
 
 #: How often a part file is looked for that other runs make and remove at the same time.
@@ -26,10 +27,8 @@ class PartFile(AtomicFile):
 
     Parameters
     ----------
-    path, force, fsync, keep_equal
-        As in `AtomicFile`.
-    fresh : bool
-        Whether to begin anew even if there is one.
+    path, publication
+        As in `AtomicFile`; begun anew unless ``publication.resume`` is true.
 
     Attributes
     ----------
@@ -42,33 +41,23 @@ class PartFile(AtomicFile):
         If another run is writing it, or it can't be created.
     """
 
-    def __init__(
-        self,
-        path: str,
-        *,
-        force: bool = False,
-        fsync: bool = False,
-        keep_equal: bool = False,
-        fresh: bool = False,
-    ) -> None:
+    def __init__(self, path: str, publication: Publication) -> None:
         self.path = path
+        self.publication = publication
         self.fd = self._lock_fd = -1
         self._target = os.path.realpath(path)
-        self._force = force
-        self._fsync = fsync
-        self._keep_equal = keep_equal
         self.temporary = part_of(path)
         try:
             self._open_locked()
-            self.found = not fresh and is_left(self.temporary, journal_of(path))
+            self.found = bool(publication.resume) and is_left(self.temporary, journal_of(path))
             if not self.found:
                 self.take()
                 self._empty()
-            if force:
+            if publication.may_replace:
                 self._keep_mode(stat.S_IRUSR | stat.S_IWUSR)  # a later run has to open it
         except BaseException as error:
             self.discard()
-            if not isinstance(error, OSError):
+            if isinstance(error, OneByOneError) or not isinstance(error, OSError):
                 raise
             reason = os.strerror(error.errno) if error.errno else str(error)
             name = error.filename or self.temporary
@@ -78,7 +67,7 @@ class PartFile(AtomicFile):
         """Take over what was found: if it is not kept, it is removed."""
         atomic.claim(*self._names())
 
-    def settle(self, size: int) -> None:
+    def settle(self, size: int, header: bytes = b"") -> None:
         """Give the file the size it will have, and refuse one that has another.
 
         Raises
@@ -88,6 +77,7 @@ class PartFile(AtomicFile):
         ReadWriteError
             If the system fails.
         """
+        del header
         if not self.found:
             try:
                 os.ftruncate(self.fd, size)
@@ -96,7 +86,7 @@ class PartFile(AtomicFile):
         elif (found := os.fstat(self.fd).st_size) != size:
             raise OutputRefusedError(
                 f"{self.temporary} has {found} bytes, and the job that left it wrote {size}; "
-                "discard it with --restart",
+                "discard it with --resume restart",
                 self.path,
             )
 
@@ -122,7 +112,7 @@ class PartFile(AtomicFile):
         return changed
 
     def _close(self) -> None:
-        if self._force:
+        if self.publication.may_replace:
             self._keep_mode()
         self._lock_fd = os.dup(self.fd)
         super()._close()
@@ -202,7 +192,7 @@ class SharedFile(AtomicFile):
 
     Parameters
     ----------
-    path, force, fsync
+    path, publication
         As in `AtomicFile`.
 
     Attributes
@@ -216,11 +206,11 @@ class SharedFile(AtomicFile):
         If a run that wants the file for itself is writing it, or it can't be created.
     """
 
-    def __init__(self, path: str, *, force: bool = False, fsync: bool = False) -> None:
+    def __init__(self, path: str, publication: Publication) -> None:
         self._part = part_of(path)
         self.found = os.path.exists(self._part)
         if not self.found:
-            super().__init__(path, force=force, fsync=fsync)
+            super().__init__(path, publication)
             return
         if is_left(self._part, journal_of(path)):
             raise OutputRefusedError(
@@ -228,12 +218,12 @@ class SharedFile(AtomicFile):
                 f"or remove {self._part}*",
                 path,
             )
-        self.path, self.fd = path, -1
-        self._target, self._force, self._fsync = os.path.realpath(path), force, fsync
+        self.path, self.publication, self.fd = path, publication, -1
+        self._target = os.path.realpath(path)
         self.temporary = ""
         self._open_found()
 
-    def share(self, size: int, header: bytes) -> None:
+    def settle(self, size: int, header: bytes = b"") -> None:
         """Let others have the file: what comes before and after the numbers is written.
 
         Parameters
@@ -263,19 +253,10 @@ class SharedFile(AtomicFile):
                 raise OutputRefusedError(
                     f"{self._part} is of another job; remove it if nobody needs it", self.path
                 )
+        except OneByOneError:
+            raise
         except OSError as error:
             raise read_write_error("writing", self.path, error) from error
-
-    def sync(self) -> None:
-        """Have what was written on the disk, where the machine that publishes it will find it."""
-        try:
-            os.fsync(self.fd)
-        except OSError as error:
-            raise read_write_error("writing", self.path, error) from error
-
-    def keep(self) -> None:
-        """Close the file."""
-        self.discard()
 
     def _open_found(self) -> None:
         try:
@@ -296,31 +277,13 @@ class SharedFile(AtomicFile):
             return
 
 
-def create_file(
-    path: str,
-    *,
-    force: bool = False,
-    fsync: bool = False,
-    keep_equal: bool = False,
-    resume: bool | None = None,
-    shared: bool = False,
-) -> AtomicFile:
-    """Create the temporary of an output.
-
-    Parameters
-    ----------
-    path, force, fsync, keep_equal
-        As in `AtomicFile`.
-    resume : bool or None
-        None for a nameless temporary; else a `PartFile`, begun anew if it is False.
-    shared : bool
-        A `SharedFile` instead.
-    """
-    if shared:
-        return SharedFile(path, force=force, fsync=fsync)
-    if resume is None:
-        return AtomicFile(path, force=force, fsync=fsync, keep_equal=keep_equal)
-    return PartFile(path, force=force, fsync=fsync, keep_equal=keep_equal, fresh=not resume)
+def create_file(path: str, publication: Publication) -> AtomicFile:
+    """Create the temporary or part file of an output, as `Publication` asks for."""
+    if publication.shared:
+        return SharedFile(path, publication)
+    if publication.resume is None:
+        return AtomicFile(path, publication)
+    return PartFile(path, publication)
 
 
 def part_of(path: str) -> str:

@@ -12,6 +12,7 @@ from importlib import import_module
 
 from onebyone_cli.errors import DataError, UsageError, open_error
 from onebyone_cli.formats.contracts.format import Format
+from onebyone_cli.names import suffix_of
 
 #: In the order in which help lists them.
 NAMES = ("npy", "hdf5", "images")
@@ -101,10 +102,6 @@ def suffix_list() -> str:
 
 
 def _by_suffix(path: str) -> Format | None:
-    suffix = _suffix(path)
+    suffix = suffix_of(path)
     # One at a time: a format that is not asked for is not imported.
     return next((f for f in map(load, NAMES) if suffix in f.suffixes), None)
-
-
-def _suffix(path: str) -> str:
-    return os.path.splitext(path)[1].lower()

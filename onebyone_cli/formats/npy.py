@@ -13,11 +13,10 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.commit import targets
-from onebyone_cli.commit.part import PartFile, SharedFile, create_file
 from onebyone_cli.errors import DataError, UsageError, read_write_error
-from onebyone_cli.formats.arrays.source import ArraySeries, Kind, look_at_array, open_array
+from onebyone_cli.formats.arrays.source import ArraySeries, Kind, open_array
 from onebyone_cli.formats.contracts.format import Format
-from onebyone_cli.formats.contracts.reader import Look, Reader, Series, Source, StreamReader
+from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import Planes, StreamWriter, Target, Writer
 from onebyone_cli.npy_header import format_header, read_header
 from onebyone_cli.system.pipes import enlarge_pipe, write_all
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from onebyone_cli.formats.arrays.byte_source import ByteSource
     from onebyone_cli.formats.arrays.layout import ArrayLayout
-    from onebyone_cli.spec import Slab
+    from onebyone_cli.spec import Slab, StackSpec
 
 #: Piece in which streams are written: that of a Linux pipe that was asked for its largest buffer.
 _PIECE_BYTES = 1 << 20
@@ -43,11 +42,6 @@ def read(source: Source) -> Reader | StreamReader:
 def series(source: Source) -> Series:
     """Open a stream of ``.npy`` arrays, as ``cat a.npy b.npy`` makes it."""
     return ArraySeries(source, _KIND)
-
-
-def look(source: Source) -> Look:
-    """Look at the header of a ``.npy`` file or stream; needs no numpy."""
-    return look_at_array(source, _KIND, "NumPy array")
 
 
 def _describe(opened: ByteSource, source: Source, path: str) -> ArrayLayout:
@@ -80,93 +74,44 @@ def _check_size(layout: ArrayLayout, start: int, size: int, path: str) -> None:
         )
 
 
-_KIND = Kind(_describe, _check_size, "its header promises", ".npy ")
+_KIND = Kind(_describe, _check_size, "its header promises", "NumPy array", ".npy ")
 
 
-def write(target: Target) -> Writer | StreamWriter:
-    """Make a writer for a ``.npy`` file, or for the stream on standard output for ``-``."""
+def write(target: Target, spec: StackSpec) -> Writer | StreamWriter:
+    """Make a writer for a ``.npy`` file, or for the stream on standard output for ``-``.
+
+    A file is version 1.0, in C order and little-endian, as ``numpy.save`` writes it.
+    """
     if not target.storage.is_plain:
         raise UsageError("compression and chunks are for .h5 outputs; .npy has neither")
     if target.path == "-" and _takes_offsets(1):
-        return NpyStandardOutputWriter(target)
+        return NpyStandardOutputWriter(target, spec)
     if target.path == "-" or targets.is_special(target.path):
-        return NpyStreamWriter(target)
-    return NpyWriter(target)
+        return NpyStreamWriter(target, spec)
+    from onebyone_cli.formats.arrays.writer import FixedOffsetWriter
 
-
-class NpyWriter(Writer):
-    """Write a ``.npy`` file: version 1.0, C order, little-endian, as ``numpy.save`` does."""
-
-    def __init__(self, target: Target) -> None:
-        self.path = target.path
-        self.spec = target.spec
-        self._target = target
-        self._header = format_header(target.spec.shape, target.spec.dtype)
-        targets.check_space(target.path, len(self._header) + target.spec.data_bytes)
-
-    def open(self) -> None:
-        """Create the temporary and write the header."""
-        from onebyone_cli.formats.arrays.file import ArrayWriter
-
-        target = self._target
-        self.file = create_file(
-            target.path,
-            force=target.force,
-            fsync=target.fsync,
-            keep_equal=target.keep_equal,
-            resume=target.resume,
-            shared=target.shared,
-        )
-        self.data_offset = len(self._header)
-        size = self.data_offset + self.spec.data_bytes
-        if isinstance(self.file, PartFile):
-            self.file.settle(size)
-        # Again if it was found: a crash of the machine may have taken it.
-        if not (isinstance(self.file, SharedFile) and self.file.found):
-            write_all(self.file.fd, memoryview(self._header), self.path)
-        if isinstance(self.file, SharedFile):
-            self.file.share(size, self._header)
-        self._numbers = ArrayWriter(self.file.fd, self.spec, self.data_offset, self.path)
-
-    def container(self) -> str:
-        """See `Writer.container`."""
-        return ".npy"
-
-    def write(self, slab: Slab, block: NDArray[Any]) -> None:
-        """Write a slab; see `Writer.write`."""
-        self._numbers.write(slab, block)
-
-    def write_run(self, item: int, channel: int, start: int, numbers: NDArray[Any]) -> None:
-        """Write neighbouring numbers of one channel; see `Writer.write_run`."""
-        self._numbers.write_run(item, channel, start, numbers)
-
-    def commit(self) -> None:
-        """Publish the file."""
-        self.changed = self.file.commit(len(self._header) + self.spec.data_bytes)
-
-    def discard(self) -> None:
-        """Remove the temporary, if there is one."""
-        if hasattr(self, "file"):
-            self.file.discard()
+    header = format_header(spec.shape, spec.dtype)
+    return FixedOffsetWriter(target, spec, header=header, container=".npy")
 
 
 class NpyStandardOutputWriter(Writer):
     """Write to standard output where that is a file, at fixed offsets from where it stands.
 
-    The header comes last: what is not complete is no ``.npy`` file. If it failed and nothing else
-    was there, the file is as long as before.
+    The header comes last: an incomplete file is no ``.npy`` file. If the job fails and nothing else
+    was there, the file is as long as before. Needs no spool: ``apply - -o - > file`` of 74 MB
+    takes 25 % longer with `NpyStreamWriter` (median of 5 paired runs on two cores).
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, spec: StackSpec) -> None:
         self.path = "standard output"
-        self.spec = target.spec
-        self._fsync = target.fsync
-        self._header = format_header(target.spec.shape, target.spec.dtype)
+        self.spec = spec
+        self._fsync = target.publication.fsync
+        self._header = format_header(spec.shape, spec.dtype)
         self._start = self._size = -1
 
     def open(self) -> None:
         """Find out where it stands."""
-        from onebyone_cli.formats.arrays.file import ArrayWriter
+        from onebyone_cli.formats.arrays.writer import ArrayWriter
 
         self._start, self._size = os.lseek(1, 0, os.SEEK_CUR), os.fstat(1).st_size
         self.data_offset = self._start + len(self._header)
@@ -207,13 +152,13 @@ def _takes_offsets(fd: int) -> bool:
 class NpyStreamWriter(StreamWriter):
     """Write a ``.npy`` stream to standard output, a named pipe or a device."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, spec: StackSpec) -> None:
         self.path = "standard output" if target.path == "-" else target.path
-        self.spec = target.spec
+        self.spec = spec
         self.buffer_bytes = _PIECE_BYTES
         self._target = target
         self._fd = -1
-        if target.path == "-" and os.isatty(1) and not target.force:
+        if target.path == "-" and os.isatty(1) and not target.publication.may_replace:
             raise UsageError(
                 "standard output is a terminal, and the result is binary; "
                 "name a file, pipe it on, or use --force"
@@ -247,7 +192,7 @@ class NpyStreamWriter(StreamWriter):
         """Close the device: an error that was held back shows here."""
         fd, self._fd = self._fd, -1
         try:
-            if self._target.fsync and stat.S_ISREG(os.fstat(fd).st_mode):
+            if self._target.publication.fsync and stat.S_ISREG(os.fstat(fd).st_mode):
                 os.fsync(fd)
             if fd != 1:
                 os.close(fd)
@@ -268,5 +213,4 @@ FORMAT = Format(
     read=read,
     write=write,
     series=series,
-    look=look,
 )

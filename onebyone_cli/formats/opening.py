@@ -6,43 +6,28 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from onebyone_cli import names
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.part import journal_of, part_of
-from onebyone_cli.formats.contracts.metadata import Dataset
-from onebyone_cli.formats.contracts.reader import Look, Reader, Series, Source, StreamReader
-from onebyone_cli.formats.contracts.writer import Storage, StreamWriter, Target, Writer
+from onebyone_cli.commit.publication import NEW, Publication
+from onebyone_cli.formats.contracts.about import Dataset
+from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
+from onebyone_cli.formats.contracts.writer import Storage, Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import ExitStack
 
-    from onebyone_cli.formats.contracts.reader import RawSpec
-    from onebyone_cli.spec import StackSpec
-from onebyone_cli.formats import _suffix, load, of_input, of_output
+    from onebyone_cli.formats.contracts.about import RawSpec
+from onebyone_cli.formats import load, of_input, of_output
 
 #: Files that are open besides the inputs, with room to spare.
 _OTHER_FILES = 64
 
 
 def split_inner(text: str) -> tuple[str, str]:
-    """Take ``file.h5:/path/to/dataset`` apart.
-
-    A name is taken apart only at a colon that follows the suffix of a format with datasets, and
-    only if no file has the whole name.
-
-    Returns
-    -------
-    path, inner : str
-        `inner` is empty where no dataset is named.
-    """
-    if ":" not in text or os.path.lexists(text):
-        return text, ""
-    suffixes = load("hdf5").suffixes
-    colons = [at for at, letter in enumerate(text) if letter == ":"]
-    parts = [(text[:at], text[at + 1 :]) for at in colons if _suffix(text[:at]) in suffixes]
-    # Of several readings, the one of a file that is there, else the shortest name.
-    there = [part for part in parts if os.path.lexists(part[0])]
-    return (there or parts or [(text, "")])[0]
+    """Split ``file.h5:/path/to/dataset`` into file and dataset; see `names.split_inner`."""
+    return names.split_inner(text, load("hdf5").suffixes)
 
 
 def open_input(
@@ -64,26 +49,9 @@ def open_input(
     if raw is not None:
         from onebyone_cli.formats.raw import read as read_raw
 
-        reader = read_raw(Source(text, "", layout, memory, raw))
-        reader.axes, reader.raw = layout, raw
-        return reader
+        return read_raw(Source(text, "", layout, memory, raw))
     path, inner = split_inner(text)
-    reader = of_input(path).read(Source(path, inner, layout, memory))
-    reader.axes = layout
-    return reader
-
-
-def look_at(text: str, *, layout: str = "CHW") -> Look | None:
-    """Look at the header of an input, where that takes less than to open it; else None.
-
-    Parameters
-    ----------
-    text, layout
-        As in `open_input`, which raises the same errors.
-    """
-    path, inner = split_inner(text)
-    look = of_input(path).look
-    return look(Source(path, inner, layout)) if look else None
+    return of_input(path).read(Source(path, inner, layout, memory))
 
 
 def list_datasets(text: str) -> Sequence[Dataset]:
@@ -146,7 +114,7 @@ def open_inputs(
     layout : str
         One of `spec.LAYOUTS`.
     memory : int
-        The budget of the job. Caches and decoders of all inputs together may take half of it.
+        Bytes that caches and decoders of each input may take.
     stack : ExitStack
         Closes what was opened.
     raw : RawSpec, optional
@@ -155,8 +123,7 @@ def open_inputs(
     _allow_files(len(texts))
     opened: list[Reader | StreamReader] = []
     for text in texts:
-        share = memory // 2 // len(texts)
-        opened.append(open_input(text, layout=layout, memory=share, raw=raw))
+        opened.append(open_input(text, layout=layout, memory=memory, raw=raw))
         stack.callback(opened[-1].close)
     return opened
 
@@ -172,68 +139,55 @@ def _allow_files(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
-def make_writer(
+def make_target(
     text: str,
-    spec: StackSpec,
     *,
     inputs: Sequence[Reader | StreamReader] = (),
     also_read: Sequence[str] = (),
     format_name: str = "",
-    force: bool = False,
-    fsync: bool = False,
-    keep_equal: bool = False,
-    resume: bool | None = None,
-    shared: bool = False,
+    publication: Publication = NEW,
     storage: Storage | None = None,
-) -> Writer | StreamWriter:
-    """Make the writer of an output; checks all that can be checked and creates nothing.
+) -> Target:
+    """Choose the format of an output and check its name; creates nothing.
 
     Parameters
     ----------
     text : str
         A file, a folder ending in ``/``, ``file.h5:/dataset`` or ``-``.
-    spec : StackSpec
-        What will be written.
     inputs : sequence of Reader or StreamReader
-        What is read: never written to; attributes and the dataset's name are carried over.
+        What is read: never written to; the dataset's name is carried over.
     also_read : sequence of str
         Other files that are read, such as weights.
     format_name : str
         What ``--format`` said, or empty.
-    force, fsync, keep_equal : bool
-        See `Target`.
-    storage : Storage, optional
+    publication : Publication
+        How it is published.
+    storage : Storage
         Compression and chunks.
 
     Raises
     ------
     UsageError
-        If no format is named, or it can't hold such a stack.
+        If no format is named.
     OutputRefusedError
         If the target exists, is an input or can't be created.
     """
     path, inner = split_inner(text)
     found, kind = of_output(path, format_name)
-    read = (*(name for reader in inputs for name in reader.files), *also_read)
+    inner = inner or next((each.about.inner for each in inputs if each.about.inner), "")
+    read = (*(name for reader in inputs for name in reader.about.files), *also_read)
     if path == "-":
         targets.check_not_input("/dev/stdout", read)
     else:
-        targets.check_target(path, force=force, inputs=read)
-        for name in (part_of(path), journal_of(path)) if resume is not None else ():
+        targets.check_target(path, force=publication.may_replace, inputs=read)
+        for name in (part_of(path), journal_of(path)) if publication.resume is not None else ():
             targets.check_not_input(name, read)
-    carried = next((reader for reader in inputs if reader.attributes), None)
-    return found.write(
-        Target(
-            path,
-            spec,
-            inner=inner or next((reader.inner for reader in inputs if reader.inner), ""),
-            kind=kind,
-            force=force,
-            fsync=fsync,
-            keep_equal=keep_equal,
-            resume=resume,
-            shared=shared,
-            attributes=carried.attributes if carried else {},
-            storage=storage or Storage(),
-        )
+    return Target(
+        path,
+        found.write,
+        inner=inner,
+        kind=kind,
+        publication=publication,
+        keeps=found.keeps,
+        storage=storage or Storage(),
     )

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from onebyone_cli.formats.arrays.byte_source import ByteSource
     from onebyone_cli.formats.arrays.layout import ArrayLayout
-    from onebyone_cli.formats.contracts.reader import RawSpec, Reader, Series, Source, StreamReader
+    from onebyone_cli.formats.contracts.about import RawSpec
+    from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
 
 
 def read(source: Source) -> Reader | StreamReader:
@@ -38,7 +39,7 @@ def _kind(source: Source) -> Kind:
     def check_size(layout: ArrayLayout, start: int, size: int, path: str) -> None:
         _check_size(raw, size - start, path)
 
-    return Kind(_describe, check_size, "--shape and --dtype-in promise")
+    return Kind(_describe, check_size, "--shape and --dtype-in promise", "raw numbers")
 
 
 def _describe(opened: ByteSource, source: Source, path: str) -> ArrayLayout:

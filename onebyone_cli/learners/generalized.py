@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from onebyone_cli.errors import DataError, ShapeMismatchError
+from onebyone_cli.learners.distinct import Distinct, distinct_channels
 from onebyone_cli.learners.model import all_finite, fix_signs
 from onebyone_cli.learners.pca import check_counted
 from onebyone_cli.units import count
@@ -66,6 +67,8 @@ class Whitening(NamedTuple):
         Channels are divided by 2**power, after which their variances lie within [1/4, 1). That
         makes B about as well conditioned as its units can (van der Sluis, "Condition numbers and
         equilibration of matrices", Numerische Mathematik 14, 1969), and no digit changes.
+    distinct : Distinct
+        Channels that are duplicates of one another in B, and so have the same weights.
     still : ndarray of bool, shape (C,)
         Channels in which B is zero; nothing below has anything in them.
     values, vectors : ndarray of float64, shapes (R,) and (C, R)
@@ -75,6 +78,7 @@ class Whitening(NamedTuple):
     """
 
     power: NDArray[np.intc]
+    distinct: Distinct
     still: NDArray[np.bool_]
     values: NDArray[np.float64]
     vectors: NDArray[np.float64]
@@ -137,11 +141,35 @@ class Whitening(NamedTuple):
             total = np.atleast_1d(eigenvalues.sum())
         if not all_finite(total):
             raise DataError("has variances whose ratios are too large; rescale them", source)
-        rows = np.ldexp((white @ turn).T, -self.power)
+        return Ratios(eigenvalues, *self.in_channels((white @ turn).T, turn.T))
+
+    def in_channels(
+        self, rows: NDArray[np.float64], turn: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Settle signs and units of components.
+
+        Parameters
+        ----------
+        rows : ndarray of float64, shape (K, C)
+            Weights of the divided channels.
+        turn : ndarray of float64, shape (K, R)
+            The same components as directions of the whitened channels.
+
+        Returns
+        -------
+        weight : ndarray of float64, shape (K, C)
+            W.
+        back : ndarray of float64, shape (C, K)
+            B·Wᵀ.
+        """
+        # BLAS may multiply equal rows with different rounding.
+        leading = self.distinct.leading
+        rows = np.ldexp(rows, -self.power)[:, leading]
         weight = fix_signs(rows)
         signs = np.where((weight == rows).all(axis=1), 1.0, -1.0)
-        back = np.ldexp((self.vectors * deviation) @ (turn * signs), self.power[:, np.newaxis])
-        return Ratios(eigenvalues, weight, back)
+        deviation = np.sqrt(self.values)
+        back = np.ldexp((self.vectors * deviation) @ (turn.T * signs), self.power[:, np.newaxis])
+        return weight, back[leading]
 
     def warnings(self) -> list[str]:
         """Say why there are fewer components than channels, where there are."""
@@ -195,18 +223,19 @@ def whiten(matrix: NDArray[np.float64], channels: int, what: str, source: str = 
     check_covariance(matrix, channels, what, source)
     variances = matrix.diagonal()
     still = variances == 0
-    power = np.frexp(np.sqrt(variances))[1]
-    moving = np.flatnonzero(~still)
-    part = np.ldexp(matrix, -np.add.outer(power, power))[np.ix_(moving, moving)]
+    distinct = distinct_channels(matrix, still)
+    power = np.frexp(np.sqrt(variances))[1][distinct.leading]
+    part = distinct.reduce(np.ldexp(matrix, -np.add.outer(power, power)))
     values, vectors = np.linalg.eigh((part + part.T) / 2)
     largest = float(values.max(initial=0.0))
     if (values < -_NEGATIVE * largest).any():
         raise DataError(f"{what} is no covariance: a combination has negative variance", source)
-    whole = np.zeros((channels, len(moving)))
-    whole[moving] = vectors
+    whole = distinct.restore(vectors.T).T
     # With more than 500 channels, LAPACK rounds zero to more (see `model.negligible`).
-    kept = values > max(_ZERO, 8 * len(moving) * float(np.finfo(np.float64).eps)) * largest
-    return Whitening(power, still, values[kept], whole[:, kept], whole[:, ~kept])
+    moving = channels - int(still.sum())
+    kept = values > max(_ZERO, 8 * moving * float(np.finfo(np.float64).eps)) * largest
+    null = np.hstack([whole[:, ~kept], distinct.contrasts().T])
+    return Whitening(power, distinct, still, values[kept], whole[:, kept], null)
 
 
 def covariance_of(moments: Moments, source: str = "") -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.errors import DataError, DependencyMissingError, UsageError
+from onebyone_cli.learners.distinct import distinct_columns
 from onebyone_cli.learners.learner import Learner
 from onebyone_cli.learners.model import Model, fix_signs, make_model, negligible
 from onebyone_cli.learners.pca import fit_pca
@@ -89,7 +90,10 @@ def fit_ica(
     scores = _scores(white, moments, sample, source)
     rotation, converged = _rotate(fast_ica, scores, seed)
     varying = int((~moments.constant).sum())
-    weight, mixing = _in_order(rotation @ white.map.weight, white.inverse().weight @ rotation.T)
+    # BLAS may multiply the equal columns of duplicates with different rounding.
+    leading = distinct_columns(white.map.weight).leading
+    turned = (rotation @ white.map.weight)[:, leading]
+    weight, mixing = _in_order(turned, (white.inverse().weight @ rotation.T)[leading])
     return make_model(
         weight,
         method="ica",

@@ -14,7 +14,7 @@ import numpy as np
 from onebyone_cli.errors import DataError
 from onebyone_cli.learners.generalized import Whitening, whiten
 from onebyone_cli.learners.learner import Learner
-from onebyone_cli.learners.model import Model, check_components, fix_signs, make_model, negligible
+from onebyone_cli.learners.model import Model, check_components, make_model, negligible
 from onebyone_cli.learners.moments import no_moments
 from onebyone_cli.learners.pca import check_counted
 from onebyone_cli.units import count
@@ -91,7 +91,8 @@ def fit_lda(
     white = within.vectors / np.sqrt(within.values)
     _, singular, turn = np.linalg.svd(between @ white, full_matrices=False)
     differing = _count_differing(singular[:possible], within, source)
-    weight, back = _in_channels(turn[:kept], within)
+    rows = (turn[:kept] / np.sqrt(within.values)) @ within.vectors.T
+    weight, back = within.in_channels(rows, turn[:kept])
     return make_model(
         weight,
         method="lda",
@@ -209,18 +210,6 @@ def _count_differing(singular: NDArray[np.float64], within: Whitening, source: s
     if not differing:
         raise DataError("all classes have the same mean, so nothing tells them apart", source)
     return differing
-
-
-def _in_channels(
-    turn: NDArray[np.float64], within: Whitening
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return W, signs settled, and S_w·Wᵀ, of components given as directions that are white."""
-    deviation = np.sqrt(within.values)
-    rows = np.ldexp((turn / deviation) @ within.vectors.T, -within.power)
-    weight = fix_signs(rows)
-    signs = np.where((weight == rows).all(axis=1), 1.0, -1.0)
-    white = (within.vectors * deviation) @ turn.T * signs
-    return weight, np.ldexp(white, within.power[:, np.newaxis])
 
 
 def _warn_empty(classes: Mapping[int, Moments]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.learners.distinct import distinct_channels, distinct_columns
 from onebyone_cli.units import count
 from onebyone_cli.weights.channel_map import ChannelMap
 
@@ -114,9 +115,12 @@ class Model(NamedTuple):
             return np.full(moments.channels, np.nan)
         # Eigenvalues are found to a share of the largest, so channels are made equally loud first;
         # a power of two changes no digit.
-        power = np.frexp(np.sqrt(np.maximum(covariance.diagonal(), 0.0)))[1]
-        values, vectors = np.linalg.eigh(np.ldexp(covariance, -np.add.outer(power, power)))
-        factor = np.ldexp(vectors * np.sqrt(np.maximum(values, 0.0)), power[:, np.newaxis])
+        distinct = distinct_channels(covariance, moments.constant)
+        power = np.frexp(np.sqrt(np.maximum(covariance.diagonal(), 0.0)))[1][distinct.leading]
+        scaled = distinct.reduce(np.ldexp(covariance, -np.add.outer(power, power)))
+        values, vectors = np.linalg.eigh(scaled)
+        parts = distinct.restore((vectors * np.sqrt(np.maximum(values, 0.0))).T).T
+        factor = np.ldexp(parts, power[:, np.newaxis])
         spread = np.linalg.norm(residual.weight @ factor, axis=1)
         shift = residual.weight @ moments.mean + residual.bias
         rounding = 4 * np.finfo(np.float64).eps * np.abs(moments.mean)
@@ -227,7 +231,9 @@ def inverse_map(
     # Zero for learned weights; a bias from elsewhere is taken off before the way back.
     rest = -forward.bias - weight @ mean
     rest[np.abs(rest) <= _ORTHONORMAL * (np.abs(weight) @ np.abs(mean))] = 0.0
-    return ChannelMap(back, mean + back @ rest, forward.source, forward.meta)
+    meta = {**forward.meta, "outputs": forward.meta.get("channels"), "restores": True}
+    meta["channels"] = forward.meta.get("outputs")
+    return ChannelMap(back, mean + back @ rest, forward.source, meta)
 
 
 def _pseudo_inverse(
@@ -240,7 +246,12 @@ def _pseudo_inverse(
     rows /= norms[:, np.newaxis]
     gram = rows @ rows.T
     orthonormal = np.abs(gram - np.eye(len(rows))).max() <= _ORTHONORMAL
-    back = rows.T if orthonormal else np.linalg.pinv(rows)
+    if orthonormal:
+        back: NDArray[np.float64] = rows.T
+    else:
+        distinct = distinct_columns(rows)
+        found = np.linalg.pinv(distinct.reduce_rows(rows)).astype(np.float64, copy=False)
+        back = distinct.restore(found.T).T
     whole: NDArray[np.float64] = back * scale[:, np.newaxis] / norms
     return whole
 
@@ -324,7 +335,7 @@ def fix_signs(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     first = (magnitude >= largest * (1 - _TIE)).argmax(axis=1)
     signs = np.where(rows[np.arange(len(rows)), first] < 0, -1.0, 1.0)
     turned: NDArray[np.float64] = rows * signs[:, np.newaxis]
-    return turned
+    return turned + 0.0  # a weight of -0 would tell on which side LAPACK found the row
 
 
 def negligible(eigenvalues: NDArray[np.float64]) -> float:

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onebyone_cli.errors import DataError, open_error
+from onebyone_cli.commit.publication import Publication
+from onebyone_cli.errors import DataError, OneByOneError, open_error
 from onebyone_cli.learners.channel_statistics import ChannelStatistics
 from onebyone_cli.learners.differences import STEPS
 from onebyone_cli.learners.model import all_finite
 from onebyone_cli.learners.moments import Moments
 from onebyone_cli.learners.statistics import MOST_CLASSES, Evidence
-from onebyone_cli.weights.archive import save_model
 from onebyone_cli.weights.formats.npz import read_arrays
+from onebyone_cli.weights.save import save_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,7 @@ _STATISTICS = ("minimum", "maximum", "mean", "rest", "squares")
 
 
 def save_moments(
-    path: str, evidence: Evidence, meta: Mapping[str, Any], *, force: bool, fsync: bool
+    path: str, evidence: Evidence, meta: Mapping[str, Any], publication: Publication
 ) -> None:
     """Save what was gathered; the same evidence gives the same bytes.
 
@@ -48,7 +49,7 @@ def save_moments(
         Its pixels, differences, classes and statistics are saved.
     meta : mapping
         What else to remember, for people.
-    force, fsync : bool
+    publication : Publication
         As in `weights.save.save_model`.
 
     Raises
@@ -68,7 +69,7 @@ def save_moments(
     if statistics is not None:
         counts["statistics"] = {"count": statistics.count.tolist()}
         arrays |= {f"statistics.{field}": getattr(statistics, field) for field in _STATISTICS}
-    save_model(path, arrays, {**meta, "kind": _KIND, "sets": counts}, force=force, fsync=fsync)
+    save_model(path, arrays, {**meta, "kind": _KIND, "sets": counts}, publication)
 
 
 def load_moments(path: str) -> tuple[Evidence, dict[str, Any]]:
@@ -91,6 +92,8 @@ def load_moments(path: str) -> tuple[Evidence, dict[str, Any]]:
     try:
         with open(path, "rb") as file:
             arrays, meta = read_arrays(file, path)
+    except OneByOneError:
+        raise
     except OSError as error:
         raise open_error(path, error) from error
     if meta.get("kind") != _KIND:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onebyone_cli.errors import DataError
+from onebyone_cli.learners.distinct import Distinct, distinct_channels
 from onebyone_cli.learners.learner import Learner
 from onebyone_cli.learners.model import (
     Model,
@@ -45,7 +46,8 @@ def fit_pca(
 
     The covariance is divided by count − 1. With fewer pixels than channels, at most count − 1
     eigenvalues differ from zero, and the rest are exactly 0. Components of eigenvalue 0 complete
-    the basis and are otherwise arbitrary; the model warns where some are kept.
+    the basis and are otherwise arbitrary; the model warns where some are kept. In components of
+    other eigenvalues constant channels have weight 0, and duplicated channels the same weight.
 
     Parameters
     ----------
@@ -80,24 +82,15 @@ def fit_pca(
     constant = moments.constant
     if constant.all():
         raise DataError("no channel varies, so there are no components to learn", source)
-    deviation = np.sqrt(np.where(constant, 0.0, moments.comoment.diagonal()))
+    distinct = distinct_channels(moments.comoment, constant)
+    deviation = np.sqrt(np.where(constant, 0.0, moments.comoment.diagonal()))[distinct.leading]
     degrees = moments.count - 1
-    power = 0
+    scale = np.ones(moments.channels)
     if standardize:
         scale = np.where(constant, 1.0, deviation / np.sqrt(degrees))
-        divisor = np.where(constant, 1.0, deviation)
+        eigenvalues, vectors = _of_correlation(moments, distinct, deviation)
     else:
-        # A power of two changes no digit, and keeps LAPACK far from overflow and underflow.
-        power = int(np.frexp(deviation.max())[1])
-        scale, divisor = np.ones(moments.channels), np.full(moments.channels, np.ldexp(1.0, power))
-    matrix = moments.comoment / divisor / divisor[:, np.newaxis]
-    matrix[constant] = 0.0
-    matrix[:, constant] = 0.0
-    if standardize:
-        np.fill_diagonal(matrix, np.where(constant, 0.0, 1.0))
-    eigenvalues, vectors = _eigen(matrix, degrees)
-    if not standardize:  # undo the division; correlations need none
-        eigenvalues = np.ldexp(eigenvalues, 2 * power) / degrees
+        eigenvalues, vectors = _of_covariance(moments, distinct, deviation)
     kept = choose_components(eigenvalues, k, variance, source)
     rank = int((eigenvalues > negligible(eigenvalues)).sum())
     rows = vectors[:kept] / scale
@@ -165,14 +158,43 @@ def check_counted(moments: Moments, source: str) -> None:
         )
 
 
-def _eigen(
-    matrix: NDArray[np.float64], degrees: int
+def _of_correlation(
+    moments: Moments, distinct: Distinct, deviation: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return eigenvalues, descending and none negative, and eigenvectors in rows."""
-    eigenvalues, vectors = np.linalg.eigh(matrix)
-    eigenvalues = np.maximum(eigenvalues[::-1], 0.0)
+    """Return eigenvalues, shape (C,), and eigenvectors in rows, shape (C, C)."""
+    divisor = np.where(deviation > 0, deviation, 1.0)
+    matrix = distinct.reduce(moments.comoment / divisor / divisor[:, np.newaxis])
+    np.fill_diagonal(matrix, distinct.members)
+    return _eigen(matrix, distinct, moments.count - 1)
+
+
+def _of_covariance(
+    moments: Moments, distinct: Distinct, deviation: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return eigenvalues, shape (C,), and eigenvectors in rows, shape (C, C)."""
+    # A power of two changes no digit, and keeps LAPACK far from overflow and underflow.
+    power = int(np.frexp(deviation.max())[1])
+    unit, degrees = float(np.ldexp(1.0, power)), moments.count - 1
+    matrix = distinct.reduce(moments.comoment / unit / unit)
+    eigenvalues, vectors = _eigen(matrix, distinct, degrees)
+    return np.ldexp(eigenvalues, 2 * power) / degrees, vectors
+
+
+def _eigen(
+    matrix: NDArray[np.float64], distinct: Distinct, degrees: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return eigenvalues of all channels, descending and none negative, and vectors in rows.
+
+    The directions in which duplicates cancel and the constant channels come last, of eigenvalue 0.
+    """
+    found, vectors = np.linalg.eigh(matrix)
+    eigenvalues = np.zeros(distinct.channels)
+    eigenvalues[: len(found)] = np.maximum(found[::-1], 0.0)
     eigenvalues[degrees:] = 0.0
-    return eigenvalues, np.ascontiguousarray(vectors[:, ::-1].T)
+    rows = distinct.restore(np.ascontiguousarray(vectors[:, ::-1].T))
+    if len(rows) < distinct.channels:
+        rows = np.vstack([rows, distinct.complement()])
+    return eigenvalues, rows
 
 
 def _warn_constant(constant: NDArray[np.bool_], *, standardize: bool) -> list[str]:

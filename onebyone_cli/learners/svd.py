@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onebyone_cli.errors import DataError
+from onebyone_cli.learners.distinct import Distinct, distinct_channels
 from onebyone_cli.learners.learner import Learner
 from onebyone_cli.learners.model import (
     Model,
@@ -68,12 +69,18 @@ def fit_svd(
         or `k` is more than C.
     """
     check_counted(moments, source)
-    factor = _factor(moments)
-    largest = float(np.abs(factor).max())
-    if largest == 0:
+    means = np.sqrt(moments.count) * moments.mean
+    distinct = distinct_channels(moments.comoment, moments.constant & (moments.mean == 0), means)
+    if not len(distinct.first):
         raise DataError("is zero everywhere, so there are no components to learn", source)
-    unit = float(np.ldexp(1.0, int(np.frexp(largest)[1])))
-    _, singular, vectors = np.linalg.svd(factor / unit, full_matrices=False)
+    factor = _factor(moments, means, distinct)
+    unit = float(np.ldexp(1.0, int(np.frexp(np.abs(factor).max())[1])))
+    _, found, vectors = np.linalg.svd(factor / unit, full_matrices=False)
+    singular = np.zeros(moments.channels)
+    singular[: len(found)] = found
+    rows = distinct.restore(vectors)
+    if len(rows) < moments.channels:
+        rows = np.vstack([rows, distinct.complement()])
     with np.errstate(over="ignore"):
         eigenvalues = (singular * (unit / np.sqrt(moments.count))) ** 2
     if not all_finite(eigenvalues):
@@ -82,7 +89,7 @@ def fit_svd(
     kept = choose_components(eigenvalues, k, variance, source)
     rank = int((eigenvalues > negligible(eigenvalues)).sum())
     return make_model(
-        fix_signs(vectors[:kept]),
+        fix_signs(rows[:kept]),
         method="svd",
         options={"k": k, "variance": variance},
         source=source,
@@ -96,13 +103,22 @@ def fit_svd(
     )
 
 
-def _factor(moments: Moments) -> NDArray[np.float64]:
-    """Return B of shape (C + 1, C) with BᵀB = comoment + N·mean·meanᵀ."""
-    power = int(np.frexp(np.sqrt(moments.comoment.diagonal().max(initial=0.0)))[1])
+def _factor(
+    moments: Moments, means: NDArray[np.float64], distinct: Distinct
+) -> NDArray[np.float64]:
+    """Return B of the G distinct channels, shape (G + 1, G), with BᵀB = comoment + meansᵀ·means."""
+    comoment = distinct.reduce(moments.comoment)
+    varying = np.flatnonzero(comoment.diagonal() > 0)
+    if len(varying) < len(comoment):
+        comoment = comoment[np.ix_(varying, varying)]
+    power = int(np.frexp(np.sqrt(comoment.diagonal().max(initial=0.0)))[1])
     unit = float(np.ldexp(1.0, power))
-    eigenvalues, vectors = np.linalg.eigh(moments.comoment / unit / unit)
+    eigenvalues, vectors = np.linalg.eigh(comoment / unit / unit)
+    factor = np.zeros((len(distinct.first) + 1, len(distinct.first)))
     spread = np.sqrt(np.maximum(eigenvalues, 0.0))[:, np.newaxis] * vectors.T * unit
-    return np.vstack([spread, np.sqrt(moments.count) * moments.mean])
+    factor[np.ix_(varying, varying)] = spread
+    factor[-1] = distinct.reduce_rows(means[np.newaxis])[0]
+    return factor
 
 
 LEARNER = Learner(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onebyone_cli.errors import DataError
+from onebyone_cli.learners.distinct import distinct_columns
 from onebyone_cli.learners.learner import Learner
 from onebyone_cli.learners.model import Model, all_finite, make_model
 from onebyone_cli.units import count
@@ -56,7 +57,9 @@ def fit_unmix(endmembers: NDArray[np.float64], *, source: str = "") -> Model:
         lengths = peaks * np.linalg.norm(endmembers / peaks, axis=0)
     if not all_finite(lengths):
         raise DataError("the endmembers are too large for float64; rescale them", source)
-    left, singular, right = np.linalg.svd(endmembers / lengths, full_matrices=False)
+    distinct = distinct_columns(endmembers.T)
+    reduced = distinct.reduce_rows((endmembers / lengths).T).T
+    left, singular, right = np.linalg.svd(reduced, full_matrices=False)
     rank = int((singular > channels * np.finfo(np.float64).eps * singular[0]).sum())
     if rank < k:
         raise DataError(
@@ -71,7 +74,7 @@ def fit_unmix(endmembers: NDArray[np.float64], *, source: str = "") -> Model:
             f"the endmembers are nearly dependent (condition number {condition:.3g}), so noise "
             "in the channels is amplified up to that much in the amounts"
         )
-    weight = (right.T / singular) @ left.T / lengths[:, np.newaxis]
+    weight = distinct.restore((right.T / singular) @ left.T / lengths[:, np.newaxis])
     return make_model(
         weight,
         method="unmix",

@@ -11,8 +11,9 @@ import stat
 from collections.abc import Iterable, Iterator
 
 from onebyone_cli.commit import atomic, targets
+from onebyone_cli.commit.publication import NEW, Publication
 from onebyone_cli.errors import OutputRefusedError, UsageError
-from onebyone_cli.formats.names import check_outputs, files_of
+from onebyone_cli.operations.names import check_outputs, files_of
 
 #: Names go on lines of their own beyond this width.
 _WIDTH = 78
@@ -34,14 +35,12 @@ class DepFile:
     ----------
     path : str
         The file; empty where none was asked for, and then nothing happens.
-    force, fsync, keep_equal : bool
-        As in `atomic.AtomicFile`.
+    publication : Publication
+        How it is published.
     """
 
-    def __init__(
-        self, path: str, *, force: bool = False, fsync: bool = False, keep_equal: bool = False
-    ) -> None:
-        self.path, self.force, self.fsync, self.keep_equal = path, force, fsync, keep_equal
+    def __init__(self, path: str, publication: Publication = NEW) -> None:
+        self.path, self.publication = path, publication
         self._rules: dict[str, tuple[str, ...]] = {}
 
     def check(self, output: str) -> None:
@@ -59,7 +58,7 @@ class DepFile:
         if self.path == "-" or self.path.endswith("/") or targets.is_special(self.path):
             raise UsageError(f"--depfile {self.path} is no file; name one, such as OUTPUT.d")
         check_outputs([output, self.path])
-        targets.check_target(self.path, force=self.force)
+        targets.check_target(self.path, force=self.publication.may_replace)
 
     def add(self, output: str, read: Iterable[str]) -> None:
         """Note what an output is made from; nothing is written yet.
@@ -97,13 +96,7 @@ class DepFile:
         """Write all rules; for when the outputs are there."""
         if self.path:
             content = os.fsencode("".join(_lines(self._rules)))
-            atomic.write_file(
-                self.path,
-                content,
-                force=self.force,
-                fsync=self.fsync,
-                keep_equal=self.keep_equal,
-            )
+            atomic.write_file(self.path, content, self.publication)
 
 
 def _lines(rules: dict[str, tuple[str, ...]]) -> Iterator[str]:

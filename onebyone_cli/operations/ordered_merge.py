@@ -19,7 +19,7 @@ class Mergeable(Protocol):
 Found = TypeVar("Found", bound=Mergeable)
 
 
-class InOrder(Generic[Found]):
+class OrderedMerge(Generic[Found]):
     """Merges what is found in tiles in the order of the tiles, whoever is done first.
 
     Who is far ahead of the others waits for them, or what they find would pile up.

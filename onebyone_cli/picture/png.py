@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.commit import atomic, targets
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
 from onebyone_cli.system.pipes import write_all
 
@@ -70,7 +71,7 @@ def write_png(rgb: NDArray[Any], path: str, *, force: bool = False) -> None:
         with open(path, "wb", buffering=0) as file:
             write_all(file.fileno(), memoryview(data), path)
     else:
-        atomic.write_file(path, data, force=force)
+        atomic.write_file(path, data, Publication(force))
 
 
 def png_bytes(rgb: NDArray[Any]) -> bytes:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.commit import atomic, targets
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DependencyMissingError, UsageError
 
 if TYPE_CHECKING:
@@ -39,11 +40,11 @@ def check_plot(path: str, *, force: bool, inputs: tuple[str, ...]) -> None:
         raise _missing()
 
 
-def draw_scree(model: "Model", path: str, *, force: bool, keep_equal: bool = False) -> None:
+def draw_scree(model: "Model", path: str, publication: Publication) -> None:
     """Draw the eigenvalues of a model, and the share of the variance they make up together."""
     with _library() as matplotlib:
         data = _picture(model, _KINDS[_suffix(path)], matplotlib)
-    atomic.write_file(path, data, force=force, keep_equal=keep_equal)
+    atomic.write_file(path, data, publication)
 
 
 def _picture(model: "Model", kind: str, matplotlib: Any) -> bytes:

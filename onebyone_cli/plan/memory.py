@@ -3,9 +3,9 @@
 Plain integers: no arrays, no files. Every byte that is alive while pixels flow is counted here.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from onebyone_cli.errors import UsageError
+from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.plan.tiles import LONGEST_TILE, count_slabs, tile_pixels
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.system.buffers import PADDING
@@ -14,8 +14,18 @@ from onebyone_cli.units import format_bytes
 #: Buffers of one worker above which longer slabs gained nothing (see ``make bench``).
 _USEFUL_BYTES = 12 << 20
 
-#: Of the budget that is kept of a stream whose pixels come in runs.
-_RUN_SHARE = 8
+#: Uses of the budget beside buffers of pixels.
+Use = Literal["inputs", "map", "held streams", "run of a stream", "classes", "waiting tiles"]
+
+#: The part of the budget that each use may take: one in so many.
+_PARTS: dict[Use, int] = {
+    "inputs": 2,
+    "map": 16,
+    "held streams": 2,
+    "run of a stream": 8,
+    "classes": 4,
+    "waiting tiles": 32,
+}
 
 #: Slabs for each thread, so that the last ones to finish do not leave the others idle for long.
 _SLABS_PER_THREAD = 4
@@ -95,25 +105,22 @@ class Costs(NamedTuple):
     item: int = 0
 
 
-def run_bytes(spec: StackSpec, run_pixels: int) -> int:
-    """Size of a run of pixels, which is kept where two slabs share it."""
-    return run_pixels * spec.channels * spec.item_bytes
-
-
-def comes_in_slabs(spec: StackSpec, run_pixels: int, memory: int) -> bool:
-    """Say whether the slabs of a stream can be taken as they come, or it is laid aside first.
+def share_of(memory: int, use: Use, among: int = 1) -> int:
+    """Divide the budget: the most bytes that one of several things of the same use may take.
 
     Parameters
     ----------
-    spec : StackSpec
-        The stack as it is stored.
-    run_pixels : int
-        As in `formats.base.StreamReader`.
     memory : int
-        The budget in bytes.
+        The budget of the job in bytes.
+    use : str
+        ``"inputs"``: caches and decoders of all inputs; ``"map"``: those of a mask or label map;
+        ``"held streams"``: spools of streams that are read several times; ``"run of a stream"``:
+        pixels kept of a stream that is read as it comes; ``"classes"``: moments of classes;
+        ``"waiting tiles"``: statistics of tiles that wait for their turn.
+    among : int
+        How many things share it.
     """
-    kept = run_bytes(spec, run_pixels)
-    return 0 < kept < spec.data_bytes and kept <= memory // _RUN_SHARE
+    return memory // _PARTS[use] // among
 
 
 def apply_costs(
@@ -201,9 +208,9 @@ def make_plan(
     if smallest + costs.cache > memory:
         needed = -(-(smallest + costs.cache) // (1 << 20))
         raise UsageError(
-            f"--memory {format_bytes(memory)} is too small for this stack: "
+            f"{setting('memory', format_bytes(memory))} is too small for this stack: "
             f"one tile of {tile} pixels takes {format_bytes(smallest + costs.cache)}; "
-            f"give --memory {needed}M or more"
+            f"give {setting('memory', f'{needed}M')} or more"
         )
     room = memory - costs.cache
     threads = max(1, min(threads, room // smallest))

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from onebyone_cli.errors import UsageError
+from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.spec import Slab, StackSpec
 
 #: No two jobs write within the same block of this many bytes.
@@ -170,21 +170,23 @@ def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard
         shard = _of_task(environment, int(auto[1] or 0))
         if shard is None:
             raise UsageError(
-                f"--shard {text}: no array of Slurm, PBS or SGE says which share this is; "
-                "write it as I/N, counting from 0"
+                f"{setting('shard', text)}: no array of Slurm, PBS or SGE says which share this "
+                "is; write it as I/N, counting from 0"
             )
         return _checked(shard, text)
     found = _TEXT.fullmatch(text)
     if not found:
-        raise UsageError(f"--shard {text} is no share; write I/N counting from 0, or auto")
+        raise UsageError(
+            f"{setting('shard', text)} is no share; write I/N counting from 0, or auto"
+        )
     return _checked(Shard(int(found[1]), int(found[2])), text)
 
 
 def _checked(shard: Shard, text: str) -> Shard:
     if not shard.index < shard.count:
         raise UsageError(
-            f"--shard {text}: shares are counted from 0, so the last of {shard.count} is "
-            f"{shard.count - 1}"
+            f"{setting('shard', text)}: shares are counted from 0, so the last of {shard.count} "
+            f"is {shard.count - 1}"
         )
     return shard
 

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.errors import DataError
-from onebyone_cli.formats.arrays.file import rectangles
 from onebyone_cli.formats.arrays.layout import array_layout
+from onebyone_cli.formats.arrays.slabs import rectangles
+from onebyone_cli.formats.contracts.about import About
+from onebyone_cli.formats.contracts.metadata import Metadata
 from onebyone_cli.formats.contracts.reader import Reader
 from onebyone_cli.formats.contracts.writer import Writer
 from onebyone_cli.spec import ITEM_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from onebyone_cli.spec import Slab, StackSpec
@@ -44,7 +48,7 @@ class ArrayInput(Reader):
             raise DataError("is masked; mark the pixels, as in array.filled(numpy.nan)", path)
         if dtype not in ITEM_BYTES:
             raise DataError(f"has {dtype} numbers; expected {', '.join(ITEM_BYTES)}", path)
-        self.path, self.axes = path, layout
+        self.about = About(path, axes=layout)
         self.spec = array_layout(array.shape, dtype, path, layout=layout).spec
         if array.ndim == 2:
             self._stack = array[np.newaxis]
@@ -75,24 +79,38 @@ class ArrayInput(Reader):
         """Nothing to close: the array is the caller's."""
 
 
-class ArrayOutput(Writer):
-    """Write slabs into an array that is made for them.
+class MemoryTarget:
+    """An output that is an array, as `Target` is one that is a file.
 
     Attributes
     ----------
     array : ndarray of shape (*batch, K, H, W)
-        The result, once it is open.
+        The result, once the writer is open.
     """
 
-    def __init__(self, spec: StackSpec) -> None:
+    array: NDArray[Any]
+
+    def make_writer(
+        self, spec: StackSpec, describe: Callable[[], Metadata] = Metadata
+    ) -> ArrayOutput:
+        """Make the writer; see `Target.make_writer`. An array keeps no metadata."""
+        del describe
+        return ArrayOutput(self, spec)
+
+
+class ArrayOutput(Writer):
+    """Write slabs into an array that is made for them."""
+
+    def __init__(self, target: MemoryTarget, spec: StackSpec) -> None:
         self.path = "array"
         self.spec = spec
+        self._target = target
 
     def open(self) -> None:
         """Make the array."""
         spec = self.spec
-        self.array = np.empty(spec.shape, spec.dtype)
-        self._numbers = self.array.reshape(spec.items, spec.channels, spec.pixels)
+        self._target.array = np.empty(spec.shape, spec.dtype)
+        self._numbers = self._target.array.reshape(spec.items, spec.channels, spec.pixels)
 
     def write(self, slab: Slab, block: NDArray[Any]) -> None:
         """Write a slab; see `Writer.write`."""

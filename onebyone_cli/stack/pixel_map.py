@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from onebyone_cli.stack.sources import OnProgress
 
 
-class Companion:
+class PixelMap:
     """An open map of one channel, with the height and width of its stack.
 
     Parameters
@@ -39,6 +39,8 @@ class Companion:
         Its name for messages.
     sources : Sources
         What it costs.
+    stack : Stack
+        The map as a readable stack, once it is open.
     pixel_bytes : int
         Memory for each pixel of a slab.
 
@@ -57,14 +59,14 @@ class Companion:
 
     def open(self, plan: Plan, stack: ExitStack, on_progress: OnProgress) -> None:
         """Make it readable; see `Sources.as_stack`."""
-        self._source = self.sources.as_stack(self._spec.dtype, plan, stack, on_progress)
+        self.stack = self.sources.as_stack(self._spec.dtype, plan, stack, on_progress)
 
     def read(self, slab: Slab) -> NDArray[Any]:
         """Read the numbers of a slab: ndarray of shape (slab.items, slab.pixels)."""
         if self._for_all:
             slab = Slab(0, 1, slab.start, slab.stop)
         numbers = np.empty((slab.items, 1, slab.pixels), self._spec.dtype)
-        self._source.read(slab, numbers, np.empty(self._source.scratch_bytes, np.uint8))
+        self.stack.read(slab, numbers, np.empty(self.stack.scratch_bytes, np.uint8))
         return numbers[:, 0]
 
 

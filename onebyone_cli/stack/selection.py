@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onebyone_cli.formats.arrays.layout import ArrayLayout
-    from onebyone_cli.spec import Slab, StackSpec
+    from onebyone_cli.formats.contracts.about import About
+    from onebyone_cli.formats.contracts.metadata import Metadata
+    from onebyone_cli.spec import PixelGrid, Slab, StackSpec
 
 #: A channel or a half-open range; numbers of more digits are those of no channel.
 _PART = re.compile(r"(!?)(?:([0-9]{1,9})|([0-9]{0,9}):([0-9]{0,9}))", re.ASCII)
@@ -194,18 +196,38 @@ def _out_of_order(text: str, path: str) -> UsageError:
     )
 
 
-def _describe(
-    selected: SelectedReader | SelectedStream, reader: Reader | StreamReader, channels: list[int]
-) -> None:
-    """Give a reader of some channels what is known of all of them."""
-    selected.path, selected.files = reader.path, reader.files
-    selected.spec = reader.spec._replace(channels=len(channels))
-    selected.attributes, selected.inner = reader.attributes, reader.inner
-    selected.axes, selected.raw, selected.series = reader.axes, reader.raw, reader.series
-    selected.container = reader.container
-    selected.selected = tuple(channels)
-    names = reader.channel_names
-    selected.channel_names = tuple(names[channel] for channel in channels) if names else ()
+def _described(about: About, channels: Sequence[int]) -> About:
+    """Describe some channels of an input."""
+    chosen = tuple(channels)
+    return about._replace(
+        selected=chosen, load_metadata=lambda: selected_metadata(about.metadata, chosen)
+    )
+
+
+def selected_metadata(metadata: Metadata, channels: Sequence[int]) -> Metadata:
+    """Keep what is said of some channels, in their order."""
+
+    def chosen(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        # One entry holds for all channels, and there are none where nothing is known.
+        return tuple(values[channel] for channel in channels) if len(values) > 1 else values
+
+    attributes = {
+        name: each._replace(value=[each.value[channel] for channel in channels])
+        if each.axis == "C"
+        else each
+        for name, each in metadata.attributes.items()
+    }
+    return metadata._replace(
+        channels=chosen(metadata.channels),
+        attributes=attributes,
+        wavelengths=chosen(metadata.wavelengths),
+        widths=chosen(metadata.widths),
+        good=chosen(metadata.good),
+        nodata=chosen(metadata.nodata),
+        valid_range=chosen(metadata.valid_range),
+        scale=chosen(metadata.scale),
+        offset=chosen(metadata.offset),
+    )
 
 
 class SelectedReader(Reader):
@@ -216,7 +238,8 @@ class SelectedReader(Reader):
     """
 
     def __init__(self, reader: Reader, channels: Sequence[int]) -> None:
-        _describe(self, reader, list(channels))
+        self.spec = reader.spec._replace(channels=len(channels))
+        self.about = _described(reader.about, channels)
         self._reader = reader
         self._channels = list(channels)
         self._runs = list(_runs(self._channels))
@@ -240,18 +263,10 @@ class SelectedReader(Reader):
         """Read some of the channels; see `Reader.read_channels`."""
         SelectedReader(self._reader, self._channels[first:last]).read(slab, out, scratch)
 
-    def read_grid(
-        self,
-        item: int,
-        channels: Sequence[int],
-        rows: range,
-        columns: range,
-        out: NDArray[Any],
-        scratch: NDArray[Any],
-    ) -> None:
+    def read_grid(self, grid: PixelGrid, out: NDArray[Any], scratch: NDArray[Any]) -> None:
         """Read some pixels of some of the channels; see `Reader.read_grid`."""
-        own = [self._channels[channel] for channel in channels]
-        self._reader.read_grid(item, own, rows, columns, out, scratch)
+        own = [self._channels[channel] for channel in grid.channels]
+        self._reader.read_grid(grid._replace(channels=own), out, scratch)
 
     def check_unchanged(self) -> None:
         """Raise `ReadWriteError` if the file was changed since it was opened."""
@@ -310,7 +325,8 @@ class SelectedStream(StreamReader):
     """Some channels of a stream, in its order; what comes between them is dropped."""
 
     def __init__(self, reader: StreamReader, channels: Sequence[int]) -> None:
-        _describe(self, reader, list(channels))
+        self.spec = reader.spec._replace(channels=len(channels))
+        self.about = _described(reader.about, channels)
         self._reader = reader
         self._channels = list(channels)
         stored = reader.stored

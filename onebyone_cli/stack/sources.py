@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onebyone_cli.formats.arrays.layout import SCRATCH_BYTES
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
-from onebyone_cli.plan.memory import comes_in_slabs, run_bytes
+from onebyone_cli.plan.memory import share_of
+from onebyone_cli.plan.source_costs import source_costs
+from onebyone_cli.stack.costs import capabilities_of
 from onebyone_cli.stack.spool import Spool
 from onebyone_cli.stack.stack import Stack
 
@@ -35,14 +36,8 @@ class Sources:
 
     Attributes
     ----------
-    scratch_bytes : int
-        For each worker.
-    cache_bytes : int
-        What readers hold while slabs are read.
-    buffer_bytes : int
-        What the hungriest stream takes while it is drained.
-    spool_bytes : int
-        Bytes to be laid aside, of all streams together.
+    scratch_bytes, cache_bytes, buffer_bytes, spool_bytes : int
+        As in `plan.source_costs.SourceCosts`.
     """
 
     def __init__(
@@ -54,15 +49,10 @@ class Sources:
     ) -> None:
         self._inputs = inputs
         self._in_order, self._memory = in_order, memory
-        direct = [reader for reader in inputs if isinstance(reader, Reader)]
-        streams = [reader for reader in inputs if isinstance(reader, StreamReader)]
-        runs = [run_bytes(each.spec, each.run_pixels) for each in streams if self._flows(each)]
-        pieces = [SCRATCH_BYTES] * bool(streams)
-        self.scratch_bytes = max([0, *pieces, *runs, *(reader.scratch_bytes for reader in direct)])
-        self.cache_bytes = sum(reader.cache_bytes for reader in direct) + sum(runs)
-        streams = [reader for reader in streams if not self._flows(reader)]
-        self.buffer_bytes = max((reader.buffer_bytes for reader in streams), default=0)
-        self.spool_bytes = sum(reader.spec.data_bytes for reader in streams)
+        costs = source_costs(
+            [capabilities_of(each) for each in inputs], in_order=in_order, memory=memory
+        )
+        self.scratch_bytes, self.cache_bytes, self.buffer_bytes, self.spool_bytes = costs
 
     def as_stack(self, dtype: str, plan: Plan, stack: ExitStack, on_progress: OnProgress) -> Stack:
         """Make one stack of them; streams are drained into spools that `stack` closes."""
@@ -70,7 +60,7 @@ class Sources:
         for reader in self._inputs:
             if isinstance(reader, Reader):
                 readers.append(reader)
-            elif self._flows(reader):
+            elif self._in_order and capabilities_of(reader).comes_in_slabs(self._memory):
                 readers.append(reader.slabs())
             else:
                 total = reader.spec.data_bytes
@@ -78,10 +68,6 @@ class Sources:
                 _drain(reader, spool, on_progress)
                 readers.append(spool.reader(reader.stored))
         return Stack(readers, dtype)
-
-    def _flows(self, reader: StreamReader) -> bool:
-        """Say whether slabs are taken off a stream as they come."""
-        return self._in_order and comes_in_slabs(reader.spec, reader.run_pixels, self._memory)
 
     def check_unchanged(self) -> None:
         """Raise `ReadWriteError` if a file was changed since it was opened."""
@@ -117,7 +103,7 @@ def hold_streams(
         What is left of the budget.
     """
     total = sum(reader.spec.data_bytes for reader in inputs if isinstance(reader, StreamReader))
-    in_memory = total <= memory // 2
+    in_memory = total <= share_of(memory, "held streams")
     held: list[Reader] = []
     for reader in inputs:
         if isinstance(reader, Reader):
@@ -159,11 +145,7 @@ def hold_series(
 def _held(reader: Reader | StreamReader, spool: Spool, start: int = 0) -> Reader:
     if isinstance(reader, Reader):
         return reader
-    held = spool.reader(reader.stored._replace(offset=start))
-    held.path, held.series, held.files = reader.path, reader.series, reader.files
-    held.inner, held.axes, held.raw = reader.inner, reader.axes, reader.raw
-    held.channel_names = reader.channel_names
-    return held
+    return spool.reader(reader.stored._replace(offset=start), reader.about)
 
 
 def _drain(reader: StreamReader, spool: Spool, on_progress: OnProgress) -> None:

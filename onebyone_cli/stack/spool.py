@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import ReadWriteError, read_write_error
-from onebyone_cli.formats.arrays.file import ArrayReader, ArrayWriter
+from onebyone_cli.formats.arrays.file import ArrayReader
 from onebyone_cli.formats.arrays.layout import plain_layout
+from onebyone_cli.formats.arrays.writer import ArrayWriter
+from onebyone_cli.formats.contracts.about import About
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.arrays.layout import ArrayLayout
@@ -65,9 +67,9 @@ class Spool:
         """Bytes appended so far."""
         return self._end
 
-    def reader(self, layout: ArrayLayout) -> ArrayReader:
-        """Read what was appended, as an array."""
-        return ArrayReader(self.fd, layout, self.path, owns_fd=False)
+    def reader(self, layout: ArrayLayout, about: About | None = None) -> ArrayReader:
+        """Read what was appended, as an array that `about` describes."""
+        return ArrayReader(self.fd, layout, about or About(self.path), owns_fd=False)
 
     def writer(self, spec: StackSpec) -> ArrayWriter:
         """Write slabs of a CHW array."""

@@ -7,12 +7,15 @@ channels must have the same height and width.
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onebyone_cli.errors import ShapeMismatchError
+from onebyone_cli.formats.contracts.about import About
+from onebyone_cli.formats.contracts.metadata import Part, joined_metadata, joined_names
 from onebyone_cli.formats.contracts.reader import Reader
 from onebyone_cli.spec import StackSpec
 
@@ -21,8 +24,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from onebyone_cli.formats.contracts.metadata import Metadata
     from onebyone_cli.formats.contracts.reader import StreamReader
-    from onebyone_cli.spec import Slab
+    from onebyone_cli.spec import PixelGrid, Slab
 
 
 def stacked_spec(inputs: Sequence[Reader | StreamReader], dtype: str) -> StackSpec:
@@ -60,21 +64,18 @@ def stacked_spec(inputs: Sequence[Reader | StreamReader], dtype: str) -> StackSp
     return StackSpec(channels, spec.height, spec.width, dtype, spec.batch)
 
 
-def channel_names(inputs: Sequence[Reader | StreamReader]) -> tuple[str, ...]:
-    """Name the channels of the inputs, as far as files name them.
+def stacked_metadata(inputs: Sequence[Reader | StreamReader]) -> Metadata:
+    """Join what the inputs say about their numbers; see `joined_metadata`."""
+    return joined_metadata(_parts(inputs))
 
-    Returns
-    -------
-    tuple of str
-        One for each channel, or nothing if no input has names for its own.
-    """
-    if not any(reader.channel_names for reader in inputs):
-        return ()
-    names: list[str] = []
-    for reader in inputs:
-        channels = range(reader.spec.channels)
-        names += reader.channel_names or [f"{reader.path}[{channel}]" for channel in channels]
-    return tuple(names)
+
+def channel_names(inputs: Sequence[Reader | StreamReader]) -> tuple[str, ...]:
+    """Name the channels of the inputs; see `joined_names`."""
+    return joined_names(_parts(inputs))
+
+
+def _parts(inputs: Sequence[Reader | StreamReader]) -> list[Part]:
+    return [Part(each.path, each.spec.channels, each.about.metadata) for each in inputs]
 
 
 class Stack(Reader):
@@ -89,7 +90,11 @@ class Stack(Reader):
     """
 
     def __init__(self, readers: Sequence[Reader], dtype: str) -> None:
-        self.path = " ".join(reader.path for reader in readers)
+        self.about = About(
+            " ".join(reader.path for reader in readers),
+            tuple(name for reader in readers for name in reader.about.files),
+            load_metadata=partial(stacked_metadata, readers),
+        )
         self.spec = stacked_spec(readers, dtype)
         self.scratch_bytes = max(reader.scratch_bytes for reader in readers)
         self.cache_bytes = sum(reader.cache_bytes for reader in readers)
@@ -104,16 +109,9 @@ class Stack(Reader):
         for reader, start, stop in self._parts:
             reader.read(slab, out[:, start:stop], scratch)
 
-    def read_grid(
-        self,
-        item: int,
-        channels: Sequence[int],
-        rows: range,
-        columns: range,
-        out: NDArray[Any],
-        scratch: NDArray[Any],
-    ) -> None:
+    def read_grid(self, grid: PixelGrid, out: NDArray[Any], scratch: NDArray[Any]) -> None:
         """Read some pixels of the inputs that have the channels; see `Reader.read_grid`."""
+        channels = grid.channels
         ends = [stop for _, _, stop in self._parts]
         owners = [bisect_right(ends, channel) for channel in channels]
         done = 0
@@ -121,7 +119,7 @@ class Stack(Reader):
             reader, start, _ = self._parts[owner]
             end = done + len(list(run))
             own = [channel - start for channel in channels[done:end]]
-            reader.read_grid(item, own, rows, columns, out[done:end], scratch)
+            reader.read_grid(grid._replace(channels=own), out[done:end], scratch)
             done = end
 
     def marks(self, nodata: float) -> NDArray[Any]:

@@ -27,8 +27,11 @@ def empty_stack(path: Path, side: int) -> Path:
 def compressed_stack(path: Path, side: int) -> Path:
     with h5py.File(path, "w") as file:
         chunks = (16, 8, side)
-        file.create_dataset("x", (16, side, side), "f4", chunks=chunks, compression="gzip")
-        file["x"][:, :, : side // 2] = 1
+        x = file.create_dataset("x", (16, side, side), "f4", chunks=chunks, compression="gzip")
+        rows = np.zeros(chunks, np.float32)
+        rows[:, :, : side // 2] = 1
+        for row in range(0, side, 8):  # h5py takes 20 times as long to fill with one number
+            x[:, row : row + 8] = rows
     return path
 
 

@@ -22,11 +22,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import PROGRAM, Completed, environment, files_in, onebyone, run
+from command import (
+    PROGRAM,
+    Completed,
+    environment,
+    files_in,
+    onebyone,
+    run,
+    run_python,
+    start_python,
+)
 
 from onebyone_cli.commit.part import journal_of, part_of
 
-KILLS = int(os.environ.get("KILLS", "24"))
+KILLS = int(os.environ.get("KILLS", "12"))
 
 #: What the program promises, from the signal to the end of the process.
 PATIENCE_S = 2.0
@@ -41,7 +50,7 @@ _SLOWLY = """
 import os, time
 from onebyone_cli.__main__ import main
 
-def pwritev(fd, pieces, offset, write=os.pwritev, rate=float(os.environ["SECONDS_PER_BYTE"])):
+def pwritev(fd, pieces, offset, write=os.pwritev, rate=float(os.environ["TEST_OF_RUN_RATE"])):
     time.sleep(sum(memoryview(piece).nbytes for piece in pieces) * rate)
     return write(fd, pieces, offset)
 
@@ -84,14 +93,9 @@ class Job:
 
     def start(self, *more: str) -> "subprocess.Popen[bytes]":
         """Start it, slowly."""
-        return subprocess.Popen(
-            [sys.executable, "-c", _SLOWLY, *self.args("--memory", "2M", "--threads", "2", *more)],
-            cwd=self.folder,
-            env=environment(SECONDS_PER_BYTE=str(self.seconds / (3 * 4 * SIDE * SIDE))),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        args = self.args("--memory", "2M", "--threads", "2", *more)
+        env = environment(TEST_OF_RUN_RATE=str(self.seconds / (3 * 4 * SIDE * SIDE)))
+        return start_python(_SLOWLY, *args, cwd=self.folder, env=env)
 
     def run(self, *more: str) -> Completed:
         """Run it to its end, as fast as it can."""
@@ -279,8 +283,8 @@ def test_a_signal_of_a_batch_system_leaves_a_checkpoint_at_once(number: int, job
     told = json.loads(done.stdout)["error"]
     assert (told["code"], told["path"]) == (75, "out.npy")
     assert done.stderr == (
-        "onebyone: out.npy: stopped; run the same command again to go on, or with --restart to "
-        "begin anew\n"
+        "onebyone: out.npy: stopped; run the same command again to go on, or with --resume "
+        "restart to begin anew\n"
     )
     assert job.files() == ["out.npy.part", "out.npy.part.json"]
     done = job.run()
@@ -291,17 +295,11 @@ def test_a_signal_of_a_batch_system_leaves_a_checkpoint_at_once(number: int, job
     assert job.files() == ["out.npy"]
 
 
-def test_a_batch_system_may_want_another_status(job: Job) -> None:
-    done = job.stop("--requeue-exit-code", "99")
-    assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (99, 99)
-    assert job.journal.exists()
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_who_goes_away_can_come_back(number: int, job: Job) -> None:
     done = job.stop(number=number)
     assert done.returncode == -number
-    assert "run the same command again to go on, or with --restart" in done.stderr
+    assert "run the same command again to go on, or with --resume restart" in done.stderr
     assert job.files() == ["out.npy.part", "out.npy.part.json"]
 
 
@@ -348,7 +346,7 @@ _SIGNAL_AFTER_CALL = """
 import os, signal, time
 from onebyone_cli.__main__ import main
 
-name, wanted, number = os.environ["CALL"].split()
+name, wanted, number = os.environ["TEST_OF_RUN_CALL"].split()
 real, count = getattr(os, name), 0
 
 def call(*args, **options):
@@ -383,11 +381,9 @@ def test_whatever_is_interrupted(number: int, found: bool, job: Job) -> None:
     shutil.copytree(job.folder, kept)
     before = job.tiles_done()
     for call in random.sample(_CALLS, min(len(_CALLS), KILLS // 4)):
-        process = run(
-            [sys.executable, "-c", _SIGNAL_AFTER_CALL, *job.args("--checkpoint-every", "0")],
-            cwd=job.folder,
-            env=environment(CALL=f"{call} {int(number)}"),
-        )
+        env = environment(TEST_OF_RUN_CALL=f"{call} {int(number)}")
+        args = job.args("--checkpoint-every", "0")
+        process = run_python(_SIGNAL_AFTER_CALL, *args, cwd=job.folder, env=env)
         assert process.returncode in (0, 75, -number), process.stderr
         if number != signal.SIGKILL:
             assert job.files() in ([], ["out.npy"], ["out.npy.part", "out.npy.part.json"]), call
@@ -408,7 +404,7 @@ def test_restart_discards(job: Job) -> None:
     wanted = reference(job)
     job.stop("--dtype", "float64")
     assert job.run().returncode == 73
-    assert job.run("--restart").returncode == 0
+    assert job.run("--resume", "restart").returncode == 0
     assert (digest(job.path), job.files()) == (wanted, ["out.npy"])
 
 
@@ -417,7 +413,7 @@ def test_an_old_journal_never_speaks_of_new_bytes(job: Job) -> None:
     job.stop()
     done = job.tiles_done()
     # Another run begins anew, and is killed before it has anything to save.
-    process = job.start("--restart")
+    process = job.start("--resume", "restart")
     while job.journal.exists():
         assert process.poll() is None
     process.kill()
@@ -431,8 +427,8 @@ def test_an_old_journal_never_speaks_of_new_bytes(job: Job) -> None:
 def test_another_command_is_refused_and_told_why(job: Job) -> None:
     job.stop()
     refused(job, "the type of the output was float32 and is float64", "--dtype", "float64")
-    refused(job, "--nodata was null and is -9999.0", "--nodata", "-9999")
-    refused(job, "--nan-to was null and is 0.0", "--nan-to", "0")
+    refused(job, "nodata was null and is -9999.0", "--nodata", "-9999")
+    refused(job, "nan_to was null and is 0.0", "--nan-to", "0")
     refused(job, "the type of the arithmetic was float32 and is", "--compute", "float64")
     refused(job, "the shape of the output was 3 and is 1", "--argmax", "--dtype", "float32")
     refused(job, "the digest of the weights was", "--bias", "1 2 3")
@@ -482,9 +478,9 @@ def test_reduce_refuses_what_it_can_before_it_learns(inputs: Path, tmp_path: Pat
     job = make_job(inputs, tmp_path / "out", "reduce")
     job.stop()
     for options, status in (((), 3), (("--nodata", "5"), 73), (("--whiten",), 3)):
-        command = [sys.executable, "-c", _BEFORE_READING, *job.args(*options)]
-        assert run(command, cwd=job.folder).returncode == status
-    refused(job, "--nodata was -9999.0 and is 5.0", "--nodata", "5")
+        done = run_python(_BEFORE_READING, *job.args(*options), cwd=job.folder)
+        assert done.returncode == status
+    refused(job, "nodata was -9999.0 and is 5.0", "--nodata", "5")
     refused(job, "the digest of the weights was", "--whiten")
     assert job.run().returncode == 0
 
@@ -513,14 +509,25 @@ def test_what_is_damaged_is_refused(sabotage: str, job: Job) -> None:
     assert done.returncode == 73
     assert message in done.stderr
     assert "discard it with --restart" in done.stderr
-    assert job.run("--restart").returncode == 0
+    assert job.run("--resume", "restart").returncode == 0
     assert (digest(job.path), job.files()) == (wanted, ["out.npy"])
 
 
 # ----------------------------------------------------------------------------------------- two runs
 
 
-@pytest.mark.parametrize("options", [(), ("--restart",), ("--force",), ("--restart", "--force")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        (
+            "--resume",
+            "restart",
+        ),
+        ("--force",),
+        ("--resume", "restart", "--force"),
+    ],
+)
 def test_a_second_run_is_refused_and_the_first_undisturbed(
     options: tuple[str, ...], job: Job
 ) -> None:

@@ -3,15 +3,15 @@
 import json
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from command import environment, onebyone
+from command import Completed, onebyone, start
 
 from onebyone_cli.commit.merge import publish_shards
+from onebyone_cli.commit.publication import Publication
 
 COMMAND = ("apply", "x.npy", "-w", "w.npy")
 
@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, status: int = 0) -> Completed:
     done = onebyone(*arguments, cwd=folder)
     assert done.returncode == status, done.stderr
     return done
@@ -49,14 +49,11 @@ def test_shards_make_the_bytes_of_one_job(folder: Path, output: str, count: int)
 def test_at_the_same_time(folder: Path):
     run(folder, *COMMAND, "-o", "whole.npy")
     jobs = [
-        subprocess.Popen(
-            ["onebyone", *COMMAND, "-o", "out.npy", "-q", "--shard", f"{index}/4"],
-            cwd=folder,
-            env=environment(),
-        )
+        start(*COMMAND, "-o", "out.npy", "-q", "--shard", f"{index}/4", cwd=folder)
         for index in range(4)
     ]
-    assert [job.wait() for job in jobs] == [0] * 4
+    assert [job.communicate()[1] for job in jobs] == [b""] * 4
+    assert [job.returncode for job in jobs] == [0] * 4
     run(folder, "merge", "out.npy")
     assert (folder / "out.npy").read_bytes() == (folder / "whole.npy").read_bytes()
 
@@ -100,7 +97,7 @@ def test_journals_of_a_part_that_is_gone_count_nothing(folder: Path):
 def test_the_journal_of_a_plain_run_counts_nothing_for_a_part_of_shards(folder: Path):
     run(folder, *COMMAND, "-o", "whole.npy")
     line = (*COMMAND, "-o", "out.npy", "--checkpoint-every", "0", "--memory", "2M")
-    with subprocess.Popen(["onebyone", *line], cwd=folder, env=environment()) as job:
+    with start(*line, cwd=folder) as job:
         while not (folder / "out.npy.part.json").exists() and job.poll() is None:
             time.sleep(0.001)
         job.send_signal(signal.SIGKILL)
@@ -127,7 +124,7 @@ def test_shards_of_other_weights_are_refused(folder: Path):
     refused = run(folder, "merge", "out.npy", status=65)
     assert "the weights was" in refused.stderr
     run(folder, *COMMAND, "-o", "out.npy", "--shard", "0/2", status=73)
-    run(folder, *COMMAND, "-o", "out.npy", "--shard", "0/2", "--restart")
+    run(folder, *COMMAND, "-o", "out.npy", "--shard", "0/2", "--resume", "restart")
     run(folder, "merge", "out.npy")
     run(folder, *COMMAND, "-o", "whole.npy")
     assert (folder / "out.npy").read_bytes() == (folder / "whole.npy").read_bytes()
@@ -169,7 +166,7 @@ def test_an_equal_output_can_be_kept(folder: Path, fsync: bool):
     def publish(*more: str) -> bool:
         for index in range(2):
             run(folder, *COMMAND, "-o", "out.npy", "-f", "--shard", f"{index}/2", *more)
-        return publish_shards(str(out), force=True, fsync=fsync, keep_equal=True).changed
+        return publish_shards(str(out), Publication(fsync=fsync, if_changed=True)).changed
 
     assert publish()
     os.utime(out, (1, 1))
@@ -201,16 +198,11 @@ def test_what_can_not_be_shared(folder: Path, arguments: tuple[str, ...]):
 def test_a_shard_that_was_killed_goes_on(folder: Path):
     run(folder, *COMMAND, "-o", "whole.npy")
     run(folder, *COMMAND, "-o", "out.npy", "--shard", "0/2")
-    for wait in (0.15, 0.2, 0.25, 0.3):
+    for wait in (0.05, 0.1, 0.15, 0.2):  # numpy has been imported before
         shard = ("--shard", "1/2", "--checkpoint-every", "0")
-        job = subprocess.Popen(
-            ["onebyone", *COMMAND, "-o", "out.npy", "-q", *shard],
-            cwd=folder,
-            env=environment(),
-        )
-        time.sleep(wait)
-        job.send_signal(signal.SIGKILL)
-        job.wait()
+        with start(*COMMAND, "-o", "out.npy", "-q", *shard, cwd=folder) as job:
+            time.sleep(wait)
+            job.send_signal(signal.SIGKILL)
     run(folder, *COMMAND, "-o", "out.npy", "--shard", "1/2")
     run(folder, "merge", "out.npy")
     assert (folder / "out.npy").read_bytes() == (folder / "whole.npy").read_bytes()

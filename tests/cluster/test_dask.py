@@ -16,7 +16,10 @@ from cluster.dask import Dask, missing_for_dask, processes_with, wait_until
 from command import TAKEN, Completed, environment, files_in, onebyone, shell, start
 from numpy.typing import NDArray
 
-pytestmark = pytest.mark.skipif(bool(missing_for_dask()), reason=missing_for_dask())
+pytestmark = [
+    pytest.mark.skipif(bool(missing_for_dask()), reason=missing_for_dask()),
+    pytest.mark.xdist_group("dask"),
+]
 
 #: An output of 8 shards: a float64 channel of these has 68 blocks.
 SIDE = 3000
@@ -396,7 +399,7 @@ def test_restart_begins_anew(work: Path) -> None:
         73,
         True,
     )
-    succeeds(onebyone(*line, "--restart", cwd=work))
+    succeeds(onebyone(*line, "--resume", "restart", cwd=work))
     assert has_equal_bytes(work / "out.npy", work / "plain.npy")
     assert files_in(work) == sorted([*GIVEN, "out.npy"])
 

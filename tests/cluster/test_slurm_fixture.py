@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from cluster.slurm import Slurm, Task, missing_for_slurm
 
-pytestmark = pytest.mark.skipif(bool(missing_for_slurm()), reason=missing_for_slurm())
+pytestmark = [
+    pytest.mark.skipif(bool(missing_for_slurm()), reason=missing_for_slurm()),
+    pytest.mark.xdist_group("slurm"),
+]
 
 #: Long enough for any machine: what is waited for here takes seconds.
 ENDS_S = 120.0

@@ -31,14 +31,17 @@ from strategies import (
 )
 
 from onebyone_cli.errors import DataError, ReadWriteError
-from onebyone_cli.formats.arrays import file
-from onebyone_cli.formats.arrays.file import ArrayReader, ArrayWriter, read_into, write_from
+from onebyone_cli.formats.arrays import slabs as slabs_module
+from onebyone_cli.formats.arrays.file import ArrayReader
 from onebyone_cli.formats.arrays.layout import (
     ArrayLayout,
     array_layout,
     plain_layout,
     plain_strides,
 )
+from onebyone_cli.formats.arrays.slabs import read_into
+from onebyone_cli.formats.arrays.writer import ArrayWriter, write_from
+from onebyone_cli.formats.contracts.about import About
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import ITEM_BYTES, LAYOUTS, Slab, StackSpec
 
@@ -61,7 +64,7 @@ def file_of(data: bytes, offset: int = 0) -> Iterator[int]:
 @contextmanager
 def scratch_of(size: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(file, "SCRATCH_BYTES", size)
+        patch.setattr(slabs_module, "SCRATCH_BYTES", size)
         yield
 
 
@@ -111,7 +114,7 @@ def test_two_axes_are_one_channel_in_every_layout(
     found = layout_of(array, layout, order, big_endian=False, offset=0)
     assert found.spec == StackSpec(1, height, width, dtype)
     with file_of(array.tobytes(order)) as fd:
-        reader = ArrayReader(fd, found, "x", owns_fd=False)
+        reader = ArrayReader(fd, found, About("x"), owns_fd=False)
         read = read_all(reader, list(iter_slabs(found.spec, 1, 4)), dtype)
     assert same_numbers(read[0], plane)
 
@@ -150,7 +153,7 @@ def test_any_file_is_read_in_any_slabs(
 ):
     stack, content, layout = file
     with scratch_of(scratch), file_of(content, layout.offset) as fd:
-        reader = ArrayReader(fd, layout, "x", owns_fd=False)
+        reader = ArrayReader(fd, layout, About("x"), owns_fd=False)
         read = read_all(reader, data.draw(cuts(layout.spec)), layout.spec.dtype)
     assert same_numbers(read, stack)
 
@@ -161,7 +164,7 @@ def test_numbers_are_converted_on_the_way(
 ):
     stack, content, layout = file
     with scratch_of(scratch), file_of(content, layout.offset) as fd:
-        reader = ArrayReader(fd, layout, "x", owns_fd=False)
+        reader = ArrayReader(fd, layout, About("x"), owns_fd=False)
         with np.errstate(all="ignore"):
             read = read_all(reader, data.draw(cuts(layout.spec)), dtype)
             expected = stack.astype(dtype)
@@ -182,7 +185,7 @@ def test_a_slab_may_be_a_part_of_a_larger_buffer(
     spec = layout.spec
     dtype = data.draw(st.sampled_from([spec.dtype, "float64"]))
     with scratch_of(scratch), file_of(content, layout.offset) as fd:
-        reader = ArrayReader(fd, layout, "x", owns_fd=False)
+        reader = ArrayReader(fd, layout, About("x"), owns_fd=False)
         for slab in data.draw(cuts(spec))[:5]:
             shape = (slab.items, before + spec.channels + after, slab.pixels + more)
             buffer = np.full(shape, 1, dtype)
@@ -204,8 +207,8 @@ def test_pixels_far_apart_are_those_of_a_slice(
         file_of(content, layout.offset) as fd,
         pytest.MonkeyPatch.context() as m,
     ):
-        m.setattr(file, "_WORTH_SKIPPING", worth)
-        reader = ArrayReader(fd, layout, "x", owns_fd=False)
+        m.setattr(slabs_module, "_WORTH_SKIPPING", worth)
+        reader = ArrayReader(fd, layout, About("x"), owns_fd=False)
         read = read_grid(reader, grid, layout.spec.dtype)
     assert same_numbers(read, grid_of(stack, grid))
 
@@ -223,7 +226,7 @@ def bytes_read(layout: ArrayLayout, grid: tuple[int, list[int], range, range]) -
     with file_of(b"") as fd, pytest.MonkeyPatch.context() as patch:
         os.truncate(fd, layout.end)
         patch.setattr(os, "preadv", count)
-        reader = ArrayReader(fd, layout, "x", owns_fd=False)
+        reader = ArrayReader(fd, layout, About("x"), owns_fd=False)
         assert not read_grid(reader, grid, layout.spec.dtype).any()
     return counted
 
@@ -251,7 +254,7 @@ def test_of_a_row_that_is_wanted_everything_is_read_at_once():
 
     with file_of(bytes(layout.end)) as fd, pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "preadv", note)
-        reader = ArrayReader(fd, layout, "x", owns_fd=False)
+        reader = ArrayReader(fd, layout, About("x"), owns_fd=False)
         read_grid(reader, (0, [1], range(0, 1000, 100), range(0, 1000, 3)), "uint8")
     assert calls == [1_000_000 + row * 1000 for row in range(0, 1000, 100)]
 
@@ -268,7 +271,7 @@ def test_the_system_may_give_a_few_bytes_at_a_time(
 
     with file_of(content, layout.offset) as fd, pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "preadv", trickle)
-        reader = ArrayReader(fd, layout, "x", owns_fd=False)
+        reader = ArrayReader(fd, layout, About("x"), owns_fd=False)
         read = read_all(reader, data.draw(cuts(layout.spec)), layout.spec.dtype)
     assert same_numbers(read, stack)
 
@@ -280,7 +283,7 @@ def test_a_file_that_became_shorter(
     _, content, layout = file
     length = layout.offset + data.draw(st.integers(0, len(content) - 1))
     with scratch_of(scratch), file_of(content, layout.offset) as fd:
-        reader = ArrayReader(fd, layout, "input.npy", owns_fd=False)
+        reader = ArrayReader(fd, layout, About("input.npy"), owns_fd=False)
         os.truncate(fd, length)
         with pytest.raises(ReadWriteError, match=r"input.npy: ends at byte \d+ although"):
             read_all(reader, data.draw(cuts(layout.spec)), layout.spec.dtype)
@@ -292,7 +295,7 @@ def test_a_file_that_became_shorter(
 def test_a_file_that_was_left_alone_is_unchanged(file: tuple[Array, bytes, ArrayLayout]):
     _, content, layout = file
     with file_of(content, layout.offset) as fd:
-        reader = ArrayReader(fd, layout, "input.npy", owns_fd=False)
+        reader = ArrayReader(fd, layout, About("input.npy"), owns_fd=False)
         reader.check_unchanged()
         os.utime(fd, ns=(0, 1))
         with pytest.raises(ReadWriteError, match="was changed while it was being read; run again"):
@@ -318,9 +321,9 @@ def test_errors_of_the_system(monkeypatch: pytest.MonkeyPatch, number: int, afte
 def test_a_reader_closes_only_what_it_owns():
     fd = os.memfd_create("test")
     spec = StackSpec(1, 1, 1, "uint8")
-    ArrayReader(fd, plain_layout(spec), "x", owns_fd=False).close()
+    ArrayReader(fd, plain_layout(spec), About("x"), owns_fd=False).close()
     os.fstat(fd)
-    reader = ArrayReader(fd, plain_layout(spec), "x")
+    reader = ArrayReader(fd, plain_layout(spec), About("x"))
     for _ in range(2):
         reader.close()
     with pytest.raises(OSError, match="Bad file"):
@@ -331,7 +334,7 @@ def test_a_reader_closes_only_what_it_owns():
 def test_rectangles_are_the_pixels_in_order(height: int, width: int, data: st.DataObject):
     start = data.draw(st.integers(0, height * width - 1))
     stop = data.draw(st.integers(start + 1, height * width))
-    found = list(file.rectangles(start, stop, width))
+    found = list(slabs_module.rectangles(start, stop, width))
     assert len(found) <= 3
     pixels = [
         (row + r) * width + column + c
@@ -361,7 +364,7 @@ def test_slabs_that_are_written_make_the_array(
             writer.write(slab, block)
         assert os.pread(fd, offset, 0) == b"\xaa" * offset
         assert os.pread(fd, spec.data_bytes + 1, offset) == stack.tobytes()
-        reader = ArrayReader(fd, plain_layout(spec, offset), "x", owns_fd=False)
+        reader = ArrayReader(fd, plain_layout(spec, offset), About("x"), owns_fd=False)
         assert same_numbers(read_all(reader, data.draw(cuts(spec)), spec.dtype), stack)
 
 
@@ -409,7 +412,7 @@ def test_the_worked_example(layout: str, order: str):
     assert array.shape == tuple({"C": 2, "H": 4, "W": 5}[axis] for axis in layout)
     found = layout_of(array, layout, order, big_endian=False, offset=0)
     with file_of(array.tobytes(order)) as fd:
-        reader = ArrayReader(fd, found, "x", owns_fd=False)
+        reader = ArrayReader(fd, found, About("x"), owns_fd=False)
         out = np.empty((1, 2, 1), np.uint16)
         at = 2 * 5 + 3
         reader.read(Slab(0, 1, at, at + 1), out, np.empty(reader.scratch_bytes, np.uint8))

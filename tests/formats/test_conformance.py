@@ -29,6 +29,7 @@ from strategies import (
 
 from onebyone_cli import formats
 from onebyone_cli.commit import atomic
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import (
     DataError,
     InputMissingError,
@@ -73,7 +74,9 @@ def file_of(kind: Format, folder: Path) -> Path:
 
 
 def writer_of(path: str, spec: StackSpec, **options: Any) -> Writer | StreamWriter:
-    return opening.make_writer(path, spec, **options)
+    names = options.keys() & {"force", "fsync"}
+    publication = Publication(**{name: options.pop(name) for name in names})
+    return opening.make_target(path, publication=publication, **options).make_writer(spec)
 
 
 def fill(writer: Writer | StreamWriter, stack: Array, slabs: Any) -> None:
@@ -310,7 +313,7 @@ class TestConformance:
         reader = opening.open_input(path)
         assert reader.spec == StackSpec(3, 20, 30, "uint8")
         assert reader.path == path
-        assert {os.path.realpath(name) for name in reader.files} >= {os.path.realpath(path)}
+        assert {os.path.realpath(name) for name in reader.about.files} >= {os.path.realpath(path)}
         reader.close()
         reader.close()
 

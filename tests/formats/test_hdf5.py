@@ -37,6 +37,7 @@ from strategies import (
     stored,
 )
 
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import (
     DataError,
     DependencyMissingError,
@@ -49,15 +50,19 @@ from onebyone_cli.errors import (
 )
 from onebyone_cli.formats import hdf5
 from onebyone_cli.formats.arrays.file import ArrayReader
+from onebyone_cli.formats.contracts.metadata import Attribute, Metadata
 from onebyone_cli.formats.contracts.reader import Source
 from onebyone_cli.formats.contracts.writer import Storage, Target
 from onebyone_cli.formats.hdf5 import header as hdf5_header
 from onebyone_cli.formats.hdf5 import readers as hdf5_readers
 from onebyone_cli.formats.hdf5.chunks import CellDecoder, fletcher32
-from onebyone_cli.formats.hdf5.file import load_h5py, printable
+from onebyone_cli.formats.hdf5.file import load_h5py
 from onebyone_cli.formats.hdf5.grid import Grid, drain_bytes, drain_pieces, plan_drain
 from onebyone_cli.formats.hdf5.readers import ChunkReader, ChunkStream
 from onebyone_cli.spec import Slab, StackSpec
+from onebyone_cli.units import printable
+
+FORCE = Publication(force=True)
 
 h5py = load_h5py()
 
@@ -196,10 +201,10 @@ def test_two_axes_are_one_channel(tmp_path: Path, layout: str, options: dict[str
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_type_is_read_and_written(tmp_path: Path, dtype: str) -> None:
     stack = numbers(2, (2, 3, 5), dtype)
-    spec = StackSpec(2, 3, 5, dtype)
+    StackSpec(2, 3, 5, dtype)
     for storage in (Storage(), Storage("gzip", shuffle=True)):
         path = tmp_path / "out.h5"
-        save(Target(str(path), spec, force=True, storage=storage), stack)
+        save(Target(str(path), hdf5.write, publication=FORCE, storage=storage), stack)
         with h5py.File(path) as file:
             assert file["data"].dtype == np.dtype(dtype)
             assert same_numbers(file["data"][()], stack)
@@ -484,8 +489,8 @@ def varied(tmp_path: Path) -> Path:
 def test_datasets_are_found_by_name(varied: Path, inner: str) -> None:
     with hdf5.read(Source(str(varied), inner)) as reader:
         assert reader.spec == StackSpec(2, 3, 4, "float32")
-        assert reader.inner == "/" + inner.strip("/").replace("./", "")
-        assert reader.files == (str(varied),)
+        assert reader.about.inner == "/" + inner.strip("/").replace("./", "")
+        assert reader.about.files == (str(varied),)
 
 
 @pytest.mark.parametrize("inner", ["nothing", "a/nothing", "a/cube/x", "dangling", "A/cube", ".."])
@@ -528,7 +533,7 @@ def test_the_only_candidate_is_taken(tmp_path: Path) -> None:
         file["deep/again"] = file["deep/er/x"]
         file["elsewhere"] = h5py.ExternalLink("other.h5", "/x")
     with hdf5.read(Source(str(path))) as reader:
-        assert reader.inner in ("/deep/again", "/deep/er/x")
+        assert reader.about.inner in ("/deep/again", "/deep/er/x")
         assert reader.spec.channels == 2
 
 
@@ -553,8 +558,8 @@ def test_names_that_are_not_text(tmp_path: Path) -> None:
         space = h5py.h5s.create_simple((2, 2))
         h5py.h5d.create(file.id, b"\xff\xfe", h5py.h5t.STD_U8LE, space)
     with hdf5.read(Source(str(path))) as reader:
-        assert os.fsencode(reader.inner) == b"/\xff\xfe"
-        assert printable(reader.inner) == r"/\udcff\udcfe"
+        assert os.fsencode(reader.about.inner) == b"/\xff\xfe"
+        assert printable(reader.about.inner) == r"/\xff\xfe"
 
 
 def test_searches_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -923,9 +928,10 @@ class Result:
 
 
 def save(target: Target, stack: Any, slabs: list[Slab] | None = None) -> list[int]:
-    spec = target.spec
+    *batch, channels, height, width = stack.shape
+    spec = StackSpec(channels, height, width, stack.dtype.newbyteorder("=").name, tuple(batch))
     progress: list[int] = []
-    with hdf5.write(target) as writer:
+    with hdf5.write(target, spec) as writer:
         if target.storage.is_plain:
             flat = stack.reshape(spec.items, spec.channels, spec.pixels)
             for slab in slabs or [Slab(0, spec.items, 0, spec.pixels)]:
@@ -956,7 +962,7 @@ def test_what_is_written_is_read(data: st.DataObject, spec: StackSpec, seed: int
     storage = data.draw(storages(spec))
     slabs = data.draw(cuts(spec))
     with new_folder() as folder:
-        target = Target(str(folder / "a.h5"), spec, inner="g/x", storage=storage)
+        target = Target(str(folder / "a.h5"), hdf5.write, inner="g/x", storage=storage)
         progress = save(target, stack, slabs)
         if progress:
             assert progress[-1] == spec.data_bytes
@@ -987,39 +993,45 @@ ATTRIBUTES: dict[str, Any] = {
 }
 
 
+def says(attributes: dict[str, Any]) -> Metadata:
+    return Metadata(attributes={name: Attribute(value) for name, value in attributes.items()})
+
+
 @pytest.mark.parametrize("storage", [Storage(), Storage("gzip")])
 def test_attributes_travel(tmp_path: Path, storage: Storage) -> None:
     path = str(tmp_path / "a.h5")
     stack = numbers(1, (2, 3, 4), "float32")
     more = {"object": object(), "CLASS": "IMAGE", "huge": np.zeros(10**6), "ragged": [[1], [2, 3]]}
-    save(
-        Target(
-            path, StackSpec(2, 3, 4, "float32"), attributes={**ATTRIBUTES, **more}, storage=storage
-        ),
-        stack,
-    )
-    with hdf5.read(Source(path)) as reader:
-        seen = reader.attributes
+    metadata = says({**ATTRIBUTES, **more})
+    save(Target(path, hdf5.write, metadata=metadata, storage=storage), stack)
+    with h5py.File(path) as file:
+        seen = dict(file["data"].attrs)
     assert sorted(seen) == sorted(ATTRIBUTES)
     for name, value in ATTRIBUTES.items():
         assert np.array_equal(seen[name], value)
         assert isinstance(seen[name], str) == isinstance(value, str)
+    with hdf5.read(Source(path)) as reader:
+        said = reader.about.metadata
+    assert (said.unit, said.wavelengths) == ("µm", (450.5, 550.25))
+    assert sorted(said.attributes) == sorted(ATTRIBUTES.keys() - {"unit", "wavelengths"})
+    assert said.attributes["names"] == Attribute(["red", "green"], "C")
 
 
 def test_attributes_are_read_when_wanted(tmp_path: Path) -> None:
     path = make(tmp_path / "a.h5", np.zeros((2, 2)))
     with hdf5.read(Source(str(path))) as reader:
-        assert not reader.attributes
+        assert reader.about.metadata == Metadata()
     with h5py.File(path, "a") as file:
         file["cube"].attrs["unit"] = "nm"
-    with hdf5.read(Source(str(path))) as reader, pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(h5py.AttributeManager, "__getitem__", None)
-        assert len(reader.attributes) == 1
-    assert dict(reader.attributes) == {"unit": "nm"}
+        reader = hdf5.read(Source(str(path)))
+    with reader:
+        assert reader.about.metadata == Metadata(unit="nm")
     with hdf5.read(Source(str(path))) as reader:
         os.utime(path, ns=(1, 1))
         with pytest.raises(ReadWriteError, match="was changed while it was being read"):
-            dict(reader.attributes)
+            _ = reader.about.metadata
 
 
 def test_attributes_that_can_not_travel_are_left(tmp_path: Path) -> None:
@@ -1036,8 +1048,9 @@ def test_attributes_that_can_not_travel_are_left(tmp_path: Path) -> None:
         attributes["bytes"] = np.bytes_(b"nm")
         attributes["one"] = [4]
     with hdf5.read(Source(str(path))) as reader:
-        assert sorted(reader.attributes) == ["bytes", "large", "one"]
-        assert reader.attributes["bytes"] == "nm"
+        seen = reader.about.metadata.attributes
+    assert sorted(seen) == ["bytes", "large", "one"]
+    assert seen["bytes"] == Attribute("nm")
 
 
 def test_the_bytes_are_always_the_same(tmp_path: Path) -> None:
@@ -1047,8 +1060,8 @@ def test_the_bytes_are_always_the_same(tmp_path: Path) -> None:
         "stack = t.numbers(1, (3, 37, 41), 'float32')\n"
         "kinds = Storage(), Storage('gzip', 4, True, True), Storage(chunks=(2, 3, 5))\n"
         "for number, storage in enumerate(kinds):\n"
-        "    t.save(Target(f'{sys.argv[3]}{number}.h5', StackSpec(3, 37, 41, 'float32'),\n"
-        "           inner='a/b', attributes=t.ATTRIBUTES, storage=storage), stack)\n"
+        "    t.save(Target(f'{sys.argv[3]}{number}.h5', t.hdf5.write,\n"
+        "           inner='a/b', metadata=t.says(t.ATTRIBUTES), storage=storage), stack)\n"
     )
     for name, junk in (("a", 3000), ("longer-name", 70_000)):
         run(script, tmp_path / name, junk)
@@ -1077,7 +1090,7 @@ def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_old_versions_of_hdf5_could_read_it(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
-    save(Target(str(path), StackSpec(1, 2, 2, "float16")), np.ones((1, 2, 2), "f2"))
+    save(Target(str(path), hdf5.write), np.ones((1, 2, 2), "f2"))
     # The version of the superblock: 2 came with HDF5 1.8, 3 with 1.10.
     assert path.read_bytes()[8] == 2
     with h5py.File(path) as file:
@@ -1091,9 +1104,9 @@ def test_default_chunks_are_rows_of_a_channel(tmp_path: Path) -> None:
         ((2, 3, 4), (1, 3, 4)),
         ((1, 2, 100_000), (1, 1, 65_536)),
     ):
-        spec = StackSpec(*shape, "float32")
+        StackSpec(*shape, "float32")
         stack = np.ones(shape, "f4")
-        save(Target(path, spec, force=True, storage=Storage("lzf")), stack)
+        save(Target(path, hdf5.write, publication=FORCE, storage=Storage("lzf")), stack)
         with hdf5.read(Source(path)) as reader:
             assert reader.chunk_shape == chunk
             assert same_numbers(whole(reader), stack)
@@ -1102,18 +1115,19 @@ def test_default_chunks_are_rows_of_a_channel(tmp_path: Path) -> None:
 def test_existing_files_stay_without_force(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     path.write_bytes(b"mine")
-    spec = StackSpec(1, 2, 2, "float32")
+    StackSpec(1, 2, 2, "float32")
     for storage in (Storage(), Storage("gzip")):
         with pytest.raises(OutputRefusedError, match=r"exists|appeared"):
-            save(Target(str(path), spec, storage=storage), np.ones((1, 2, 2), "f4"))
+            save(Target(str(path), hdf5.write, storage=storage), np.ones((1, 2, 2), "f4"))
         assert path.read_bytes() == b"mine"
     assert os.listdir(tmp_path) == ["a.h5"]
 
 
 @pytest.mark.parametrize("storage", [Storage(), Storage("gzip")])
 def test_nothing_stays_without_commit(tmp_path: Path, storage: Storage) -> None:
-    target = Target(str(tmp_path / "a.h5"), StackSpec(1, 2, 2, "float32"), storage=storage)
-    writer = hdf5.write(target)
+    spec = StackSpec(1, 2, 2, "float32")
+    target = Target(str(tmp_path / "a.h5"), hdf5.write, storage=storage)
+    writer = target.make_writer(spec)
     assert os.listdir(tmp_path) == []
     writer.discard()
     with writer:
@@ -1124,9 +1138,10 @@ def test_nothing_stays_without_commit(tmp_path: Path, storage: Storage) -> None:
 
 @pytest.mark.parametrize("inner", ["a//b", "a/./b", ".", "x\x00", "x\n", "\udcff"])
 def test_names_that_no_dataset_can_have(tmp_path: Path, inner: str) -> None:
-    target = Target(str(tmp_path / "a.h5"), StackSpec(1, 2, 2, "float32"), inner=inner)
+    spec = StackSpec(1, 2, 2, "float32")
+    target = Target(str(tmp_path / "a.h5"), hdf5.write, inner=inner)
     with pytest.raises(UsageError, match="can't be the name of a dataset"):
-        hdf5.write(target)
+        target.make_writer(spec)
 
 
 @pytest.mark.parametrize(
@@ -1142,23 +1157,24 @@ def test_names_that_no_dataset_can_have(tmp_path: Path, inner: str) -> None:
     ],
 )
 def test_storage_that_makes_no_sense(tmp_path: Path, storage: Storage, message: str) -> None:
-    target = Target(str(tmp_path / "a.h5"), StackSpec(2, 3, 4, "float32"), storage=storage)
+    spec = StackSpec(2, 3, 4, "float32")
+    target = Target(str(tmp_path / "a.h5"), hdf5.write, storage=storage)
     with pytest.raises(UsageError, match=message):
-        hdf5.write(target)
+        target.make_writer(spec)
 
 
 def test_chunks_of_4_gib(tmp_path: Path) -> None:
     spec = StackSpec(1, 1 << 16, 1 << 16, "float32")
     storage = Storage(chunks=(1, 1 << 15, 1 << 15))
     with pytest.raises(UsageError, match="larger than the 4 GiB"):
-        hdf5.write(Target(str(tmp_path / "a.h5"), spec, storage=storage))
+        Target(str(tmp_path / "a.h5"), hdf5.write, storage=storage).make_writer(spec)
 
 
 def test_pipes_and_devices(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.h5")
     for path in ("-", "/dev/null", str(tmp_path / "pipe.h5")):
         with pytest.raises(UsageError, match="name a file"):
-            hdf5.write(Target(path, StackSpec(1, 2, 2, "float32")))
+            Target(path, hdf5.write).make_writer(StackSpec(1, 2, 2, "float32"))
 
 
 @pytest.mark.parametrize("storage", [Storage(), Storage("gzip", fletcher32=True), Storage("lzf")])
@@ -1170,8 +1186,8 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path, storage: Storage
         "for limit in 0, 100, 500, 1000, 2000, 6000, 50_000, 300_000, 600_000:\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))\n"
         "    try:\n"
-        f"        t.save(Target(sys.argv[3], spec, storage={storage!r},\n"
-        "                      attributes=t.ATTRIBUTES), stack)\n"
+        f"        t.save(Target(sys.argv[3], t.hdf5.write, storage={storage!r},\n"
+        "                      metadata=t.says(t.ATTRIBUTES)), stack)\n"
         "    except t.ReadWriteError as error:\n"
         "        print(error)\n"
     )

@@ -18,9 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
+from strategies import examples
 
 import onebyone_cli
 from onebyone_cli.commit import targets
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import (
     DataError,
     InputMissingError,
@@ -34,13 +36,16 @@ from onebyone_cli.formats import load
 from onebyone_cli.formats.contracts.reader import Source
 from onebyone_cli.formats.contracts.writer import Storage, Target
 from onebyone_cli.formats.images import FORMAT
-from onebyone_cli.formats.images.kinds import KINDS, channel_names
+from onebyone_cli.formats.images.kinds import KINDS, channel_names, natural_key
 from onebyone_cli.formats.images.libtiff_errors import libtiff_heard
-from onebyone_cli.formats.images.natural_order import natural_key
 from onebyone_cli.spec import StackSpec
 
+FORCE = Publication(force=True)
+
 quick = settings(
-    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=examples(25),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
@@ -58,7 +63,7 @@ class Result:
 
 def write(path, array, **options):
     result, done = Result(array), []
-    with FORMAT.write(Target(str(path), result.spec, **options)) as writer:
+    with Target(str(path), FORMAT.write, **options).make_writer(result.spec) as writer:
         writer.fill(result, done.append)
         writer.commit()
     assert done == sorted(done)
@@ -286,7 +291,7 @@ def test_leftovers_of_desktops_and_hidden_files_are_passed_over(tmp_path):
         (tmp_path / name).write_text("no image")
     with FORMAT.read(Source(str(tmp_path))) as reader:
         assert reader.spec == StackSpec(1, 1, 2, "uint8")
-        assert reader.files == (str(tmp_path), f"{tmp_path}/a.png")
+        assert reader.about.files == (str(tmp_path), f"{tmp_path}/a.png")
         reader.close()
 
 
@@ -748,7 +753,7 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-@settings(deadline=None, max_examples=120, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(120), suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_mutated_images_are_read_or_refused(tmp_path_factory, name, data):
     content = bytearray(SMALL[name])
@@ -810,7 +815,7 @@ def test_what_images_cannot_hold_is_refused(
 ):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError) as caught:
-        FORMAT.write(Target(path, StackSpec(channels, 3, 4, dtype), kind=kind))
+        Target(path, FORMAT.write, kind=kind).make_writer(StackSpec(channels, 3, 4, dtype))
     assert words in str(caught.value)
     assert os.listdir() == []
 
@@ -818,20 +823,20 @@ def test_what_images_cannot_hold_is_refused(
 def test_batches_and_compression_and_vast_images_are_refused(tmp_path):
     out = f"{tmp_path}/o/"
     with pytest.raises(UsageError, match=r"\.npy or \.h5"):
-        FORMAT.write(Target(out, StackSpec(1, 3, 4, "uint8", (2,))))
+        Target(out, FORMAT.write).make_writer(StackSpec(1, 3, 4, "uint8", (2,)))
     with pytest.raises(UsageError, match=r"\.h5"):
-        FORMAT.write(Target(out, StackSpec(1, 3, 4, "uint8"), storage=Storage("gzip")))
+        Target(out, FORMAT.write, storage=Storage("gzip")).make_writer(StackSpec(1, 3, 4, "uint8"))
     with pytest.raises(UsageError, match="more than a jpeg"):
-        FORMAT.write(Target(out, StackSpec(1, 3, 65501, "uint8"), kind="jpeg"))
+        Target(out, FORMAT.write, kind="jpeg").make_writer(StackSpec(1, 3, 65501, "uint8"))
     with pytest.raises(UsageError, match="more than a tiff"):
-        FORMAT.write(Target(out, StackSpec(1, 40000, 40000, "float32"), kind="tiff"))
+        Target(out, FORMAT.write, kind="tiff").make_writer(StackSpec(1, 40000, 40000, "float32"))
 
 
 def test_a_disk_without_room_is_noticed_beforehand(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(targets, "check_space", lambda path, needed: asked.append((path, needed)))
-    FORMAT.write(Target(f"{tmp_path}/o/", StackSpec(5, 100, 10, "float32")))
-    FORMAT.write(Target(f"{tmp_path}/o/", StackSpec(5, 100, 10, "uint8")))
+    Target(f"{tmp_path}/o/", FORMAT.write).make_writer(StackSpec(5, 100, 10, "float32"))
+    Target(f"{tmp_path}/o/", FORMAT.write).make_writer(StackSpec(5, 100, 10, "uint8"))
     assert asked == [(f"{tmp_path}/o", 5 * (4000 + 1024))]
 
 
@@ -842,7 +847,7 @@ def test_a_folder_of_ours_is_replaced_with_force_only(tmp_path):
     out = f"{tmp_path}/o/"
     write(out, grey()[None].repeat(12, 0), kind="tiff")
     with pytest.raises(OutputRefusedError, match="--force"):
-        FORMAT.write(Target(out, StackSpec(1, 3, 4, "uint8")))
+        Target(out, FORMAT.write).make_writer(StackSpec(1, 3, 4, "uint8"))
     write(out, grey()[None], force=True)
     assert os.listdir(tmp_path) == ["o"]
     assert os.listdir(out) == ["0.png"]
@@ -876,7 +881,9 @@ def test_strangers_in_a_folder_are_not_lost(tmp_path, names, stranger):
     for name in names:
         (folder / name).mkdir() if name.endswith("/") else (folder / name).touch()
     with pytest.raises(OutputRefusedError, match=f"holds {stranger},"):
-        FORMAT.write(Target(f"{folder}/", StackSpec(2, 3, 4, "uint8"), force=True))
+        Target(f"{folder}/", FORMAT.write, publication=FORCE).make_writer(
+            StackSpec(2, 3, 4, "uint8")
+        )
     assert len(os.listdir(folder)) == len(names)
 
 
@@ -884,14 +891,16 @@ def test_a_link_among_our_names_is_a_stranger(tmp_path):
     (tmp_path / "o").mkdir()
     (tmp_path / "o/0.png").symlink_to("../elsewhere.png")
     with pytest.raises(OutputRefusedError, match=r"holds 0\.png"):
-        FORMAT.write(Target(f"{tmp_path}/o/", StackSpec(1, 3, 4, "uint8"), force=True))
+        Target(f"{tmp_path}/o/", FORMAT.write, publication=FORCE).make_writer(
+            StackSpec(1, 3, 4, "uint8")
+        )
 
 
 def test_what_appears_in_the_folder_meanwhile_is_not_lost(tmp_path):
     out = f"{tmp_path}/o/"
     write(out, grey()[None])
     result = Result(grey()[None])
-    with FORMAT.write(Target(out, result.spec, force=True)) as writer:
+    with Target(out, FORMAT.write, publication=FORCE).make_writer(result.spec) as writer:
         writer.fill(result, lambda done: None)
         Path(out, "thesis.txt").write_text("years of work")
         with pytest.raises(OutputRefusedError, match=r"thesis\.txt"):
@@ -903,14 +912,16 @@ def test_what_appears_in_the_folder_meanwhile_is_not_lost(tmp_path):
 def test_a_file_in_place_of_the_folder_is_kept(tmp_path):
     (tmp_path / "o").write_text("mine")
     with pytest.raises(OutputRefusedError, match="is a file"):
-        FORMAT.write(Target(f"{tmp_path}/o/", StackSpec(1, 3, 4, "uint8"), force=True))
+        Target(f"{tmp_path}/o/", FORMAT.write, publication=FORCE).make_writer(
+            StackSpec(1, 3, 4, "uint8")
+        )
 
 
 @pytest.mark.parametrize("path", ["o/", "o.png"])
 def test_without_commit_nothing_is_left(tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
     result = Result(grey()[None])
-    writer = FORMAT.write(Target(path, result.spec))
+    writer = Target(path, FORMAT.write).make_writer(result.spec)
     assert os.listdir() == []
     writer.discard()
     with writer:
@@ -933,8 +944,9 @@ def test_a_full_disk_is_told_and_nothing_is_left(tmp_path, path):
             def rows(self, item, channel, start, stop):
                 return noise[start:stop]
         resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, 70_000))
+        SPEC = StackSpec(1, 600, 600, "uint8")
         try:
-            with FORMAT.write(Target(sys.argv[1], StackSpec(1, 600, 600, "uint8"))) as writer:
+            with FORMAT.write(Target(sys.argv[1], FORMAT.write), SPEC) as writer:
                 writer.fill(Result(), lambda done: None)
                 writer.commit()
         except ReadWriteError as error:

@@ -31,6 +31,7 @@ from strategies import (
     stored,
 )
 
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, InputMissingError, ReadWriteError, UsageError
 from onebyone_cli.formats import npy
 from onebyone_cli.formats.arrays.file import ArrayReader
@@ -107,19 +108,19 @@ def drained(reader: Any, data: Any) -> Array:
         return read_all(laid, data.draw(cuts(spec)), spec.dtype)
 
 
-def filled(target: Target, stack: Array, slabs: Any) -> None:
+def filled(target: Target, spec: StackSpec, stack: Array, slabs: Any) -> None:
     """Write a stack and commit."""
-    writer = npy.write(target)
+    writer = target.make_writer(spec)
     with writer:
         if isinstance(writer, Writer):
             for slab in slabs:
                 writer.write(slab, np.ascontiguousarray(pixels_of(stack, slab)))
         else:
-            with Spool(target.spec.data_bytes, in_memory=True) as spool:
-                laid = spool.writer(target.spec)
+            with Spool(spec.data_bytes, in_memory=True) as spool:
+                laid = spool.writer(spec)
                 for slab in slabs:
                     laid.write(slab, np.ascontiguousarray(pixels_of(stack, slab)))
-                writer.fill(spool.planes(target.spec), lambda done: None)
+                writer.fill(spool.planes(spec), lambda done: None)
         writer.commit()
 
 
@@ -143,7 +144,7 @@ def test_files_of_numpy_are_read(
         with npy.read(Source(path, layout=layout)) as reader:
             assert isinstance(reader, ArrayReader)
             assert reader.spec == spec
-            assert reader.files == (path,)
+            assert reader.about.files == (path,)
             assert same_numbers(read_all(reader, data.draw(cuts(spec)), spec.dtype), stack)
             reader.check_unchanged()
 
@@ -271,7 +272,7 @@ def test_streams_arrive_whole_however_they_trickle(
         npy.read(Source("-", layout=layout)) as reader,
     ):
         assert isinstance(reader, ArrayStream)
-        assert (reader.spec, reader.path, reader.files) == (spec, "standard input", ())
+        assert (reader.spec, reader.path, reader.about.files) == (spec, "standard input", ())
         assert same_numbers(drained(reader, data), stack)
 
 
@@ -359,7 +360,7 @@ def test_standard_input_may_be_a_file(data: st.DataObject, spec: StackSpec, seed
                 assert isinstance(reader, ArrayReader)
                 assert same_numbers(read_all(reader, data.draw(cuts(spec)), spec.dtype), stack)
                 # The file is known, so that it can't become the output.
-                assert [os.stat(name) for name in reader.files] == [os.stat(path)]
+                assert [os.stat(name) for name in reader.about.files] == [os.stat(path)]
             with stdin_of(fd):
                 os.fstat(0)
         finally:
@@ -423,8 +424,8 @@ def test_files_are_the_bytes_of_numpy_save(
         path = folder / "out.npy"
         if force:
             path.write_bytes(b"old")
-        target = Target(str(path), spec, force=force, fsync=fsync)
-        filled(target, stack, data.draw(cuts(spec)))
+        target = Target(str(path), npy.write, publication=Publication(force, fsync))
+        filled(target, spec, stack, data.draw(cuts(spec)))
         np.save(folder / "numpy.npy", stack)
         assert path.read_bytes() == (folder / "numpy.npy").read_bytes()
         assert sorted(os.listdir(folder)) == ["numpy.npy", "out.npy"]
@@ -434,7 +435,7 @@ def test_files_are_the_bytes_of_numpy_save(
 def test_every_type_is_written_as_numpy_does(tmp_path: Path, dtype: str):
     spec = StackSpec(2, 3, 4, dtype, (2,))
     stack = numbers_of(7, spec)
-    filled(Target(str(tmp_path / "out.npy"), spec), stack, list(_slabs(spec)))
+    filled(Target(str(tmp_path / "out.npy"), npy.write), spec, stack, list(_slabs(spec)))
     loaded = np.load(tmp_path / "out.npy", allow_pickle=False)
     assert same_numbers(loaded, stack)
 
@@ -448,7 +449,7 @@ def test_streams_are_the_bytes_of_numpy_save(data: st.DataObject, spec: StackSpe
     stack = numbers_of(seed, spec)
     with new_folder() as folder, (folder / "stdout").open("w+b") as file:
         with stdout_of(file.fileno()):
-            filled(Target("-", spec), stack, data.draw(cuts(spec)))
+            filled(Target("-", npy.write), spec, stack, data.draw(cuts(spec)))
             os.fstat(1)
         file.seek(0)
         assert file.read() == npy_bytes(stack)
@@ -462,7 +463,7 @@ def test_named_pipes_are_written_to(tmp_path: Path):
     received: list[bytes] = []
     reader = threading.Thread(target=lambda: received.append(path.read_bytes()))
     reader.start()
-    filled(Target(str(path), spec), stack, list(_slabs(spec)))
+    filled(Target(str(path), npy.write), spec, stack, list(_slabs(spec)))
     reader.join()
     assert received == [npy_bytes(stack)]
     assert path.is_fifo()
@@ -485,7 +486,7 @@ def test_standard_output_that_does_not_wait():
     reader.start()
     with stdout_of(start):
         os.close(start)
-        filled(Target("-", spec), stack, list(_slabs(spec)))
+        filled(Target("-", npy.write), spec, stack, list(_slabs(spec)))
     reader.join()
     os.close(end)
     assert b"".join(received) == npy_bytes(stack)
@@ -493,14 +494,14 @@ def test_standard_output_that_does_not_wait():
 
 def test_the_null_device_takes_everything():
     spec = StackSpec(1, 2, 3, "uint8")
-    filled(Target("/dev/null", spec), numbers_of(1, spec), list(_slabs(spec)))
+    filled(Target("/dev/null", npy.write), spec, numbers_of(1, spec), list(_slabs(spec)))
     assert not os.path.isfile("/dev/null")
 
 
 def test_a_full_device():
     spec = StackSpec(1, 2, 3, "uint8")
     with pytest.raises(ReadWriteError, match="/dev/full: writing failed: No space left"):
-        filled(Target("/dev/full", spec), numbers_of(1, spec), list(_slabs(spec)))
+        filled(Target("/dev/full", npy.write), spec, numbers_of(1, spec), list(_slabs(spec)))
 
 
 def test_a_pipe_that_nobody_reads():
@@ -509,7 +510,7 @@ def test_a_pipe_that_nobody_reads():
     end, start = os.pipe()
     os.close(end)
     with stdout_of(start), pytest.raises(BrokenPipeError):
-        filled(Target("-", spec), numbers_of(1, spec), list(_slabs(spec)))
+        filled(Target("-", npy.write), spec, numbers_of(1, spec), list(_slabs(spec)))
     os.close(start)
 
 
@@ -519,8 +520,8 @@ def test_binary_to_a_terminal_is_refused():
     try:
         with stdout_of(theirs):
             with pytest.raises(UsageError, match="standard output is a terminal"):
-                npy.write(Target("-", spec))
-            npy.write(Target("-", spec, force=True))
+                Target("-", npy.write).make_writer(spec)
+            Target("-", npy.write, publication=Publication(force=True)).make_writer(spec)
     finally:
         os.close(ours)
         os.close(theirs)
@@ -528,7 +529,7 @@ def test_binary_to_a_terminal_is_refused():
 
 def test_what_is_not_committed_is_not_there(tmp_path: Path):
     spec = StackSpec(1, 2, 3, "uint8")
-    with npy.write(Target(str(tmp_path / "out.npy"), spec)):
+    with Target(str(tmp_path / "out.npy"), npy.write).make_writer(spec):
         assert not (tmp_path / "out.npy").exists()
     assert not list(tmp_path.iterdir())
 
@@ -537,14 +538,14 @@ def test_a_file_with_a_part_missing_is_not_published(tmp_path: Path):
     spec = StackSpec(2, 4, 5, "uint8")
     stack = numbers_of(3, spec)
     with pytest.raises(ReadWriteError, match="bytes after writing and should have"):
-        filled(Target(str(tmp_path / "out.npy"), spec), stack, list(_slabs(spec))[:-1])
+        filled(Target(str(tmp_path / "out.npy"), npy.write), spec, stack, list(_slabs(spec))[:-1])
     assert not list(tmp_path.iterdir())
 
 
 def test_a_disk_that_is_too_small_is_seen_before(tmp_path: Path):
     spec = StackSpec(10**6, 10**6, 10**6, "float64")
     with pytest.raises(ReadWriteError, match="free and the output takes 8000000000000"):
-        npy.write(Target(str(tmp_path / "out.npy"), spec))
+        Target(str(tmp_path / "out.npy"), npy.write).make_writer(spec)
     assert not list(tmp_path.iterdir())
 
 
@@ -552,4 +553,4 @@ def test_npy_has_no_compression(tmp_path: Path):
     spec = StackSpec(1, 2, 3, "uint8")
     for storage in (Storage(compression="gzip"), Storage(chunks=(1, 2, 3)), Storage(shuffle=True)):
         with pytest.raises(UsageError, match=r"for .h5 outputs"):
-            npy.write(Target(str(tmp_path / "out.npy"), spec, storage=storage))
+            Target(str(tmp_path / "out.npy"), npy.write, storage=storage).make_writer(spec)

@@ -25,12 +25,12 @@ from strategies import (
     stored,
 )
 
-from onebyone_cli.cli.values import raw_of
+from onebyone_cli.cli.options.inputs import Raw
 from onebyone_cli.errors import DataError, InputMissingError, UsageError
 from onebyone_cli.formats import opening
 from onebyone_cli.formats.arrays.file import ArrayReader
 from onebyone_cli.formats.arrays.stream import ArrayStream
-from onebyone_cli.formats.contracts.reader import RawSpec
+from onebyone_cli.formats.contracts.about import RawSpec
 from onebyone_cli.spec import ITEM_BYTES, StackSpec
 from onebyone_cli.stack.spool import Spool
 
@@ -81,7 +81,7 @@ def test_files_of_any_name_are_read(
         path = str(folder / name)
         with opening.open_input(path, layout=layout, raw=raw_spec(array)) as reader:
             assert isinstance(reader, ArrayReader)
-            assert (reader.spec, reader.files, reader.axes) == (spec, (path,), layout)
+            assert (reader.spec, reader.about.files, reader.about.axes) == (spec, (path,), layout)
             assert same_numbers(read_all(reader, data.draw(cuts(spec)), spec.dtype), stack)
             reader.check_unchanged()
 
@@ -180,7 +180,7 @@ def test_streams_arrive_whole_however_they_trickle(
         Spool(spec.data_bytes, in_memory=True) as spool,
     ):
         assert isinstance(reader, ArrayStream)
-        assert (reader.spec, reader.files) == (spec, ())
+        assert (reader.spec, reader.about.files) == (spec, ())
         reader.drain(spool.append)
         laid = spool.reader(reader.stored)
         assert same_numbers(read_all(laid, data.draw(cuts(spec)), spec.dtype), stack)
@@ -218,7 +218,7 @@ def test_frames_follow_each_other(found: list[int], spec: StackSpec, layout: str
         readers = iter(series)
         for index, frame in enumerate(frames):
             reader = next(readers)
-            assert (reader.spec, reader.series) == (spec, str(path))
+            assert (reader.spec, reader.about.series) == (spec, str(path))
             assert reader.path == f"{path}, array {index} (counting from 0)"
             # One that nobody wants is left out.
             assert index % 2 or drained(reader) == frame.tobytes()
@@ -265,6 +265,10 @@ def test_types_are_known_by_code_and_by_name(name: str):
             assert raw_of(True, "2,3", order + text) == RawSpec((2, 3), name, swapped)
 
 
+def raw_of(raw: bool, shape: str, dtype: str) -> RawSpec | None:
+    return Raw(raw=raw, shape=shape, dtype_in=dtype).spec()
+
+
 def test_no_raw_input():
     assert raw_of(False, "", "") is None
 
@@ -272,8 +276,8 @@ def test_no_raw_input():
 @pytest.mark.parametrize(
     ("raw", "shape", "dtype", "match"),
     [
-        (False, "2,3", "", "are for inputs without a header; give --raw, too"),
-        (False, "", "f4", "are for inputs without a header; give --raw, too"),
+        (False, "2,3", "", "are for inputs without a header; add --raw"),
+        (False, "", "f4", "are for inputs without a header; add --raw"),
         (True, "2,3", "", "--raw needs --shape, as in"),
         (True, "", "f4", "--raw needs --shape, as in"),
         (True, "2x3", "f4", "--shape 2x3 is not a shape; write C,H,W, as in 50,600,600"),

@@ -16,7 +16,7 @@ def main(wanted: list[str]) -> int:
     if "PYTEST_CURRENT_TEST" in os.environ:
         return _fail("bless.py must not run inside a test: expectations come from people")
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from golden.runner import CASES, all_cases, prepare, run_prepared
+    from golden.runner import CASES, all_cases, run_case
 
     names = [name for name in all_cases() if not wanted or {name, name.split("/")[0]} & {*wanted}]
     if not names:
@@ -24,8 +24,7 @@ def main(wanted: list[str]) -> int:
     changed = []
     for name in names:
         with tempfile.TemporaryDirectory(prefix="bless-") as scratch:
-            prepare(name, Path(scratch))
-            files = run_prepared(name, Path(scratch)).as_files()
+            files = run_case(name, Path(scratch)).as_files()
         before = {
             field: path.read_text("utf-8")
             for field in FIELDS

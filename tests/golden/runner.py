@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command import TAKEN, TIMEOUT_S, environment
+from command import TAKEN, TIMEOUT_S, environment, for_shells
 
 CASES = Path(__file__).parent / "cases"
 
@@ -71,8 +71,13 @@ def expected(name: str) -> Outcome:
     return Outcome(expstatus=(folder / "expstatus").read_text("utf-8"), **texts)
 
 
-def prepare(name: str, scratch: Path) -> None:
-    """Lay out what a case needs in `scratch`, an empty folder. Not for several threads at once."""
+def run_case(name: str, scratch: Path) -> Outcome:
+    """Run a case in `scratch`, an empty folder."""
+    _prepare(name, scratch)
+    return _run_prepared(name, scratch)
+
+
+def _prepare(name: str, scratch: Path) -> None:
     (scratch / "work").mkdir()
     (scratch / "tmp").mkdir()
     setup = CASES / name / "setup"
@@ -81,12 +86,11 @@ def prepare(name: str, scratch: Path) -> None:
             runpy.run_path(str(setup))
 
 
-def run_prepared(name: str, scratch: Path) -> Outcome:
-    """Run a case that was laid out in `scratch`."""
+def _run_prepared(name: str, scratch: Path) -> Outcome:
     scratch = scratch.resolve()
     work, temporary = scratch / "work", scratch / "tmp"
     command = (CASES / name / "cmd").read_text("utf-8")
-    env = environment(TMPDIR=str(temporary), HOME=str(work))
+    env = for_shells(environment(TMPDIR=str(temporary), HOME=str(work)))
     status, out, err = _run_to_the_end(["bash", "-c", command], work, env)
     places = {str(work): "$WORK", str(temporary): "$TMPDIR"}
     return Outcome(

@@ -1,37 +1,13 @@
 """Every golden case gives what it is expected to give; ``make bless`` writes the expectations."""
 
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-
 import pytest
-from golden.runner import CASES, Outcome, all_cases, expected, prepare, run_prepared
-
-OutcomeOf = Callable[[str], Outcome]
-
-
-@pytest.fixture(scope="module")
-def outcome_of(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[OutcomeOf]:
-    """Run all cases that were selected, several at a time, and hand out what came of them."""
-    running: dict[str, Future[Outcome]] = {}
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for item in request.session.items:
-            call = getattr(item, "callspec", None)
-            if item.path == request.path and call is not None and "case" in call.params:
-                name = call.params["case"]
-                scratch = tmp_path_factory.mktemp("case")
-                prepare(name, scratch)
-                running[name] = pool.submit(run_prepared, name, scratch)
-        yield lambda name: running[name].result()
-        pool.shutdown(cancel_futures=True)
+from golden.runner import CASES, all_cases, expected, run_case
 
 
 @pytest.mark.parametrize("case", all_cases())
-def test_case(case: str, outcome_of: OutcomeOf) -> None:
+def test_case(case: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     wanted = expected(case)
-    found = outcome_of(case)
+    found = run_case(case, tmp_path_factory.mktemp("case"))
     # The status last: what was said tells more.
     assert found.experr == wanted.experr
     assert found.expout == wanted.expout

@@ -46,7 +46,7 @@ FILES = [
     ("w.csv", "1,2 # c\n", "line 1, column 3", "is not a number"),
     ("w.csv", "1\r2\n", "line 1, column 1", r"'1\r2' holds a line break"),
     ("w.csv", "1,NaN\n", "line 1, column 3", "'NaN' is not finite"),
-    ("w.csv", "1,2\n3,-Infinity\n", "line 2, column 3", "--allow-nonfinite"),
+    ("w.csv", "1,2\n3,-Infinity\n", "line 2, column 3", "allow_nonfinite="),
     ("w.csv", "1,1e999\n", "line 1, column 3", "'1e999' overflows to infinity"),
     ("w.csv", b"1,\xe92\n", "line 1, column 3", "byte 0xe9 is not UTF-8"),
     ("w.csv", b"\xff\xfe1\x00", "line 1, column 1", "UTF-16"),
@@ -72,7 +72,7 @@ FILES = [
     ("w.json", "3", "", "holds a number; expected [[...], [...]]"),
     ("w.json", "[[1, 2], [3, NaN]]", "weight[1][1]", "is nan; expected finite numbers"),
     ("w.json", '{"weight": [[1]], "bias": [-Infinity]}', "bias[0]", "is -inf"),
-    ("w.json", "[[1e999]]", "weight[0][0]", "--allow-nonfinite"),
+    ("w.json", "[[1e999]]", "weight[0][0]", "allow_nonfinite="),
     ("w.json", "[[1" + "0" * 5000 + "]]", "weight[0][0]", "is inf"),
     ("w.json", "[" * 1_000_000, "", "nested too deeply"),
     ("w.json", '{"a":' * 100_000, "", "nested too deeply"),
@@ -125,7 +125,7 @@ KERNELS = [
     ("1;;2", "row 2, column 1 (character 3)", "field is empty"),
     ("1;2;;", "row 3, column 1 (character 5)", "field is empty"),
     ("1 2\n3 4", "row 1, column 2 (character 3)", "rows of a typed matrix are apart by ';'"),
-    ("1 inf", "row 1, column 2 (character 3)", "--allow-nonfinite"),
+    ("1 inf", "row 1, column 2 (character 3)", "allow_nonfinite="),
     ("1 1e999", "row 1, column 2 (character 3)", "overflows"),
     ("0x10", "row 1, column 1 (character 1)", "hexadecimal"),
 ]
@@ -135,7 +135,7 @@ KERNELS = [
 def test_kernel(text, place, what):
     with pytest.raises(DataError) as caught:
         parse_kernel(text)
-    assert caught.value.path == "--kernel"
+    assert caught.value.path == "kernel"
     assert caught.value.message.startswith(place)
     assert what in caught.value.message
 
@@ -145,7 +145,7 @@ BIASES = [
     ("1;2", "has 2 rows; expected one, without ';'"),
     ("1 x", "column 2 (character 3): 'x' is not a number"),
     ("nosuch", "no file has this name"),
-    ("nan", "--allow-nonfinite"),
+    ("nan", "allow_nonfinite="),
 ]
 
 
@@ -153,7 +153,7 @@ BIASES = [
 def test_bias(text, what):
     with pytest.raises(DataError) as caught:
         parse_bias(text)
-    assert caught.value.path == "--bias"
+    assert caught.value.path == "bias"
     assert what in caught.value.message
 
 
@@ -165,7 +165,7 @@ def test_bias(text, what):
         ("b.json", '{"weight": [[1]]}', "has no 'bias'"),
         ("b.json", '{"bias": null}', "bias is null"),
         ("b.json", "[]", "expected one number at least"),
-        ("b.csv", "1,nan", "--allow-nonfinite"),
+        ("b.csv", "1,nan", "allow_nonfinite="),
     ],
 )
 def test_bias_file(tmp_path, name, text, what):

@@ -18,19 +18,19 @@ from onebyone_cli.cli.terminal import report
 from onebyone_cli.cli.terminal.console import Console, print_out
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import spent_since
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
-from onebyone_cli.formats.names import files_of
 from onebyone_cli.operations.apply.each import Each, TargetNames
 from onebyone_cli.operations.depfile import DepFile
+from onebyone_cli.operations.names import files_of
 from onebyone_cli.units import count, format_bytes
 
 if TYPE_CHECKING:
     from onebyone_cli.arithmetic.conv1x1 import Layer
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
-    from onebyone_cli.formats.contracts.writer import Storage, StreamWriter, Writer
+    from onebyone_cli.formats.contracts.writer import Storage
     from onebyone_cli.operations.apply.job import ApplyJob
     from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
-    from onebyone_cli.spec import StackSpec
 
 
 EXAMPLES = """\b
@@ -95,18 +95,16 @@ def apply(
     )
     reading = input.reading(settings.memory, raw.spec())
     resources.show(console)
-    force, if_changed, fsync = output.force or make.if_changed, make.if_changed, output.fsync
-    rules = DepFile(make.depfile, force=force, fsync=fsync, keep_equal=if_changed)
+    publication = output.publication(if_changed=make.if_changed)
+    rules = DepFile(make.depfile, publication)
     rules.check(target)
     prepare = partial(
         _prepare,
         rules=rules,
         layers=layers,
-        also_read=(*weights.weights, *weights.bias, *files_of([input.inputs_from])),
+        also_read=files_of([*weights.weights, *weights.bias, input.inputs_from]),
         format_name=output.format_name,
-        force=force,
-        fsync=fsync,
-        keep_equal=if_changed,
+        publication=publication,
         storage=hdf5.storage(),
     )
     finish = partial(_finish, console=console, progress=messages.progress, dry_run=dry_run)
@@ -134,9 +132,7 @@ def apply(
                     finish,
                     fill=partial(
                         cluster.fill,
-                        force=force,
-                        fsync=fsync,
-                        keep_equal=if_changed,
+                        publication=publication,
                         restart=checkpoints.resume == "restart",
                     ),
                 )
@@ -155,33 +151,26 @@ def _prepare(
     settings: "ApplySettings",
     also_read: Sequence[str],
     format_name: str,
-    force: bool,
-    fsync: bool,
-    keep_equal: bool,
+    publication: Publication,
     storage: "Storage",
+    force: bool = False,
 ) -> "ApplyJob":
     """Check everything and plan; nothing is created."""
     from onebyone_cli.formats import opening
     from onebyone_cli.operations.apply.job import ApplyJob
 
-    rules.add(output, (*(name for reader in opened for name in reader.files), *also_read))
+    rules.add(output, (*(name for reader in opened for name in reader.about.files), *also_read))
 
-    def make_writer(spec: "StackSpec") -> "Writer | StreamWriter":
-        return opening.make_writer(
-            output,
-            spec,
-            inputs=opened,
-            also_read=also_read,
-            format_name=format_name,
-            force=force,
-            fsync=fsync,
-            keep_equal=keep_equal,
-            resume=None if settings.checkpoints is None else not settings.checkpoints.restart,
-            shared=settings.shard is not None,
-            storage=storage,
-        )
-
-    return ApplyJob(opened, layers, make_writer, settings)
+    asked = publication._replace(force=force or publication.force)
+    target = opening.make_target(
+        output,
+        inputs=opened,
+        also_read=also_read,
+        format_name=format_name,
+        publication=settings.publication(asked),
+        storage=storage,
+    )
+    return ApplyJob(opened, layers, target, settings)
 
 
 def _finish(
@@ -320,7 +309,7 @@ def _layers(
     else:
         from onebyone_cli.weights.typed import parse_kernel
 
-        maps = [parse_kernel(text, allow_nonfinite=allow_nonfinite) for text in kernel]
+        maps = [parse_kernel(text, "--kernel", allow_nonfinite=allow_nonfinite) for text in kernel]
     if bias and len(bias) != len(maps):
         raise UsageError(
             f"--bias is given {count(len(bias), 'time')} for {count(len(maps), 'layer')}; "
@@ -329,7 +318,7 @@ def _layers(
     for index, text in enumerate(bias):
         from onebyone_cli.weights.typed import parse_bias
 
-        numbers = parse_bias(text, allow_nonfinite=allow_nonfinite)
+        numbers = parse_bias(text, "--bias", allow_nonfinite=allow_nonfinite)
         source = text if os.path.exists(text) else "--bias"
         maps[index] = maps[index].with_bias(numbers, source)
     return make_layers(maps, activation)

@@ -10,11 +10,11 @@ from onebyone_cli.cli.options.inputs import Pair, Raw, check_names
 from onebyone_cli.cli.options.messages import RunMessages
 from onebyone_cli.cli.options.picture import DifferencePicture
 from onebyone_cli.cli.options.running import Resources
-from onebyone_cli.cli.terminal.console import print_out, print_table, printable
+from onebyone_cli.cli.terminal.console import print_out, print_table
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.errors import UsageError
-from onebyone_cli.stack.reading import Reading
-from onebyone_cli.units import count
+from onebyone_cli.operations.inputs import Reading
+from onebyone_cli.units import count, printable
 
 if TYPE_CHECKING:
     from onebyone_cli.arithmetic.difference import Differences, Tolerance
@@ -66,12 +66,11 @@ def compare(
         tolerance=Tolerance(*tolerances.limits()),
     )
     signal = tolerances.signal()
-    # Caches and decoders of each may take half of what those of all inputs may.
-    reading = Reading(input.layout, settings.memory // 2, raw.spec(), input.selection())
+    reading = Reading(input.layout, settings.memory, raw.spec(), input.selection())
     with ExitStack() as stack:
-        one = _only(reading.open([input.a], stack))
+        one = _only(reading.open_among([input.a], stack, 2))
         second = reading._replace(layout=input.layout_b or input.layout)
-        other = _only(second.open([input.b], stack))
+        other = _only(second.open_among([input.b], stack, 2))
         picture = _picture_of(difference, output.force, one, other)
         job = CompareJob(one, other, settings, picture)
         with Progress(console, messages.progress) as shown:
@@ -102,7 +101,7 @@ def _picture_of(
         return None
     if path == "-":
         raise UsageError("standard output is for the report; name a .png file")
-    check_png(path, force=force, inputs=(*one.files, *other.files))
+    check_png(path, force=force, inputs=(*one.about.files, *other.about.files))
     return DifferenceMap(one.spec)
 
 
@@ -131,7 +130,7 @@ class _Report:
         peak: float | None,
     ) -> None:
         self._a, self._b = a, b
-        self._spec, self._names = one.spec, one.channel_names
+        self._spec, self._names = one.spec, one.about.metadata.channels
         self._dtypes = {"a": one.spec.dtype, "b": other.spec.dtype}
         self._found, self._all = found, found.together()
         self._peak = _default_peak(one.spec, self._all) if peak is None else peak

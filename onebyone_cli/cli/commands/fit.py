@@ -15,12 +15,12 @@ from onebyone_cli.cli.terminal import report
 from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
 from onebyone_cli.commit import targets
-from onebyone_cli.formats.names import check_archive_name, check_outputs, files_of
 from onebyone_cli.operations.depfile import DepFile
+from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.learn import run as learning
 from onebyone_cli.operations.learn.request import Choice, choice_of
+from onebyone_cli.operations.names import check_archive_name, check_outputs, files_of
 from onebyone_cli.picture import scree
-from onebyone_cli.stack.reading import Reading
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def fit(
     check_archive_name(target, "a model")
     check_outputs([target, output.plot, make.depfile])
     resources.show(console)
-    force, keep_equal = output.force or make.if_changed, make.if_changed
-    rules = DepFile(make.depfile, force=force, fsync=output.fsync, keep_equal=keep_equal)
+    publication = output.publication(if_changed=make.if_changed)
+    rules = DepFile(make.depfile, publication)
     rules.check(target)
     settings = LearnSettings(
         memory=resources.budget(),
@@ -84,9 +84,9 @@ def fit(
     )
     reading = input.reading(settings.memory, raw.spec())
     read = files_of([*inputs, *maps, learn.endmembers, input.inputs_from])
-    targets.check_target(target, force=force, inputs=read)
+    targets.check_target(target, force=publication.may_replace, inputs=read)
     if output.plot:
-        scree.check_plot(output.plot, force=force, inputs=(*read, target))
+        scree.check_plot(output.plot, force=publication.may_replace, inputs=(*read, target))
 
     def check(known: "Known") -> None:
         choice.check_channels(known.evidence.channels, known.source)
@@ -96,11 +96,9 @@ def fit(
     started = time.monotonic()
     known = _known(inputs, input.each, reading, choice, way, check, console, messages.progress)
     model = choice.learn(known.evidence, known.source)
-    changed = learning.save(
-        model, known, target, force=force, fsync=output.fsync, keep_equal=keep_equal
-    )
+    changed = learning.save(model, known, target, publication)
     if output.plot:
-        scree.draw_scree(model, output.plot, force=force, keep_equal=keep_equal)
+        scree.draw_scree(model, output.plot, publication)
     rules.write()
     reads_all = choice.learner.reads_pixels and learn.sample is None
     spent = spent_since(started, known.pixel_bytes * reads_all)

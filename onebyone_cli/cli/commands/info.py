@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from onebyone_cli.cli.options.facts import Facts as Wanted
 from onebyone_cli.cli.options.inputs import Paths
 from onebyone_cli.cli.options.messages import Messages
-from onebyone_cli.cli.terminal.console import Console, print_out, print_table, printable
+from onebyone_cli.cli.terminal.console import Console, print_out, print_table
 from onebyone_cli.cli.terminal.console import error as say_error
 from onebyone_cli.errors import OneByOneError, UsageError
+from onebyone_cli.names import suffix_of
+from onebyone_cli.units import printable
+from onebyone_cli.weights.formats import ONLY_WEIGHTS
 
 if TYPE_CHECKING:
     from onebyone_cli.cli.terminal.file_report import Facts
@@ -51,7 +54,7 @@ def info(get: Wanted, input: Paths, messages: Messages) -> int:
     for failure in failures:
         say_error(str(failure))
     if failures:
-        from onebyone_cli.cli.exit_status import status_of
+        from onebyone_cli.errors import status_of
 
         return status_of(failures[0])
     return 0
@@ -90,8 +93,8 @@ def _facts(path: str, layout: str) -> "Facts":
 
 def _archive_facts(path: str) -> "Facts | None":
     """Look at weights and moments; None for what is a stack or nothing at all."""
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in (".npz", ".csv", ".tsv", ".txt", ".json") or not os.path.isfile(path):
+    suffix = suffix_of(path)
+    if suffix not in ONLY_WEIGHTS or not os.path.isfile(path):
         return None
     from onebyone_cli.operations.info.archives import (
         holds_moments,
@@ -128,8 +131,8 @@ def _print_bare(found: "Sequence[Facts]", wanted: str) -> None:
 
 
 def _print_document(paths: Sequence[str], found: "Sequence[Facts | OneByOneError]") -> None:
-    from onebyone_cli.cli.exit_status import status_of
     from onebyone_cli.cli.terminal.file_report import document
+    from onebyone_cli.errors import status_of
 
     told = []
     for path, facts in zip(paths, found, strict=True):

@@ -6,9 +6,10 @@ from onebyone_cli.cli.options.output import WholeOutput
 from onebyone_cli.cli.terminal import report
 from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.commit import targets
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
-from onebyone_cli.formats.names import check_archive_name, files_of
 from onebyone_cli.operations.learn import run as learning
+from onebyone_cli.operations.names import check_archive_name, files_of
 from onebyone_cli.units import count
 
 EXAMPLES = """\b
@@ -31,18 +32,18 @@ def merge(input: Parts, output: WholeOutput, messages: Messages) -> None:
     parts = input.listed([whole] if whole else [])
     if whole:
         targets.check_not_input(whole, files_of([input.inputs_from]))
-        _join(parts, whole, force=output.force, fsync=output.fsync, console=console)
+        _join(parts, whole, output.publication(), console)
     elif learning.are_moments(parts):
         raise UsageError("moments are joined into another file; name it with -o WHOLE.npz")
     else:
-        _publish(parts, force=output.force, fsync=output.fsync, console=console)
+        _publish(parts, output.publication(), console)
 
 
-def _join(parts: list[str], output: str, *, force: bool, fsync: bool, console: Console) -> None:
+def _join(parts: list[str], output: str, publication: Publication, console: Console) -> None:
     check_archive_name(output, "moments")
-    targets.check_target(output, force=force, inputs=files_of(parts))
+    targets.check_target(output, force=publication.may_replace, inputs=files_of(parts))
     known = learning.join_saved(parts, console)
-    learning.save_moments(known, output, force=force, fsync=fsync)
+    learning.save_moments(known, output, publication)
     evidence = known.evidence
     console.say(f"{output}: {learning.moments_of(evidence)}, from {count(len(parts), 'part')}")
     console.document(
@@ -57,12 +58,12 @@ def _join(parts: list[str], output: str, *, force: bool, fsync: bool, console: C
     )
 
 
-def _publish(paths: list[str], *, force: bool, fsync: bool, console: Console) -> None:
+def _publish(paths: list[str], publication: Publication, console: Console) -> None:
     from onebyone_cli.commit.merge import publish_shards
 
     done = []
     for path in paths:
-        made = publish_shards(path, force=force, fsync=fsync)
+        made = publish_shards(path, publication)
         how = f", from {count(made.shards, 'shard')}" if made.shards else " already"
         console.say(f"{path}: complete{how}{report.counted(made.counts)}")
         done.append({"output": path, "shards": made.shards, **made.counts})

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,18 +19,22 @@ from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
 from onebyone_cli.commit import targets
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
-from onebyone_cli.formats.names import check_archive_name, check_outputs, files_of
+from onebyone_cli.formats.contracts.metadata import Metadata
 from onebyone_cli.operations.depfile import DepFile
+from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.learn import run as learning
 from onebyone_cli.operations.learn.request import Choice, choice_of
+from onebyone_cli.operations.names import check_archive_name, check_outputs, files_of
 from onebyone_cli.picture import scree
-from onebyone_cli.stack.reading import Reading
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from onebyone_cli.cluster.run import OnCluster
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
-    from onebyone_cli.formats.contracts.writer import StreamWriter, Writer
+    from onebyone_cli.formats.contracts.writer import StreamWriter, Target, Writer
     from onebyone_cli.learners.model import Model
     from onebyone_cli.operations.apply.job import ApplyJob
     from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
@@ -97,11 +101,11 @@ def reduce(
         checkpoints=checkpoints.policy(inputs, target, sharded=cluster is not None),
     )
     read = files_of([*inputs, *maps, learn.endmembers, input.inputs_from])
-    force, keep_equal, fsync = output.force or make.if_changed, make.if_changed, output.fsync
-    rules = DepFile(make.depfile, force=force, fsync=fsync, keep_equal=keep_equal)
+    publication = output.publication(if_changed=make.if_changed)
+    rules = DepFile(make.depfile, publication)
     outputs = _Outputs(
         *(target, output.save, output.residual, output.plot, output.format_name),
-        *(force, fsync, keep_equal, read, rules),
+        *(publication, read, rules),
     )
     outputs.check()
     reading = input.reading(settings.memory, raw.spec())
@@ -121,9 +125,7 @@ class _Outputs(NamedTuple):
     residual: str
     plot: str
     format_name: str
-    force: bool
-    fsync: bool
-    keep_equal: bool
+    publication: Publication
     read: tuple[str, ...]
     rules: DepFile
 
@@ -133,23 +135,16 @@ class _Outputs(NamedTuple):
         self.rules.check(self.path)
         if self.model:
             check_archive_name(self.model, "a model")
-            targets.check_target(self.model, force=self.force, inputs=self.read)
+            targets.check_target(self.model, force=self.publication.may_replace, inputs=self.read)
         if self.plot:
-            scree.check_plot(self.plot, force=self.force, inputs=self.read)
+            scree.check_plot(self.plot, force=self.publication.may_replace, inputs=self.read)
 
     def save(self, model: "Model", known: "Known") -> None:
         """Write what goes beside the result, which is there by now."""
         if self.model:
-            learning.save(
-                model,
-                known,
-                self.model,
-                force=self.force,
-                fsync=self.fsync,
-                keep_equal=self.keep_equal,
-            )
+            learning.save(model, known, self.model, self.publication)
         if self.plot:
-            scree.draw_scree(model, self.plot, force=self.force, keep_equal=self.keep_equal)
+            scree.draw_scree(model, self.plot, self.publication)
         self.rules.write()
 
 
@@ -180,7 +175,7 @@ class _Task(NamedTuple):
             )
         memory = self.settings.memory
         opened = self.reading.open(inputs, stack)
-        files = (name for reader in opened for name in reader.files)
+        files = (name for reader in opened for name in reader.about.files)
         self.outputs.rules.add(self.outputs.path, (*files, *self.outputs.read))
         channels = sum(reader.spec.channels for reader in opened)
         source = " ".join(inputs)
@@ -231,7 +226,7 @@ class _Task(NamedTuple):
 
         with tempfile.TemporaryDirectory() as folder:
             name = os.path.join(folder, "model.npz")
-            learning.save(model, known, name, force=False, fsync=False)
+            learning.save(model, known, name, Publication())
             with open(name, "rb") as file:
                 weights = file.read()
         return cluster.fill(
@@ -239,9 +234,7 @@ class _Task(NamedTuple):
             outputs.path,
             console,
             progress,
-            force=outputs.force,
-            fsync=outputs.fsync,
-            keep_equal=outputs.keep_equal,
+            publication=outputs.publication,
             restart=self.restart,
             weights=weights,
         )
@@ -355,28 +348,44 @@ class _Task(NamedTuple):
         from onebyone_cli.formats import opening
         from onebyone_cli.operations.apply.job import ApplyJob
 
-        outputs, policy = self.outputs, settings.checkpoints
+        outputs = self.outputs
 
-        def make_writer(spec: "StackSpec") -> "Writer | StreamWriter":
-            try:
-                return opening.make_writer(
-                    path,
-                    spec,
-                    inputs=opened,
-                    also_read=outputs.read,
-                    format_name=outputs.format_name if path == outputs.path else "",
-                    force=outputs.force,
-                    fsync=outputs.fsync,
-                    keep_equal=outputs.keep_equal,
-                    resume=None if policy is None else not policy.restart,
-                    shared=settings.shard is not None,
-                )
-            except UsageError as error:
-                if path != outputs.residual:
-                    raise
-                # --dtype, --scale and --format, which are the remedies named, are not for this.
-                found = error.message.partition("; ")[0]
-                raise UsageError(f"--residual {path}: {found}; name a .npy or .h5 file") from error
-
+        is_residual = path == outputs.residual
+        with _residual_named(path) if is_residual else nullcontext():
+            target = opening.make_target(
+                path,
+                inputs=opened,
+                also_read=outputs.read,
+                format_name="" if is_residual else outputs.format_name,
+                publication=settings.publication(outputs.publication),
+            )
         layers = make_layers([weights], [])
-        return ApplyJob(held, layers, make_writer, settings, is_rehearsal=is_rehearsal)
+        return ApplyJob(
+            held,
+            layers,
+            _ResidualTarget(target) if is_residual else target,
+            settings,
+            is_rehearsal=is_rehearsal,
+        )
+
+
+class _ResidualTarget(NamedTuple):
+    """The output of ``--residual``."""
+
+    target: "Target"
+
+    def make_writer(
+        self, spec: "StackSpec", describe: "Callable[[], Metadata]" = Metadata
+    ) -> "Writer | StreamWriter":
+        with _residual_named(self.target.path):
+            return self.target.make_writer(spec, describe)
+
+
+@contextmanager
+def _residual_named(path: str) -> "Iterator[None]":
+    """Replace the remedies in errors: --dtype, --scale and --format are not for --residual."""
+    try:
+        yield
+    except UsageError as error:
+        found = error.message.partition("; ")[0]
+        raise UsageError(f"--residual {path}: {found}; name a .npy or .h5 file") from error

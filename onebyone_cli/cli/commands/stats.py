@@ -15,10 +15,10 @@ from onebyone_cli.cli.terminal.console import Console, print_table
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.formats.names import check_archive_name, files_of
+from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.learn import run as learning
 from onebyone_cli.operations.learn.request import directions_of
-from onebyone_cli.stack.reading import Reading
+from onebyone_cli.operations.names import check_archive_name, files_of
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def stats(
     else:
         known = _gathered(inputs, input.each, reading, way, console, messages.progress)
     if target:
-        learning.save_moments(known, target, force=output.force, fsync=output.fsync)
+        learning.save_moments(known, target, output.publication())
     reads_all = not (gather.sample or machines.shard)
     spent = spent_since(started, known.pixel_bytes * reads_all)
     rows = _rows(known)

@@ -12,8 +12,9 @@ from onebyone_cli.cli.options.running import Memory
 from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.cli.terminal.picture_output import PAPER, Canvas, png_canvas, terminal_canvas
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.formats.names import files_of
+from onebyone_cli.operations.names import files_of
 from onebyone_cli.units import count, format_bytes
+from onebyone_cli.weights.formats import ONLY_WEIGHTS
 
 if TYPE_CHECKING:
     from onebyone_cli.arithmetic.scale import Scale
@@ -31,9 +32,6 @@ Examples:
   onebyone view scores.npy --channel 0 --colormap viridis
   onebyone apply cube.h5 -w model.npz -o - | onebyone view -
 """
-
-#: Names of files that hold weights or moments, not stacks.
-_WEIGHTS = (".npz", ".csv", ".tsv", ".txt", ".json")
 
 
 def view(
@@ -66,7 +64,7 @@ def view(
         if path:
             from onebyone_cli.picture.png import check_png
 
-            files = [name for reader in opened for name in reader.files]
+            files = [name for reader in opened for name in reader.about.files]
             read = (*files, *files_of([input.inputs_from]))
             check_png(path, force=output.force, inputs=read)
         canvas = png_canvas(path, picture.size) if path else terminal_canvas(picture.size)
@@ -125,7 +123,7 @@ class Wanted(NamedTuple):
 
 def _refuse_weights(inputs: Sequence[str], *, raw: bool) -> None:
     for path in inputs:
-        if not raw and path.lower().endswith(_WEIGHTS) and os.path.isfile(path):
+        if not raw and path.lower().endswith(ONLY_WEIGHTS) and os.path.isfile(path):
             raise DataError(f"is no stack; {_other_way(path)}", path)
 
 

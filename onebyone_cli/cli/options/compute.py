@@ -18,8 +18,8 @@ def number_of(flag: str, text: str, example: str = "0 or -9999") -> float:
         raise UsageError(f"{flag} {text} is not a number; write it like {example}") from error
 
 
-def type_of(flag: str, text: str) -> str:
-    """Read the name of a number type, such as ``float32`` or ``f4``.
+def type_of(flag: str, text: str, order: str = "") -> str:
+    """Read the name of a number type, such as ``float32`` or ``f4``, which may follow an order.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def type_of(flag: str, text: str) -> str:
     name = TYPE_NAMES.get(text, text)
     if name not in ITEM_BYTES:
         known = ", ".join((*TYPE_NAMES, *ITEM_BYTES))
-        raise UsageError(f"{flag} {text} is unknown; choose from {known}")
+        raise UsageError(f"{flag} {order}{text} is unknown; choose from {known}")
     return name
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 from typing import BinaryIO
 
-from onebyone_cli.errors import DataError, InputMissingError, open_error
+from onebyone_cli.errors import DataError, InputMissingError, OneByOneError, open_error
 
 #: Names of a million files; whatever is larger is no list of names.
 _MOST_BYTES = 64 << 20
@@ -49,6 +49,8 @@ def _read(path: str) -> bytes:
             with open(path, "rb") as file:
                 return file.read(_MOST_BYTES + 1)
         return _standard_input().read(_MOST_BYTES + 1)
+    except OneByOneError:
+        raise
     except OSError as error:
         raise open_error("standard input" if path == "-" else path, error) from error
 

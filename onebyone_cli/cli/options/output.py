@@ -6,6 +6,7 @@ from onebyone_cli.cli.groups import REQUIRED, Group, option
 from onebyone_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from onebyone_cli.commit.publication import Publication
     from onebyone_cli.formats.contracts.writer import Storage
 
 _FORMATS = ("npy", "hdf5", "png", "tiff", "jpeg", "bmp", "pgm", "ppm", "pfm")
@@ -46,6 +47,12 @@ class Synced(Overwriting):
         type=bool,
         help="Flush the output to disk before renaming it into place.",
     )
+
+    def publication(self, *, if_changed: bool = False) -> "Publication":
+        """Gather how the output is published."""
+        from onebyone_cli.commit.publication import Publication
+
+        return Publication(self.force, self.fsync, if_changed)
 
 
 class Output(Synced):

@@ -2,8 +2,9 @@
 
 from onebyone_cli.cli.groups import Group, argument, option
 from onebyone_cli.cli.options.output import FORCE
+from onebyone_cli.weights.formats import describe
 
-_FORMATS = ".npy, .npz, .csv, .tsv, .txt or .json"
+_FORMATS = describe()
 
 
 class ApplyWeights(Group):

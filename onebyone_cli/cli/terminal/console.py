@@ -13,22 +13,7 @@ from io import TextIOWrapper
 from typing import Any, TextIO
 
 from onebyone_cli.errors import read_write_error
-
-
-def printable(text: str) -> str:
-    r"""Escape control characters and undecodable bytes.
-
-    >>> printable("a\x1b[31m.npy")
-    'a\\x1b[31m.npy'
-    """
-    return "".join(c if c.isprintable() else _escape(c) for c in text)
-
-
-def _escape(character: str) -> str:
-    # Python stands U+DC80 to U+DCFF for bytes that are no text.
-    byte = ord(character) - 0xDC00
-    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else ascii(character)[1:-1]
-
+from onebyone_cli.units import printable
 
 #: Columns of a terminal that no table needs.
 _WIDEST = 10_000

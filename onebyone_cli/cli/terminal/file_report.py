@@ -1,8 +1,10 @@
 """What is known of a file, as people read it and as programs do."""
 
+import os
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from onebyone_cli.cli.terminal.metadata_report import metadata_document, metadata_lines
 from onebyone_cli.errors import DataError
 from onebyone_cli.operations.info.archives import MomentsFacts, WeightsFacts
 from onebyone_cli.operations.info.stacks import Needs, StackFacts
@@ -12,7 +14,7 @@ from onebyone_cli.units import count, format_bytes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from onebyone_cli.formats.contracts.metadata import Container, Dataset
+    from onebyone_cli.formats.contracts.about import Container, Dataset
 
 
 class DatasetsFacts(NamedTuple):
@@ -31,6 +33,9 @@ COLUMNS = ("path", "what", "shape", "axes", "type", "on disk", "apply needs")
 #: Columns of it that are no numbers.
 TEXTS = ("path", "what", "axes", "type")
 
+#: Keys of the document whose names are others.
+_KEYS = {"layout": "axes", "bytes": "data_bytes"}
+
 #: Names and datasets that a block lists; all are in the JSON document.
 _MOST_LISTED = 20
 
@@ -43,7 +48,7 @@ def bare(facts: Facts, wanted: str) -> str:
     facts : Facts
         What is known.
     wanted : str
-        ``"shape"``, ``"dtype"`` or ``"channels"``.
+        One of `cli.options.facts.FIELDS`.
 
     Raises
     ------
@@ -56,10 +61,21 @@ def bare(facts: Facts, wanted: str) -> str:
             f"as in {facts.path}:{facts.datasets[0].name}",
             facts.path,
         )
-    value = document(facts).get(wanted)
+    value = _format(facts) if wanted == "format" else document(facts).get(_KEYS.get(wanted, wanted))
     if not value:
         raise DataError(f"has no {wanted} to print: it is {title(facts)}", facts.path)
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _format(facts: Facts) -> str:
+    """Name the format of a file; empty where it has none."""
+    if isinstance(facts, StackFacts):
+        from onebyone_cli import formats
+        from onebyone_cli.formats.opening import split_inner
+
+        return formats.of_input(split_inner(facts.path)[0]).name
+    suffix = os.path.splitext(facts.path)[1].lower().removeprefix(".")
+    return suffix if isinstance(facts, WeightsFacts | MomentsFacts) else ""
 
 
 @singledispatch
@@ -101,8 +117,9 @@ def _(facts: StackFacts) -> list[tuple[str, str]]:
     told += [
         ("shape", f"{_times(container.shape)} ({_times(container.axes)})" + _batch(facts)),
         ("type", ", ".join([spec.dtype, *_orders(container, spec.item_bytes)])),
-        ("channels", _listed(spec.channels, facts.channel_names)),
+        ("channels", _listed(spec.channels, facts.metadata.channels)),
     ]
+    told += metadata_lines(facts.metadata)
     if container.chunk:
         told.append(
             (
@@ -149,7 +166,8 @@ def _(facts: StackFacts) -> dict[str, Any]:
         "fortran_order": container.fortran_order,
         "chunks": list(container.chunk) or None,
         "filters": list(container.filters),
-        "channel_names": list(facts.channel_names),
+        "channel_names": list(facts.metadata.channels),
+        "metadata": metadata_document(facts.metadata),
         "data_bytes": spec.data_bytes,
         "stored_bytes": container.stored_bytes,
         "file_bytes": facts.file_bytes,

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli.errors import DataError
 from onebyone_cli.formats.arrays.byte_source import ByteSource, open_bytes
-from onebyone_cli.formats.contracts.metadata import Container
-from onebyone_cli.formats.contracts.reader import Look, Reader, Series, Source, StreamReader
+from onebyone_cli.formats.arrays.file import ArrayReader
+from onebyone_cli.formats.arrays.layout import axes_of
+from onebyone_cli.formats.arrays.stream import ArrayStream
+from onebyone_cli.formats.contracts.about import About, Container
+from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +37,8 @@ class Kind(NamedTuple):
         messages: raises `DataError` if there is more or less than was promised.
     promise : str
         Who says how many bytes there are, for messages; as in ``"its header promises"``.
+    title : str
+        What the array is called, as in ``"NumPy array"``.
     name : str
         What the file should be, for messages, with a blank after it; as in ``".npy "``.
     """
@@ -41,6 +46,7 @@ class Kind(NamedTuple):
     describe: Callable[[ByteSource, Source, str], ArrayLayout]
     check_size: Callable[[ArrayLayout, int, int, str], None]
     promise: str
+    title: str
     name: str = ""
 
 
@@ -58,42 +64,35 @@ def open_array(source: Source, kind: Kind) -> Reader | StreamReader:
     try:
         start = opened.position
         layout = kind.describe(opened, source, opened.path)
+        about = about_array(opened.path, opened.files, layout, source, kind.title)
         if not opened.is_file:
-            from onebyone_cli.formats.arrays.stream import ArrayStream
-
-            return ArrayStream(opened, layout, opened.path, kind.promise, alone=True)
+            return ArrayStream(opened, layout, about, kind.promise, alone=True)
         layout = layout._replace(offset=opened.position)
         kind.check_size(layout, start, opened.size, opened.path)
-        return _reader(opened, layout, opened.path, owns_fd=opened.owns_fd)
+        return ArrayReader(opened.fd, layout, about, owns_fd=opened.owns_fd)
     except BaseException:
         opened.close()
         raise
 
 
-def look_at_array(source: Source, kind: Kind, title: str) -> Look:
-    """Look at the description of an array; of a pipe no more is read than that.
+def about_array(
+    path: str, files: tuple[str, ...], layout: ArrayLayout, source: Source, title: str
+) -> About:
+    """Describe an array.
 
     Parameters
     ----------
+    path : str
+        Name for messages.
+    files : tuple of str
+        See `About`.
+    layout : ArrayLayout
+        With the shape as stored.
     source : Source
-        As for `open_array`, which raises the same errors.
-    kind : Kind
-        How it is described.
+        What the user named.
     title : str
-        What it is called.
+        What the array is called.
     """
-    from onebyone_cli.formats.arrays.layout import axes_of
-
-    opened = open_bytes(source.path, kind.name)
-    try:
-        start = opened.position
-        layout = kind.describe(opened, source, opened.path)
-        if opened.is_file:
-            kind.check_size(
-                layout._replace(offset=opened.position), start, opened.size, opened.path
-            )
-    finally:
-        opened.close()
     container = Container(
         title,
         layout.shape,
@@ -102,7 +101,7 @@ def look_at_array(source: Source, kind: Kind, title: str) -> Look:
         fortran_order=layout.fortran_order,
         stored_bytes=layout.spec.data_bytes,
     )
-    return Look(layout.spec, container, not opened.is_file, layout.run_pixels)
+    return About(path, files, axes=source.layout, raw=source.raw, container=container)
 
 
 class ArraySeries(Series):
@@ -124,14 +123,11 @@ class ArraySeries(Series):
 
     def __iter__(self) -> Iterator[Reader | StreamReader]:
         """Open one after another, until the stream ends where one would begin."""
-        layout, raw = self._source.layout, self._source.raw
         index = 0
         while index == 0 or not self._opened.at_end():
             path = f"{self.path}, array {index} (counting from 0)"
             open_next = self._file if self._opened.is_file else self._stream
-            for reader in open_next(path):
-                reader.series, reader.axes, reader.raw = self.path, layout, raw
-                yield reader
+            yield from open_next(path)
             index += 1
 
     def close(self) -> None:
@@ -139,17 +135,15 @@ class ArraySeries(Series):
         self._opened.close()
 
     def _stream(self, path: str) -> Iterator[StreamReader]:
-        from onebyone_cli.formats.arrays.stream import ArrayStream
-
-        layout = self._kind.describe(self._opened, self._source, path)
-        stream = ArrayStream(self._opened, layout, path, self._kind.promise, alone=False)
+        layout, about = self._described(path, ())
+        stream = ArrayStream(self._opened, layout, about, self._kind.promise, alone=False)
         yield stream
         stream.skip()
 
     def _file(self, path: str) -> Iterator[Reader]:
         """Open the next array of a file, as in ``onebyone apply - --each < several``."""
         opened = self._opened
-        layout = self._kind.describe(opened, self._source, path)
+        layout, about = self._described(path, opened.files)
         layout = layout._replace(offset=opened.position)
         if layout.end > opened.size:
             raise DataError(
@@ -157,13 +151,10 @@ class ArraySeries(Series):
                 f"{layout.spec.data_bytes} bytes of numbers; copy or make it again",
                 path,
             )
-        yield _reader(opened, layout, path, owns_fd=False)
+        yield ArrayReader(opened.fd, layout, about, owns_fd=False)
         os.lseek(opened.fd, layout.end, os.SEEK_SET)
 
-
-def _reader(opened: ByteSource, layout: ArrayLayout, path: str, *, owns_fd: bool) -> Reader:
-    from onebyone_cli.formats.arrays.file import ArrayReader
-
-    reader = ArrayReader(opened.fd, layout, path, owns_fd=owns_fd)
-    reader.files = opened.files
-    return reader
+    def _described(self, path: str, files: tuple[str, ...]) -> tuple[ArrayLayout, About]:
+        layout = self._kind.describe(self._opened, self._source, path)
+        about = about_array(path, files, layout, self._source, self._kind.title)
+        return layout, about._replace(series=self.path)

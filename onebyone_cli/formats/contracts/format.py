@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    pass
-from onebyone_cli.formats.contracts.metadata import Dataset
-from onebyone_cli.formats.contracts.reader import Look, Reader, Series, Source, StreamReader
+from onebyone_cli.formats.contracts.about import Dataset
+from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import StreamWriter, Target, Writer
+
+if TYPE_CHECKING:
+    from onebyone_cli.spec import StackSpec
 
 
 class Format(NamedTuple):
@@ -28,22 +29,22 @@ class Format(NamedTuple):
     read : callable
         Open an input.
     write : callable
-        Make a writer for an output.
+        Make the writer of an output of a given shape and type; see `Target.make_writer`.
     series : callable or None
         Open a stream of several inputs, where they can follow each other.
-    look : callable or None
-        Look at the header of an input, where that takes less than to open it.
     datasets : callable or None
         Given the name of a file, lists the datasets that could be stacks, where there can be
         several.
+    keeps : tuple of str
+        Fields of `Metadata` that an output has a place for.
     """
 
     name: str
     title: str
     suffixes: tuple[str, ...]
     read: Callable[[Source], Reader | StreamReader]
-    write: Callable[[Target], Writer | StreamWriter]
+    write: Callable[[Target, StackSpec], Writer | StreamWriter]
     kinds: tuple[str, ...] = ()
     series: Callable[[Source], Series] | None = None
-    look: Callable[[Source], Look] | None = None
     datasets: Callable[[str], Sequence[Dataset]] | None = None
+    keeps: tuple[str, ...] = ()

@@ -1,57 +1,190 @@
-"""What a file says beside its numbers."""
+"""What a file says about its numbers: names, wavelengths, nodata, units, georeference.
+
+Values with one entry for each channel are tuples of C entries, or empty. Everything that has no
+field of its own is an `Attribute`.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    pass
-
-
-class Container(NamedTuple):
-    """How a file keeps numbers, for people to know; no reader needs it.
-
-    Attributes
-    ----------
-    title : str
-        What it is, as in ``"HDF5 dataset"``.
-    shape : tuple of int
-        Sizes of the axes as stored.
-    axes : str
-        Their order, as in ``"CHW"``, ``"HW"`` or ``"NHWC"``.
-    big_endian, fortran_order : bool
-        Order of the bytes of a number; whether the first axis varies fastest.
-    chunk : tuple of int
-        Sizes of a storage chunk along the axes; empty where there are none.
-    filters : tuple of str
-        What chunks or images went through, in that order, such as ``"gzip 4"``.
-    stored_bytes : int or None
-        What the numbers take on the disk; None where only the whole file is known.
-    """
-
-    title: str
-    shape: tuple[int, ...]
-    axes: str
-    big_endian: bool = False
-    fortran_order: bool = False
-    chunk: tuple[int, ...] = ()
-    filters: tuple[str, ...] = ()
-    stored_bytes: int | None = None
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 
-class Dataset(NamedTuple):
-    """A dataset of a file that could be a stack.
+class Attribute(NamedTuple):
+    """A named value without a field of its own.
 
     Attributes
     ----------
-    name : str
-        Its path in the file.
-    shape : tuple of int
-        Sizes of its axes.
-    dtype : str
-        A key of `spec.ITEM_BYTES`; empty if it is of another type of number.
+    value : str, number, ndarray, or list of str
+        As the file has it.
+    axis : str
+        The axis that it has an entry for each step of: ``"C"``, ``"H"`` or ``"W"``; empty for a
+        value that holds for the whole file.
     """
 
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
+    value: Any
+    axis: str = ""
+
+
+class Georeference(NamedTuple):
+    """Where the pixels are on the ground.
+
+    Attributes
+    ----------
+    transform : tuple of float
+        Six numbers in the order of GDAL: x of the upper left corner, x per column, x per row, y of
+        the corner, y per column, y per row. Empty where unknown.
+    crs : str
+        The coordinate reference system as text, such as WKT; empty where unknown.
+    """
+
+    transform: tuple[float, ...] = ()
+    crs: str = ""
+
+
+class Metadata(NamedTuple):
+    """What a file says about its numbers.
+
+    Attributes
+    ----------
+    channels : tuple of str
+        Names of the channels.
+    wavelengths, widths : tuple of float
+        Centre and full width at half maximum of each channel.
+    wavelength_unit : str
+        Unit of both, as the file writes it.
+    good : tuple of bool
+        False for the channels of a bad band list.
+    nodata : tuple of float or None
+        Stored number that marks an invalid value: one entry for all channels or one for each; None
+        for a channel without.
+    valid_range : tuple of (float, float) or None
+        Smallest and largest valid stored number; entries as in `nodata`.
+    scale, offset : tuple of float
+        The meant number is ``scale * stored + offset``; entries as in `nodata`.
+    unit : str
+        Unit of the meant numbers.
+    georeference : Georeference
+        Where the pixels are.
+    history : str
+        What was done, one line for each step.
+    attributes : mapping of str to Attribute
+        Everything else.
+    """
+
+    channels: tuple[str, ...] = ()
+    wavelengths: tuple[float, ...] = ()
+    wavelength_unit: str = ""
+    widths: tuple[float, ...] = ()
+    good: tuple[bool, ...] = ()
+    nodata: tuple[float | None, ...] = ()
+    valid_range: tuple[tuple[float, float] | None, ...] = ()
+    scale: tuple[float, ...] = ()
+    offset: tuple[float, ...] = ()
+    unit: str = ""
+    georeference: Georeference = Georeference()
+    history: str = ""
+    attributes: Mapping[str, Attribute] = MappingProxyType({})
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """Names of the fields that say something."""
+        empty = Metadata()
+        pairs = zip(self._fields, self, empty, strict=True)
+        return tuple(name for name, value, nothing in pairs if value != nothing)
+
+
+class Part(NamedTuple):
+    """The metadata of one of several inputs that are stacked along the channels.
+
+    Attributes
+    ----------
+    path : str
+        The input as the user wrote it; names channels that have no name.
+    channels : int
+        Number of its channels.
+    metadata : Metadata
+        What it says.
+    """
+
+    path: str
+    channels: int
+    metadata: Metadata
+
+
+def joined_metadata(parts: Sequence[Part]) -> Metadata:
+    """Join what inputs say that are stacked along the channels.
+
+    What has an entry for each channel is put together. What holds for a whole file is kept where
+    no two inputs disagree.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        In channel order; one or more.
+    """
+    if len(parts) == 1:
+        return parts[0].metadata
+    all_said = [part.metadata for part in parts]
+    unit = _agreed([each.wavelength_unit for each in all_said])
+    # Wavelengths in nanometres and in micrometres make no list.
+    same_unit = len({each.wavelength_unit for each in all_said}) == 1
+    return Metadata(
+        channels=joined_names(parts),
+        wavelengths=_put_together([each.wavelengths for each in all_said]) if same_unit else (),
+        wavelength_unit=unit if same_unit else "",
+        widths=_put_together([each.widths for each in all_said]) if same_unit else (),
+        good=_put_together([each.good for each in all_said]),
+        nodata=_spread(parts, "nodata", None),
+        valid_range=_spread(parts, "valid_range", None),
+        scale=_spread(parts, "scale", 1.0),
+        offset=_spread(parts, "offset", 0.0),
+        unit=_agreed([each.unit for each in all_said]),
+        georeference=_agreed([each.georeference for each in all_said], Georeference()),
+        history=_agreed([each.history for each in all_said]),
+        attributes=_agreed_attributes(all_said),
+    )
+
+
+def joined_names(parts: Sequence[Part]) -> tuple[str, ...]:
+    """Name the channels of several inputs; nothing if no input has names for its own."""
+    if not any(part.metadata.channels for part in parts):
+        return ()
+    names: list[str] = []
+    for path, channels, said in parts:
+        names += said.channels or [f"{path}[{channel}]" for channel in range(channels)]
+    return tuple(names)
+
+
+def _put_together(lists: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+    return tuple(entry for each in lists for entry in each) if all(lists) else ()
+
+
+def _spread(parts: Sequence[Part], field: str, missing: Any) -> tuple[Any, ...]:
+    """Give every channel its entry; one entry for all of them if they are equal."""
+    entries: list[Any] = []
+    for part in parts:
+        said = getattr(part.metadata, field) or (missing,)
+        entries += said * part.channels if len(said) == 1 else said
+    if all(entry == missing for entry in entries):
+        return ()
+    return tuple(entries[:1] if all(entry == entries[0] for entry in entries) else entries)
+
+
+def _agreed(values: Sequence[Any], nothing: Any = "") -> Any:
+    """Give what some say and no other contradicts; else `nothing`."""
+    said = [value for value in values if value != nothing]
+    return said[0] if said and all(value == said[0] for value in said) else nothing
+
+
+def _agreed_attributes(all_said: Sequence[Metadata]) -> dict[str, Attribute]:
+    found: dict[str, Attribute] = {}
+    names = dict.fromkeys(name for each in all_said for name in each.attributes)
+    for name in names:
+        values = [each.attributes[name] for each in all_said if name in each.attributes]
+        # Arrays have no single answer to ==; how they are written has.
+        agree = all(repr(value) == repr(values[0]) for value in values)
+        if agree and values[0].axis != "C":
+            found[name] = values[0]
+    return found

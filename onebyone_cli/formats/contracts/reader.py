@@ -19,10 +19,10 @@ There are two kinds on each side, and a format picks the one that is true of the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from onebyone_cli.formats.contracts.metadata import Container
+from onebyone_cli.formats.contracts.about import About, RawSpec
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -31,29 +31,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onebyone_cli.formats.arrays.layout import ArrayLayout
-    from onebyone_cli.spec import Slab, StackSpec
+    from onebyone_cli.spec import PixelGrid, Slab, StackSpec
 
 #: Pixels that lie far apart are picked out of pieces of rows of this size.
 _GRID_BYTES = 1 << 23
-
-
-class RawSpec(NamedTuple):
-    """What the user says of an input that says nothing itself: numbers without a header.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Sizes of the axes as stored: H, W or C, H, W with leading batch axes, in the order that
-        the layout says.
-    dtype : str
-        A key of `spec.ITEM_BYTES`.
-    big_endian : bool
-        Byte order of the numbers.
-    """
-
-    shape: tuple[int, ...]
-    dtype: str
-    big_endian: bool = False
 
 
 class Source(NamedTuple):
@@ -85,67 +66,24 @@ class Source(NamedTuple):
         return f"{self.path}:{self.inner}" if self.inner else self.path
 
 
-class Look(NamedTuple):
-    """What a header says, without the libraries that reading the numbers takes.
-
-    Attributes
-    ----------
-    spec : StackSpec
-        Shape and type.
-    container : Container
-        How the numbers lie.
-    is_stream : bool
-        Whether they come through a pipe.
-    run_pixels : int
-        As in `StreamReader`.
-    """
-
-    spec: StackSpec
-    container: Container
-    is_stream: bool = False
-    run_pixels: int = 0
-
-
 class _Input(ABC):
     """What both kinds of reader have.
 
     Attributes
     ----------
-    path : str
-        The input as the user wrote it, for messages.
     spec : StackSpec
         Shape and type, known from the header.
-    files : tuple of str
-        Every file that holds part of the input: none of them may become the output.
-    attributes : mapping
-        Named values to carry to an output that can hold them.
-    inner : str
-        Name of the dataset inside the file, or empty.
-    axes : str
-        Order of the last three axes as the user gave it: one of `spec.LAYOUTS`.
-    raw : RawSpec or None
-        What the user said of numbers without a header.
-    series : str
-        Name of the stream if this is one of several that come through it; else empty.
-    channel_names : tuple of str
-        What the file calls its channels, one for each; empty where it does not.
-    selected : tuple of int
-        The channels of the file that are read, where they are not all.
-    container : Container or None
-        How the file keeps the numbers, where the format tells.
+    about : About
+        What else the header says.
     """
 
-    path: str
     spec: StackSpec
-    files: tuple[str, ...] = ()
-    attributes: Mapping[str, Any] = {}
-    inner: str = ""
-    axes: str = "CHW"
-    raw: RawSpec | None = None
-    series: str = ""
-    channel_names: tuple[str, ...] = ()
-    selected: tuple[int, ...] = ()
-    container: Container | None = None
+    about: About
+
+    @property
+    def path(self) -> str:
+        """The input as the user wrote it, for messages."""
+        return self.about.path
 
     @abstractmethod
     def close(self) -> None:
@@ -200,26 +138,14 @@ class Reader(_Input):
             If the system fails or the file has become shorter.
         """
 
-    def read_grid(
-        self,
-        item: int,
-        channels: Sequence[int],
-        rows: range,
-        columns: range,
-        out: NDArray[Any],
-        scratch: NDArray[Any],
-    ) -> None:
-        """Read some pixels of some channels, far apart, and as little else as can be.
+    def read_grid(self, grid: PixelGrid, out: NDArray[Any], scratch: NDArray[Any]) -> None:
+        """Read some pixels of some channels, far apart, and as little else as possible.
 
         Parameters
         ----------
-        item : int
-            Of the batch.
-        channels : sequence of int
-            Which, in the order wanted.
-        rows, columns : range
-            Which, ascending; not empty.
-        out : ndarray of shape (len(channels), len(rows), len(columns))
+        grid : PixelGrid
+            Which item, channels, rows and columns.
+        out : ndarray of shape (len(grid.channels), len(grid.rows), len(grid.columns))
             Filled with the numbers, converted to its dtype.
         scratch : ndarray of uint8
             As for `read`.
@@ -233,9 +159,9 @@ class Reader(_Input):
 
         from onebyone_cli.spec import Slab
 
-        spec = self.spec
+        spec, columns = self.spec, grid.columns
         most = max(1, _GRID_BYTES // (spec.channels * spec.item_bytes))
-        for index, row in enumerate(rows):
+        for index, row in enumerate(grid.rows):
             for first in range(columns[0], columns[-1] + 1, most):
                 stop = min(first + most, columns[-1] + 1)
                 before = -(-(first - columns.start) // columns.step)
@@ -243,9 +169,9 @@ class Reader(_Input):
                 if wanted:
                     line = np.empty((1, spec.channels, stop - first), spec.dtype)
                     start = row * spec.width
-                    self.read(Slab(item, 1, start + first, start + stop), line, scratch)
+                    self.read(Slab(grid.item, 1, start + first, start + stop), line, scratch)
                     picked = line[0, :, wanted[0] - first :: columns.step]
-                    out[:, index, before : before + len(wanted)] = picked[list(channels)]
+                    out[:, index, before : before + len(wanted)] = picked[list(grid.channels)]
 
     def read_channels(
         self, slab: Slab, first: int, last: int, out: NDArray[Any], scratch: NDArray[Any]
@@ -271,7 +197,7 @@ class Reader(_Input):
         """Raise `ReadWriteError` if the file was changed since it was opened."""
 
     def abandon(self) -> None:
-        """Be told that the job has failed, and slabs that were to be read will not be."""
+        """Cancel pending reads after a failure."""
 
 
 class StreamReader(_Input):

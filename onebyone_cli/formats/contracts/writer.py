@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from onebyone_cli.commit.publication import Publication
+from onebyone_cli.formats.contracts.metadata import Metadata
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -45,46 +47,70 @@ class Storage(NamedTuple):
 
 
 class Target(NamedTuple):
-    """What the user named as the output, and how to write it.
+    """An output as the user named it, whose shape and type need not be known yet.
 
     Attributes
     ----------
     path : str
         The file or folder; ``-`` is standard output.
-    spec : StackSpec
-        Shape and type of what will be written.
+    write : callable
+        Makes the writer; see `Format.write`.
     inner : str
         Name of the dataset inside the file; empty for the format's choice.
     kind : str
         Type of the images of a folder, such as ``"png"``; empty for the format's choice.
-    force : bool
-        Replace an existing output.
-    fsync : bool
-        Have the output on the disk before it is published.
-    keep_equal : bool
-        Leave an existing output of the same bytes as it is.
-    resume : bool or None
-        Whether to write a part file that a later run can go on with, where the format allows it:
-        False begins anew; None for a temporary that is gone when the run is.
-    shared : bool
-        Whether other jobs write the same file at the same time.
-    attributes : mapping
-        Names and values to carry over from the input, where the format can hold them.
+    publication : Publication
+        How it is published. Formats without fixed offsets write a temporary, whatever it says of
+        part files.
+    keeps : tuple of str
+        See `Format.keeps`.
+    metadata : Metadata
+        What is true of the numbers; a format writes what it has a place for.
     storage : Storage
         Compression and chunks.
     """
 
     path: str
-    spec: StackSpec
+    write: Callable[[Target, StackSpec], Writer | StreamWriter]
     inner: str = ""
     kind: str = ""
-    force: bool = False
-    fsync: bool = False
-    keep_equal: bool = False
-    resume: bool | None = None
-    shared: bool = False
-    attributes: Mapping[str, Any] = MappingProxyType({})
+    publication: Publication = Publication()
+    keeps: tuple[str, ...] = ()
+    metadata: Metadata = Metadata()
     storage: Storage = Storage()
+
+    def make_writer(
+        self, spec: StackSpec, describe: Callable[[], Metadata] = Metadata
+    ) -> Writer | StreamWriter:
+        """Make the writer of an output of this shape and type; creates nothing.
+
+        Parameters
+        ----------
+        spec : StackSpec
+            Shape and type of what will be written.
+        describe : callable
+            Gives what is true of the numbers; called only for a format that keeps some of it.
+
+        Raises
+        ------
+        UsageError
+            If the format can't hold such a stack.
+        OutputRefusedError
+            If the output can't be written.
+        ReadWriteError
+            If the disk is too full.
+        """
+        target = self._replace(metadata=describe()) if self.keeps else self
+        return self.write(target, spec)
+
+
+class AnyTarget(Protocol):
+    """What a job needs to know of its output: a `Target`, or an array in memory."""
+
+    def make_writer(
+        self, spec: StackSpec, describe: Callable[[], Metadata] = Metadata
+    ) -> Writer | StreamWriter:
+        """See `Target.make_writer`."""
 
 
 class _Output(ABC):
@@ -136,23 +162,7 @@ class _Output(ABC):
 
 
 class Writer(_Output):
-    """Fixed offsets: any slab, from several threads at once, in any order.
-
-    Attributes
-    ----------
-    file : AtomicFile
-        What is written, once it is open; a `PartFile` if a later run is to go on with it, a
-        `SharedFile` if other jobs write it, too.
-    data_offset : int
-        Bytes of the file before the first number, once it is open.
-    """
-
-    file: AtomicFile
-    data_offset: int
-
-    def container(self) -> str:
-        """Say in what the numbers lie, as far as it decides where, such as a dataset's name."""
-        return ""
+    """Fixed offsets: any slab, from several threads at once, in any order."""
 
     @abstractmethod
     def write(self, slab: Slab, block: NDArray[Any]) -> None:
@@ -179,6 +189,26 @@ class Writer(_Output):
         numbers : ndarray of shape (n,)
             Of the output's dtype, contiguous.
         """
+
+
+class ResumableWriter(Writer):
+    """Fixed offsets in a file that a later run can resume, and other jobs can write as well.
+
+    Attributes
+    ----------
+    file : AtomicFile
+        What is written, once it is open: a `PartFile` if ``publication.resume`` is set, a
+        `SharedFile` if it is shared.
+    data_offset : int
+        Bytes of the file before the first number, once it is open.
+    container : str
+        What decides where the numbers lie, such as a dataset's name: two runs fill the same file
+        only if it is the same for both.
+    """
+
+    file: AtomicFile
+    data_offset: int
+    container: str
 
 
 class Planes(Protocol):

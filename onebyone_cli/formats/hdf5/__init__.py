@@ -16,27 +16,33 @@ The parts, each in a file beside this one:
 ============  ==============================================================================
 
 A contiguous dataset is numbers at a fixed offset, so HDF5 is asked only where they are; they are
-read with `array_file.ArrayReader` and written with `array_file.ArrayWriter`, exactly as those of a
-``.npy`` file. h5py and numpy are imported when a file is opened, not with this module.
+read and written by `arrays.file`, exactly as those of a ``.npy`` file. h5py and numpy are imported
+when a file is opened, not with this module.
 """
 
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.formats.contracts.about import About, Container, Dataset
 from onebyone_cli.formats.contracts.format import Format
-from onebyone_cli.formats.contracts.metadata import Container, Dataset
+from onebyone_cli.formats.contracts.metadata import Metadata
 from onebyone_cli.formats.contracts.reader import Source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from onebyone_cli.formats.arrays.file_state import FileState
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.formats.contracts.writer import Target, Writer
     from onebyone_cli.formats.hdf5.file import InputFile
     from onebyone_cli.formats.hdf5.header import Header
     from onebyone_cli.formats.hdf5.writers import ChunkedWriter
+    from onebyone_cli.spec import StackSpec
 
 
 def read(source: Source) -> Reader | StreamReader:
@@ -55,7 +61,6 @@ def read(source: Source) -> Reader | StreamReader:
     """
     if source.path == "-":
         raise UsageError("HDF5 can't be read from standard input; name a file")
-    from onebyone_cli.formats.hdf5.attributes import Attributes, count_attributes
     from onebyone_cli.formats.hdf5.file import InputFile, told_shortly
     from onebyone_cli.formats.hdf5.find import find_dataset
     from onebyone_cli.formats.hdf5.header import read_header
@@ -65,18 +70,18 @@ def read(source: Source) -> Reader | StreamReader:
         with told_shortly("can't be understood by HDF5", source.name):
             inner, dataset = find_dataset(file.root, source)
             header = read_header(dataset, source, inner, file.size)
-            count = count_attributes(dataset)
-            container = _container(dataset, header, source.layout)
-        identity = file.identity
-        reader = _reader(file, dataset, header, source)
+            about = About(
+                source.name,
+                (source.path,),
+                inner,
+                source.layout,
+                container=_container(dataset, header, source.layout),
+                load_metadata=_load_metadata(dataset, header, source, file.state),
+            )
+        return _reader(file, dataset, header, source, about)
     except BaseException:
         file.close()
         raise
-    reader.files = (source.path,)
-    reader.inner = inner
-    reader.container = container
-    reader.attributes = Attributes(count, lambda: _attributes(source, inner, identity))
-    return reader
 
 
 def datasets(path: str) -> list[Dataset]:
@@ -121,36 +126,53 @@ def _container(dataset: Any, header: Header, layout: str) -> Container:
     )
 
 
-def _attributes(source: Source, inner: str, identity: tuple[int, int]) -> dict[str, Any]:
+def _load_metadata(
+    dataset: Any, header: Header, source: Source, state: FileState
+) -> Callable[[], Metadata]:
+    """Make what reads the metadata when they are wanted.
+
+    HDF5 crashes or hangs where the heap that holds text is damaged (seen with 1.14.2 and 2.0.0),
+    while no damage elsewhere was found to do that: so it is not asked for text without need.
+    """
+    from onebyone_cli.formats.hdf5.attributes import count_attributes
+
+    if not count_attributes(dataset):
+        return Metadata
+    spec = header.layout.spec
+    return cache(lambda: _metadata(source._replace(inner=header.inner), spec, state))
+
+
+def _metadata(source: Source, spec: StackSpec, state: FileState) -> Metadata:
     """Open the file once more and read the attributes of the dataset."""
+    from onebyone_cli.formats.contracts.attributes import metadata_of
     from onebyone_cli.formats.hdf5.attributes import read_attributes
     from onebyone_cli.formats.hdf5.file import InputFile, told_shortly
     from onebyone_cli.formats.hdf5.find import find_dataset
 
     file = InputFile(source.path)
     try:
-        file.check_unchanged(identity)
+        file.check_unchanged(state)
         with told_shortly("can't be understood by HDF5", source.name):
-            return read_attributes(find_dataset(file.root, source._replace(inner=inner))[1])
+            return metadata_of(read_attributes(find_dataset(file.root, source)[1]), spec)
     finally:
         file.close()
 
 
 def _reader(
-    file: InputFile, dataset: object, header: Header, source: Source
+    file: InputFile, dataset: object, header: Header, source: Source, about: About
 ) -> Reader | StreamReader:
     if header.offset is None:
         from onebyone_cli.formats.hdf5.readers import chunk_reader
 
-        return chunk_reader(file, dataset, header, source)
+        return chunk_reader(file, dataset, header, source, about)
     from onebyone_cli.formats.arrays.file import ArrayReader
 
     fd = os.dup(file.fd)
     file.close()
-    return ArrayReader(fd, header.layout, source.name)
+    return ArrayReader(fd, header.layout, about)
 
 
-def write(target: Target) -> Writer | ChunkedWriter:
+def write(target: Target, spec: StackSpec) -> Writer | ChunkedWriter:
     """Make a writer for an HDF5 file; see `base.Format`.
 
     Raises
@@ -164,9 +186,11 @@ def write(target: Target) -> Writer | ChunkedWriter:
             "HDF5 is written in no fixed order, which a pipe or device can't take; "
             "name a file, or use --format npy"
         )
-    from onebyone_cli.formats.hdf5.writers import ChunkedWriter, ContiguousWriter
+    from onebyone_cli.formats.hdf5.writers import ChunkedWriter, contiguous_writer
 
-    return ContiguousWriter(target) if target.storage.is_plain else ChunkedWriter(target)
+    if target.storage.is_plain:
+        return contiguous_writer(target, spec)
+    return ChunkedWriter(target, spec)
 
 
 FORMAT = Format(
@@ -176,4 +200,5 @@ FORMAT = Format(
     read=read,
     write=write,
     datasets=datasets,
+    keeps=Metadata._fields,
 )

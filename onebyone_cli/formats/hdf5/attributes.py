@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -26,47 +26,15 @@ _RESERVED = {
     "_nc3_strict",
 }
 
+#: Stored numbers, which CF wants in the type of the dataset.
+_STORED = {"_FillValue", "valid_min", "valid_max", "valid_range"}
+
 #: An attribute is a note, not an array; HDF5 itself meant them to stay below this size.
 _MAX_BYTES = 65536
 _MAX_COUNT = 1000
 
 #: One that can't be read is no reason to leave the numbers unread.
 _UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError)
-
-
-class Attributes(Mapping[str, Any]):
-    """Attributes that are read when somebody wants one.
-
-    Most outputs can hold none. And HDF5 crashes or hangs where the heap that holds text is damaged
-    (seen with 1.14.2 and 2.0.0), while no damage elsewhere was found to do that: so it is not
-    asked for text without need.
-
-    Parameters
-    ----------
-    count : int
-        How many there are.
-    load : callable
-        Reads them.
-    """
-
-    def __init__(self, count: int, load: Callable[[], dict[str, Any]]) -> None:
-        self._count = count
-        self._load = load
-        self._values: dict[str, Any] | None = None
-
-    def __getitem__(self, name: str) -> Any:
-        return self._loaded()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._loaded())
-
-    def __len__(self) -> int:
-        return self._count if self._values is None else len(self._values)
-
-    def _loaded(self) -> dict[str, Any]:
-        if self._values is None:
-            self._values = self._load()
-        return self._values
 
 
 def count_attributes(dataset: Any) -> int:
@@ -115,7 +83,7 @@ def _carried(dataset: Any) -> Iterator[str]:
                 yield name
 
 
-def write_attributes(dataset: Any, attributes: Mapping[str, Any]) -> None:
+def write_attributes(dataset: Any, attributes: Mapping[str, Any], dtype: str) -> None:
     """Give a dataset those attributes that HDF5 can hold, in the order of their names.
 
     Parameters
@@ -124,11 +92,15 @@ def write_attributes(dataset: Any, attributes: Mapping[str, Any]) -> None:
         The dataset.
     attributes : mapping
         Names and values, from any format.
+    dtype : str
+        Type of the numbers, which is also that of values that stand for stored numbers.
     """
     h5py = load_h5py()
     manager = h5py.AttributeManager(h5py.Dataset(dataset))
     for name in sorted(attributes):
         value = plain_value(attributes[name])
+        if name in _STORED and value is not None:
+            value = np.asarray(value).astype(dtype)
         if value is None or not _is_name(name) or name in _RESERVED:
             continue
         manager.create(name, value)

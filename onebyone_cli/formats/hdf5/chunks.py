@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.errors import DataError, read_write_error
-from onebyone_cli.formats.hdf5.file import load_h5py, printable, short_reason, told_shortly
+from onebyone_cli.formats.hdf5.file import load_h5py, short_reason, told_shortly
+from onebyone_cli.units import printable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,9 +17,13 @@ from onebyone_cli.errors import (
     open_error,
     read_write_error,
 )
+from onebyone_cli.formats.arrays.file_state import file_state
+from onebyone_cli.units import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from onebyone_cli.formats.arrays.file_state import FileState
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -84,8 +88,8 @@ class InputFile:
     ----------
     fd : int
         A descriptor of our own, which sees the same file as HDF5 does.
-    identity : tuple of int
-        What changes when the file does: its size and the time of its last change.
+    state : FileState
+        What changes when the file does.
     size : int
         Bytes of the file.
     root : h5py.h5g.GroupID
@@ -110,18 +114,18 @@ class InputFile:
         except OSError as error:
             raise open_error(path, error) from error
         try:
-            self.identity = self._identify()
-            self.size = self.identity[0]
+            self._check_regular()
+            self.state = file_state(self.fd)
+            self.size = self.state.size
             self._check_signature()
             self._open()
         except BaseException:
             self.close()
             raise
 
-    def check_unchanged(self, identity: tuple[int, int] | None = None) -> None:
+    def check_unchanged(self, state: FileState | None = None) -> None:
         """Raise `ReadWriteError` if the file was changed since it was opened, now or before."""
-        if self._identify() != (identity or self.identity):
-            raise ReadWriteError("was changed while it was being read; run again", self.path)
+        (state or self.state).check(self.fd, self.path)
 
     def close(self) -> None:
         """Let go of the file. May be called twice."""
@@ -133,12 +137,11 @@ class InputFile:
         if fd >= 0:
             os.close(fd)
 
-    def _identify(self) -> tuple[int, int]:
-        status = os.fstat(self.fd)
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+    def _check_regular(self) -> None:
+        mode = os.fstat(self.fd).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
             raise InputMissingError(f"is {kind}; expected an HDF5 file", self.path)
-        return status.st_size, status.st_mtime_ns
 
     def _check_signature(self) -> None:
         """Look for the signature where HDF5 does: at 0, or after 512 bytes, 1024, and so on."""
@@ -211,11 +214,6 @@ def short_reason(error: BaseException) -> str:
     words = " ".join((inner[1] if inner else text).split())
     shown = printable(words)
     return shown if len(shown) <= _REASON_LENGTH else shown[: _REASON_LENGTH - 1] + "…"
-
-
-def printable(name: str) -> str:
-    r"""Make a name from a file fit for a message: control characters become ``\x1b``."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def _open_trouble(error: BaseException, path: str) -> OneByOneError:

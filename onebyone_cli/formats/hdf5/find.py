@@ -10,8 +10,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.errors import DataError, PolicyError
-from onebyone_cli.formats.hdf5.file import load_h5py, printable
+from onebyone_cli.formats.hdf5.file import load_h5py
 from onebyone_cli.formats.hdf5.header import is_bool
+from onebyone_cli.units import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.errors import DataError, DependencyMissingError, PolicyError
 from onebyone_cli.formats.arrays.layout import ArrayLayout, array_layout
-from onebyone_cli.formats.hdf5.file import load_h5py, printable
+from onebyone_cli.formats.hdf5.file import load_h5py
+from onebyone_cli.units import printable
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import Source

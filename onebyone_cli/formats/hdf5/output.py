@@ -1,4 +1,4 @@
-"""An HDF5 file under a temporary name, written through a file object of our own.
+"""An HDF5 file written through a file object of our own.
 
 The bytes are the same from run to run: no times are recorded, and the version of the file format is
 fixed (1.8, which every HDF5 since 2008 reads and which guards its metadata by checksums).
@@ -7,19 +7,21 @@ fixed (1.8, which every HDF5 since 2008 reads and which guards its metadata by c
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from onebyone_cli.commit.part import PartFile, SharedFile, create_file
 from onebyone_cli.errors import OneByOneError, ReadWriteError, read_write_error
+from onebyone_cli.formats.contracts.attributes import attributes_of
 from onebyone_cli.formats.hdf5.attributes import write_attributes
 from onebyone_cli.formats.hdf5.file import load_h5py, short_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+
     from onebyone_cli.formats.contracts.writer import Target
+    from onebyone_cli.spec import StackSpec
 
 #: Numbers and metadata start at multiples of this, as those of ``.npy`` files do: a program that
 #: maps the file can use the numbers where they are.
@@ -36,10 +38,8 @@ class Sink:
     Parameters
     ----------
     fd : int
-        Descriptor open for reading and writing. What the file holds is written over: HDF5 sees an
-        empty one.
-    fixed : bool
-        Whether the file has its size already, and keeps it.
+        Descriptor open for reading and writing. HDF5 sees an empty file: what it holds is written
+        over, and never cut off.
 
     Attributes
     ----------
@@ -49,11 +49,10 @@ class Sink:
         What HDF5 takes for the size of the file.
     """
 
-    def __init__(self, fd: int, *, fixed: bool = False) -> None:
+    def __init__(self, fd: int) -> None:
         self.error: OSError | None = None
         self.size = 0
         self._fd = fd
-        self._fixed = fixed
         self._at = 0
 
     def drop(self) -> None:
@@ -93,9 +92,9 @@ class Sink:
         return len(view)
 
     def truncate(self, size: int) -> int:
-        """Set the size of the file."""
+        """Have the file reach to this size at least."""
         try:
-            if self._fd >= 0 and not self._fixed:
+            if self._fd >= 0 and os.fstat(self._fd).st_size < size:
                 os.ftruncate(self._fd, size)
         except OSError as error:
             self._note(error)
@@ -111,48 +110,38 @@ class Sink:
 
 
 class OutputFile:
-    """An HDF5 file under a temporary name, with one dataset.
+    """An HDF5 file with one dataset.
 
     Parameters
     ----------
+    fd : int
+        See `Sink`; closed by its owner, after `drop`.
     target : Target
-        What to write.
+        The output.
+    spec : StackSpec
+        Shape and type of the dataset.
     name : str
         Name of the dataset, without a slash in front.
-    dtype : numpy dtype
-        Its numbers as stored.
     chunk : tuple of int
-        Sizes of a chunk along ``target.spec.shape``; empty for a contiguous dataset.
+        Sizes of a chunk along ``spec.shape``; empty for a contiguous dataset.
 
     Attributes
     ----------
-    file : AtomicFile
-        The temporary.
     dataset : h5py.h5d.DatasetID
         The dataset, until `close`.
     """
 
-    def __init__(self, target: Target, name: str, dtype: Any, chunk: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, fd: int, target: Target, spec: StackSpec, name: str, chunk: tuple[int, ...] = ()
+    ) -> None:
         self.dataset: Any = None
         self._target = target
-        self._aside = -1
-        # Chunks go through HDF5 in order, and what it holds back no later run can go on with.
-        resume = None if chunk else target.resume
-        self.file = create_file(
-            target.path,
-            force=target.force,
-            fsync=target.fsync,
-            keep_equal=target.keep_equal,
-            resume=resume,
-            shared=target.shared,
-        )
         self._h5: Any = None
-        self._sink = Sink(-1)
+        self._sink = Sink(fd)
         try:
-            self._sink = Sink(self._header_fd(), fixed=self.file.found)
-            self.attempt(self._create, name.encode(), dtype, chunk)
+            self.attempt(self._create, name.encode(), spec, chunk)
         except BaseException:
-            self.discard()
+            self.drop()
             raise
 
     def attempt(self, step: Callable[..., object], *args: object) -> None:
@@ -184,49 +173,23 @@ class OutputFile:
             self.attempt(h5.close)
         return self._sink.size
 
-    def share(self, size: int, data_offset: int) -> None:
-        """Let other jobs have the file, which is closed, if they or later ones write it as well."""
-        if isinstance(self.file, PartFile):
-            self.file.settle(size)
-        if isinstance(self.file, SharedFile):
-            written = self.file.fd if self._aside < 0 else self._aside
-            self.file.share(size, os.pread(written, data_offset, 0))
-
-    def discard(self) -> None:
-        """Close and remove the file, unless it was committed."""
+    def drop(self) -> None:
+        """Write no more, and close what HDF5 has open. May be called twice."""
         self._sink.drop()
         with suppress(OneByOneError, OSError):
             self.close()
-        if self._aside >= 0:
-            fd, self._aside = self._aside, -1
-            os.close(fd)
-        self.file.discard()
 
-    def _header_fd(self) -> int:
-        """Say where HDF5 writes: into the file, unless other jobs have that one.
-
-        Then the same bytes are there already, and what HDF5 writes only tells where the numbers
-        belong. It goes into a file without a name, which takes no room for numbers it has not. What
-        an earlier run has left gets the same bytes again: a crash of the machine may have taken
-        them.
-        """
-        if not (isinstance(self.file, SharedFile) and self.file.found):
-            return self.file.fd
-        with tempfile.TemporaryFile() as nameless:
-            self._aside = os.dup(nameless.fileno())
-        return self._aside
-
-    def _create(self, name: bytes, dtype: Any, chunk: tuple[int, ...]) -> None:
+    def _create(self, name: bytes, spec: StackSpec, chunk: tuple[int, ...]) -> None:
         h5py = load_h5py()
-        target = self._target
         self._h5 = h5py.File(self._open_sink())
-        kind = h5py.h5t.py_create(dtype, logical=True)
-        space = h5py.h5s.create_simple(target.spec.shape)
+        kind = h5py.h5t.py_create(stored_type(spec), logical=True)
+        space = h5py.h5s.create_simple(spec.shape)
         group = self._make_groups(name.split(b"/")[:-1])
         self.dataset = h5py.h5d.create(
             group, name.rpartition(b"/")[2], kind, space, self._plist(chunk)
         )
-        write_attributes(self.dataset, target.attributes)
+        values = attributes_of(self._target.metadata)
+        write_attributes(self.dataset, values, spec.dtype)
 
     def _open_sink(self) -> Any:
         """Have HDF5 begin a file; `h5py.File` can't switch the times off in every version."""
@@ -270,3 +233,10 @@ class OutputFile:
         if storage.fletcher32:
             plist.set_fletcher32()
         return plist
+
+
+def stored_type(spec: StackSpec) -> np.dtype[Any]:
+    """Type of the numbers in the file: little-endian."""
+    import numpy as np
+
+    return np.dtype(spec.dtype).newbyteorder("<")

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.errors import UsageError
-from onebyone_cli.formats.arrays.file import rectangles
 from onebyone_cli.formats.arrays.layout import ArrayLayout
+from onebyone_cli.formats.arrays.slabs import rectangles
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
 from onebyone_cli.formats.hdf5.cells import CellCache, copy_box
 from onebyone_cli.formats.hdf5.chunks import CellDecoder
@@ -33,14 +33,15 @@ from onebyone_cli.formats.hdf5.grid import (
 from onebyone_cli.units import format_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
+    from onebyone_cli.formats.contracts.about import About
     from onebyone_cli.formats.contracts.reader import Source
     from onebyone_cli.formats.hdf5.file import InputFile
     from onebyone_cli.formats.hdf5.header import Header
-    from onebyone_cli.spec import Slab
+    from onebyone_cli.spec import PixelGrid, Slab
 
 #: More threads than this are not expected to decode at the same time.
 _MAX_THREADS = 8
@@ -55,7 +56,7 @@ _MIB = 1 << 20
 
 
 def chunk_reader(
-    file: InputFile, dataset: Any, header: Header, source: Source
+    file: InputFile, dataset: Any, header: Header, source: Source, about: About
 ) -> Reader | StreamReader:
     """Make the reader that suits the chunks and the memory.
 
@@ -69,6 +70,8 @@ def chunk_reader(
         What is known of it.
     source : Source
         The input.
+    about : About
+        What else is known of it.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def chunk_reader(
     threads = min(os.cpu_count() or 1, _MAX_THREADS)
     cache = plan_cache(grid, decoder.decode_bytes, source.memory, threads)
     if cache is not None:
-        reader = ChunkReader(file, decoder, grid, cache, header, source.name)
+        reader = ChunkReader(file, decoder, grid, cache, header, about)
         reader.chunk_shape = _chunk_shape(grid, header.chunk)
         return reader
     drain = plan_drain(grid, source.memory - each)
@@ -95,7 +98,7 @@ def chunk_reader(
             "with h5repack",
             source.name,
         )
-    return ChunkStream(file, decoder, grid, drain, header, source.name, each)
+    return ChunkStream(file, decoder, grid, drain, header, about, each)
 
 
 class ChunkReader(Reader):
@@ -113,8 +116,8 @@ class ChunkReader(Reader):
         What to keep of them.
     header : Header
         What is known of the dataset.
-    path : str
-        The input, for messages.
+    about : About
+        What else is known of the input.
     """
 
     def __init__(
@@ -124,9 +127,9 @@ class ChunkReader(Reader):
         grid: Grid,
         plan: CachePlan,
         header: Header,
-        path: str,
+        about: About,
     ) -> None:
-        self.path = path
+        self.about = about
         self.spec = header.layout.spec
         self.cache_bytes = plan.bytes
         self._file = file
@@ -155,16 +158,9 @@ class ChunkReader(Reader):
                 copy_box(self._cache, self._grid, start, stop, box)
                 done += rows * columns
 
-    def read_grid(
-        self,
-        item: int,
-        channels: Sequence[int],
-        rows: range,
-        columns: range,
-        out: NDArray[Any],
-        scratch: NDArray[Any],
-    ) -> None:
+    def read_grid(self, grid: PixelGrid, out: NDArray[Any], scratch: NDArray[Any]) -> None:
         """Read some pixels; chunks without any are not decoded. See `Reader.read_grid`."""
+        item, channels, rows, columns = grid
         place = _unravel(item, self.spec.batch)
         after = tuple(i + 1 for i in place)
         width = columns[-1] + 1 - columns.start
@@ -215,8 +211,8 @@ class ChunkStream(StreamReader):
         The order.
     header : Header
         What is known of the dataset.
-    path : str
-        The input, for messages.
+    about : About
+        What else is known of the input.
     decode_bytes : int
         Memory for decoding one cell, with the cell.
     """
@@ -228,10 +224,10 @@ class ChunkStream(StreamReader):
         grid: Grid,
         plan: DrainPlan,
         header: Header,
-        path: str,
+        about: About,
         decode_bytes: int,
     ) -> None:
-        self.path = path
+        self.about = about
         self.spec = header.layout.spec
         self.buffer_bytes = plan.bytes + decode_bytes
         self.stored = ArrayLayout(

@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onebyone_cli.commit import targets
+from onebyone_cli.commit.atomic import AtomicFile
 from onebyone_cli.errors import UsageError
-from onebyone_cli.formats.arrays.file import ArrayWriter
-from onebyone_cli.formats.contracts.writer import Planes, StreamWriter, Target, Writer
-from onebyone_cli.formats.hdf5.file import load_h5py, printable
-from onebyone_cli.formats.hdf5.output import OutputFile
+from onebyone_cli.formats.arrays.writer import FixedOffsetWriter
+from onebyone_cli.formats.contracts.writer import Planes, StreamWriter, Target
+from onebyone_cli.formats.hdf5.file import load_h5py
+from onebyone_cli.formats.hdf5.output import OutputFile, stored_type
+from onebyone_cli.units import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from onebyone_cli.spec import Slab, StackSpec
+    from onebyone_cli.spec import StackSpec
 
 #: Name of the dataset where none is given.
 _NAME = "data"
@@ -40,60 +41,22 @@ _MAX_CHUNK_BYTES = (1 << 32) - 1
 _FILTER_BUFFERS = 3
 
 
-class ContiguousWriter(Writer):
-    """Write a dataset in one piece, without compression.
+def contiguous_writer(target: Target, spec: StackSpec) -> FixedOffsetWriter:
+    """Make a writer of a dataset in one piece, without compression."""
+    _check_name(target)
+    name = _dataset_name(target)
 
-    Parameters
-    ----------
-    target : Target
-        What to write.
-    """
-
-    def __init__(self, target: Target) -> None:
-        self.path = target.path
-        self.spec = target.spec
-        self._target = target
-        self._output: OutputFile | None = None
-        _check_name(target)
-        targets.check_space(target.path, target.spec.data_bytes)
-
-    def open(self) -> None:
-        """Create the temporary: a whole HDF5 file, but for the numbers."""
-        self._output = output = OutputFile(
-            self._target, _dataset_name(self._target), _stored_type(self.spec)
-        )
+    def create(fd: int) -> tuple[int, int]:
+        output = OutputFile(fd, target, spec, name)
         try:
-            self.data_offset = int(output.dataset.get_offset())
-            self._size = max(output.close(), self.data_offset + self.spec.data_bytes)
-            output.share(self._size, self.data_offset)
-        except BaseException:
-            self.discard()
-            raise
-        self.file = output.file
-        self._numbers = ArrayWriter(output.file.fd, self.spec, self.data_offset, self.path)
+            offset = int(output.dataset.get_offset())
+            return offset, max(output.close(), offset + spec.data_bytes)
+        finally:
+            output.drop()
 
-    def container(self) -> str:
-        """See `Writer.container`; another version of HDF5 may put numbers elsewhere."""
-        version = load_h5py().version.hdf5_version
-        return f"/{_dataset_name(self._target)} in a file of HDF5 {version}"
-
-    def write(self, slab: Slab, block: NDArray[Any]) -> None:
-        """Write a slab; see `Writer.write`."""
-        self._numbers.write(slab, block)
-
-    def write_run(self, item: int, channel: int, start: int, numbers: NDArray[Any]) -> None:
-        """Write neighbouring numbers of one channel; see `Writer.write_run`."""
-        self._numbers.write_run(item, channel, start, numbers)
-
-    def commit(self) -> None:
-        """Publish the file."""
-        assert self._output is not None
-        self.changed = self._output.file.commit(self._size)
-
-    def discard(self) -> None:
-        """Remove the temporary, if there is one."""
-        if self._output is not None:
-            self._output.discard()
+    # Another version of HDF5 may put numbers elsewhere.
+    container = f"/{name} in a file of HDF5 {load_h5py().version.hdf5_version}"
+    return FixedOffsetWriter(target, spec, create=create, container=container)
 
 
 class ChunkedWriter(StreamWriter):
@@ -102,17 +65,18 @@ class ChunkedWriter(StreamWriter):
     Parameters
     ----------
     target : Target
-        What to write.
+        The output.
+    spec : StackSpec
+        Shape and type of what is written.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, spec: StackSpec) -> None:
         self.path = target.path
-        self.spec = spec = target.spec
+        self.spec = spec
         self._target = target
-        self._output: OutputFile | None = None
         _check_name(target)
         _check_compression(target)
-        self._chunk = _chunk_of(target)
+        self._chunk = _chunk_of(target, spec)
         channels, rows, _ = self._chunk
         chunk_bytes = prod(self._chunk) * spec.item_bytes
         row_bytes = rows * spec.width * spec.item_bytes
@@ -121,12 +85,10 @@ class ChunkedWriter(StreamWriter):
     def open(self) -> None:
         """Create the temporary with an empty dataset."""
         batch = (1,) * len(self.spec.batch)
-        self._output = OutputFile(
-            self._target,
-            _dataset_name(self._target),
-            _stored_type(self.spec),
-            (*batch, *self._chunk),
-        )
+        # HDF5 holds chunks back, so no later run could resume this file.
+        self._file = AtomicFile(self.path, self._target.publication)
+        name, chunk = _dataset_name(self._target), (*batch, *self._chunk)
+        self._output = OutputFile(self._file.fd, self._target, self.spec, name, chunk)
 
     def fill(self, result: Planes, on_bytes: Callable[[int], None]) -> None:
         """Write chunk by chunk, in the order of the dataset; see `StreamWriter.fill`."""
@@ -136,7 +98,7 @@ class ChunkedWriter(StreamWriter):
         for item, place in enumerate(np.ndindex(*spec.batch)):
             for channel in range(0, spec.channels, channels):
                 count = min(channels, spec.channels - channel)
-                band = np.empty((count, rows, spec.width), _stored_type(spec))
+                band = np.empty((count, rows, spec.width), stored_type(spec))
                 for row in range(0, spec.height, rows):
                     last = min(row + rows, spec.height)
                     for index in range(count):
@@ -148,17 +110,17 @@ class ChunkedWriter(StreamWriter):
 
     def commit(self) -> None:
         """Publish the file."""
-        assert self._output is not None
-        self.changed = self._output.file.commit(self._output.close())
+        self.changed = self._file.commit(self._output.close())
 
     def discard(self) -> None:
         """Remove the temporary, if there is one."""
-        if self._output is not None:
-            self._output.discard()
+        if hasattr(self, "_output"):
+            self._output.drop()
+        if hasattr(self, "_file"):
+            self._file.discard()
 
     def _write_band(self, place: tuple[int, ...], band: NDArray[Any]) -> None:
         """Write the chunks of some rows, each whole, so that HDF5 need not read it again."""
-        assert self._output is not None
         h5s = load_h5py().h5s
         dataset = self._output.dataset
         ones = (1,) * len(self.spec.batch)
@@ -169,10 +131,6 @@ class ChunkedWriter(StreamWriter):
             space.select_hyperslab((*place, column), counts)
             memory = h5s.create_simple(counts)
             self._output.attempt(dataset.write, memory, space, chunk)
-
-
-def _stored_type(spec: StackSpec) -> np.dtype[Any]:
-    return np.dtype(spec.dtype).newbyteorder("<")
 
 
 def _dataset_name(target: Target) -> str:
@@ -207,9 +165,8 @@ def _check_compression(target: Target) -> None:
         )
 
 
-def _chunk_of(target: Target) -> tuple[int, int, int]:
+def _chunk_of(target: Target, spec: StackSpec) -> tuple[int, int, int]:
     """Choose the ``(C, H, W)`` of a chunk: as given, or a few rows of one channel."""
-    spec = target.spec
     if not target.storage.chunks:
         width = min(spec.width, max(1, _CHUNK_BYTES // spec.item_bytes))
         rows = max(1, min(spec.height, _CHUNK_BYTES // (width * spec.item_bytes)))

@@ -12,12 +12,16 @@ Written: see `writer`.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from onebyone_cli.errors import DataError
 from onebyone_cli.formats.contracts.format import Format
 from onebyone_cli.formats.contracts.reader import Source, StreamReader
 from onebyone_cli.formats.contracts.writer import StreamWriter, Target
 from onebyone_cli.formats.images.kinds import FAMILIES, KINDS, suffix_of
+
+if TYPE_CHECKING:
+    from onebyone_cli.spec import StackSpec
 
 
 def read(source: Source) -> StreamReader:
@@ -31,11 +35,11 @@ def read(source: Source) -> StreamReader:
     return ImagesReader(source, [source.path])
 
 
-def write(target: Target) -> StreamWriter:
+def write(target: Target, spec: StackSpec) -> StreamWriter:
     """Make a writer for an image or a folder of images."""
     from onebyone_cli.formats.images.writer import ImagesWriter
 
-    return ImagesWriter(target)
+    return ImagesWriter(target, spec)
 
 
 FORMAT = Format(

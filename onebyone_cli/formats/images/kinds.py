@@ -1,8 +1,9 @@
-"""The types of image files: what each can hold, and what its files are called."""
+"""The types of image files: what each can hold, what its files are called and how they sort."""
 
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli.errors import UsageError
@@ -74,6 +75,11 @@ TITLES = {suffix: kind.name.upper() for kind in KINDS.values() for suffix in kin
     ".pnm": "PNM"
 }
 
+_NUMBER = re.compile("([0-9]+)")
+
+#: Text and numbers by turns; a number is (how many digits, digits), without leading zeros.
+_Parts = tuple[str | tuple[int, str], ...]
+
 #: 32-bit offsets are what TIFF and BMP files are made of.
 _FILE_LIMIT = 2**32 - 2**16
 
@@ -81,6 +87,33 @@ _FILE_LIMIT = 2**32 - 2**16
 def suffix_of(path: str) -> str:
     """Give the ending of a file name, lower case, with the dot."""
     return os.path.splitext(path)[1].lower()
+
+
+def natural_key(name: str) -> tuple[_Parts, _Parts, str]:
+    """Key for sorting file names as people count.
+
+    Runs of the digits 0-9 compare as numbers, everything else by letters whatever their case; the
+    suffix comes after the rest of the name, so that ``map`` is before ``map1``. Names that are
+    equal so far (``a01``, ``A1``) compare by their exact characters: the order is total, and no
+    locale plays a part in it.
+
+    >>> sorted(["img10.png", "IMG2.png", "img.png", "img1.png"], key=natural_key)
+    ['img.png', 'img1.png', 'IMG2.png', 'img10.png']
+    """
+    stem, suffix = os.path.splitext(name)
+    return _parts(stem), _parts(suffix), name
+
+
+def _parts(text: str) -> _Parts:
+    parts = _NUMBER.split(text.casefold())
+    # Splitting at a group gives text, number, text, ...: like always meets like in a comparison.
+    return tuple(_number(part) if index % 2 else part for index, part in enumerate(parts))
+
+
+def _number(digits: str) -> tuple[int, str]:
+    # Of numbers without leading zeros the longer is the larger; int() would limit the length.
+    digits = digits.lstrip("0")
+    return len(digits), digits
 
 
 def channel_names(count: int, suffix: str) -> list[str]:
@@ -100,7 +133,7 @@ def is_folder(path: str) -> bool:
     return path.endswith("/") or os.path.isdir(path)
 
 
-def kind_of(target: Target) -> ImageKind:
+def kind_of(target: Target, spec: StackSpec) -> ImageKind:
     """Choose the type of image for an output and make sure that it can hold it.
 
     Raises
@@ -109,12 +142,12 @@ def kind_of(target: Target) -> ImageKind:
         With what to ask for instead.
     """
     if is_folder(target.path):
-        kind = KINDS[target.kind or _usual_kind(target.spec)]
-        _check_folder(kind, target.spec)
+        kind = KINDS[target.kind or _usual_kind(spec)]
+        _check_folder(kind, spec)
     else:
-        kind = _kind_of_file(target)
-        _check_file(kind, target.spec)
-    _check_size(kind, target.spec, 1 if is_folder(target.path) else target.spec.channels)
+        kind = _kind_of_file(target, spec)
+        _check_file(kind, spec)
+    _check_size(kind, spec, 1 if is_folder(target.path) else spec.channels)
     return kind
 
 
@@ -122,10 +155,10 @@ def _usual_kind(spec: StackSpec) -> str:
     return "png" if spec.dtype in KINDS["png"].dtypes else "tiff"
 
 
-def _kind_of_file(target: Target) -> ImageKind:
+def _kind_of_file(target: Target, spec: StackSpec) -> ImageKind:
     suffix = suffix_of(target.path)
     if suffix == ".pnm":
-        named = "ppm" if target.spec.channels == 3 else "pgm"
+        named = "ppm" if spec.channels == 3 else "pgm"
     else:
         named = next((kind.name for kind in KINDS.values() if suffix in kind.suffixes), "")
     if not (named or target.kind):

@@ -7,6 +7,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from onebyone_cli.errors import DataError, ReadWriteError
+from onebyone_cli.formats.arrays.file_state import changed
 from onebyone_cli.formats.images.headers import guarded, open_image, page_of
 from onebyone_cli.formats.images.kinds import suffix_of
 from onebyone_cli.formats.images.libtiff_errors import libtiff_heard
@@ -56,7 +57,7 @@ def iter_pixels(file: BinaryIO, pages: Sequence[Page]) -> Iterator[tuple[Page, P
         with guarded(path):
             image.seek(page.index)
             if page_of(image, path, page.index, page.pages) != page:
-                raise ReadWriteError("was changed while it was being read; run again", path)
+                raise changed(path)
             pixels = _pixels(file, image, page)
         yield page, pixels
 

@@ -14,11 +14,12 @@ from onebyone_cli.errors import (
     UsageError,
     open_error,
 )
-from onebyone_cli.formats.contracts.metadata import Container
+from onebyone_cli.formats.arrays.file_state import file_state
+from onebyone_cli.formats.contracts.about import About, Container
+from onebyone_cli.formats.contracts.metadata import Metadata
 from onebyone_cli.formats.contracts.reader import Source, StreamReader
 from onebyone_cli.formats.images.headers import open_file, read_pages
-from onebyone_cli.formats.images.kinds import FAMILIES, TITLES, suffix_of
-from onebyone_cli.formats.images.natural_order import natural_key
+from onebyone_cli.formats.images.kinds import FAMILIES, TITLES, natural_key, suffix_of
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.units import count, format_bytes
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from onebyone_cli.formats.arrays.file_state import FileState
     from onebyone_cli.formats.images.headers import Page
     from onebyone_cli.formats.images.pixels import Pixels
 
@@ -108,22 +110,25 @@ class ImagesReader(StreamReader):
     def __init__(self, source: Source, images: Sequence[str]) -> None:
         from onebyone_cli.formats.arrays.layout import plain_layout
 
-        self.path = source.path
         folder = (source.path,) if source.path not in images else ()
-        self.files = (*folder, *images)
         self._pages: list[Page] = []
-        self._opened: dict[str, tuple[int, ...]] = {}
+        self._opened: dict[str, FileState] = {}
         for path in images:
             with open_file(path) as file:
-                self._opened[path] = _identity(file)
+                self._opened[path] = file_state(file.fileno())
                 for page in read_pages(file, path):
                     _check_same_size(self._pages, page)
                     self._pages.append(page)
         self.spec = _stacked_spec(self._pages)
-        if len(images) == self.spec.channels > 1:
-            self.channel_names = tuple(_stem(path) for path in images)
         self.stored = plain_layout(self.spec)
-        self.container = Container(_title(self._pages, bool(folder)), self.spec.shape, "CHW")
+        named = len(images) == self.spec.channels > 1
+        said = Metadata(channels=tuple(map(_stem, images)) if named else ())
+        self.about = About(
+            source.path,
+            (*folder, *images),
+            container=Container(_title(self._pages, bool(folder)), self.spec.shape, "CHW"),
+            load_metadata=lambda: said,
+        )
         decoding = max(self._pages, key=lambda page: page.numbers.decode_bytes)
         self.buffer_bytes = decoding.numbers.decode_bytes + self._piece_bytes()
         _check_memory(decoding, self.buffer_bytes, source.memory)
@@ -143,11 +148,11 @@ class ImagesReader(StreamReader):
         from onebyone_cli.formats.images.pixels import iter_pixels
 
         with _reopened(path) as file:
-            self._check_unchanged(file, path)
+            self._opened[path].check(file.fileno(), path)
             for page, pixels in iter_pixels(file, pages):
                 for piece in self._pieces(page, pixels):
                     write(piece.data.cast("B"))
-            self._check_unchanged(file, path)
+            self._opened[path].check(file.fileno(), path)
 
     def _pieces(self, page: Page, pixels: Pixels) -> Iterator[NDArray[Any]]:
         """Cut a picture into rows of one channel after the other, in the type of the stack."""
@@ -169,15 +174,6 @@ class ImagesReader(StreamReader):
         # and as the stack wants them.
         rows = min(self._piece_rows(), self.spec.height)
         return rows * self.spec.width * (12 + 2 * 8)
-
-    def _check_unchanged(self, file: BinaryIO, path: str) -> None:
-        if _identity(file) != self._opened[path]:
-            raise ReadWriteError("was changed while it was being read; run again", path)
-
-
-def _identity(file: BinaryIO) -> tuple[int, ...]:
-    status = os.fstat(file.fileno())
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _reopened(path: str) -> BinaryIO:

@@ -24,10 +24,10 @@ from onebyone_cli.formats.images.kinds import (
     channel_names,
     is_folder,
     kind_of,
+    natural_key,
     plain_bytes,
     suffix_of,
 )
-from onebyone_cli.formats.images.natural_order import natural_key
 from onebyone_cli.system.pipes import write_all
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from PIL.Image import Image as PillowImage
+
+    from onebyone_cli.spec import StackSpec
 
 #: Pillow's mode of one channel, and the memory it takes for a pixel.
 _MODES = {
@@ -81,11 +83,11 @@ class ImagesWriter(StreamWriter):
         If the disk is too full for images that do not compress.
     """
 
-    def __init__(self, target: Target) -> None:
-        _check_asked(target)
-        kind = kind_of(target)
+    def __init__(self, target: Target, spec: StackSpec) -> None:
+        _check_asked(target, spec)
+        kind = kind_of(target, spec)
         self.path = target.path
-        self.spec = spec = target.spec
+        self.spec = spec
         self._target = target
         self._family = kind.family
         self._is_folder = is_folder(target.path)
@@ -111,9 +113,7 @@ class ImagesWriter(StreamWriter):
             make: type[atomic.AtomicFolder | atomic.AtomicFile] = atomic.AtomicFolder
         else:
             make = atomic.AtomicFile
-        self._output = make(
-            target.path, force=target.force, fsync=target.fsync, keep_equal=target.keep_equal
-        )
+        self._output = make(target.path, target.publication)
 
     def fill(self, result: Planes, on_bytes: Callable[[int], None]) -> None:
         """Write all images; see `StreamWriter.fill`."""
@@ -167,6 +167,8 @@ class ImagesWriter(StreamWriter):
                 self._encode(image, fd)
             finally:
                 os.close(fd)
+        except OneByOneError:
+            raise
         except OSError as error:
             raise read_write_error("writing", self.path, error) from error
 
@@ -184,7 +186,7 @@ class ImagesWriter(StreamWriter):
 
     def _check_replaceable(self) -> None:
         if self._is_folder:
-            check_replaceable(self.path, force=self._target.force)
+            check_replaceable(self.path, force=self._target.publication.may_replace)
 
 
 class _Sink:
@@ -262,13 +264,12 @@ def _first_stranger(found: dict[str, bool]) -> str:
     return next((name for name in names if name not in expected or not found[name]), "")
 
 
-def _check_asked(target: Target) -> None:
+def _check_asked(target: Target, spec: StackSpec) -> None:
     if not target.storage.is_plain:
         raise UsageError("compression and chunks are for .h5 outputs; images have their own")
     if target.path == "-" or targets.is_special(target.path):
         raise UsageError("images are written to files and folders only; use .npy for a stream")
-    if target.spec.batch:
+    if spec.batch:
         raise UsageError(
-            f"images hold one stack, the result is a batch of {target.spec.items}; "
-            "write .npy or .h5"
+            f"images hold one stack, the result is a batch of {spec.items}; write .npy or .h5"
         )

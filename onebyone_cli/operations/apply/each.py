@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from onebyone_cli.cli.finished import Finished
 from onebyone_cli.commit import atomic, targets
 from onebyone_cli.errors import OutputRefusedError, UsageError
-from onebyone_cli.stack.reading import Reading
+from onebyone_cli.operations.inputs import Reading
 
 if TYPE_CHECKING:
     from onebyone_cli.commit.checkpoint import Policy

@@ -1,4 +1,4 @@
-"""What makes a job the same job: all that the bytes of its output depend on."""
+"""The fingerprint of a job: all that the bytes of its output depend on."""
 
 from __future__ import annotations
 
@@ -16,53 +16,70 @@ if TYPE_CHECKING:
 
     from onebyone_cli.arithmetic.conv1x1 import Layer
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
-    from onebyone_cli.formats.contracts.writer import Writer
-    from onebyone_cli.operations.apply.job import ApplyJob
     from onebyone_cli.operations.apply.settings import ApplySettings
+    from onebyone_cli.spec import StackSpec
 
 
-def identity_of(
-    job: ApplyJob,
+def fingerprint_of(
     inputs: Sequence[Reader | StreamReader],
-    layers: Sequence[Layer],
-    writer: Writer,
+    layers: Sequence[Layer] | None,
     settings: ApplySettings,
+    *,
+    source: StackSpec,
+    output: StackSpec,
+    container: str,
+    tile_pixels: int,
 ) -> Callable[[], dict[str, Any]]:
-    """Tell a job by what its output depends on, in words of the command line.
+    """Describe a job by everything that its output depends on.
 
-    Files are told by name, size and time of change: reading a terabyte to compare it would take
-    as long as the job. They are looked at now, everything else when it is asked for: most jobs
-    are short and never ask.
+    Files count by name, size and time of change: reading a terabyte to compare it would take as
+    long as the job. They are looked at now, everything else when it is asked for: most jobs are
+    short and never ask.
+
+    Parameters
+    ----------
+    inputs : sequence of Reader or StreamReader
+        In channel order.
+    layers : sequence of Layer or None
+        The chain; None where it is not known yet, and with it the shape of the output.
+    settings : ApplySettings
+        The choices.
+    source, output : StackSpec
+        The stack in the type of the arithmetic; the result.
+    container : str
+        What the writer says of the output's container.
+    tile_pixels : int
+        Width of the grid of tiles.
 
     Returns
     -------
     callable
         Gives a dict that JSON can hold; equal for two jobs exactly if one can go on where the
-        other stopped.
+        other stopped. Its keys are shown to users where two jobs differ.
     """
-    files = [_file(path) for reader in inputs for path in reader.files]
+    files = [_file(path) for reader in inputs for path in reader.about.files]
 
     def describe() -> dict[str, Any]:
-        scale = settings.scale
+        known = layers is not None
         return {
             "the version of onebyone": __version__,
             "the version of numpy": np.__version__,
             "the input": files,
-            "the dataset": [reader.inner for reader in inputs],
-            "the shape of the input": list(job.input.shape),
-            "--layout": [reader.axes for reader in inputs],
-            "--channels": [reader.selected or None for reader in inputs],
-            "--dtype-in": [_raw_type(reader) for reader in inputs],
-            "the type of the arithmetic": job.input.dtype,
-            "the digest of the weights": UNKNOWN if job.is_rehearsal else _digest(layers),
-            "the output": writer.container(),
-            "the shape of the output": UNKNOWN if job.is_rehearsal else list(job.output.shape),
-            "the type of the output": job.output.dtype,
-            "--nodata": _number(settings.nodata),
-            "--nan-to": _number(settings.nan_to),
-            "--scale": scale if isinstance(scale, str) else _numbers(scale),
+            "the dataset": [reader.about.inner for reader in inputs],
+            "the shape of the input": list(source.shape),
+            "layout": [reader.about.axes for reader in inputs],
+            "channels": [reader.about.selected or None for reader in inputs],
+            "dtype_in": [_raw_type(reader) for reader in inputs],
+            "the type of the arithmetic": source.dtype,
+            "the digest of the weights": UNKNOWN if layers is None else _digest(layers),
+            "the output": container,
+            "the shape of the output": list(output.shape) if known else UNKNOWN,
+            "the type of the output": output.dtype,
+            "nodata": _number(settings.nodata),
+            "nan_to": _number(settings.nan_to),
+            "scale": _scale(settings.scale),
             "what is written": settings.collapse or "the channels",
-            "the tile": UNKNOWN if job.is_rehearsal else job.plan.tile_pixels,
+            "the tile": tile_pixels if known else UNKNOWN,
         }
 
     return describe
@@ -76,7 +93,8 @@ def _file(path: str) -> str:
 
 
 def _raw_type(reader: Reader | StreamReader) -> list[Any] | None:
-    return None if reader.raw is None else [reader.raw.dtype, reader.raw.big_endian]
+    raw = reader.about.raw
+    return None if raw is None else [raw.dtype, raw.big_endian]
 
 
 def _digest(layers: Sequence[Layer]) -> str:
@@ -84,7 +102,9 @@ def _digest(layers: Sequence[Layer]) -> str:
 
     digest = hashlib.sha256()
     for layer in layers:
-        digest.update(repr((layer.map.weight.shape, layer.activation)).encode())
+        names = layer.map.meta.get("outputs")
+        named = None if names is None else list(map(str, names))
+        digest.update(repr((layer.map.weight.shape, layer.activation, named)).encode())
         digest.update(layer.map.weight.tobytes())
         digest.update(layer.map.bias.tobytes())
     return digest.hexdigest()
@@ -94,5 +114,5 @@ def _number(value: float | None) -> str | None:
     return None if value is None else repr(float(value))  # NaN is no JSON
 
 
-def _numbers(values: tuple[float, float] | None) -> list[str | None] | None:
-    return None if values is None else [_number(value) for value in values]
+def _scale(scale: str | tuple[float, float] | None) -> str | list[str | None] | None:
+    return [_number(end) for end in scale] if isinstance(scale, tuple) else scale

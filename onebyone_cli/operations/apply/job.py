@@ -6,13 +6,13 @@ import os
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.arithmetic.cast import Cast
 from onebyone_cli.arithmetic.conv1x1 import Convolution
 from onebyone_cli.commit.checkpoint import Checkpoint, Ledger
 from onebyone_cli.commit.journal import NOTHING
-from onebyone_cli.commit.part import PartFile, SharedFile, journal_of
+from onebyone_cli.commit.part import journal_of
 from onebyone_cli.errors import (
     DataError,
     OneByOneError,
@@ -20,8 +20,8 @@ from onebyone_cli.errors import (
     Stopped,
     UsageError,
 )
-from onebyone_cli.formats.contracts.writer import StreamWriter, Writer
-from onebyone_cli.operations.apply.fingerprint import identity_of
+from onebyone_cli.formats.contracts.writer import ResumableWriter, StreamWriter, Writer
+from onebyone_cli.operations.apply.fingerprint import fingerprint_of
 from onebyone_cli.operations.apply.settings import (
     _COUNTED,
     ApplyReport,
@@ -29,23 +29,26 @@ from onebyone_cli.operations.apply.settings import (
     _check_channels,
     _output_spec,
 )
-from onebyone_cli.operations.apply.worker import Convolver
-from onebyone_cli.operations.workers import run_workers
+from onebyone_cli.operations.apply.worker import Convolver, computes_in_place
+from onebyone_cli.operations.metadata import output_metadata
+from onebyone_cli.operations.run import count_pixels, run_tiles
 from onebyone_cli.plan.memory import Plan, apply_costs, make_plan
 from onebyone_cli.plan.tiles import count_tiles, iter_slabs, iter_slabs_of_tiles, tile_range
-from onebyone_cli.spec import StackSpec, arithmetic_dtype
+from onebyone_cli.spec import arithmetic_dtype
 from onebyone_cli.stack.sources import Sources
 from onebyone_cli.stack.spool import Spool
-from onebyone_cli.stack.stack import stacked_spec
+from onebyone_cli.stack.stack import stacked_metadata, stacked_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from onebyone_cli.arithmetic.conv1x1 import Layer
     from onebyone_cli.commit.journal import Done
+    from onebyone_cli.formats.contracts.metadata import Metadata
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+    from onebyone_cli.formats.contracts.writer import AnyTarget
     from onebyone_cli.operations.apply.worker import Write
     from onebyone_cli.plan.shards import Share
     from onebyone_cli.spec import Slab
@@ -62,8 +65,8 @@ class ApplyJob:
         Open, in channel order. Closed by whoever opened them.
     layers : sequence of Layer
         The chain to apply.
-    make_writer : callable
-        Given the output's spec, checks the target and makes its writer.
+    target : Target or AnyTarget
+        Where the result goes.
     settings : ApplySettings
         The choices.
     is_rehearsal : bool
@@ -99,7 +102,7 @@ class ApplyJob:
         self,
         inputs: Sequence[Reader | StreamReader],
         layers: Sequence[Layer],
-        make_writer: Callable[[StackSpec], Writer | StreamWriter],
+        target: AnyTarget,
         settings: ApplySettings,
         *,
         is_rehearsal: bool = False,
@@ -121,7 +124,7 @@ class ApplyJob:
             fill=settings.fill,
             scale=(0, 1) if settings.scale == "auto" else settings.scale,
         )
-        self._writer = make_writer(self.output)
+        self._writer = target.make_writer(self.output, partial(self._describe, inputs, layers))
         self.shard = settings.shard
         if self.shard is not None and not self.has_fixed_offsets:
             raise UsageError(
@@ -140,7 +143,13 @@ class ApplyJob:
     @property
     def has_fixed_offsets(self) -> bool:
         """Whether any part of the output can be written at any time."""
-        return isinstance(self._writer, Writer)
+        return isinstance(self._writer, ResumableWriter)
+
+    def _describe(
+        self, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
+    ) -> Metadata:
+        said = stacked_metadata(inputs)
+        return output_metadata(said, self.input.channels, layers, self.settings, self.output.dtype)
 
     def run(self, on_progress: OnProgress) -> ApplyReport:
         """Do the job; the output is published at the end, or there is none.
@@ -171,7 +180,6 @@ class ApplyJob:
                     scale=self._range(source, on_progress),
                 )
             counts = self._write(source, on_progress)
-            self._sources.check_unchanged()
             if self.shard is not None:
                 self._finish_share()
                 return self._report(counts)
@@ -193,11 +201,11 @@ class ApplyJob:
     def _taking_notes(self) -> Iterator[None]:
         """Have what is done kept where the job is stopped, unless the data are at fault."""
         checkpoint = self._checkpoint
-        if checkpoint is None:
+        if checkpoint is None or not isinstance(self._writer, ResumableWriter):
             yield
             return
         try:
-            checkpoint.begin(_part_of(self._writer))
+            checkpoint.begin(self._writer.file)
             yield
         except DataError:
             raise
@@ -211,12 +219,20 @@ class ApplyJob:
     ) -> Checkpoint | None:
         """Find what an earlier run has left, or refuse what another job has."""
         policy, writer = self.settings.checkpoints, self._writer
-        if policy is None or not isinstance(writer, Writer):
+        if policy is None or not isinstance(writer, ResumableWriter):
             return None
         return Checkpoint(
             writer.path,
             journal_of(writer.path, self.shard),
-            identity_of(self, inputs, layers, writer, self.settings),
+            fingerprint_of(
+                inputs,
+                None if self.is_rehearsal else layers,
+                self.settings,
+                source=self.input,
+                output=self.output,
+                container=writer.container,
+                tile_pixels=self.plan.tile_pixels,
+            ),
             count_tiles(self.input, self.plan.tile_pixels),
             self._sources.check_unchanged,
             policy,
@@ -224,14 +240,14 @@ class ApplyJob:
 
     def _finish_share(self) -> None:
         """Note that this share is done; the output is published when all are."""
-        checkpoint, file = self._checkpoint, cast("Writer", self._writer).file
-        assert checkpoint is not None
-        assert isinstance(file, SharedFile)
-        file.sync()
-        checkpoint.complete(size=os.fstat(file.fd).st_size, complete=True)
+        if self._checkpoint is not None and isinstance(self._writer, ResumableWriter):
+            file = self._writer.file
+            file.sync()
+            self._checkpoint.complete(size=os.fstat(file.fd).st_size, complete=True)
 
     def _make_plan(self) -> Plan:
         convolution, sources = self.convolution, self._sources
+        in_place = computes_in_place(self.cast, self.settings)
         return make_plan(
             self.input,
             convolution.widest,
@@ -241,7 +257,7 @@ class ApplyJob:
                 self.output,
                 widest=convolution.widest,
                 hidden=sum(convolution.hidden_channels),
-                staged=0 if self.computes_in_place else convolution.out_channels,
+                staged=0 if in_place else convolution.out_channels,
                 collapsed=convolution.out_channels if self.settings.collapse else 0,
                 scratch=sources.scratch_bytes,
                 cache=sources.cache_bytes + max(self._writer.buffer_bytes, sources.buffer_bytes),
@@ -251,11 +267,6 @@ class ApplyJob:
             spool_input_bytes=sources.spool_bytes,
             spool_output_bytes=self.output.data_bytes * isinstance(self._writer, StreamWriter),
         )
-
-    @property
-    def computes_in_place(self) -> bool:
-        """Whether the convolution can write straight into the output's buffer."""
-        return self.cast.is_identity and not self.settings.collapse
 
     def _write(self, source: Stack, on_progress: OnProgress) -> Mapping[str, int]:
         """Write the result; return what was counted."""
@@ -275,7 +286,7 @@ class ApplyJob:
         ledger = Ledger() if self._checkpoint is None else self._checkpoint
         self._went_on = bool(ledger.done.ranges)
         share, write = None, writer.write
-        if self.shard is not None:
+        if self.shard is not None and isinstance(writer, ResumableWriter):
             from onebyone_cli.plan.shards import Share
 
             share = Share(self.shard, self.output, writer.data_offset)
@@ -305,11 +316,11 @@ class ApplyJob:
         share: Share | None = None,
     ) -> Sequence[Convolver]:
         """Run all slabs that are not done; without `write`, only measure the range."""
-        plan = self.plan
+        plan, convolution = self.plan, self.convolution
         workers: list[Convolver] = []
 
         def make_work() -> Callable[[Slab], None]:
-            worker = Convolver(self, source, write, share)
+            worker = Convolver(plan, convolution, self.cast, self.settings, source, write, share)
             workers.append(worker)
 
             def work(slab: Slab) -> None:
@@ -326,15 +337,18 @@ class ApplyJob:
             )
             return parts if share is None else filter(share.has_part_of, parts)
 
-        total = self.input.items * self.input.pixels if share is None else _pixels(slabs(NOTHING))
-        before = total - _pixels(slabs(done_before)) if done_before.ranges else 0
-        pixel_bytes = self.input.channels * self.input.item_bytes
-        run_workers(
-            slabs(done_before),
+        before = 0
+        if done_before.ranges:
+            before = count_pixels(slabs(NOTHING)) - count_pixels(slabs(done_before))
+        run_tiles(
+            lambda: slabs(done_before),
             make_work,
-            plan.threads,
-            lambda pixels: on_progress(step, (before + pixels) * pixel_bytes, total * pixel_bytes),
-            source.abandon,
+            [source],
+            step=step,
+            threads=plan.threads,
+            pixel_bytes=self.input.channels * self.input.item_bytes,
+            on_progress=on_progress,
+            done=before,
         )
         return workers
 
@@ -349,10 +363,6 @@ class ApplyJob:
                 yield from iter_slabs_of_tiles(self.input, start, stop, tile, self.plan.slab_pixels)
 
 
-def _pixels(slabs: Iterable[Slab]) -> int:
-    return sum(slab.items * slab.pixels for slab in slabs)
-
-
 def _write_share(writer: Writer, share: Share, slab: Slab, block: NDArray[Any]) -> None:
     """Write what belongs to a share of a slab, and nothing else."""
     for index in range(slab.items):
@@ -364,22 +374,16 @@ def _write_share(writer: Writer, share: Share, slab: Slab, block: NDArray[Any]) 
                 writer.write_run(item, channel, start, part)
 
 
-def _part_of(writer: Writer | StreamWriter) -> PartFile | SharedFile:
-    assert isinstance(writer, Writer)
-    assert isinstance(writer.file, PartFile | SharedFile)
-    return writer.file
-
-
 def _say_how_to_go_on(reason: BaseException, checkpoint: Checkpoint) -> None:
     """Have a signal or an error tell that there is a checkpoint."""
     advice = (
         "; what is done is kept: run the same command again to go on, "
-        "or with --restart to begin anew"
+        "or with --resume restart to begin anew"
     )
     if isinstance(reason, Stopped):
         reason.checkpoint, reason.status = checkpoint.path, checkpoint.policy.status
     elif isinstance(reason, OneByOneError):
-        reason.message += advice
+        reason.advise(advice)
     elif isinstance(reason, MemoryError):
         message = "out of memory; give a smaller --memory" + advice
         raise ReadWriteError(message, checkpoint.path) from reason

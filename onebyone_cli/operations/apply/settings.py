@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from onebyone_cli.arithmetic.conv1x1 import Layer
     from onebyone_cli.commit.checkpoint import Policy
+    from onebyone_cli.commit.publication import Publication
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.plan.shards import Shard
 
@@ -69,6 +70,11 @@ class ApplySettings(NamedTuple):
         """What invalid pixels become; None where they stay NaN."""
         fill = self.nodata if self.nan_to is None else self.nan_to
         return None if fill is None or np.isnan(fill) else fill
+
+    def publication(self, asked: Publication) -> Publication:
+        """Add what these settings say of part files to how the output is published."""
+        resume = None if self.checkpoints is None else not self.checkpoints.restart
+        return asked._replace(resume=resume, shared=self.shard is not None)
 
 
 class ApplyReport(NamedTuple):

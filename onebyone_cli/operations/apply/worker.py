@@ -1,4 +1,4 @@
-"""What one worker of a job does with a slab: convolve it, tile by tile, and cast the result."""
+"""One worker of a job: convolves a slab tile by tile and casts the result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from onebyone_cli.operations.apply.job import ApplyJob
+    from onebyone_cli.arithmetic.cast import Cast
+    from onebyone_cli.arithmetic.conv1x1 import Convolution
+    from onebyone_cli.operations.apply.settings import ApplySettings
+    from onebyone_cli.plan.memory import Plan
     from onebyone_cli.plan.shards import Share
     from onebyone_cli.spec import Slab
     from onebyone_cli.stack.stack import Stack
@@ -24,15 +27,26 @@ if TYPE_CHECKING:
     Write = Callable[[Slab, NDArray[Any]], None]
 
 
+def computes_in_place(cast: Cast, settings: ApplySettings) -> bool:
+    """Whether the convolution can write straight into the output's buffer."""
+    return cast.is_identity and not settings.collapse
+
+
 class Convolver:
     """The buffers of one worker.
 
     Parameters
     ----------
-    job : ApplyJob
-        The convolution, the casts and the plan.
+    plan : Plan
+        Sizes of slabs and tiles.
+    convolution : Convolution
+        The chain of layers.
+    cast : Cast
+        From the type of the arithmetic to that of the output.
+    settings : ApplySettings
+        What marks a pixel as invalid, and what is written in place of the channels.
     source : Stack
-        The stack, readable.
+        The stack, readable, in the type of the arithmetic.
     write : callable or None
         Takes a slab and its result, of shape (items, K, pixels); without it only the range of the
         result is measured.
@@ -47,30 +61,32 @@ class Convolver:
 
     def __init__(
         self,
-        job: ApplyJob,
+        plan: Plan,
+        convolution: Convolution,
+        cast: Cast,
+        settings: ApplySettings,
         source: Stack,
         write: Write | None,
         share: Share | None,
     ) -> None:
-        plan = job.plan
         items, pixels, tile = plan.slab_items, plan.slab_pixels, plan.tile_pixels
         self._source = source
         self._write = write
         self._share = share
-        self._convolution = job.convolution
-        self._cast = job.cast
-        self._collapse = {"": None, "argmax": argmax, "rms": rms}[job.settings.collapse]
-        nodata = job.settings.nodata
-        self._marks = None if nodata is None else source.marks(nodata)
+        self._convolution = convolution
+        self._cast = cast
+        self._collapse = {"": None, "argmax": argmax, "rms": rms}[settings.collapse]
+        self._marks = None if settings.nodata is None else source.marks(settings.nodata)
         self._tile = tile
-        number = job.input.dtype
-        self._x = empty_rows((items, job.input.channels, pixels), number)
-        self._out = empty_rows((items, job.output.channels, pixels), job.output.dtype)
+        number = source.spec.dtype
+        channels = 1 if settings.collapse else convolution.out_channels
+        self._x = empty_rows((items, source.spec.channels, pixels), number)
+        self._out = empty_rows((items, channels, pixels), cast.target)
         self._scratch = np.empty(source.scratch_bytes, np.uint8)
-        self._hidden = self._convolution.hidden_buffers(items, tile)
-        self._in_place = job.computes_in_place
+        self._hidden = convolution.hidden_buffers(items, tile)
+        self._in_place = computes_in_place(cast, settings)
         if not self._in_place:
-            self._y = empty_rows((items, self._convolution.out_channels, tile), number)
+            self._y = empty_rows((items, convolution.out_channels, tile), number)
         self._casts, self._invalid_pixels = CastCounts(), 0
         self.low, self.high = np.inf, -np.inf
 

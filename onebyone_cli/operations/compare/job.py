@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from onebyone_cli.arithmetic.difference import Differences, TileComparer, Tolerance, no_differences
 from onebyone_cli.errors import ShapeMismatchError
-from onebyone_cli.operations.ordered_merge import InOrder
-from onebyone_cli.operations.workers import run_workers
+from onebyone_cli.operations.ordered_merge import OrderedMerge
+from onebyone_cli.operations.run import run_tiles
 from onebyone_cli.plan.memory import Costs, Plan, make_plan
 from onebyone_cli.plan.tiles import iter_slabs, iter_tiles
 from onebyone_cli.stack.sources import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from numpy.typing import NDArray
 
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.operations.compare.picture import DifferenceMap
@@ -114,7 +113,7 @@ class CompareJob:
         """
         plan, spec = self.plan, self._specs[0]
         tiles_of_slab = -(-plan.slab_pixels // plan.tile_pixels) * plan.slab_items
-        whole = InOrder(
+        whole = OrderedMerge(
             no_differences(spec.channels),
             iter_tiles(self._slabs(), plan.tile_pixels),
             most_waiting=plan.threads * tiles_of_slab + _SPARE_TILES,
@@ -126,29 +125,19 @@ class CompareJob:
             )
 
             def make_work() -> Callable[[Slab], None]:
-                worker = _Worker(self, a, b)
+                worker = _Worker(plan, self._comparer(a, b), self._picture, a, b)
+                return partial(worker.process, whole)
 
-                def work(slab: Slab) -> None:
-                    worker.process(slab, whole)
-
-                return work
-
-            def on_stop() -> None:
-                whole.stop()
-                a.abandon()
-                b.abandon()
-
-            pixel_bytes = spec.channels * sum(each.item_bytes for each in self._specs)
-            total = spec.items * spec.pixels * pixel_bytes
-            run_workers(
-                self._slabs(),
+            run_tiles(
+                self._slabs,
                 make_work,
-                plan.threads,
-                lambda done: on_progress("comparing", done * pixel_bytes, total),
-                on_stop,
+                [a, b],
+                step="comparing",
+                threads=plan.threads,
+                pixel_bytes=spec.channels * sum(each.item_bytes for each in self._specs),
+                on_progress=on_progress,
+                merge=whole,
             )
-            for sources in self._sources:
-                sources.check_unchanged()
         return whole.total
 
     def _slabs(self) -> Iterator[Slab]:
@@ -178,8 +167,7 @@ class CompareJob:
             spool_input_bytes=sum(sources.spool_bytes for sources in self._sources),
         )
 
-    def comparer(self, a: Stack, b: Stack) -> TileComparer:
-        """Make the buffers of a worker."""
+    def _comparer(self, a: Stack, b: Stack) -> TileComparer:
         nodata = self._settings.nodata
         return TileComparer(
             a.spec.channels,
@@ -189,24 +177,20 @@ class CompareJob:
             tolerance=self._settings.tolerance,
         )
 
-    def draw(self, item: int, start: int, highest: NDArray[np.float64]) -> None:
-        """Hand on the largest difference of each pixel of a tile, if there is a picture."""
-        if self._picture:
-            self._picture.add(start, highest)
-
 
 class _Worker:
     """The buffers of one worker."""
 
-    def __init__(self, job: CompareJob, a: Stack, b: Stack) -> None:
-        plan, shape = job.plan, (job.plan.slab_items, a.spec.channels, job.plan.slab_pixels)
-        self._job, self._tile = job, plan.tile_pixels
+    def __init__(
+        self, plan: Plan, comparer: TileComparer, picture: DifferenceMap | None, a: Stack, b: Stack
+    ) -> None:
+        shape = plan.slab_items, a.spec.channels, plan.slab_pixels
+        self._comparer, self._picture, self._tile = comparer, picture, plan.tile_pixels
         self._sources = a, b
         self._numbers = np.empty(shape, a.spec.dtype), np.empty(shape, b.spec.dtype)
         self._scratch = np.empty(max(a.scratch_bytes, b.scratch_bytes), np.uint8)
-        self._comparer = job.comparer(a, b)
 
-    def process(self, slab: Slab, whole: InOrder[Differences]) -> None:
+    def process(self, whole: OrderedMerge[Differences], slab: Slab) -> None:
         """Read a slab of both stacks and compare it tile by tile."""
         a, b = (numbers[: slab.items, :, : slab.pixels] for numbers in self._numbers)
         for source, numbers in zip(self._sources, (a, b), strict=True):
@@ -216,5 +200,6 @@ class _Worker:
                 part = np.s_[index, :, start : start + self._tile]
                 tile = slab.item + index, slab.start + start
                 found, highest = self._comparer.compare(a[part], b[part], *tile)
-                self._job.draw(*tile, highest)
+                if self._picture is not None:
+                    self._picture.add(tile[1], highest)
                 whole.add(tile, found)

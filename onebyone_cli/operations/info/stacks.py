@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from onebyone_cli import formats
 from onebyone_cli.errors import UsageError
 from onebyone_cli.formats import opening
-from onebyone_cli.formats.contracts.metadata import Container
-from onebyone_cli.plan.memory import apply_costs, comes_in_slabs, make_plan, run_bytes
+from onebyone_cli.formats.contracts.about import Container
+from onebyone_cli.formats.contracts.metadata import Metadata
+from onebyone_cli.plan.memory import apply_costs, make_plan, share_of
+from onebyone_cli.plan.source_costs import source_costs
 from onebyone_cli.spec import arithmetic_dtype
+from onebyone_cli.stack.costs import capabilities_of
 from onebyone_cli.system.limits import default_memory, default_threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onebyone_cli.formats.contracts.reader import Look
+    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.plan.memory import Plan
     from onebyone_cli.spec import StackSpec
 
@@ -57,8 +60,8 @@ class StackFacts(NamedTuple):
         How its numbers are kept.
     inner : str
         Name of the dataset in the file, or empty.
-    channel_names : tuple of str
-        What the file calls its channels; empty where it does not.
+    metadata : Metadata
+        What the file says about its numbers.
     file_bytes : int or None
         Size of the file, or of all files of a folder; None for a pipe.
     needs : Needs
@@ -69,18 +72,9 @@ class StackFacts(NamedTuple):
     spec: StackSpec
     container: Container
     inner: str
-    channel_names: tuple[str, ...]
+    metadata: Metadata
     file_bytes: int | None
     needs: Needs
-
-
-class _Reading(NamedTuple):
-    """What reading an input takes; the words are those of `pipeline.sources.Sources`."""
-
-    scratch_bytes: int = 0
-    cache_bytes: int = 0
-    buffer_bytes: int = 0
-    spool_bytes: int = 0
 
 
 def inspect_stack(text: str, *, layout: str = "CHW") -> StackFacts:
@@ -91,11 +85,6 @@ def inspect_stack(text: str, *, layout: str = "CHW") -> StackFacts:
     text, layout
         As in `opening.open_input`, which raises the same errors.
     """
-    look = opening.look_at(text, layout=layout)
-    if look is not None:
-        needs = _needs(look.spec, _reading_of(look))
-        size = None if look.is_stream else _size(("/dev/stdin" if text == "-" else text,))
-        return StackFacts(text, look.spec, look.container, "", (), size, needs)
     refusal = ""
     try:
         return _open(text, layout, default_memory())
@@ -113,36 +102,29 @@ def shape_of(texts: Sequence[str], *, layout: str) -> StackSpec:
     ShapeMismatchError
         If they differ in height or width.
     """
-    looks = [opening.look_at(text, layout=layout) for text in texts]
-    if len(looks) == 1 and looks[0] is not None:
-        return looks[0].spec
-    from onebyone_cli.stack.stack import stacked_spec
-
     with ExitStack() as stack:
         opened = opening.open_inputs(texts, layout=layout, memory=_ANY_MEMORY, stack=stack)
+        if len(opened) == 1:
+            return opened[0].spec
+        from onebyone_cli.stack.stack import stacked_spec
+
         return stacked_spec(opened, opened[0].spec.dtype)
 
 
 def _open(text: str, layout: str, memory: int) -> StackFacts:
-    from onebyone_cli.stack.sources import Sources
-
     with ExitStack() as stack:
-        (reader,) = opening.open_inputs([text], layout=layout, memory=memory, stack=stack)
-        sources = Sources([reader])
-        reading = _Reading(
-            sources.scratch_bytes,
-            sources.cache_bytes,
-            sources.buffer_bytes,
-            sources.spool_bytes,
+        (reader,) = opening.open_inputs(
+            [text], layout=layout, memory=share_of(memory, "inputs"), stack=stack
         )
+        about = reader.about
         return StackFacts(
             text,
             reader.spec,
-            reader.container or _container_of(text, reader.spec),
-            reader.inner,
-            reader.channel_names,
-            _size(reader.files),
-            _needs(reader.spec, reading),
+            about.container or _container_of(text, reader.spec),
+            about.inner,
+            about.metadata,
+            _size(about.files) if about.files else None,
+            _needs(reader),
         )
 
 
@@ -154,23 +136,10 @@ def _container_of(text: str, spec: StackSpec) -> Container:
     return Container(title, spec.shape, axes_of(spec.shape, "CHW"))
 
 
-def _reading_of(look: Look) -> _Reading:
-    """Tell what reading an array takes, as its reader would."""
-    from onebyone_cli.formats.arrays.layout import PIECE_BYTES, SCRATCH_BYTES
-
-    if not look.is_stream:
-        return _Reading(scratch_bytes=SCRATCH_BYTES)
-    spec, run = look.spec, look.run_pixels
-    if comes_in_slabs(spec, run, default_memory()):
-        kept = run_bytes(spec, run)
-        return _Reading(scratch_bytes=max(SCRATCH_BYTES, kept), cache_bytes=kept)
-    return _Reading(
-        scratch_bytes=SCRATCH_BYTES, buffer_bytes=PIECE_BYTES, spool_bytes=look.spec.data_bytes
-    )
-
-
-def _needs(spec: StackSpec, reading: _Reading) -> Needs:
+def _needs(reader: Reader | StreamReader) -> Needs:
+    spec = reader.spec
     stack = spec._replace(dtype=arithmetic_dtype([spec.dtype]))
+    reading = source_costs([capabilities_of(reader)], in_order=True, memory=default_memory())
     costs = apply_costs(
         stack,
         stack,

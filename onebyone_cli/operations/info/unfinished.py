@@ -56,8 +56,9 @@ class UnfinishedFacts(NamedTuple):
         """How to go on."""
         if not self.shards:
             return (
-                "if it is not running, run the same command again to go on, or with --restart to "
-                f"begin anew; to give up, remove {self.part} and {self.part}.json"
+                "if it is not running, run the same command again to go on, or with "
+                "--resume restart to begin anew; to give up, remove "
+                f"{self.part} and {self.part}.json"
             )
         if not self.shards_missing:
             return f"publish it with: onebyone merge {self.path}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +12,10 @@ from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.learners.differences import Neighbour, Window
 from onebyone_cli.learners.statistics import Evidence, no_evidence
 from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
-from onebyone_cli.operations.learn.worker import Gatherer
-from onebyone_cli.operations.ordered_merge import InOrder
-from onebyone_cli.operations.workers import run_workers
-from onebyone_cli.plan.memory import Costs, Plan, make_plan
+from onebyone_cli.operations.learn.worker import Gatherer, halo_of
+from onebyone_cli.operations.ordered_merge import OrderedMerge
+from onebyone_cli.operations.run import run_tiles
+from onebyone_cli.plan.memory import Costs, Plan, make_plan, share_of
 from onebyone_cli.plan.tiles import (
     count_runs,
     count_tiles,
@@ -26,7 +27,7 @@ from onebyone_cli.plan.tiles import (
     tile_pixels,
 )
 from onebyone_cli.spec import arithmetic_dtype
-from onebyone_cli.stack.pixel_map import Companion
+from onebyone_cli.stack.pixel_map import PixelMap
 from onebyone_cli.stack.sources import Sources
 from onebyone_cli.stack.stack import stacked_spec
 from onebyone_cli.system.buffers import PADDING
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.spec import Slab, StackSpec
     from onebyone_cli.stack.sources import OnProgress
+    from onebyone_cli.stack.stack import Stack
 
 _FLOAT64_BYTES = 8
 
@@ -110,11 +112,11 @@ class LearnJob:
         once = not (settings.wanted.differences or settings.runs_only or settings.shard)
         self._sources = Sources(inputs, in_order=once, memory=settings.memory)
         self._settings = settings
-        self.wanted, self.nodata = settings.wanted, settings.nodata
+        self.wanted = settings.wanted
         dtype = arithmetic_dtype([reader.spec.dtype for reader in inputs])
         self.input = stacked_spec(inputs, dtype)
-        self.mask = None if mask is None else Companion(mask, self.input, "mask")
-        self.labels = None if labels is None else Companion(labels, self.input, "label map")
+        self.mask = None if mask is None else PixelMap(mask, self.input, "mask")
+        self.labels = None if labels is None else PixelMap(labels, self.input, "label map")
         if labels is not None and "int" not in labels.spec.dtype:
             raise DataError(
                 f"has {labels.spec.dtype} numbers; labels are integers, 0 where there is no class",
@@ -127,12 +129,6 @@ class LearnJob:
         ]
         self.runs = count_runs(self.input)
         self.plan = self._make_plan()
-
-    @property
-    def halo(self) -> int:
-        """Pixels beyond a slab that are read with it."""
-        reach = max((neighbour.offset for neighbour in self.neighbours), default=0)
-        return min(reach, self.input.pixels)
 
     def run(self, on_progress: OnProgress, chosen: NDArray[np.int64] | None = None) -> Evidence:
         """Read everything once, or the chosen runs.
@@ -148,18 +144,19 @@ class LearnJob:
         plan, spec = self.plan, self.input
         chosen = np.zeros(0, np.int64) if chosen is None else chosen
         tiles_of_slab = -(-plan.slab_pixels // plan.tile_pixels) * plan.slab_items
-        whole = InOrder(
+        whole = OrderedMerge(
             no_evidence(spec.channels),
             iter_tiles(self._slabs(chosen), plan.tile_pixels),
             most_waiting=plan.threads * tiles_of_slab + self._spare_tiles,
         )
         with ExitStack() as stack:
             source = self._sources.as_stack(spec.dtype, plan, stack, on_progress)
-            for companion in filter(None, (self.mask, self.labels)):
-                companion.open(plan, stack, on_progress)
+            maps = [each for each in (self.mask, self.labels) if each is not None]
+            for each in maps:
+                each.open(plan, stack, on_progress)
 
             def make_work() -> Callable[[Slab], None]:
-                gatherer = Gatherer(self, source, _membership(chosen, spec))
+                gatherer = self._gatherer(source, chosen)
 
                 def work(slab: Slab) -> None:
                     for tile, evidence in gatherer.process(slab):
@@ -168,22 +165,29 @@ class LearnJob:
 
                 return work
 
-            def on_stop() -> None:
-                whole.stop()
-                source.abandon()
-
-            pixel_bytes = spec.channels * spec.item_bytes
-            pixels = sum(slab.items * slab.pixels for slab in self._slabs(chosen))
-            run_workers(
-                self._slabs(chosen),
+            run_tiles(
+                partial(self._slabs, chosen),
                 make_work,
-                plan.threads,
-                lambda done: on_progress("learning", done * pixel_bytes, pixels * pixel_bytes),
-                on_stop,
+                [source, *(each.stack for each in maps)],
+                step="learning",
+                threads=plan.threads,
+                pixel_bytes=spec.channels * spec.item_bytes,
+                on_progress=on_progress,
+                merge=whole,
             )
-            for sources in self._everyone():
-                sources.check_unchanged()
         return whole.total
+
+    def _gatherer(self, source: Stack, chosen: NDArray[np.int64]) -> Gatherer:
+        return Gatherer(
+            self.plan,
+            self.wanted,
+            source,
+            nodata=self._settings.nodata,
+            neighbours=self.neighbours,
+            mask=self.mask,
+            labels=self.labels,
+            chosen=_membership(chosen, self.input),
+        )
 
     def _slabs(self, chosen: NDArray[np.int64]) -> Iterator[Slab]:
         if self._settings.runs_only:
@@ -199,7 +203,7 @@ class LearnJob:
         if self.labels is None:
             return
         evidence.check_classes(self.labels.path)
-        most = max(2, self._settings.memory // 4 // (self._square + _CLASS_BYTES))
+        most = max(2, share_of(self._settings.memory, "classes") // (self._square + _CLASS_BYTES))
         if len(evidence.classes or ()) > most:
             raise UsageError(
                 f"the labels have more than {most} classes, and the moments of so "
@@ -212,8 +216,8 @@ class LearnJob:
         return self.input.channels**2 * _FLOAT64_BYTES
 
     def _everyone(self) -> list[Sources]:
-        companions = [each for each in (self.mask, self.labels) if each is not None]
-        return [self._sources, *(companion.sources for companion in companions)]
+        maps = [each for each in (self.mask, self.labels) if each is not None]
+        return [self._sources, *(each.sources for each in maps)]
 
     @property
     def _kinds(self) -> int:
@@ -233,22 +237,24 @@ class LearnJob:
 
         A worker is held up by others now and then; without some room everyone would be.
         """
-        return min(_SPARE_TILES, self._settings.memory // 32 // max(1, self._finding))
+        return min(
+            _SPARE_TILES, share_of(self._settings.memory, "waiting tiles") // max(1, self._finding)
+        )
 
     def _make_plan(self) -> Plan:
         spec, everyone = self.input, self._everyone()
-        companions = [each for each in (self.mask, self.labels) if each is not None]
+        maps = [each for each in (self.mask, self.labels) if each is not None]
         number = spec.item_bytes * spec.channels
-        companion_pixel = sum(2 * companion.pixel_bytes + 2 for companion in companions)
+        map_pixel = sum(2 * each.pixel_bytes + 2 for each in maps)
         tile = tile_pixels(spec.pixels, spec.channels, _FLOAT64_BYTES, _LONGEST_TILE)
-        beyond = self.halo * (number + companion_pixel)
+        beyond = halo_of(self.neighbours, spec) * (number + map_pixel)
         plan = make_plan(
             spec,
             spec.channels,
             _FLOAT64_BYTES,
             Costs(
                 # Moments of the tiles of a slab wait here until it is their turn.
-                slab_pixel=number + companion_pixel + -(-self._finding // tile),
+                slab_pixel=number + map_pixel + -(-self._finding // tile),
                 # A block and another; what marks the invalid, number by number.
                 tile_pixel=(2 * _FLOAT64_BYTES + 3) * spec.channels + 4 * _FLOAT64_BYTES,
                 item=3 * PADDING * spec.channels,

@@ -38,7 +38,7 @@ _NEEDS = {
 
 #: Options that say how many components are kept, and how they are written.
 _HOW_MANY = ("k", "variance", "snr")
-_HOW_MANY_SHOWN = {"-k": "-k K", "--variance": "--variance FRACTION", "--snr": "--snr RATIO"}
+_HOW_MANY_SHOWN = {"-k": "-k K|all", "--variance": "--variance FRACTION", "--snr": "--snr RATIO"}
 
 
 class Asked(NamedTuple):
@@ -225,11 +225,11 @@ def _needs(need: str, learner: "Learner") -> bool:
 def _check_how_many(asked: Asked, learner: "Learner") -> None:
     """Check that exactly one option says how many components are kept."""
     ways = [_FLAGS[option] for option in _HOW_MANY if option in learner.options]
-    ways += ["-k all"] * learner.reads_pixels
     found = [_FLAGS[option] for option in _HOW_MANY if asked.has(option)]
-    found += ["-k all"] * asked.all_components
+    found += ["-k"] * asked.all_components
     if ways and len(found) != 1:
-        wanted = _listed([_HOW_MANY_SHOWN.get(flag, flag) for flag in ways], "or")
+        shown = _HOW_MANY_SHOWN if learner.reads_pixels else {}
+        wanted = _listed([shown.get(flag, f"{flag} K") for flag in ways], "or")
         if len(ways) == 1:
             raise UsageError(f"--method {asked.method} needs {wanted}")
         raise UsageError(f"give {wanted}; found {_listed(found, 'and') or 'none of them'}")

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.cli.terminal.progress import Progress
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, ShapeMismatchError, UsageError
 from onebyone_cli.units import count
 from onebyone_cli.version import __version__
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import Reader, Series, StreamReader
     from onebyone_cli.learners.model import Model
     from onebyone_cli.learners.statistics import Evidence
+    from onebyone_cli.operations.inputs import Reading
     from onebyone_cli.operations.learn.job import LearnJob
     from onebyone_cli.operations.learn.request import Asked
     from onebyone_cli.operations.learn.settings import LearnSettings
-    from onebyone_cli.stack.reading import Reading
 
     Stack = Sequence[Reader | StreamReader]
 
@@ -61,13 +62,13 @@ class Known:
         """Note a stack that belongs to it; those of one stream and shape are counted."""
         from onebyone_cli.stack.stack import stacked_spec
 
-        files = tuple(name for reader in inputs for name in reader.files)
+        files = tuple(name for reader in inputs for name in reader.about.files)
         if self.files[-len(files) :] != files:
             self.files += files
         self.pixel_bytes += sum(reader.spec.data_bytes for reader in inputs)
         shape = stacked_spec(inputs, inputs[0].spec.dtype).shape
         entry = {"name": _name_of(inputs), "shape": list(shape)}
-        if not inputs[0].series:
+        if not inputs[0].about.series:
             self.inputs.append(entry)
         elif self.inputs and self.inputs[-1] | entry == self.inputs[-1]:
             self.inputs[-1]["arrays"] += 1
@@ -283,7 +284,7 @@ def headers_of(stacks: "Sequence[Stack]") -> Known:
 
 def _name_of(inputs: "Stack") -> str:
     """Name the inputs of a stack, or the stream that it came through with others."""
-    return " ".join(reader.series or reader.path for reader in inputs)
+    return " ".join(reader.about.series or reader.path for reader in inputs)
 
 
 def are_moments(inputs: Sequence[str], *, raw: bool = False) -> bool:
@@ -410,27 +411,24 @@ def save(
     model: "Model",
     known: Known,
     path: str,
-    *,
-    force: bool,
-    fsync: bool,
-    keep_equal: bool = False,
+    publication: Publication,
 ) -> bool:
     """Save a model with a record of what it was learned from; say whether it has changed."""
-    from onebyone_cli.weights.archive import save_model
+    from onebyone_cli.weights.save import save_model
 
     arrays: dict[str, Any] = dict(model.arrays)
     if known.names:
         arrays["channels"] = list(known.names)
     meta = {**model.meta, **known.record()}
-    return save_model(path, arrays, meta, force=force, fsync=fsync, keep_equal=keep_equal)
+    return save_model(path, arrays, meta, publication)
 
 
-def save_moments(known: Known, path: str, *, force: bool, fsync: bool) -> None:
+def save_moments(known: Known, path: str, publication: Publication) -> None:
     """Save what was gathered with a record of what it was gathered from."""
     from onebyone_cli.learners import moments_file
 
     meta = known.record() | ({"channels": list(known.names)} if known.names else {})
-    moments_file.save_moments(path, known.evidence, meta, force=force, fsync=fsync)
+    moments_file.save_moments(path, known.evidence, meta, publication)
 
 
 def moments_of(evidence: "Evidence") -> str:

@@ -1,4 +1,4 @@
-"""What one worker of a learning pass does with a slab: evidence, tile by tile."""
+"""One worker of a learning pass: gathers the statistics of a slab, tile by tile."""
 
 from __future__ import annotations
 
@@ -14,15 +14,24 @@ from onebyone_cli.spec import Slab
 from onebyone_cli.system.buffers import empty_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from onebyone_cli.learners.differences import Neighbour
-    from onebyone_cli.operations.learn.job import LearnJob
+    from onebyone_cli.operations.learn.settings import Wanted
+    from onebyone_cli.plan.memory import Plan
+    from onebyone_cli.spec import StackSpec
+    from onebyone_cli.stack.pixel_map import PixelMap
     from onebyone_cli.stack.stack import Stack
 
     Bools = NDArray[np.bool_]
+
+
+def halo_of(neighbours: Sequence[Neighbour], spec: StackSpec) -> int:
+    """Count the pixels beyond a slab that are read with it: the neighbours of its last ones."""
+    reach = max((neighbour.offset for neighbour in neighbours), default=0)
+    return min(reach, spec.pixels)
 
 
 class Gatherer:
@@ -30,34 +39,55 @@ class Gatherer:
 
     Parameters
     ----------
-    job : LearnJob
-        What is wanted, and the plan.
+    plan : Plan
+        Sizes of slabs and tiles.
+    wanted : Wanted
+        What is gathered.
     source : Stack
-        The stack, readable.
+        The stack, readable, in the type of the arithmetic.
+    nodata : float or None
+        Input value that marks a pixel as invalid, as NaN does.
+    neighbours : sequence of Neighbour
+        Those whose differences are wanted.
+    mask, labels : PixelMap or None
+        Open maps that go with the stack.
     chosen : function
         Given an item and a range of its pixels, says which of them are in the sample.
     """
 
-    def __init__(self, job: LearnJob, source: Stack, chosen: Callable[..., Bools]) -> None:
-        plan, spec = job.plan, job.input
-        self._job, self._source, self._chosen = job, source, chosen
-        self._marks = None if job.nodata is None else source.marks(job.nodata)
-        reach = min(plan.slab_pixels + job.halo, spec.pixels)
+    def __init__(
+        self,
+        plan: Plan,
+        wanted: Wanted,
+        source: Stack,
+        *,
+        nodata: float | None,
+        neighbours: Sequence[Neighbour],
+        mask: PixelMap | None,
+        labels: PixelMap | None,
+        chosen: Callable[..., Bools],
+    ) -> None:
+        spec = source.spec
+        self._wanted, self._source, self._neighbours = wanted, source, neighbours
+        self._mask, self._labels, self._chosen = mask, labels, chosen
+        self._tile, self._halo = plan.tile_pixels, halo_of(neighbours, spec)
+        self._marks = None if nodata is None else source.marks(nodata)
+        reach = min(plan.slab_pixels + self._halo, spec.pixels)
         self._x = empty_rows((plan.slab_items, spec.channels, reach), spec.dtype)
         self._block = empty_rows((spec.channels, plan.tile_pixels), np.float64)
-        self._other = empty_rows(self._block.shape, np.float64) if job.neighbours else self._block
+        self._other = empty_rows(self._block.shape, np.float64) if neighbours else self._block
         self._scratch = np.empty(source.scratch_bytes, np.uint8)
 
     def process(self, slab: Slab) -> Iterator[tuple[tuple[int, int], Evidence]]:
         """Read a slab; yield item, first pixel and evidence of each of its tiles."""
-        job, tile = self._job, self._job.plan.tile_pixels
+        tile, pixels = self._tile, self._source.spec.pixels
         # The neighbours of the last pixels lie beyond the slab.
-        reach = Slab(slab.item, slab.items, slab.start, min(slab.stop + job.halo, job.input.pixels))
+        reach = Slab(slab.item, slab.items, slab.start, min(slab.stop + self._halo, pixels))
         x = self._x[: slab.items, :, : reach.pixels]
         with np.errstate(all="ignore"):
             self._source.read(reach, x, self._scratch)
-            masks = None if job.mask is None else _masked(job.mask.read(reach))
-            labels = None if job.labels is None else job.labels.read(slab)
+            masks = None if self._mask is None else _masked(self._mask.read(reach))
+            labels = None if self._labels is None else self._labels.read(slab)
             for index in range(slab.items):
                 item = slab.item + index
                 field = _Field(x[index], slab.start, self._marks, _of_item(masks, index))
@@ -69,15 +99,15 @@ class Gatherer:
     def _evidence(
         self, field: _Field, item: int, start: int, stop: int, labels: NDArray[Any] | None
     ) -> Evidence:
-        job, wanted = self._job, self._job.wanted
-        evidence = Evidence(no_moments(job.input.channels))
+        wanted = self._wanted
+        evidence = Evidence(no_moments(self._source.spec.channels))
         if labels is not None:
             evidence.classes = self._classes(field, start, stop, labels)
             if not wanted.pixels:
                 evidence.pixels.invalid = stop - start - evidence.count
         if wanted.pixels:
             evidence.pixels = _carefully(field, partial(self._pixels, field, start, stop))
-        for each in job.neighbours:
+        for each in self._neighbours:
             differences = partial(self._differences, field, each, start, stop)
             evidence.differences[each.direction] = _carefully(field, differences)
         if wanted.statistics:

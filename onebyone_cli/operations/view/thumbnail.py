@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from onebyone_cli.picture.resample import averaged, block_starts
+from onebyone_cli.spec import PixelGrid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,7 +89,8 @@ class Thumbnails(NamedTuple):
             wanted = rows[int(starts[0]) : last]
             numbers = np.empty((len(self.channels), len(wanted), len(columns)))
             with np.errstate(all="ignore"):
-                self.stack.read_grid(self.item, self.channels, wanted, columns, numbers, scratch)
+                grid = PixelGrid(self.item, self.channels, wanted, columns)
+                self.stack.read_grid(grid, numbers, scratch)
             if marks is not None:
                 numbers[numbers == marks[:, :, np.newaxis]] = np.nan
             yield start, averaged(numbers, starts - starts[0], column_starts)

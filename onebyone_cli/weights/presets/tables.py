@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from onebyone_cli.errors import ShapeMismatchError, UsageError
+from onebyone_cli.errors import ShapeMismatchError, UsageError, setting
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
@@ -81,15 +81,16 @@ def published_map(
     if channels and len(channels) != own:
         raise ShapeMismatchError(
             f"{kernel.name} takes {count(own, 'channel')} ({', '.join(kernel.channels)}), and "
-            f"--channels names {len(channels)}; name its own, in this order"
+            f"{setting('channels')} names {len(channels)}; name its own, in this order"
         )
     if not channels and in_channels not in (None, own):
         raise ShapeMismatchError(
             f"{kernel.name} takes {count(own, 'channel')} ({', '.join(kernel.channels)}), and "
-            f"-c says {in_channels}; say with --channels which of them are its own, in this order"
+            f"{setting('c')} says {in_channels}; say with "
+            f"{setting('channels')} which of them are its own, in this order"
         )
     if len(set(channels)) < len(channels):
-        raise UsageError("--channels names a channel twice; give each of them once")
+        raise UsageError(f"{setting('channels')} names a channel twice; give each of them once")
     places = list(channels) or list(range(own))
     whole = in_channels or own
     rows = len(kernel.weight) if all_rows else kernel.usual

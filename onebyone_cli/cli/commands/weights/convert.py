@@ -4,6 +4,7 @@ from onebyone_cli.cli.commands.weights import saving
 from onebyone_cli.cli.options.inputs import check_names
 from onebyone_cli.cli.options.messages import Messages
 from onebyone_cli.cli.options.weights import Converted, ConvertedOutput
+from onebyone_cli.operations.names import files_of
 
 EXAMPLES = """\b
 Examples:
@@ -21,16 +22,16 @@ def convert(weights: Converted, written: ConvertedOutput, messages: Messages) ->
     digits. What the format has no place for is reported; a bias is never left out.
     """
     from onebyone_cli.weights import load_weights
-    from onebyone_cli.weights.stored import unread_members
+    from onebyone_cli.weights.load import unread_members
     from onebyone_cli.weights.typed import parse_bias
 
     console, source, output = messages.console(), weights.source, weights.output
     bias, bias_to, force = weights.bias, written.bias_to, written.force
     check_names([source], [output])
-    saving.check_output(output, bias_to, force=force, inputs=(source, bias))
+    saving.check_output(output, bias_to, force=force, inputs=files_of([source, bias]))
     found = load_weights(source)
     if bias:
-        found = found.with_bias(parse_bias(bias), "--bias")
+        found = found.with_bias(parse_bias(bias, "--bias"), "--bias")
     lost = sorted(
         [*unread_members(source, found), *saving.save(found, output, bias_to, force=force)]
     )

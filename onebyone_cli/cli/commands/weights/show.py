@@ -8,10 +8,11 @@ from onebyone_cli.cli.options.inputs import check_names
 from onebyone_cli.cli.options.messages import Messages
 from onebyone_cli.cli.options.picture import WeightsPicture
 from onebyone_cli.cli.options.weights import ShownWeights
-from onebyone_cli.cli.terminal.console import print_out, print_table, printable
+from onebyone_cli.cli.terminal.console import print_out, print_table
 from onebyone_cli.cli.terminal.picture_output import terminal_canvas
 from onebyone_cli.errors import UsageError
-from onebyone_cli.units import count
+from onebyone_cli.operations.names import files_of
+from onebyone_cli.units import count, printable
 
 if TYPE_CHECKING:
     from onebyone_cli.weights import ChannelMap
@@ -61,7 +62,7 @@ def show(given: ShownWeights, picture: WeightsPicture, messages: Messages) -> No
 
         if output == "-":
             raise UsageError("standard output is for the report; name a .png file")
-        check_png(output, force=force, inputs=(file,))
+        check_png(output, force=force, inputs=files_of([file]))
     weights = load_weights(file)
     report = _Report(weights, facts_of(weights.weight))
     if output:
@@ -105,7 +106,7 @@ class _Report:
     def __init__(self, weights: "ChannelMap", facts: "Facts") -> None:
         from onebyone_cli.operations.info.archives import explained_shares
         from onebyone_cli.weights.algebra import channel_shares, row_norms, strongest
-        from onebyone_cli.weights.stored import stored_type
+        from onebyone_cli.weights.load import stored_type
 
         self._weights, self._facts = weights, facts
         self._type = stored_type(weights.source)

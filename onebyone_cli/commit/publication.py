@@ -1,0 +1,39 @@
+"""How an output is published: one value for the options that travel together."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Publication(NamedTuple):
+    """How an output gets its name.
+
+    Attributes
+    ----------
+    force : bool
+        Replace an existing output.
+    fsync : bool
+        Flush the output to disk before renaming it into place, and the name after that.
+    if_changed : bool
+        Keep an existing output of the same bytes, with its modification time; replace any other.
+    resume : bool or None
+        None writes a temporary file that is gone when the run is. True resumes the part file of an
+        earlier run; False begins a new one, which a later run can resume.
+    shared : bool
+        Other jobs write the same part file at the same time.
+    """
+
+    force: bool = False
+    fsync: bool = False
+    if_changed: bool = False
+    resume: bool | None = None
+    shared: bool = False
+
+    @property
+    def may_replace(self) -> bool:
+        """Whether an existing output may be replaced."""
+        return self.force or self.if_changed
+
+
+#: A new output: nothing is replaced.
+NEW = Publication()

@@ -1,0 +1,136 @@
+"""Slabs taken off a pipe in the order in which they come, without a spool."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from onebyone_cli.errors import ReadWriteError
+from onebyone_cli.formats.arrays.layout import SCRATCH_BYTES
+from onebyone_cli.formats.contracts.reader import Reader
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from onebyone_cli.formats.arrays.layout import ArrayLayout
+    from onebyone_cli.formats.contracts.about import About
+    from onebyone_cli.spec import Slab
+
+#: Time after which a worker that waits for a pipe looks whether the job still wants the numbers.
+_PATIENCE_MS = 200
+
+
+class Pipe(Protocol):
+    """The numbers that are left in a pipe; `ArrayStream` is one."""
+
+    left: int
+
+    def has_come(self, milliseconds: int) -> bool:
+        """Wait no longer than that; say whether `read_into` would not wait."""
+
+    def read_into(self, piece: memoryview) -> int:
+        """Read what has come; return its size."""
+
+    def check_end(self) -> None:
+        """Raise `DataError` if more follows than was promised."""
+
+
+class SlabsInOrder(Reader):
+    """Takes slabs off a pipe whose pixels come in runs, one after another, without a spool.
+
+    Every slab must be asked for, once. Threads may ask in any order: each waits for its turn,
+    reads a few runs after another, and brings them to CHW while they are in the cache of its core.
+    The others compute meanwhile. A run that slabs share is kept for the next of them.
+
+    Parameters
+    ----------
+    pipe : Pipe
+        Nothing of it has been read.
+    layout : ArrayLayout
+        What it brings; with `run_pixels`.
+    about : About
+        What else is known of the input.
+    """
+
+    def __init__(self, pipe: Pipe, layout: ArrayLayout, about: About) -> None:
+        self.about = about
+        self.spec = layout.spec
+        self._pipe = pipe
+        self._run = layout.run_pixels
+        # The run of which the last slab took the first pixels.
+        self._shared = np.empty((self.spec.channels, self._run), layout.dtype)
+        self.scratch_bytes = max(SCRATCH_BYTES, self._shared.nbytes)
+        self._turn = threading.Condition()
+        self._next = 0
+        self._abandoned = False
+
+    def read(self, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
+        """Read a slab when it is its turn; see `Reader.read`."""
+        start = slab.item * self.spec.pixels + slab.start
+        self._wait_for_turn(start)
+        try:
+            self._take(slab.start % self._run, out, scratch)
+            if self._pipe.left == 0:
+                self._pipe.check_end()
+        except BaseException:
+            self.abandon()
+            raise
+        with self._turn:
+            self._next = start + slab.items * slab.pixels
+            self._turn.notify_all()
+
+    def abandon(self) -> None:
+        """Let those go who wait for a slab that nobody will read any more."""
+        with self._turn:
+            self._abandoned = True
+            self._turn.notify_all()
+
+    def close(self) -> None:
+        """Nothing of its own to close: the stream is whoever's opened it."""
+
+    def _wait_for_turn(self, start: int) -> None:
+        with self._turn:
+            self._turn.wait_for(lambda: self._abandoned or self._next == start)
+        self._check_wanted()
+
+    def _check_wanted(self) -> None:
+        if self._abandoned:
+            raise ReadWriteError("is not read to its end, since the job has failed", self.path)
+
+    def _take(self, first: int, out: NDArray[Any], scratch: NDArray[Any]) -> None:
+        """Take the next pixels, which begin at pixel `first` of a run, as (items, C, pixels)."""
+        # Only a slab of a single item begins or ends within a run.
+        pixels = out.shape[2]
+        head = min(-first % self._run, pixels)
+        last = pixels - (pixels - head) % self._run
+        if head:
+            np.copyto(out[0, :, :head], self._shared[:, first : first + head], casting="unsafe")
+        self._take_runs(out[:, :, head:last], scratch)
+        if last < pixels:
+            self._fill(self._shared.reshape(-1).view(np.uint8))
+            np.copyto(out[0, :, last:], self._shared[:, : pixels - last], casting="unsafe")
+
+    def _take_runs(self, out: NDArray[Any], scratch: NDArray[Any]) -> None:
+        """Take whole runs, as many at a time as the scratch holds."""
+        items, channels, pixels = out.shape
+        runs, dtype = pixels // self._run, self._shared.dtype
+        # In the order of the stream: (items, runs, C, run).
+        places = out.reshape(items, channels, runs, self._run).swapaxes(1, 2)
+        step = self.scratch_bytes // self._shared.nbytes
+        together = max(1, step // max(1, runs))
+        for item in range(0, items, together):
+            for start in range(0, runs, step):
+                place = places[item : item + together, start : start + step]
+                stored = scratch[: place.size * dtype.itemsize]
+                self._fill(stored)
+                np.copyto(place, stored.view(dtype).reshape(place.shape), casting="unsafe")
+
+    def _fill(self, stored: NDArray[np.uint8]) -> None:
+        left = stored.data
+        while left:
+            # A program that sends nothing must not keep us from stopping.
+            while not self._pipe.has_come(_PATIENCE_MS):
+                self._check_wanted()
+            left = left[self._pipe.read_into(left) :]

@@ -1,0 +1,226 @@
+"""Named values of a file as `Metadata`, and back.
+
+The names are those of CF (netCDF, and HDF5 and Zarr that follow it), of GDAL and of ENVI headers.
+Names are compared without case, blanks and punctuation: ``data ignore value`` in an ENVI header is
+``Data_Ignore_Value`` in HDF5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from onebyone_cli.formats.contracts.metadata import Attribute, Georeference, Metadata
+
+if TYPE_CHECKING:
+    from onebyone_cli.spec import StackSpec
+
+_T = TypeVar("_T")
+
+#: Names of each field, normalised; of several that are there the first one holds.
+_NAMES = {
+    "channels": ("bandnames", "channels", "channelnames"),
+    "wavelengths": ("wavelength", "wavelengths"),
+    "wavelength_unit": ("wavelengthunits", "wavelengthunit"),
+    "widths": ("fwhm",),
+    "good": ("bbl", "goodwavelengths"),
+    "nodata": (
+        *("fillvalue", "missingvalue", "dataignorevalue"),
+        *("nodata", "nodatavalue", "nodatavalues"),
+    ),
+    "scale": ("scalefactor",),
+    "offset": ("addoffset",),
+    "unit": ("units", "unit"),
+    "history": ("history",),
+}
+_RANGE, _SMALLEST, _LARGEST = "validrange", "validmin", "validmax"
+_CRS = ("crswkt", "spatialref", "coordinatesystemstring")
+_TRANSFORM = "geotransform"
+
+
+def normalised(name: str) -> str:
+    """Reduce a name to its letters and digits, lower case.
+
+    >>> normalised("Data_Ignore_Value")
+    'dataignorevalue'
+    """
+    return "".join(filter(str.isalnum, name)).casefold()
+
+
+def metadata_of(values: Mapping[str, Any], spec: StackSpec) -> Metadata:
+    """Understand the named values of a file.
+
+    Parameters
+    ----------
+    values : mapping
+        Text, numbers, or lists or arrays of them, by name. Numbers may be written as text.
+    spec : StackSpec
+        What the file holds. A list that needs an entry for each channel and has not is an
+        attribute like any other.
+    """
+    reading = _Reading(values, spec.channels)
+    fields: dict[str, Any] = {
+        "channels": reading.texts("channels"),
+        "wavelengths": reading.numbers("wavelengths"),
+        "wavelength_unit": reading.text("wavelength_unit"),
+        "widths": reading.numbers("widths"),
+        "good": tuple(number != 0 for number in reading.numbers("good")),
+        "nodata": reading.numbers("nodata", or_one=True),
+        "scale": reading.numbers("scale", or_one=True),
+        "offset": reading.numbers("offset", or_one=True),
+        "valid_range": reading.valid_range(),
+        "unit": reading.text("unit"),
+        "history": reading.text("history"),
+        "georeference": reading.georeference(),
+    }
+    rest = {
+        name: Attribute(value, _axis(value, spec))
+        for name, value in values.items()
+        if name not in reading.used
+    }
+    return Metadata(**fields, attributes=rest)
+
+
+class _Reading:
+    """The values of a file by their normalised names, and which of them were understood."""
+
+    def __init__(self, values: Mapping[str, Any], channels: int) -> None:
+        self.used: set[str] = set()
+        self._values = values
+        self._channels = channels
+        self._full: dict[str, list[str]] = {}
+        for name in values:
+            self._full.setdefault(normalised(name), []).append(name)
+
+    def text(self, field: str) -> str:
+        return "".join(self._first(_NAMES[field], _text, (1,)))
+
+    def texts(self, field: str) -> tuple[str, ...]:
+        return self._first(_NAMES[field], _texts, (self._channels,))
+
+    def numbers(self, field: str, *, or_one: bool = False) -> tuple[float, ...]:
+        lengths = (self._channels, 1) if or_one else (self._channels,)
+        return self._first(_NAMES[field], _numbers, lengths)
+
+    def valid_range(self) -> tuple[tuple[float, float], ...]:
+        both = self._first((_RANGE,), _numbers, (2,))
+        if both:
+            return ((both[0], both[1]),)
+        low = self._first((_SMALLEST,), _numbers, (1,)) or (float("-inf"),)
+        high = self._first((_LARGEST,), _numbers, (1,)) or (float("inf"),)
+        return () if low[0] == -high[0] == float("-inf") else ((low[0], high[0]),)
+
+    def georeference(self) -> Georeference:
+        crs = "".join(self._first(_CRS, _text, (1,)))
+        return Georeference(self._first((_TRANSFORM,), _words, (6,)), crs)
+
+    def _first(
+        self,
+        names: tuple[str, ...],
+        read: Callable[[Any], tuple[_T, ...]],
+        lengths: tuple[int, ...],
+    ) -> tuple[_T, ...]:
+        """Give the first value that has one of some lengths; empty if there is none."""
+        for name in (name for short in names for name in self._full.get(short, ())):
+            found = read(self._values[name])
+            if len(found) in lengths:
+                self.used.add(name)
+                return found
+        return ()
+
+
+def attributes_of(metadata: Metadata) -> dict[str, Any]:
+    """Give metadata as the named values of an HDF5 or netCDF file.
+
+    Fields that differ from channel to channel, where these files have one value for all, are left
+    out; see `kept_in_attributes`.
+    """
+    crs, transform = metadata.georeference.crs, metadata.georeference.transform
+    limits = metadata.valid_range[0] if len(metadata.valid_range) == 1 else None
+    ends = (float("-inf"), float("inf"))
+    values = {
+        **{name: each.value for name, each in metadata.attributes.items()},
+        "channels": list(metadata.channels),
+        "wavelength": [float(each) for each in metadata.wavelengths],
+        "wavelength_units": metadata.wavelength_unit,
+        "fwhm": [float(each) for each in metadata.widths],
+        "bbl": [int(each) for each in metadata.good],
+        "_FillValue": _single(metadata.nodata),
+        "scale_factor": _single(metadata.scale),
+        "add_offset": _single(metadata.offset),
+        "valid_range": list(limits) if limits and not set(limits) & set(ends) else None,
+        "valid_min": limits[0] if limits and limits[1] == ends[1] else None,
+        "valid_max": limits[1] if limits and limits[0] == ends[0] else None,
+        "units": metadata.unit,
+        "history": metadata.history,
+        "crs_wkt": crs,
+        "GeoTransform": " ".join(map(repr, transform)),
+    }
+    own = {name for name in values if name not in metadata.attributes}
+    empty = [name for name in own if values[name] is None or values[name] in ("", [])]
+    return {name: value for name, value in values.items() if name not in empty}
+
+
+def kept_in_attributes(metadata: Metadata) -> tuple[str, ...]:
+    """Name the fields that `attributes_of` keeps."""
+    several = ("nodata", "scale", "offset", "valid_range")
+    return tuple(
+        name for name in metadata.said if name not in several or len(getattr(metadata, name)) == 1
+    )
+
+
+def _single(entries: tuple[Any, ...]) -> Any:
+    return entries[0] if len(entries) == 1 else None
+
+
+def _axis(value: Any, spec: StackSpec) -> str:
+    """Find the axis that a list or array has an entry for each step of."""
+    shape = getattr(value, "shape", None)
+    sizes = (len(value),) if isinstance(value, (list, tuple)) else shape or ()
+    for axis, size in (("C", spec.channels), ("H", spec.height), ("W", spec.width)):
+        if size > 1 and size in sizes:
+            return axis
+    return ""
+
+
+def _items(value: Any) -> list[Any]:
+    """Give the entries of a list or array, or a single value as a list of one."""
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    return list(plain) if isinstance(plain, (list, tuple)) else [plain]
+
+
+def _text(value: Any) -> tuple[str, ...]:
+    """Read a single text, as a tuple of one; empty if it is blank or something else."""
+    found = _texts(value)
+    return found if len(found) == 1 and found[0] else ()
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    items = _items(value)
+    # A number of channels is not a list of names.
+    if not all(isinstance(item, str) for item in items):
+        return ()
+    return tuple(item.strip() for item in items)
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    try:
+        return tuple(map(_number, _items(value)))
+    except (TypeError, ValueError):
+        return ()
+
+
+def _words(value: Any) -> tuple[float, ...]:
+    """Read numbers that may stand in one text, between blanks or commas."""
+    return _numbers(value.replace(",", " ").split() if isinstance(value, str) else value)
+
+
+def _number(item: Any) -> float:
+    if isinstance(item, str):
+        try:
+            return int(item)
+        except ValueError:
+            return float(item)
+    if isinstance(item, (int, float)):
+        return item
+    raise TypeError(item)

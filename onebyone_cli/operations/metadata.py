@@ -1,0 +1,202 @@
+"""What an operation's output keeps of what its inputs say: the rules, in one place.
+
+======================  ===========================================================================
+entry                   kept where
+======================  ===========================================================================
+names, wavelengths,     each output channel comes from one input channel (selected, scaled or
+widths, good channels   denoised). Else the names that the weights have for their outputs
+unit, long name         the numbers still mean the same: copied, selected or denoised
+nodata                  never from the input; the user's value, where invalid pixels hold it
+valid range, scale,     never: they are about stored numbers
+offset, statistics
+georeference, history   always: an output has the pixels of its inputs
+other attributes        always, but for those that are about stored numbers, about channels that
+                        are gone, or about other objects of the input file
+======================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onebyone_cli.formats.contracts.attributes import normalised
+from onebyone_cli.formats.contracts.metadata import Attribute, Metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from onebyone_cli.arithmetic.conv1x1 import Layer
+    from onebyone_cli.operations.apply.settings import ApplySettings
+
+#: Attributes about stored numbers, normalised: CF, GDAL, ENVI, HDF-EOS, HDF5 images and others.
+_ABOUT_NUMBERS = {
+    *("fillvalue", "missingvalue", "dataignorevalue", "ignorevalue", "nodata", "nodatavalue"),
+    *("nodatavalues", "nullvalue", "invalidvalue", "mask", "maskvalue", "saturation"),
+    *("scalefactor", "scale", "scaling", "scalefactorerr", "addoffset", "addoffseterr", "offset"),
+    *("gain", "gains", "slope", "intercept", "bias", "calibratednt", "multiplier"),
+    *("validmin", "validmax", "validrange", "actualrange", "missingvaluerange"),
+    *("unsigned", "datatype", "dtype", "type", "class", "byteorder", "bitspersample", "bitdepth"),
+    *("nbits", "leastsignificantdigit", "packingconvention", "packeddatatype", "storagetype"),
+    *("min", "max", "minimum", "maximum", "mean", "std", "stddev", "stdev", "sum", "median"),
+    *("validcount", "histogram", "defaultstretch", "stretch", "zplotrange", "zplottitles"),
+    *("palette", "imagesubclass", "imageversion", "imagecolormodel", "imageminmaxrange"),
+    *("imagewhiteiszero", "imagetransparency", "imagebackgroundindex", "interlacemode"),
+    *("classes", "classnames", "classlookup", "colormap", "filetype", "interleave"),
+    *("datagainvalues", "dataoffsetvalues", "reflectancescalefactor"),
+    *("datareflectancegainvalues", "datareflectanceoffsetvalues", "signedness"),
+}
+#: Beginnings of such names.
+_ABOUT_NUMBERS_FROM = ("statistics", "flag", "valid", "quantiz", "fillvalue", "nodata")
+
+#: Attributes about what the numbers mean.
+_ABOUT_MEANING = {
+    *("units", "unit", "longname", "standardname", "quantity", "measurement", "cellmethods"),
+    *("parameter", "variable", "variablename", "product", "title"),
+}
+
+#: Attributes about channels, of whatever length.
+_ABOUT_CHANNELS = {
+    *("bands", "bandnames", "bandname", "band", "channels", "channel", "channelnames"),
+    *("wavelength", "wavelengths", "wavelengthunits", "wavelengthunit", "centerwavelength"),
+    *("centerwavelengths", "centralwavelength", "fwhm", "bandwidth", "bandwidths", "bbl"),
+    *("badbands", "goodwavelengths", "defaultbands", "rgbbands", "spectranames", "nbands"),
+}
+
+#: Attributes that name other objects of the input file.
+_ABOUT_THE_FILE = {
+    *("coordinates", "gridmapping", "ancillaryvariables", "bounds", "cellmeasures"),
+    *("formulaterms", "climatology", "dimensionlist", "referencelist", "dimensionlabels"),
+}
+
+
+def output_metadata(
+    said: Metadata, channels: int, layers: Sequence[Layer], settings: ApplySettings, dtype: str
+) -> Metadata:
+    """Say what is true of the output of a chain of 1×1 convolutions.
+
+    Parameters
+    ----------
+    said : Metadata
+        What the inputs say.
+    channels : int
+        Their number of channels.
+    layers : sequence of Layer
+        The chain.
+    settings : ApplySettings
+        What is made of its result.
+    dtype : str
+        Type of the output.
+    """
+    sources = None if settings.collapse else source_channels(layers, channels)
+    same = _means_the_same(layers, settings) and sources is not None
+    named = () if settings.collapse else _output_names(layers)
+    kept = Metadata(
+        channels=named or _picked(said.channels, sources),
+        nodata=_nodata(settings, dtype),
+        georeference=said.georeference,
+        history=said.history,
+        attributes=_attributes(said.attributes, sources, same=same),
+    )
+    if sources is None:
+        return kept
+    wavelengths, widths = _picked(said.wavelengths, sources), _picked(said.widths, sources)
+    return kept._replace(
+        wavelengths=wavelengths,
+        wavelength_unit=said.wavelength_unit if wavelengths or widths else "",
+        widths=widths,
+        good=_picked(said.good, sources),
+        unit=said.unit if same else "",
+    )
+
+
+def source_channels(layers: Sequence[Layer], channels: int) -> list[int] | None:
+    """Find the one input channel that each output channel comes from.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The chain.
+    channels : int
+        Channels of its input.
+
+    Returns
+    -------
+    list of int or None
+        One for each output channel; None if some output channel combines several.
+    """
+    sources = list(range(channels))
+    if _is_denoising(layers):
+        return sources
+    for layer in layers:
+        weight = layer.map.weight
+        if layer.activation == "softmax" or not ((weight > 0).sum(axis=1) == 1).all():
+            return None
+        if np.count_nonzero(weight) != len(weight):
+            return None
+        sources = [sources[at] for at in weight.argmax(axis=1)]
+    return sources
+
+
+def _is_denoising(layers: Sequence[Layer]) -> bool:
+    """Whether the last layer takes what the first one makes back to the channels it had."""
+    return len(layers) == 2 and bool(layers[-1].map.meta.get("restores"))
+
+
+def _means_the_same(layers: Sequence[Layer], settings: ApplySettings) -> bool:
+    """Whether numbers of the output are in the unit of the input."""
+    if settings.scale is not None or settings.collapse:
+        return False
+    return _is_denoising(layers) or all(
+        layer.activation in ("none", "relu")
+        and not layer.map.bias.any()
+        and set(np.unique(layer.map.weight)) <= {0.0, 1.0}
+        for layer in layers
+    )
+
+
+def _output_names(layers: Sequence[Layer]) -> tuple[str, ...]:
+    """Give the names that the weights have for their outputs."""
+    last = layers[-1].map
+    found = last.meta.get("outputs")
+    names = () if found is None else tuple(map(str, found))
+    return names if len(names) == last.out_channels else ()
+
+
+def _picked(entries: tuple[Any, ...], sources: list[int] | None) -> tuple[Any, ...]:
+    return tuple(entries[at] for at in sources) if entries and sources is not None else ()
+
+
+def _nodata(settings: ApplySettings, dtype: str) -> tuple[float, ...]:
+    """Give the value of invalid pixels, rounded as the output has it."""
+    if settings.fill is None or settings.nan_to is not None:
+        return ()
+    value: float = np.asarray(settings.fill).astype(dtype).item()
+    return (value,)
+
+
+def _attributes(
+    attributes: Mapping[str, Attribute], sources: list[int] | None, *, same: bool
+) -> dict[str, Attribute]:
+    kept = {}
+    for name, each in attributes.items():
+        short = normalised(name)
+        if short in _ABOUT_NUMBERS or short.startswith(_ABOUT_NUMBERS_FROM):
+            continue
+        if short in _ABOUT_THE_FILE or (short in _ABOUT_MEANING and not same):
+            continue
+        if each.axis == "C" or short in _ABOUT_CHANNELS:
+            picked = _picked_list(each.value, sources) if each.axis == "C" else None
+            if picked is not None:
+                kept[name] = Attribute(picked, "C")
+            continue
+        kept[name] = each
+    return kept
+
+
+def _picked_list(value: Any, sources: list[int] | None) -> Any:
+    """Pick the entries of a list of one entry for each channel; None where there is no such."""
+    if sources is None or getattr(value, "ndim", 1) != 1:
+        return None
+    return [value[at] for at in sources]

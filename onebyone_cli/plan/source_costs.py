@@ -1,0 +1,97 @@
+"""The memory that reading inputs takes. Plain integers: no arrays, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from onebyone_cli.plan.memory import share_of
+from onebyone_cli.spec import StackSpec
+
+
+class Capabilities(NamedTuple):
+    """What a reader can do, and the memory it takes.
+
+    Attributes
+    ----------
+    spec : StackSpec
+        Shape and type as stored.
+    is_stream : bool
+        Whether all bytes come once, in the order of the source.
+    run_pixels : int
+        As in `StreamReader.run_pixels`.
+    scratch_bytes, cache_bytes : int
+        For each worker; for the whole job.
+    buffer_bytes : int
+        What draining a stream takes.
+    """
+
+    spec: StackSpec
+    is_stream: bool = False
+    run_pixels: int = 0
+    scratch_bytes: int = 0
+    cache_bytes: int = 0
+    buffer_bytes: int = 0
+
+    @property
+    def run_bytes(self) -> int:
+        """Bytes of a run of pixels, which is kept where two slabs share it."""
+        return self.run_pixels * self.spec.channels * self.spec.item_bytes
+
+    def comes_in_slabs(self, memory: int) -> bool:
+        """Whether the slabs of a stream can be taken as they come, without a spool.
+
+        Parameters
+        ----------
+        memory : int
+            The budget in bytes.
+        """
+        fits = self.run_bytes <= share_of(memory, "run of a stream")
+        return self.is_stream and 0 < self.run_bytes < self.spec.data_bytes and fits
+
+
+class SourceCosts(NamedTuple):
+    """What reading inputs takes.
+
+    Attributes
+    ----------
+    scratch_bytes : int
+        For each worker.
+    cache_bytes : int
+        What readers hold while slabs are read.
+    buffer_bytes : int
+        What the stream with the largest buffer takes while it is drained.
+    spool_bytes : int
+        Bytes that go into spools, of all streams together.
+    """
+
+    scratch_bytes: int = 0
+    cache_bytes: int = 0
+    buffer_bytes: int = 0
+    spool_bytes: int = 0
+
+
+def source_costs(
+    inputs: Sequence[Capabilities], *, in_order: bool = False, memory: int = 0
+) -> SourceCosts:
+    """Add up what reading inputs takes.
+
+    Parameters
+    ----------
+    inputs : sequence of Capabilities
+        In channel order.
+    in_order : bool
+        Whether every slab is read just once, one after another: then streams whose pixels come in
+        that order need no spool.
+    memory : int
+        The budget in bytes.
+    """
+    flowing = [each for each in inputs if in_order and each.comes_in_slabs(memory)]
+    spooled = [each for each in inputs if each.is_stream and each not in flowing]
+    runs = [each.run_bytes for each in flowing]
+    return SourceCosts(
+        max([0, *runs, *(each.scratch_bytes for each in inputs)]),
+        sum(each.cache_bytes for each in inputs) + sum(runs),
+        max((each.buffer_bytes for each in spooled), default=0),
+        sum(each.spec.data_bytes for each in spooled),
+    )

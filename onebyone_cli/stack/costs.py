@@ -1,0 +1,22 @@
+"""What readers can do, for the plan; needs no numpy."""
+
+from __future__ import annotations
+
+from onebyone_cli.formats.arrays.layout import SCRATCH_BYTES
+from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+from onebyone_cli.plan.source_costs import Capabilities
+
+
+def capabilities_of(reader: Reader | StreamReader) -> Capabilities:
+    """Say what a reader can do, for the plan."""
+    if isinstance(reader, Reader):
+        return Capabilities(
+            reader.spec, scratch_bytes=reader.scratch_bytes, cache_bytes=reader.cache_bytes
+        )
+    return Capabilities(
+        reader.spec,
+        is_stream=True,
+        run_pixels=reader.run_pixels,
+        scratch_bytes=SCRATCH_BYTES,
+        buffer_bytes=reader.buffer_bytes,
+    )

@@ -1,0 +1,238 @@
+"""What outputs say about their numbers is true of them."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from command import onebyone
+
+from onebyone_cli.arithmetic.conv1x1 import make_layers
+from onebyone_cli.formats.contracts.metadata import (
+    Attribute,
+    Georeference,
+    Metadata,
+    Part,
+    joined_metadata,
+)
+from onebyone_cli.operations.apply.settings import ApplySettings
+from onebyone_cli.operations.metadata import output_metadata, source_channels
+from onebyone_cli.weights import ChannelMap
+
+#: About stored numbers of int16, as writers of many conventions put it.
+PACKING: dict[str, Any] = {
+    "_FillValue": np.int16(-9999),
+    "missing_value": np.int16(-9999),
+    "scale_factor": 1e-4,
+    "add_offset": 0.05,
+    "valid_range": np.array([0, 10000], "i2"),
+    "valid_min": np.int16(0),
+    "valid_max": np.int16(10000),
+    "actual_range": np.array([100, 9000], "i2"),
+    "_Unsigned": "true",
+    "Data_Ignore_Value": "-9999",
+    "NoData": -9999,
+    "flag_values": np.array([1, 2], "i2"),
+    "flag_meanings": "land water",
+    "flag_masks": np.array([1, 2], "i2"),
+    "STATISTICS_MINIMUM": 100.0,
+    "STATISTICS_MEAN": 4000.0,
+    "Slope": 0.0001,
+    "Intercept": 0.05,
+    "CLASS": "IMAGE",
+    "IMAGE_SUBCLASS": "IMAGE_GRAYSCALE",
+    "IMAGE_MINMAXRANGE": np.array([100, 9000], "i2"),
+    "reflectance scale factor": 10000.0,
+    "default_bands": np.array([3, 2, 1]),
+    "coordinates": "lat lon",
+    "grid_mapping": "crs",
+}
+#: One entry for each of four channels.
+FOR_CHANNELS: dict[str, Any] = {
+    "wavelength": np.array([443.0, 482, 562, 655]),
+    "wavelength_units": "nm",
+    "fwhm": np.array([16.0, 60, 57, 37]),
+    "bbl": np.array([1, 1, 0, 1]),
+    "band_names": ["coastal", "blue", "green", "red"],
+    "gain_of_channel": np.array([1.0, 2, 3, 4]),
+    "covariance": np.eye(4),
+}
+#: True of any output with the same pixels.
+FREE: dict[str, Any] = {
+    "credit": "somebody",
+    "acquired": "2020-02-02",
+    "row_times": np.arange(30.0),
+    "crs_wkt": 'LOCAL_CS["x"]',
+    "history": "made",
+}
+MEANING: dict[str, Any] = {"units": "1", "long_name": "surface reflectance"}
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    """A packed stack of 4×30×40."""
+    x = np.random.default_rng(0).integers(100, 9000, (4, 30, 40)).astype("i2")
+    x[:, 0, 0] = -9999
+    with h5py.File(tmp_path / "l2.h5", "w") as file:
+        dataset = file.create_dataset("sr", data=x)
+        for name, value in {**PACKING, **FOR_CHANNELS, **FREE, **MEANING}.items():
+            dataset.attrs[name] = value
+    return tmp_path
+
+
+def said_by(path: Path) -> dict[str, Any]:
+    with h5py.File(path) as file:
+        return dict(file["sr"].attrs)
+
+
+def run_in(folder: Path, *args: str) -> None:
+    done = onebyone(*args, "-q", cwd=folder)
+    assert done.returncode == 0, done.stderr
+
+
+COMMANDS = {
+    "difference": ("apply", "l2.h5", "--kernel", "1 -1 0 0"),
+    "classes": ("apply", "l2.h5", "--kernel", "1 0 0 0;0 1 0 0;0 0 1 0;0 0 0 1", "--argmax"),
+    "scaled": ("apply", "l2.h5", "--kernel", "1 1 1 1", "--scale", "0,9000"),
+    "compressed": ("apply", "l2.h5", "--kernel", "1 -1 0 0", "--compression", "gzip"),
+    "scores": ("reduce", "l2.h5", "-k", "2", "--standardize"),
+    "all scores": ("reduce", "l2.h5", "-k", "4"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_nothing_untrue_is_carried(scene: Path, command: tuple[str, ...]) -> None:
+    run_in(scene, *command, "-o", "out.h5")
+    said = said_by(scene / "out.h5")
+    assert sorted(said) == sorted(FREE)
+    assert all(np.array_equal(said[name], value) for name, value in FREE.items())
+
+
+def test_a_residual_says_nothing_untrue(scene: Path) -> None:
+    run_in(scene, "reduce", "l2.h5", "-k", "2", "-o", "out.h5", "--residual", "rest.h5")
+    assert sorted(said_by(scene / "rest.h5")) == sorted(FREE)
+
+
+def test_several_inputs_say_nothing_untrue(scene: Path) -> None:
+    np.save(scene / "more.npy", np.ones((2, 30, 40), "f4"))
+    run_in(scene, "apply", "l2.h5", "more.npy", "--kernel", "1 0 0 0 0 1", "-o", "out.h5")
+    assert sorted(said_by(scene / "out.h5")) == sorted(FREE)
+
+
+def test_selected_channels_keep_what_is_said_of_them(scene: Path) -> None:
+    run_in(scene, "apply", "l2.h5", "--kernel", "0 0 0 1;0 1 0 0", "-o", "out.h5")
+    said = said_by(scene / "out.h5")
+    expected = {**FREE, **MEANING, "fwhm": [37, 60], "wavelength_units": "nm", "bbl": [1, 1]}
+    expected |= {"wavelength": [655, 482], "channels": ["red", "blue"], "gain_of_channel": [4, 2]}
+    assert sorted(said) == sorted(expected)
+    assert all(np.array_equal(said[name], value) for name, value in expected.items())
+
+
+def test_denoised_channels_are_the_same_channels(scene: Path) -> None:
+    run_in(scene, "fit", "l2.h5", "-k", "2", "-o", "model.npz")
+    run_in(scene, "apply", "l2.h5", "-w", "model.npz", "--denoise", "-o", "out.h5")
+    said = said_by(scene / "out.h5")
+    assert list(said["channels"]) == FOR_CHANNELS["band_names"]
+    assert np.array_equal(said["wavelength"], FOR_CHANNELS["wavelength"])
+    assert said["long_name"] == MEANING["long_name"]
+    assert not set(said) & {"_FillValue", "scale_factor", "add_offset", "valid_range"}
+    run_in(scene, "apply", "l2.h5", "-w", "model.npz", "-o", "scores.h5")
+    run_in(scene, "apply", "scores.h5", "-w", "model.npz", "--inverse", "-o", "back.h5")
+    assert list(said_by(scene / "back.h5")["channels"]) == FOR_CHANNELS["band_names"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--nodata", "-9999"), np.float32(-9999)),
+        (("--nodata", "-9999.1"), np.float32(-9999.1)),
+        (("--nodata", "-9999", "--dtype", "int16"), np.int16(-9999)),
+        (("--nodata", "-9999", "--nan-to", "0"), None),
+        (("--nan-to", "0"), None),
+        (("--nodata", "nan"), None),
+    ],
+)
+def test_the_nodata_value_that_marks_invalid_pixels_is_written(
+    scene: Path, options: tuple[str, ...], expected: Any
+) -> None:
+    run_in(scene, "apply", "l2.h5", "--kernel", "1 -1 0 0", *options, "-o", "out.h5")
+    found = said_by(scene / "out.h5").get("_FillValue")
+    assert found == expected
+    assert expected is None or found.dtype == expected.dtype
+    with h5py.File(scene / "out.h5") as file:
+        if expected is not None and options[1] == "-9999":
+            assert file["sr"][0, 0, 0] == expected
+
+
+def test_names_of_outputs_come_from_the_weights() -> None:
+    said = output_metadata(
+        Metadata(channels=("a", "b", "c", "d"), unit="m"),
+        4,
+        make_layers([ChannelMap(np.ones((2, 4)), np.zeros(2), "w", {"outputs": ["s", "t"]})], []),
+        ApplySettings(1, 1),
+        "float32",
+    )
+    assert said == Metadata(channels=("s", "t"))
+
+
+def chain(*matrices: Any) -> Any:
+    maps = [ChannelMap(np.array(m, float), np.zeros(len(m)), "w", {}) for m in matrices]
+    return make_layers(maps, [])
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        (chain(np.eye(3)), [0, 1, 2]),
+        (chain([[0, 2, 0], [3, 0, 0]]), [1, 0]),
+        (chain([[0, 1, 0], [1, 0, 0]], [[0, 1]]), [0]),
+        (chain([[0, -1, 0]]), None),
+        (chain([[1, 1, 0]]), None),
+        (chain([[0, 0, 0]]), None),
+        (chain([[1, -1, 0]]), None),
+    ],
+)
+def test_where_outputs_come_from(layers: Any, expected: list[int] | None) -> None:
+    assert source_channels(layers, 3) == expected
+
+
+# ------------------------------------------------------------------------------- joined inputs
+
+
+def test_what_inputs_say_is_joined() -> None:
+    one = Metadata(
+        channels=("a", "b"),
+        wavelengths=(1.0, 2.0),
+        wavelength_unit="nm",
+        nodata=(0,),
+        scale=(0.5,),
+        unit="m",
+        georeference=Georeference(crs="here"),
+        attributes={
+            "who": Attribute("me"),
+            "when": Attribute("today"),
+            "each": Attribute([1, 2], "C"),
+        },
+    )
+    other = Metadata(
+        wavelengths=(3.0,),
+        wavelength_unit="nm",
+        unit="s",
+        attributes={"who": Attribute("me"), "when": Attribute("never")},
+    )
+    joined = joined_metadata([Part("x", 2, one), Part("y", 1, other)])
+    assert joined == Metadata(
+        channels=("a", "b", "y[0]"),
+        wavelengths=(1.0, 2.0, 3.0),
+        wavelength_unit="nm",
+        nodata=(0, 0, None),
+        scale=(0.5, 0.5, 1.0),
+        georeference=Georeference(crs="here"),
+        attributes={"who": Attribute("me")},
+    )
+    assert joined_metadata([Part("x", 2, one)]) == one
+    mixed = other._replace(wavelength_unit="um")
+    assert joined_metadata([Part("x", 2, one), Part("y", 1, mixed)]).wavelengths == ()
+    same = joined_metadata([Part("x", 2, one), Part("z", 2, one)])
+    assert (same.nodata, same.scale) == ((0,), (0.5,))

@@ -1,0 +1,17 @@
+"""All command lines, and where two versions differ on purpose."""
+
+from line import Line
+from topics import jobs, learning, looking, numbers, reading, writing
+
+#: Why results differ, by id of a line, or by a pattern of ids such as ``shards/*``.
+ON_PURPOSE: dict[str, str] = {}
+
+
+def all_lines() -> list[Line]:
+    """Return every line; ids are unique."""
+    topics = (reading, writing, numbers, learning, jobs, looking)
+    lines = [line for topic in topics for line in topic.lines()]
+    ids = [line.id for line in lines]
+    if repeated := {one for one in ids if ids.count(one) > 1}:
+        raise ValueError(f"ids given twice: {', '.join(sorted(repeated))}")
+    return lines
