@@ -33,7 +33,7 @@ def test_scales(text: str, scale: Scale) -> None:
         ("98%,2%", "is not a range"),
         ("2%,98%,all", "is not a range"),
         ("5,5", "both ends are equal"),
-        ("5,1", "--scale 5,1 is upside down; give MIN,MAX"),
+        ("5,1", "scale=5,1 is upside down; give MIN,MAX"),
         ("0,inf", "is not finite"),
         ("nan,1", "is not finite"),
     ],

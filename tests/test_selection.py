@@ -19,7 +19,8 @@ from onebyone_cli.formats.contracts.metadata import Attribute, Metadata
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
 from onebyone_cli.formats.opening import open_input
 from onebyone_cli.spec import LAYOUTS, PixelGrid, Slab, StackSpec
-from onebyone_cli.stack.selection import Selection, parse_selection, select
+from onebyone_cli.stack.selected import select
+from onebyone_cli.stack.selection import Selection, parse_selection
 
 STACK = np.arange(2 * 6 * 4 * 5, dtype="f4").reshape(2, 6, 4, 5)
 
@@ -243,7 +244,7 @@ def test_selected_channels_of_streams(
     path = tmp_path_factory.mktemp("held") / "held"
     path.write_bytes(held)
     with path.open("rb") as file:
-        reader = ArrayReader(file.fileno(), stream.stored, "held", owns_fd=False)
+        reader = ArrayReader(file.fileno(), stream.stored, About("held"), owns_fd=False)
         np.testing.assert_array_equal(read_all(reader), STACK[:, sorted(channels)])
 
 
