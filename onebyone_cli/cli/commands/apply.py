@@ -33,15 +33,14 @@ if TYPE_CHECKING:
     from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
 
 
-EXAMPLES = """\b
-Examples:
-  onebyone apply stack.npy -w weights.npy -o result.npy
-  onebyone apply map1.npy map2.npy --kernel "1 1" -o sum.npy
-  onebyone apply cube.h5:/radiance -w model.npz -o reduced.h5
-  onebyone apply rgb/ --kernel "0.2126 0.7152 0.0722" --dtype uint8 -o grey.png
-  cat stack.npy | onebyone apply - -w weights.npy -o - > result.npy
-  onebyone apply huge.npy -w weights.npy -o result.npy --workers 4
-  cat frame*.npy | onebyone apply - --each -w weights.npy -o - | next-program
+EXAMPLES = """
+onebyone apply stack.npy -w weights.npy -o result.npy
+onebyone apply map1.npy map2.npy --kernel "1 1" -o sum.npy
+onebyone apply cube.h5:/radiance -w model.npz -o reduced.h5
+onebyone apply rgb/ --kernel "0.2126 0.7152 0.0722" --dtype uint8 -o grey.png
+cat stack.npy | onebyone apply - -w weights.npy -o - > result.npy
+onebyone apply huge.npy -w weights.npy -o result.npy --workers 4
+cat frame*.npy | onebyone apply - --each -w weights.npy -o - | next-program
 """
 
 

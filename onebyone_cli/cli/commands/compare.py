@@ -22,12 +22,11 @@ if TYPE_CHECKING:
     from onebyone_cli.operations.compare.picture import DifferenceMap
     from onebyone_cli.spec import StackSpec
 
-EXAMPLES = """\b
-Examples:
-  onebyone compare expected.npy result.h5
-  onebyone compare expected.npy result.npy --relative 1e-5 -q && echo close
-  onebyone compare stack.npy denoised.npy --difference difference.png
-  onebyone compare stack.npy <(onebyone apply codes.npy -w model.npz --inverse -o -)
+EXAMPLES = """
+onebyone compare expected.npy result.h5
+onebyone compare expected.npy result.npy --relative 1e-5 -q && echo close
+onebyone compare stack.npy denoised.npy --difference difference.png
+onebyone compare stack.npy <(onebyone apply codes.npy -w model.npz --inverse -o -)
 """
 
 #: The exit status for stacks that differ, as that of diff and cmp; 0 is for those that do not.

@@ -27,17 +27,16 @@ if TYPE_CHECKING:
     from onebyone_cli.learners.model import Model
     from onebyone_cli.operations.learn.run import Known, Pass
 
-EXAMPLES = """\b
-Examples:
-  onebyone fit stack.npy -k 3 -o model.npz
-  onebyone fit cube.h5:/radiance --variance 0.99 --nodata -9999 -o model.npz
-  onebyone fit cube.npy --method mnf --snr 10 -o model.npz
-  onebyone fit scenes/*.npy --each -k 3 -o model.npz
-  onebyone fit part*.npz -k 3 -o model.npz
-  onebyone fit stack.npy --method lda --labels classes.npy -k 2 -o model.npz
-  onebyone fit huge.npy -k 3 -o model.npz --scheduler-file scheduler.json
-  cat scene*.npy | onebyone fit - --each -k 3 -o model.npz
-  onebyone apply stack.npy -w model.npz -o scores.npy
+EXAMPLES = """
+onebyone fit stack.npy -k 3 -o model.npz
+onebyone fit cube.h5:/radiance --variance 0.99 --nodata -9999 -o model.npz
+onebyone fit cube.npy --method mnf --snr 10 -o model.npz
+onebyone fit scenes/*.npy --each -k 3 -o model.npz
+onebyone fit part*.npz -k 3 -o model.npz
+onebyone fit stack.npy --method lda --labels classes.npy -k 2 -o model.npz
+onebyone fit huge.npy -k 3 -o model.npz --scheduler-file scheduler.json
+cat scene*.npy | onebyone fit - --each -k 3 -o model.npz
+onebyone apply stack.npy -w model.npz -o scores.npy
 """
 
 

@@ -17,13 +17,12 @@ from onebyone_cli.weights.formats import ONLY_WEIGHTS
 if TYPE_CHECKING:
     from onebyone_cli.cli.terminal.file_report import Facts
 
-EXAMPLES = """\b
-Examples:
-  onebyone info stack.npy
-  onebyone info scenes/*.npy cube.h5:/radiance channels/ model.npz
-  onebyone info --get channels stack.npy
-  onebyone info --json stack.npy
-  onebyone info result.npy.part
+EXAMPLES = """
+onebyone info stack.npy
+onebyone info scenes/*.npy cube.h5:/radiance channels/ model.npz
+onebyone info --get channels stack.npy
+onebyone info --json stack.npy
+onebyone info result.npy.part
 """
 
 

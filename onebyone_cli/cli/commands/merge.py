@@ -12,12 +12,11 @@ from onebyone_cli.operations.learn import run as learning
 from onebyone_cli.operations.names import check_archive_name, files_of
 from onebyone_cli.units import count
 
-EXAMPLES = """\b
-Examples:
-  onebyone merge part1.npz part2.npz -o whole.npz
-  onebyone fit whole.npz -k 3 -o model.npz
-  onebyone apply huge.npy -w model.npz -o scores.npy --shard 0/4
-  onebyone merge scores.npy
+EXAMPLES = """
+onebyone merge part1.npz part2.npz -o whole.npz
+onebyone fit whole.npz -k 3 -o model.npz
+onebyone apply huge.npy -w model.npz -o scores.npy --shard 0/4
+onebyone merge scores.npy
 """
 
 

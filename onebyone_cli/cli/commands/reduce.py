@@ -42,13 +42,12 @@ if TYPE_CHECKING:
     from onebyone_cli.spec import StackSpec
     from onebyone_cli.weights import ChannelMap
 
-EXAMPLES = """\b
-Examples:
-  onebyone reduce stack.npy -k 3 -o scores.npy
-  onebyone reduce cube.h5 --variance 0.99 -o scores.h5 --save model.npz
-  onebyone reduce cube.npy --method mnf -k 10 -o scores.npy --residual error.npy
-  onebyone reduce huge.npy -k 3 -o scores.npy --scheduler tcp://host:8786
-  onebyone reduce features.npy -k 3 --scale auto -o rgb.png
+EXAMPLES = """
+onebyone reduce stack.npy -k 3 -o scores.npy
+onebyone reduce cube.h5 --variance 0.99 -o scores.h5 --save model.npz
+onebyone reduce cube.npy --method mnf -k 10 -o scores.npy --residual error.npy
+onebyone reduce huge.npy -k 3 -o scores.npy --scheduler tcp://host:8786
+onebyone reduce features.npy -k 3 --scale auto -o rgb.png
 """
 
 

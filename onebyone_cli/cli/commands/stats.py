@@ -24,13 +24,12 @@ from onebyone_cli.units import count
 if TYPE_CHECKING:
     from onebyone_cli.operations.learn.run import Known, Pass
 
-EXAMPLES = """\b
-Examples:
-  onebyone stats stack.npy
-  onebyone stats cube.h5 --nodata -9999 --json
-  onebyone stats scene1.npy -o part1.npz
-  onebyone fit part1.npz part2.npz -k 3 -o model.npz
-  onebyone stats scene1.npy --labels classes1.npy -o part1.npz
+EXAMPLES = """
+onebyone stats stack.npy
+onebyone stats cube.h5 --nodata -9999 --json
+onebyone stats scene1.npy -o part1.npz
+onebyone fit part1.npz part2.npz -k 3 -o model.npz
+onebyone stats scene1.npy --labels classes1.npy -o part1.npz
 """
 
 

@@ -24,13 +24,12 @@ if TYPE_CHECKING:
     from onebyone_cli.spec import StackSpec
     from onebyone_cli.stack.stack import Stack
 
-EXAMPLES = """\b
-Examples:
-  onebyone view cube.h5
-  onebyone view cube.h5 --rgb 29,19,9 -o colours.png
-  onebyone view cube.h5 --pca -o components.png
-  onebyone view scores.npy --channel 0 --colormap viridis
-  onebyone apply cube.h5 -w model.npz -o - | onebyone view -
+EXAMPLES = """
+onebyone view cube.h5
+onebyone view cube.h5 --rgb 29,19,9 -o colours.png
+onebyone view cube.h5 --pca -o components.png
+onebyone view scores.npy --channel 0 --colormap viridis
+onebyone apply cube.h5 -w model.npz -o - | onebyone view -
 """
 
 

@@ -53,9 +53,9 @@ class Numbers(Group):
         metavar="SCALE",
         daily=True,
         complete=lambda: ("auto", "each", "2%,98%"),
-        help="Map a range of the result onto the whole range of the integer output (uint8 unless "
-        "--dtype): MIN,MAX; auto, the range of all numbers; each, the range of each channel; or "
-        "percentiles of all numbers, as in 2%,98%.",
+        help="Map a range onto the whole range of the integer output (uint8 unless --dtype). "
+        "MIN,MAX; auto: the range of all numbers; each: the range of each channel; 2%,98%: these "
+        "percentiles of all numbers.",
     )
     compute: Literal["auto", "float32", "float64"] = option(
         "--compute",

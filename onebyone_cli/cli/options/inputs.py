@@ -107,8 +107,8 @@ class Pixels(Group):
         "--channels",
         metavar="SPEC",
         daily=True,
-        help="Use only these channels, counting from 0: numbers, ranges without their end, or with "
-        "! what to leave out, as in 3, 10:51 or 0:50,!6:8. Others are not read.",
+        help="Use only these channels, as in 3, 10:51 or 0:50,!6:8. They count from 0, and END of "
+        "FIRST:END is the one after the last; ! leaves some out. Other channels are not read.",
     )
     layout: Literal["CHW", "HWC", "HCW"] = _LAYOUT
     nodata: str = option(

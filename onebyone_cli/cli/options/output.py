@@ -18,8 +18,8 @@ _OUTPUT = option(
     metavar="OUTPUT",
     names="file",
     daily=True,
-    help="The output. The suffix selects the format; a name that ends in / is a folder of "
-    "images; - is a .npy stream on standard output.",
+    help="The result; the suffix selects the format. A name that ends in / is a folder of images; "
+    "- is a .npy stream on standard output.",
 )
 
 _PLOT = option(

@@ -7,10 +7,9 @@ from onebyone_cli.cli.options.weights import Layers, WeightsOutput
 from onebyone_cli.operations.names import files_of
 from onebyone_cli.units import count
 
-EXAMPLES = """\b
-Examples:
-  onebyone weights compose standardize.npz model.npz -o both.npz
-  onebyone apply stack.npy -w both.npz -o scores.npy
+EXAMPLES = """
+onebyone weights compose standardize.npz model.npz -o both.npz
+onebyone apply stack.npy -w both.npz -o scores.npy
 """
 
 

@@ -6,11 +6,10 @@ from onebyone_cli.cli.options.messages import Messages
 from onebyone_cli.cli.options.weights import Converted, ConvertedOutput
 from onebyone_cli.operations.names import files_of
 
-EXAMPLES = """\b
-Examples:
-  onebyone weights convert model.npz model.json
-  onebyone weights convert model.npz kernel.csv --bias-to bias.csv
-  onebyone weights convert kernel.csv layer.npz --bias bias.csv
+EXAMPLES = """
+onebyone weights convert model.npz model.json
+onebyone weights convert model.npz kernel.csv --bias-to bias.csv
+onebyone weights convert kernel.csv layer.npz --bias bias.csv
 """
 
 

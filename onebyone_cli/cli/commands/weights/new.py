@@ -12,13 +12,12 @@ from onebyone_cli.units import count
 if TYPE_CHECKING:
     from onebyone_cli.weights import ChannelMap
 
-EXAMPLES = """\b
-Examples:
-  onebyone weights new --list
-  onebyone weights new tasselled-cap-oli -o cap.npz
-  onebyone weights new tasselled-cap-oli --channels 1,2,3,4,5,6 -c 11 -o cap.npz
-  onebyone weights new select --channels 3,1,2 -c 4 -o order.csv
-  onebyone weights new standardize --stats part.npz -o standardize.npz
+EXAMPLES = """
+onebyone weights new --list
+onebyone weights new tasselled-cap-oli -o cap.npz
+onebyone weights new tasselled-cap-oli --channels 1,2,3,4,5,6 -c 11 -o cap.npz
+onebyone weights new select --channels 3,1,2 -c 4 -o order.csv
+onebyone weights new standardize --stats part.npz -o standardize.npz
 """
 
 #: What people ask for, and can't be had.

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from onebyone_cli.weights import ChannelMap
     from onebyone_cli.weights.algebra import Facts
 
-EXAMPLES = """\b
-Examples:
-  onebyone weights show model.npz
-  onebyone weights show model.npz -o weights.png
-  onebyone weights show kernel.csv --json
+EXAMPLES = """
+onebyone weights show model.npz
+onebyone weights show model.npz -o weights.png
+onebyone weights show kernel.csv --json
 """
 
 #: Filters and channels in tables for people; all are in the JSON document.
