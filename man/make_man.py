@@ -176,9 +176,9 @@ FILES = (
     ),
     Note(
         "$TMPDIR/onebyone-*",
-        "Buffered data: what can be read or written only in one order, such as a pipe, is kept here "
-        "when memory does not hold it. Such a file has no name while it is used: it is not listed, "
-        "takes space on the disk, and is gone when the program ends.",
+        "Buffered data: what can be read or written only in one order, such as a pipe, is kept "
+        "here when memory does not hold it. Such a file has no name while it is used: it is not "
+        "listed, takes space on the disk, and is gone when the program ends.",
         "--memory",
     ),
 )
