@@ -17,8 +17,9 @@ import typer
 
 from onebyone_cli import errors
 from onebyone_cli.cli.terminal import console
-from onebyone_cli.commit import atomic
+from onebyone_cli.commit import temporaries
 from onebyone_cli.errors import ExitStatus, setting, status_of
+from onebyone_cli.units import printable
 
 #: A batch system sends the last three before it ends a job.
 _SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGXCPU)
@@ -38,6 +39,7 @@ def run(app: Callable[..., Any]) -> NoReturn:
     errors.spell_settings(as_option)
     died_of = 0
     status: int = ExitStatus.BUG
+    temporaries.warn_with(lambda text: console.to_stderr(f"warning: {printable(text)}"))
     try:
         status = _status_of_run(app)
         with contextlib.suppress(*[OSError] * bool(status)):  # then the first error is the one
@@ -54,7 +56,7 @@ def run(app: Callable[..., Any]) -> NoReturn:
     except OSError as error:
         # Standard output took everything and failed only now.
         status = _report(errors.read_write_error("writing", "standard output", error))
-    atomic.discard_all()
+    temporaries.discard_all()
     if died_of:
         _die_of(died_of)
     _leave(status)
@@ -123,8 +125,8 @@ def _report(error: errors.OneByOneError) -> ExitStatus:
 
 def _notice_of(stop: errors.Stopped) -> errors.OneByOneError:
     return errors.OneByOneError(
-        "stopped; run the same command again to go on, or with "
-        f"{setting('resume', 'restart')} to begin anew",
+        f"stopped; run the same command again{stop.advice} to go on, "
+        f"or with {setting('resume', 'restart')} to begin anew",
         stop.checkpoint,
     )
 

@@ -17,32 +17,25 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from onebyone_cli.commit.journal import (
-    _KIND,
-    NOTHING,
-    _as_json,
-    _boot_id,
-    _checksum,
-    find_journal,
-    read_journal,
-    remove_journal,
-)
-from onebyone_cli.commit.part import PartFile, is_left, is_part, part_of
+from onebyone_cli.commit.journal import NOTHING, find_journal, journal_bytes, read_journal
+from onebyone_cli.commit.part import PartFile
+from onebyone_cli.commit.publishing import replace_file
+from onebyone_cli.commit.temporaries import remove
+from onebyone_cli.commit.unfinished import State
 from onebyone_cli.errors import (
     DataError,
     OneByOneError,
     OutputRefusedError,
     ReadWriteError,
     read_write_error,
+    setting,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from onebyone_cli.commit.atomic import AtomicFile
-
-    Ranges = tuple[tuple[int, int], ...]
-
+    from onebyone_cli.commit.unfinished import Unfinished
 
 #: Time between two looks at the disk where every slab is noted at once.
 _LEAST_S = 0.5
@@ -94,10 +87,8 @@ class Checkpoint(Ledger):
 
     Parameters
     ----------
-    path : str
-        The output, as the user wrote it.
-    journal : str
-        Where the journal is.
+    left : Unfinished
+        The part file and the journal.
     describe : callable
         Says what the job is, in words and numbers of JSON. All of it must be the same for a run to
         go on where another stopped. Asked only when it matters.
@@ -121,16 +112,15 @@ class Checkpoint(Ledger):
 
     def __init__(
         self,
-        path: str,
-        journal: str,
+        left: Unfinished,
         describe: Callable[[], Mapping[str, Any]],
         tiles: int,
         check: Callable[[], None],
         policy: Policy,
     ) -> None:
         super().__init__()
-        self.path, self.policy = path, policy
-        self.journal = journal
+        self.path, self.policy = left.path, policy
+        self._left = left
         self.describe, self._check = cache(describe), check
         self._tiles = tiles
         self._synced = NOTHING
@@ -149,10 +139,11 @@ class Checkpoint(Ledger):
         if part.found and not self.policy.restart:
             self._load()
         elif self.policy.always:
-            remove_journal(self.journal)
+            remove(self._left.journal)
         if self.done.ranges and self.done.ranges[-1][1] > self._tiles:
-            raise self._refusal(
-                f"{self.journal} has too many tiles; discard it with --resume restart"
+            raise OutputRefusedError(
+                f"{self._left.journal} has too many tiles; discard it with {setting('restart')}",
+                self.path,
             )
         self._part = part
         if isinstance(part, PartFile):
@@ -194,7 +185,7 @@ class Checkpoint(Ledger):
                 return False
             with contextlib.suppress(OSError, ReadWriteError):
                 self._write()
-            if not os.path.exists(self.journal):
+            if not os.path.lexists(self._left.journal):
                 return False
             self._part.keep()
             return True
@@ -228,7 +219,7 @@ class Checkpoint(Ledger):
             except OneByOneError:
                 raise
             except OSError as error:
-                raise read_write_error("writing", self.journal, error) from error
+                raise read_write_error("writing", self._left.journal, error) from error
             self._part = None
 
     def _save(self) -> None:
@@ -239,32 +230,11 @@ class Checkpoint(Ledger):
 
     def _write(self) -> None:
         """Write the journal; it is whole at every instant."""
-        import json
-
         self._check()
         if self._is_late():
             return
-        content = {
-            "kind": _KIND,
-            "job": self.describe(),
-            "boot": _boot_id(),
-            "written": _as_json(self.done),
-            "synced": _as_json(self._synced),
-            "extra": self.extra,
-        }
-        new = self.journal + ".new"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(new)
-        try:
-            with open(new, "x", encoding="utf-8") as file:
-                json.dump({**content, "checksum": _checksum(content)}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(new, self.journal)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(new)
-            raise
+        content = journal_bytes(self.describe(), self.done, self._synced, self.extra)
+        replace_file(self._left.journal, content)
 
     def _is_late(self) -> bool:
         """Say whether another run of the same shard has completed it while we did.
@@ -275,8 +245,8 @@ class Checkpoint(Ledger):
         if not self.policy.always or "complete" in self.extra:
             return False
         try:
-            return read_journal(self.journal).extra.get("complete") is True
-        except (FileNotFoundError, DataError):
+            return read_journal(self._left.journal).extra.get("complete") is True
+        except (FileNotFoundError, DataError, OutputRefusedError):
             return False
 
     def _take_notes(self) -> None:
@@ -285,7 +255,7 @@ class Checkpoint(Ledger):
         try:
             # A descriptor of our own: what is wrong with the disk is told once to each, and
             # whoever publishes the file wants to hear it, too.
-            fd = os.open(part_of(self.path), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fd = self._left.open(os.O_RDWR)
         except OSError:
             return
         try:
@@ -311,27 +281,26 @@ class Checkpoint(Ledger):
         if self.policy.always:
             return True
         is_soon = time.monotonic() - self._began < self.policy.every
-        if not (self.done.ranges or self.extra) or (is_soon and not os.path.exists(self.journal)):
+        if not (self.done.ranges or self.extra) or (
+            is_soon and not os.path.exists(self._left.journal)
+        ):
             return False
         try:
             self._check()
         except ReadWriteError:
             return False
-        return is_part(part_of(self.path))
+        return self._left.state not in (State.ABSENT, State.PUBLISHED)
 
     def _is_left(self) -> bool:
-        """Say whether there may be something to go on with: not without the part itself."""
-        part = part_of(self.path)
-        return os.path.exists(part) if self.policy.always else is_left(part, self.journal)
+        """Say whether there may be something to go on with."""
+        state = self._left.state
+        return state is State.NOTED or (self.policy.always and state is State.SHARDED)
 
     def _load(self) -> None:
-        journal = find_journal(self.journal, self.path, self.describe)
+        journal = find_journal(self._left.journal, self.path, self.describe)
         if journal is not None:
             self.done = journal.done
             self._synced, self.extra = journal.synced, journal.extra
-
-    def _refusal(self, found: str) -> OutputRefusedError:
-        return OutputRefusedError(found, self.path)
 
 
 def _sync(fd: int) -> bool:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import glob
-import os
-import re
 import zlib
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from onebyone_cli.errors import DataError, OutputRefusedError
+from onebyone_cli.commit.owned import read_owned
+from onebyone_cli.errors import DataError, OneByOneError, OutputRefusedError, setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,10 +28,6 @@ _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 #: Longest value that is shown in a message.
 _SHOWN = 200
-
-
-#: What the name of a shard's journal ends in.
-_SHARD = re.compile(r"\.(\d+)-of-(\d+)\.json$")
 
 
 #: Longest journal that is read; it names every input.
@@ -110,8 +103,7 @@ def read_journal(path: str) -> Journal:
     import json
 
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.loads(file.read(_LONGEST))
+        content = json.loads(read_owned(path, _LONGEST).decode())
         if content["kind"] != _KIND:
             raise DataError("is a checkpoint of another version", path)
         if content.pop("checksum") != _checksum(content):
@@ -120,9 +112,7 @@ def read_journal(path: str) -> Journal:
         survived = bool(content["boot"]) and content["boot"] == _boot_id()
         done = written if survived else synced
         return Journal(dict(content["job"]), done, synced, dict(content["extra"]))
-    except FileNotFoundError:
-        raise
-    except DataError:
+    except (FileNotFoundError, OneByOneError):
         raise
     except (OSError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise DataError("can't be read as a checkpoint", path) from error
@@ -150,25 +140,15 @@ def find_journal(name: str, path: str, describe: Callable[[], Mapping[str, Any]]
     except FileNotFoundError:
         return None
     except DataError as error:
-        raise OutputRefusedError(f"{error}; discard it with --resume restart", path) from error
+        raise OutputRefusedError(f"{error}; discard it with {setting('restart')}", path) from error
     difference = difference_of(journal.job, describe())
     if difference:
         raise OutputRefusedError(
             f"{name} is a checkpoint of another command: {difference}; run that "
-            "command again to go on with it, or discard it with --resume restart",
+            f"command again to go on with it, or discard it with {setting('restart')}",
             path,
         )
     return journal
-
-
-def shard_journals(part: str) -> dict[tuple[int, int], str]:
-    """Find the journals of shards beside a part file, by shard and number of shards."""
-    found = {}
-    for name in glob.glob(glob.escape(part) + ".*-of-*.json"):
-        match = _SHARD.search(name)
-        if match:
-            found[int(match[1]), int(match[2])] = name
-    return found
 
 
 def difference_of(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -183,11 +163,29 @@ def difference_of(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return ""
 
 
-def remove_journal(path: str) -> None:
-    """Remove a journal, and what may have been left of a new one."""
-    for name in (path, path + ".new"):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+def journal_bytes(job: Mapping[str, Any], written: Done, synced: Done, extra: Any) -> bytes:
+    """Write what `read_journal` reads.
+
+    Parameters
+    ----------
+    job : mapping
+        What the job is.
+    written, synced : Done
+        Tiles that are done, and those of them that are on the disk.
+    extra : dict
+        Whatever else the job wants to find again.
+    """
+    import json
+
+    content = {
+        "kind": _KIND,
+        "job": job,
+        "boot": _boot_id(),
+        "written": _as_json(written),
+        "synced": _as_json(synced),
+        "extra": extra,
+    }
+    return json.dumps({**content, "checksum": _checksum(content)}).encode()
 
 
 def _as_json(done: Done) -> dict[str, Any]:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.commit import targets
-from onebyone_cli.commit.atomic import have_same_bytes, sync_file
-from onebyone_cli.commit.journal import (
-    Journal,
-    difference_of,
-    find_journal,
-    read_journal,
-    remove_journal,
-    shard_journals,
-)
-from onebyone_cli.commit.part import part_of
+from onebyone_cli.commit.journal import Journal, difference_of, find_journal, read_journal
 from onebyone_cli.commit.publication import Publication
-from onebyone_cli.errors import DataError, InputMissingError, OutputRefusedError, read_write_error
-from onebyone_cli.system.rename import publish, sync_folder
+from onebyone_cli.commit.publishing import publish_file, sidecar_beside
+from onebyone_cli.commit.temporaries import remove
+from onebyone_cli.commit.unfinished import State, Unfinished
+from onebyone_cli.errors import DataError, InputMissingError, OutputRefusedError, setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,20 +67,33 @@ def publish_shards(path: str, publication: Publication) -> Published:
     ReadWriteError
         If the system fails.
     """
-    part = part_of(path)
-    found = shard_journals(part)
-    if not os.path.exists(part):
+    left = Unfinished(path)
+    if left.finish():
+        return Published(0, {})
+    if left.state is State.ABSENT:
         if not os.path.exists(path):
             raise InputMissingError(
-                f"has no shards: {part} is not there; make them with --shard I/N first", path
+                f"has no shards: {left.part} is not there; make them with "
+                f"{setting('shard', 'I/N')} first",
+                path,
             )
-        _remove(found)
+        left.remove_orphans()
         return Published(0, {})
     targets.check_target(path, force=publication.may_replace)
-    count = _check_complete(found, path)
-    size, counts = _check_same(found)
-    changed = _publish(part, path, size, publication)
-    _remove(found)
+    found = left.shards()
+    count = _check_complete(found, left)
+    extra, counts = _check_same(found)
+    size, sidecar = int(extra.get("size", -1)), extra.get("sidecar")
+    changed = publish_file(
+        left.open(os.O_RDONLY),
+        left.part,
+        os.path.realpath(path),
+        publication,
+        path=path,
+        size=size,
+        sidecar=None if sidecar is None else sidecar_beside(path, *map(str, sidecar)),
+    )
+    left.remove_journals()
     return Published(count, counts, changed)
 
 
@@ -109,13 +114,13 @@ def check_left(path: str, count: int, describe: Callable[[], Mapping[str, Any]])
     OutputRefusedError
         If there are shards of another number or of another job.
     """
-    part = part_of(path)
+    left = Unfinished(path)
     # Journals of a part that is gone count nothing; whoever makes a new one removes them.
-    found = shard_journals(part) if os.path.exists(part) else {}
+    found = left.shards() if left.state in (State.SHARDED, State.NOTED) else {}
     for other in {number for _, number in found} - {count}:
         raise OutputRefusedError(
-            f"{part} has shards of {other}, and this command makes {count}; finish the other "
-            "command, or discard them with --resume restart",
+            f"{left.part} has shards of {other}, and this command makes {count}; finish the other "
+            f"command, or discard them with {setting('restart')}",
             path,
         )
     for name in found.values():
@@ -124,25 +129,23 @@ def check_left(path: str, count: int, describe: Callable[[], Mapping[str, Any]])
 
 
 def discard_shards(path: str) -> None:
-    """Remove what shards of an output have left, which nobody may be writing."""
-    part = part_of(path)
-    found = shard_journals(part)
-    _remove(found)
-    if found:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(part)
+    """Remove what shards of an output have left, which no job may be writing."""
+    left = Unfinished(path)
+    if left.shards():
+        left.remove_journals()
+        remove(left.part)
 
 
-def _check_complete(found: dict[tuple[int, int], str], path: str) -> int:
+def _check_complete(found: dict[tuple[int, int], str], left: Unfinished) -> int:
     """Refuse an output of which shards are missing; return their number."""
     counts = sorted({count for _, count in found})
     if not counts:
-        raise DataError("has a part file but no shard; another run may be writing it", path)
+        raise DataError("has a part file but no shard; another run may be writing it", left.path)
     if len(counts) > 1:
         raise DataError(
             f"has shards of {counts[0]} and of {counts[1]}; all jobs must have the same number. "
-            f"Remove the journals {part_of(path)}.*.json that are not meant",
-            path,
+            f"Remove the journals {left.part}.*.json that are not meant",
+            left.path,
         )
     (count,) = counts
     done = {
@@ -155,13 +158,13 @@ def _check_complete(found: dict[tuple[int, int], str], path: str) -> int:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         raise DataError(
             f"is not complete: run shard {', '.join(missing[:_NAMED])}{more} again, then merge",
-            path,
+            left.path,
         )
     return count
 
 
-def _check_same(found: dict[tuple[int, int], str]) -> tuple[int, Mapping[str, int]]:
-    """Refuse shards of different jobs; return the size of the file in bytes, and sums of counts."""
+def _check_same(found: dict[tuple[int, int], str]) -> tuple[dict[str, Any], Mapping[str, int]]:
+    """Refuse shards of different jobs; return what they noted of the file, and sums of counts."""
     first: Journal | None = None
     counts: Counter[str] = Counter()
     for _, name in sorted(found.items()):
@@ -171,43 +174,9 @@ def _check_same(found: dict[tuple[int, int], str]) -> tuple[int, Mapping[str, in
         if difference:
             raise DataError(
                 f"is of another job than the first shard: {difference}; run it again with the "
-                "command of the others and --resume restart",
+                f"command of the others and {setting('restart')}",
                 name,
             )
         counts.update(journal.done.counts)
     assert first is not None
-    return int(first.extra.get("size", -1)), dict(counts)
-
-
-def _publish(part: str, path: str, size: int, publication: Publication) -> bool:
-    """Give the part its name, or remove it where an equal output is there; say which it was."""
-    target = os.path.realpath(path)
-    try:
-        fd = os.open(part, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            if os.fstat(fd).st_size != size:
-                raise DataError(f"has {os.fstat(fd).st_size} bytes and should have {size}", part)
-            is_equal = publication.if_changed and have_same_bytes(part, target)
-            if publication.fsync and not is_equal:
-                os.fsync(fd)
-        finally:
-            os.close(fd)
-        if is_equal:
-            if publication.fsync:
-                sync_file(target)
-            os.unlink(part)
-            return False
-        publish(part, target, force=publication.may_replace)
-        if publication.fsync:
-            sync_folder(target)
-    except FileExistsError as error:
-        raise OutputRefusedError("exists already; use --force to replace it", path) from error
-    except OSError as error:
-        raise read_write_error("publishing", path, error) from error
-    return True
-
-
-def _remove(found: dict[tuple[int, int], str]) -> None:
-    for name in found.values():
-        with contextlib.suppress(OSError):
-            remove_journal(name)
+    return first.extra, dict(counts)

@@ -8,7 +8,8 @@ import contextlib
 import os
 import stat
 
-from onebyone_cli.errors import OutputRefusedError, ReadWriteError
+from onebyone_cli.commit.unfinished import part_of
+from onebyone_cli.errors import OutputRefusedError, ReadWriteError, setting
 
 _STREAMS = {"/dev/stdin": "standard input", "/dev/stdout": "standard output"}
 
@@ -47,7 +48,7 @@ def check_target(path: str, *, force: bool, inputs: tuple[str, ...] = ()) -> Non
     elif path.endswith("/") and os.path.lexists(target):
         raise OutputRefusedError("is a file, and the name asks for a folder", path)
     if os.path.lexists(target) and not force:
-        raise OutputRefusedError("exists already; use --force to replace it", path)
+        raise OutputRefusedError(f"exists already; use {setting('force')} to replace it", path)
     if not os.access(parent, os.W_OK | os.X_OK):
         raise OutputRefusedError(f"can't be created: no permission to write in {parent}", path)
 
@@ -105,7 +106,7 @@ def check_space(path: str, needed: int) -> None:
         return
     # What an earlier run has left of the same output will be written over.
     with contextlib.suppress(OSError):
-        needed -= os.stat(os.path.realpath(path) + ".part").st_blocks * 512
+        needed -= os.stat(part_of(path)).st_blocks * 512
     free = status.f_bavail * status.f_frsize
     # File systems that are not on a disk, such as /proc, count no blocks at all.
     if status.f_blocks and free < needed:

@@ -1,21 +1,29 @@
 """The registry of formats: a name here, a file beside this one, and the rest follows.
 
-To add a format, write ``formats/<name>.py`` with a ``FORMAT`` (see `base.Format`) and add its name
-to `NAMES`. Suffix detection, help and the conformance tests read this registry. Format modules
-import numpy and their third-party library inside functions, so that help stays quick.
+To add a format, write ``formats/<name>.py`` with a ``FORMAT`` (see `contracts.format.Format`) and
+add its name to `NAMES`. How files are found, help and the conformance tests read this registry.
+Format modules import numpy and their third-party library inside functions, so that help stays
+quick.
 """
 
 from __future__ import annotations
 
 import os
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from onebyone_cli.errors import DataError, UsageError, open_error
 from onebyone_cli.formats.contracts.format import Format
 from onebyone_cli.names import suffix_of
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 #: In the order in which help lists them.
 NAMES = ("npy", "hdf5", "images")
+
+#: First bytes of a file that are looked at.
+_MAGIC_BYTES = 16
 
 
 def load(name: str) -> Format:
@@ -28,31 +36,34 @@ def load(name: str) -> Format:
 
 def all_formats() -> list[Format]:
     """Every format, in the order of `NAMES`."""
-    return [load(name) for name in NAMES]
+    return list(_each())
 
 
 def of_input(path: str) -> Format:
-    """Find the format of an input by its name, or by being a folder.
+    """Find the format of an input.
+
+    A file is found by its suffix; by its first bytes where the suffix is unknown; by what lies
+    beside it where those are, too.
 
     Raises
     ------
     InputMissingError
         If nothing of that name is there.
     DataError
-        If no format has its suffix.
+        If it is of no format.
     """
     if path == "-":
-        return load("npy")
+        return of_streams()
     try:
         os.stat(path)
     except OSError as error:
         raise open_error(path, error) from error
     if os.path.isdir(path):
-        return load("images")
+        return _folder_format(path)
     found = _by_suffix(path)
     if found is None and not os.path.isfile(path):
-        # A named pipe such as /dev/fd/63 has no suffix to go by.
-        return load("npy")
+        return of_streams()  # a named pipe such as /dev/fd/63 has no suffix
+    found = found or _by_magic(path) or _first(lambda f: f.claims is not None and f.claims(path))
     if found is None:
         raise DataError(f"has no suffix that is known here; expected {suffix_list()}", path)
     return found
@@ -74,20 +85,19 @@ def of_output(path: str, name: str = "") -> tuple[Format, str]:
         If neither says.
     """
     if name:
-        for candidate in all_formats():
+        for candidate in _each():
             if name == candidate.name:
                 return candidate, ""
             if name in candidate.kinds:
                 return candidate, name
-        known = sorted({n for f in all_formats() for n in (f.name, *f.kinds)})
-        raise UsageError(f"--format {name} is unknown; choose from {', '.join(known)}")
+        raise UsageError(f"--format {name} is unknown; choose from {', '.join(format_names())}")
     if path == "-":
-        return load("npy"), ""
+        return of_streams(), ""
+    found = _by_suffix(path.rstrip("/"))
     if path.endswith("/") or os.path.isdir(path):
-        return load("images"), ""
-    found = _by_suffix(path)
-    if found is None and not os.path.isfile(path) and os.path.exists(path):
-        return load("npy"), ""  # /dev/null and named pipes
+        found = found if found is not None and found.folders else _first(lambda f: bool(f.folders))
+    elif found is None and not os.path.isfile(path) and os.path.exists(path):
+        found = of_streams()  # /dev/null and named pipes
     if found is None:
         raise UsageError(
             f"'{path}' has no suffix that says its format; expected {suffix_list()}, "
@@ -96,12 +106,80 @@ def of_output(path: str, name: str = "") -> tuple[Format, str]:
     return found, ""
 
 
+def of_streams() -> Format:
+    """Give the format of standard input, standard output and pipes."""
+    found = _first(lambda each: bool(each.streams))
+    assert found is not None, "one format takes streams"
+    return found
+
+
+def of_datasets(path: str) -> bool:
+    """Say whether ``path:name`` can mean a dataset of a file, by its suffix or its first bytes."""
+    found = _by_suffix(path)
+    if found is None and os.path.isfile(path):
+        found = _by_magic(path)
+    return found is not None and found.has_datasets
+
+
 def suffix_list() -> str:
     """All suffixes, for messages and help."""
-    return ", ".join(suffix for f in all_formats() for suffix in f.suffixes)
+    return ", ".join(suffix for each in _each() for suffix in each.suffixes)
+
+
+def format_names() -> list[str]:
+    """Everything that ``--format`` takes, sorted."""
+    return sorted({name for each in _each() for name in (each.name, *each.kinds)})
+
+
+def describe_inputs() -> str:
+    """Say what an input can be, for help: a sentence without its full stop."""
+    known = all_formats()
+    files = [each.noun for each in known] + [each.folder for each in known if each.folder]
+    text = f"{', '.join(files)}, or - for {of_streams().streams} on standard input"
+    return text[0].upper() + text[1:]
+
+
+def describe_outputs() -> str:
+    """Say how the name of an output picks the format, for help."""
+    known = all_formats()
+    suffixes = ", ".join(each.new_suffix for each in known if each.new_suffix != "/")
+    folders = " or ".join(each.folder for each in known if each.folder)
+    return (
+        f"The suffix picks the format ({suffixes}, or that of an image); a name that ends in / is "
+        f"{folders}; - is {of_streams().streams} on standard output"
+    )
+
+
+def with_storage(option: str) -> str:
+    """List the suffixes of outputs that take a storage option, as in ``".h5"``."""
+    return " and ".join(each.new_suffix for each in _each() if option in each.storage)
+
+
+def _each() -> Iterator[Format]:
+    """Import one after another: a format that is not asked for is not imported."""
+    return map(load, NAMES)
+
+
+def _first(fits: Callable[[Format], bool]) -> Format | None:
+    return next(filter(fits, _each()), None)
 
 
 def _by_suffix(path: str) -> Format | None:
     suffix = suffix_of(path)
-    # One at a time: a format that is not asked for is not imported.
-    return next((f for f in map(load, NAMES) if suffix in f.suffixes), None)
+    return _first(lambda each: suffix in each.suffixes)
+
+
+def _by_magic(path: str) -> Format | None:
+    try:
+        with open(path, "rb") as file:
+            start = file.read(_MAGIC_BYTES)
+    except OSError as error:
+        raise open_error(path, error) from error
+    return _first(lambda each: bool(each.magic) and start.startswith(each.magic))
+
+
+def _folder_format(path: str) -> Format:
+    found = _first(lambda each: each.folders is not None and each.folders(path))
+    if found is None:
+        raise DataError("is a folder of no known format", path)
+    return found

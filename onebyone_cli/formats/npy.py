@@ -82,8 +82,6 @@ def write(target: Target, spec: StackSpec) -> Writer | StreamWriter:
 
     A file is version 1.0, in C order and little-endian, as ``numpy.save`` writes it.
     """
-    if not target.storage.is_plain:
-        raise UsageError("compression and chunks are for .h5 outputs; .npy has neither")
     if target.path == "-" and _takes_offsets(1):
         return NpyStandardOutputWriter(target, spec)
     if target.path == "-" or targets.is_special(target.path):
@@ -209,8 +207,12 @@ class NpyStreamWriter(StreamWriter):
 FORMAT = Format(
     name="npy",
     title="NumPy array (.npy, versions 1 to 3)",
+    noun="a .npy file",
     suffixes=(".npy",),
     read=read,
     write=write,
+    new_suffix=".npy",
+    magic=(b"\x93NUMPY",),
+    streams="a .npy stream",
     series=series,
 )

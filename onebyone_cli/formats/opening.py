@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from onebyone_cli import names
 from onebyone_cli.commit import targets
-from onebyone_cli.commit.part import journal_of, part_of
 from onebyone_cli.commit.publication import NEW, Publication
+from onebyone_cli.commit.unfinished import Unfinished
+from onebyone_cli.errors import UsageError, setting
+from onebyone_cli.formats import of_datasets, of_input, of_output, with_storage
 from onebyone_cli.formats.contracts.about import Dataset
 from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import Storage, Target
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from onebyone_cli.formats.contracts.about import RawSpec
-from onebyone_cli.formats import load, of_input, of_output
+    from onebyone_cli.formats.contracts.format import Format
 
 #: Files that are open besides the inputs, with room to spare.
 _OTHER_FILES = 64
@@ -27,7 +29,7 @@ _OTHER_FILES = 64
 
 def split_inner(text: str) -> tuple[str, str]:
     """Split ``file.h5:/path/to/dataset`` into file and dataset; see `names.split_inner`."""
-    return names.split_inner(text, load("hdf5").suffixes)
+    return names.split_inner(text, of_datasets)
 
 
 def open_input(
@@ -174,20 +176,34 @@ def make_target(
     """
     path, inner = split_inner(text)
     found, kind = of_output(path, format_name)
+    storage = storage or Storage()
+    _check_storage(found, storage)
     inner = inner or next((each.about.inner for each in inputs if each.about.inner), "")
     read = (*(name for reader in inputs for name in reader.about.files), *also_read)
     if path == "-":
         targets.check_not_input("/dev/stdout", read)
     else:
+        if publication.resume is not None:
+            left = Unfinished(path)
+            for name in (left.part, left.journal):
+                targets.check_not_input(name, read)
+            left.tidy()
         targets.check_target(path, force=publication.may_replace, inputs=read)
-        for name in (part_of(path), journal_of(path)) if publication.resume is not None else ():
-            targets.check_not_input(name, read)
     return Target(
         path,
         found.write,
         inner=inner,
         kind=kind,
+        inputs=read,
         publication=publication,
         keeps=found.keeps,
-        storage=storage or Storage(),
+        storage=storage,
     )
+
+
+def _check_storage(found: Format, storage: Storage) -> None:
+    for option in storage.asked:
+        if option not in found.storage:
+            raise UsageError(
+                f"{setting(option)} is for {with_storage(option)} outputs, not for {found.noun}"
+            )

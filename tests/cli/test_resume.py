@@ -33,7 +33,7 @@ from command import (
     start_python,
 )
 
-from onebyone_cli.commit.part import journal_of, part_of
+from onebyone_cli.commit.unfinished import journal_of, part_of
 
 KILLS = int(os.environ.get("KILLS", "12"))
 

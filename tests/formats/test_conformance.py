@@ -157,7 +157,7 @@ def extremes(dtype: str) -> list[Any]:
 
 
 class TestConformance:
-    """The contract of `formats.base`, for one format at a time."""
+    """The contract of `formats.contracts`, for one format at a time."""
 
     def test_its_description(self, name: str, kind: Format):
         assert kind.name == name

@@ -1076,7 +1076,7 @@ def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     start = (
         "import sys; sys.path[:0] = sys.argv[1:3]\n"
         "import numpy as np, resource, test_hdf5 as t\n"
-        "from onebyone_cli.formats.base import *\n"
+        "from onebyone_cli.formats.contracts.writer import *\n"
         "from onebyone_cli.spec import *\n"
     )
     return subprocess.run(

@@ -698,7 +698,7 @@ def test_buffer_bytes_are_enough(tmp_path):
     script = f"""
         import resource
         import numpy, PIL.TiffImagePlugin
-        from onebyone_cli.formats.base import Source
+        from onebyone_cli.formats.contracts.reader import Source
         from onebyone_cli.formats.images import FORMAT
         peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         reader = FORMAT.read(Source({str(tmp_path / "a.tif")!r}))
@@ -848,7 +848,7 @@ def test_a_folder_of_ours_is_replaced_with_force_only(tmp_path):
     write(out, grey()[None].repeat(12, 0), kind="tiff")
     with pytest.raises(OutputRefusedError, match="--force"):
         Target(out, FORMAT.write).make_writer(StackSpec(1, 3, 4, "uint8"))
-    write(out, grey()[None], force=True)
+    write(out, grey()[None], publication=FORCE)
     assert os.listdir(tmp_path) == ["o"]
     assert os.listdir(out) == ["0.png"]
 
@@ -856,7 +856,7 @@ def test_a_folder_of_ours_is_replaced_with_force_only(tmp_path):
 @pytest.mark.parametrize("force", [False, True])
 def test_an_empty_folder_is_filled(tmp_path, force):
     (tmp_path / "o").mkdir()
-    write(f"{tmp_path}/o/", grey()[None], force=force)
+    write(f"{tmp_path}/o/", grey()[None], publication=Publication(force=force))
     assert os.listdir(tmp_path / "o") == ["0.png"]
 
 
@@ -936,7 +936,7 @@ def test_a_full_disk_is_told_and_nothing_is_left(tmp_path, path):
         import resource, sys
         import numpy as np
         from onebyone_cli.errors import ReadWriteError
-        from onebyone_cli.formats.base import Target
+        from onebyone_cli.formats.contracts.writer import Target
         from onebyone_cli.formats.images import FORMAT
         from onebyone_cli.spec import StackSpec
         noise = np.random.default_rng(0).integers(0, 256, (600, 600), np.uint8)

@@ -218,6 +218,20 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path):
             reader.check_unchanged()
 
 
+def test_a_change_is_seen_although_the_time_is_put_back(tmp_path: Path) -> None:
+    path = save_npy(tmp_path / "x.npy", np.zeros((2, 3, 4)))
+    before = path.stat()
+    with npy.read(Source(str(path))) as reader:
+        assert isinstance(reader, ArrayReader)
+        time.sleep(0.02)  # what the clock of a file system may take for one instant
+        with path.open("r+b") as file:
+            file.seek(200)
+            file.write(b"x")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        with pytest.raises(ReadWriteError, match=r"x\.npy: was changed"):
+            reader.check_unchanged()
+
+
 @pytest.mark.parametrize(
     ("make", "match"),
     [

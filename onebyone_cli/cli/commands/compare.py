@@ -13,7 +13,7 @@ from onebyone_cli.cli.options.running import Resources
 from onebyone_cli.cli.terminal.console import print_out, print_table
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.errors import UsageError
-from onebyone_cli.operations.inputs import Reading
+from onebyone_cli.stack.reading import Reading
 from onebyone_cli.units import count, printable
 
 if TYPE_CHECKING:

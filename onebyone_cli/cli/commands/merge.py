@@ -8,8 +8,8 @@ from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
-from onebyone_cli.operations.learn import run as learning
-from onebyone_cli.operations.names import check_archive_name, files_of
+from onebyone_cli.formats.names import check_archive_name, files_of
+from onebyone_cli.operations.learn.gathered import are_moments, join_saved, save_moments
 from onebyone_cli.units import count
 
 EXAMPLES = """
@@ -32,7 +32,7 @@ def merge(input: Parts, output: WholeOutput, messages: Messages) -> None:
     if whole:
         targets.check_not_input(whole, files_of([input.inputs_from]))
         _join(parts, whole, output.publication(), console)
-    elif learning.are_moments(parts):
+    elif are_moments(parts):
         raise UsageError("moments are joined into another file; name it with -o WHOLE.npz")
     else:
         _publish(parts, output.publication(), console)
@@ -41,10 +41,10 @@ def merge(input: Parts, output: WholeOutput, messages: Messages) -> None:
 def _join(parts: list[str], output: str, publication: Publication, console: Console) -> None:
     check_archive_name(output, "moments")
     targets.check_target(output, force=publication.may_replace, inputs=files_of(parts))
-    known = learning.join_saved(parts, console)
-    learning.save_moments(known, output, publication)
+    known = join_saved(parts, console.say)
+    save_moments(known, output, publication)
     evidence = known.evidence
-    console.say(f"{output}: {learning.moments_of(evidence)}, from {count(len(parts), 'part')}")
+    console.say(f"{output}: {report.moments_line(evidence)}, from {count(len(parts), 'part')}")
     console.document(
         {
             "output": output,
@@ -52,7 +52,7 @@ def _join(parts: list[str], output: str, publication: Publication, console: Cons
             "channels": evidence.channels,
             "pixels": evidence.count,
             "invalid_pixels": evidence.invalid,
-            **learning.document(evidence),
+            **report.classes_document(evidence),
         }
     )
 

@@ -10,19 +10,23 @@ from onebyone_cli.cli.options.learning import Gathering
 from onebyone_cli.cli.options.messages import RunMessages
 from onebyone_cli.cli.options.output import MomentsOutput
 from onebyone_cli.cli.options.running import Resources, StatsMachines
-from onebyone_cli.cli.shares import cluster_of
+from onebyone_cli.cli.shares import check_learning, cluster_of
+from onebyone_cli.cli.terminal import report
 from onebyone_cli.cli.terminal.console import Console, print_table
+from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.operations.inputs import Reading
-from onebyone_cli.operations.learn import run as learning
+from onebyone_cli.formats.names import check_archive_name, files_of
+from onebyone_cli.operations.learn.gathered import are_moments, join_saved, save_moments
 from onebyone_cli.operations.learn.request import directions_of
-from onebyone_cli.operations.names import check_archive_name, files_of
+from onebyone_cli.operations.learn.run import LearnPass, gather
+from onebyone_cli.stack.reading import Reading
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
-    from onebyone_cli.operations.learn.run import Known, Pass
+    from onebyone_cli.operations.learn.gathered import Gathered
+    from onebyone_cli.stack.sources import OnProgress
 
 EXAMPLES = """
 onebyone stats stack.npy
@@ -34,7 +38,7 @@ onebyone stats scene1.npy --labels classes1.npy -o part1.npz
 
 
 def stats(
-    gather: Gathering,
+    gathering: Gathering,
     input: LearnInput,
     raw: Raw,
     output: MomentsOutput,
@@ -52,93 +56,94 @@ def stats(
     from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 
     console, target = messages.console(), output.output
-    maps = [gather.mask, gather.labels]
+    maps = [gathering.mask, gathering.labels]
     inputs = input.listed([target] if target else [], maps)
     resources.show(console)
-    _check_together(gather, machines.shard, output=bool(target))
-    settings = LearnSettings(
-        memory=resources.budget(),
-        threads=resources.workers(),
-        nodata=input.mark(),
-        wanted=Wanted(
-            pixels=bool(target),
-            statistics=True,
-            differences=directions_of(gather.noise),
-            rows=gather.rows(),
-            columns=gather.columns(),
-        ),
-        shard=machines.share(),
+    _check_together(gathering, machines.shard, output=bool(target))
+    wanted = Wanted(
+        pixels=bool(target),
+        statistics=True,
+        differences=directions_of(gathering.noise),
+        rows=gathering.rows(),
+        columns=gathering.columns(),
     )
-    cluster = cluster_of(machines, resources, inputs, (gather, input, raw, output))
+    settings = LearnSettings(
+        resources.budget(), resources.workers(), input.mark(), wanted, shard=machines.share()
+    )
+    groups, noise = (gathering, input, raw, output), wanted.differences
+    cluster = cluster_of(machines, resources, inputs, groups, console, noise=noise)
     if cluster is not None:
-        cluster.check_learning(inputs, maps, sample=gather.sample is not None, raw=raw.raw)
-    seed = gather.random_seed()
-    way = learning.Pass(settings, gather.mask, gather.labels, gather.sample, seed, cluster)
+        check_learning(cluster, inputs, maps, sample=gathering.sample is not None, raw=raw.raw)
     reading = input.reading(settings.memory, raw.spec())
     if target:
         check_archive_name(target, "moments")
         read = files_of([*inputs, *maps, input.inputs_from])
         targets.check_target(target, force=output.force, inputs=read)
+    mask, labels, seed = gathering.mask, gathering.labels, gathering.random_seed()
+    way = LearnPass(settings, mask, labels, gathering.sample, seed)
     started = time.monotonic()
-    if learning.are_moments(inputs, raw=raw.raw):
+    if are_moments(inputs, raw=raw.raw):
         known = _joined(inputs, way, target, console)
     else:
-        known = _gathered(inputs, input.each, reading, way, console, messages.progress)
+        with Progress(console, messages.progress) as on_progress:
+            if cluster is not None:
+                way = way._replace(gather=cluster._replace(on_progress=on_progress).gather)
+            known = _gathered(inputs, input.each, reading, way, on_progress)
     if target:
-        learning.save_moments(known, target, output.publication())
-    reads_all = not (gather.sample or machines.shard)
-    spent = spent_since(started, known.pixel_bytes * reads_all)
+        save_moments(known, target, output.publication())
+    reads_all = not (gathering.sample or machines.shard)
+    _report(known, target, spent_since(started, known.pixel_bytes * reads_all), console)
+
+
+def _report(known: "Gathered", target: str, spent: Spent, console: Console) -> None:
+    """Show a table of the channels, and what was saved."""
     rows = _rows(known)
     if not console.quiet:
         _print(rows)
-    # Beside a table in a pipe nobody has asked for it.
+    # In a pipe the table is enough.
     if target or console.is_terminal or console.verbose:
         console.say(_closing_line(target, known, spent))
-    content = {"inputs": known.inputs, "channels": rows, **learning.document(known.evidence)}
+    classes = report.classes_document(known.evidence)
+    content = {"inputs": known.inputs, "channels": rows, **classes}
     console.document(content | spent.document())
 
 
-def _check_together(gather: Gathering, shard: str, *, output: bool) -> None:
+def _check_together(gathering: Gathering, shard: str, *, output: bool) -> None:
     """Refuse options that mean nothing without another, or beside it."""
-    window = gather.noise_rows or gather.noise_cols
-    if (gather.noise or window) and not output:
+    window = gathering.noise_rows or gathering.noise_cols
+    if (gathering.noise or window) and not output:
         raise UsageError("--noise is for the moments that are saved; give -o PART.npz")
-    if window and not gather.noise:
+    if window and not gathering.noise:
         raise UsageError("--noise-rows and --noise-cols are for --noise DIRECTION; give that, too")
-    if gather.labels and not output:
+    if gathering.labels and not output:
         raise UsageError("--labels is for the moments that are saved; give -o PART.npz")
-    if gather.seed is not None and gather.sample is None:
+    if gathering.seed is not None and gathering.sample is None:
         raise UsageError("--seed is for --sample N; give that, too")
     if shard and not output:
         raise UsageError("--shard is for moments that are joined with others; give -o PART.npz")
-    if shard and gather.sample is not None:
+    if shard and gathering.sample is not None:
         raise UsageError("--shard and --sample each choose pixels; give one of them")
 
 
 def _gathered(
-    inputs: list[str],
-    each: bool,
-    reading: Reading,
-    way: "Pass",
-    console: Console,
-    progress: bool | None,
-) -> "Known":
+    inputs: list[str], each: bool, reading: Reading, way: LearnPass, on_progress: "OnProgress"
+) -> "Gathered":
     with ExitStack() as stack:
         stacks, series = reading.open_stacks(inputs, stack, each=each)
-        return learning.gather(stacks, way, lambda known: None, console, progress, series=series)
+        return gather(stacks, way, lambda known: None, on_progress, series=series)
 
 
-def _joined(inputs: list[str], way: "Pass", output: str, console: Console) -> "Known":
+def _joined(inputs: list[str], way: LearnPass, output: str, console: Console) -> "Gathered":
     if output or way.settings.wanted.differences:
         raise UsageError("moments are joined by: onebyone merge PART... -o WHOLE.npz")
     way.refuse_for_moments()
-    known = learning.join_saved(inputs, console)
+    known = join_saved(inputs, console.say)
     if known.evidence.statistics is None:
         raise DataError("holds no statistics of channels", known.source)
     return known
 
 
-def _rows(known: "Known") -> list[dict[str, Any]]:
+def _rows(known: "Gathered") -> list[dict[str, Any]]:
     """Gather what is known of each channel; None for the rest, such as a spread beyond float64."""
     statistics = known.evidence.statistics
     assert statistics is not None
@@ -161,11 +166,11 @@ def _rows(known: "Known") -> list[dict[str, Any]]:
     return rows
 
 
-def _closing_line(output: str, known: "Known", spent: Spent) -> str:
+def _closing_line(output: str, known: "Gathered", spent: Spent) -> str:
     evidence = known.evidence
     if not output:
         return f"{known.source}: {count(evidence.channels, 'channel')}{spent}"
-    line = f"{output}: {learning.moments_of(evidence)}{spent}"
+    line = f"{output}: {report.moments_line(evidence)}{spent}"
     return line + (f"; {count(evidence.invalid, 'pixel')} left out" if evidence.invalid else "")
 
 

@@ -12,7 +12,7 @@ from onebyone_cli.cli.options.running import Memory
 from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.cli.terminal.picture_output import PAPER, Canvas, png_canvas, terminal_canvas
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.operations.names import files_of
+from onebyone_cli.formats.names import files_of
 from onebyone_cli.units import count, format_bytes
 from onebyone_cli.weights.formats import ONLY_WEIGHTS
 

@@ -8,6 +8,7 @@ from onebyone_cli.spec import ITEM_BYTES
 
 if TYPE_CHECKING:
     from onebyone_cli.arithmetic.scale import Scale
+    from onebyone_cli.operations.apply.settings import ApplySettings
 
 
 def number_of(flag: str, text: str, example: str = "0 or -9999") -> float:
@@ -68,6 +69,9 @@ class Numbers(Group):
         "--nan-to", metavar="VALUE", help="The value that replaces NaN in the output."
     )
 
+    #: Whether the index of the largest channel is written; an option of ``apply``.
+    argmax: bool = False
+
     def output_type(self) -> str:
         """Read ``--dtype``; empty where it was not given."""
         if self.dtype[:1] in ("<", ">", "=", "|"):
@@ -95,6 +99,21 @@ class Numbers(Group):
     def nan_value(self) -> float | None:
         """Read ``--nan-to``; None where it was not given."""
         return number_of("--nan-to", self.nan_to) if self.nan_to else None
+
+    def settings(self, memory: int, threads: int, nodata: float | None) -> "ApplySettings":
+        """Gather and check the choices of a job."""
+        from onebyone_cli.operations.apply.settings import checked_settings
+
+        return checked_settings(
+            memory=memory,
+            threads=threads,
+            compute=self.compute,
+            dtype=self.output_type(),
+            argmax=self.argmax,
+            nodata=nodata,
+            nan_to=self.nan_value(),
+            scale=self.plain_range(),
+        )
 
 
 class ApplyNumbers(Numbers):

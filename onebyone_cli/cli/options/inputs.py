@@ -10,7 +10,7 @@ from onebyone_cli.spec import LAYOUTS
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.about import RawSpec
-    from onebyone_cli.operations.inputs import Reading
+    from onebyone_cli.stack.reading import Reading
     from onebyone_cli.stack.selection import Selection
 
 #: Sizes of more digits are none that any array has.
@@ -150,7 +150,7 @@ class Input(Pixels, Named):
         raw : RawSpec or None
             What inputs without a header hold.
         """
-        from onebyone_cli.operations.inputs import Reading
+        from onebyone_cli.stack.reading import Reading
 
         return Reading(self.layout, memory, raw, self.selection())
 

@@ -7,7 +7,7 @@ from onebyone_cli.cli.options.compute import number_of
 from onebyone_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from onebyone_cli.operations.learn.request import Asked
+    from onebyone_cli.operations.learn.request import CheckedRequest
 
 _DIRECTIONS = ("right", "lower", "lowerright", "both")
 _METHODS = ("pca", "svd", "mnf", "maf", "lda", "ica", "random", "unmix")
@@ -81,9 +81,9 @@ class Gathering(Group):
 
     def random_seed(self) -> int:
         """Read ``--seed``."""
-        if self.seed is not None and self.seed < 0:
-            raise UsageError(f"--seed {self.seed} is negative; give 0 or more")
-        return self.seed or 0
+        from onebyone_cli.operations.learn.request import check_seed
+
+        return check_seed(self.seed)
 
 
 class Learning(Gathering):
@@ -160,26 +160,31 @@ class Learning(Gathering):
         help="For random: the distribution of the weights. Default: gaussian.",
     )
 
-    def asked(self) -> "Asked":
-        """Gather what the learner is asked for."""
-        from onebyone_cli.operations.learn.request import Asked
+    def request(self, plot: str = "") -> "CheckedRequest":
+        """Read and check what is to be learned; `plot` is the scree plot to be written."""
+        from onebyone_cli.operations.learn.request import LearnRequest, check_request
 
-        return Asked(
-            method=self.method,
-            k=self._number_of_components(),
-            variance=number_of("--variance", self.variance, "0.99") if self.variance else None,
-            snr=number_of("--snr", self.snr, "10") if self.snr else None,
-            all_components=self.components == "all",
-            standardize=self.standardize,
-            whiten=self.whiten,
-            kind=self.kind,
-            seed=None if self.seed is None else self.random_seed(),
-            noise=self.noise,
-            rows=self.rows(),
-            columns=self.columns(),
-            noise_from=self.noise_from,
-            labels=self.labels,
-            endmembers=self.endmembers,
+        return check_request(
+            LearnRequest(
+                method=self.method,
+                k=self._number_of_components(),
+                variance=number_of("--variance", self.variance, "0.99") if self.variance else None,
+                snr=number_of("--snr", self.snr, "10") if self.snr else None,
+                all_components=self.components == "all",
+                standardize=self.standardize,
+                whiten=self.whiten,
+                kind=self.kind,
+                seed=None if self.seed is None else self.random_seed(),
+                noise=self.noise,
+                noise_rows=self.rows(),
+                noise_cols=self.columns(),
+                noise_from=self.noise_from,
+                labels=self.labels,
+                endmembers=self.endmembers or None,
+                mask=self.mask,
+                sample=self.sample,
+                plot=plot,
+            )
         )
 
     def _number_of_components(self) -> int | None:

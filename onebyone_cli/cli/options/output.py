@@ -48,8 +48,8 @@ class Synced(Overwriting):
         help="Flush the output to disk before renaming it into place.",
     )
 
-    def publication(self, *, if_changed: bool = False) -> "Publication":
-        """Gather how the output is published."""
+    def publication(self, if_changed: bool = False) -> "Publication":
+        """Gather how outputs are published."""
         from onebyone_cli.commit.publication import Publication
 
         return Publication(self.force, self.fsync, if_changed)

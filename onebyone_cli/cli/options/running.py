@@ -31,15 +31,9 @@ class Memory(Group):
 
     def budget(self) -> int:
         """Read ``--memory``: bytes."""
-        from onebyone_cli.system.limits import default_memory
-        from onebyone_cli.units import parse_bytes
+        from onebyone_cli.operations.machine import memory_of
 
-        if not self.memory:
-            return default_memory()
-        try:
-            return parse_bytes(self.memory)
-        except ValueError as error:
-            raise UsageError(f"--memory: {error}") from error
+        return memory_of(self.memory)
 
 
 class Resources(Memory):
@@ -55,11 +49,9 @@ class Resources(Memory):
 
     def workers(self) -> int:
         """Read ``--threads``."""
-        from onebyone_cli.system.limits import default_threads
+        from onebyone_cli.operations.machine import threads_of
 
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"--threads {self.threads} is too few; give 1 or more")
-        return self.threads or default_threads()
+        return threads_of(self.threads)
 
     def show(self, console: "Console") -> None:
         """Show with ``-v`` where the defaults come from."""
@@ -101,7 +93,7 @@ class Checkpoints(Group):
     ) -> "Policy | None":
         """Read how checkpoints are taken; None where a later run could not resume this one."""
         from onebyone_cli.commit.checkpoint import Policy
-        from onebyone_cli.operations.names import files_of, is_stored
+        from onebyone_cli.formats.names import files_of, is_stored
 
         if not math.isfinite(self.checkpoint_every):
             raise UsageError(
@@ -130,14 +122,18 @@ class ApplyCheckpoints(Checkpoints):
         "then 65.",
     )
 
-    def check(self, *, each: bool) -> None:
-        """Raise `UsageError` if options for many outputs are given for one."""
+    def check(self, *, each: bool, force: bool, depfile: str) -> None:
+        """Raise `UsageError` for what does not go together with options for many outputs."""
         for flag, given in (
             ("--skip-existing", self.skip_existing),
             ("--keep-going", self.keep_going),
         ):
             if given and not each:
                 raise UsageError(f"{flag} is for --each; add it, or leave out {flag}")
+        if self.skip_existing and force:
+            raise UsageError("--skip-existing keeps outputs and --force replaces them; give one")
+        if self.skip_existing and depfile:
+            raise UsageError("--depfile needs all outputs; leave out --skip-existing")
 
 
 class Machines(Group):

@@ -1,8 +1,13 @@
 """Weights of ``apply``, and the weights files that commands read and write."""
 
+from typing import TYPE_CHECKING
+
 from onebyone_cli.cli.groups import Group, argument, option
 from onebyone_cli.cli.options.output import FORCE
 from onebyone_cli.weights.formats import describe
+
+if TYPE_CHECKING:
+    from onebyone_cli.operations.apply.run import WeightsRequest
 
 _FORMATS = describe()
 
@@ -56,6 +61,20 @@ class ApplyWeights(Group):
     allow_nonfinite: bool = option(
         "--allow-nonfinite", type=bool, help="Accept weights that are NaN or infinite."
     )
+
+    def request(self) -> "WeightsRequest":
+        """Gather which layers are applied."""
+        from onebyone_cli.operations.apply.run import WeightsRequest
+
+        return WeightsRequest(
+            self.weights,
+            self.kernel,
+            self.bias,
+            self.activation,
+            self.inverse,
+            self.denoise,
+            self.allow_nonfinite,
+        )
 
 
 class CostWeights(Group):

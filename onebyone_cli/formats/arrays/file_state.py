@@ -15,15 +15,19 @@ class FileState(NamedTuple):
     ----------
     device, inode, size : int
         Which file, and its bytes.
-    modified_ns, changed_ns : int
-        Time of the last change of its content, which programs can set back, and of anything about
-        it, which they can't.
+    modified_ns : int
+        Time of the last change of its content, which programs can set back.
+    links : int
+        Number of its names.
+    changed_ns : int
+        Time of the last change of anything about it, which programs can't set.
     """
 
     device: int
     inode: int
     size: int
     modified_ns: int
+    links: int
     changed_ns: int
 
     def check(self, fd: int, path: str) -> None:
@@ -34,7 +38,10 @@ class FileState(NamedTuple):
         ReadWriteError
             If it was changed or replaced.
         """
-        if file_state(fd) != self:
+        now = file_state(fd)
+        same = now[:4] == self[:4]
+        # Another file that gets its name is no change of this one, and takes a link from it.
+        if not same or (now.links == self.links and now.changed_ns != self.changed_ns):
             raise changed(path)
 
 
@@ -42,7 +49,12 @@ def file_state(fd: int) -> FileState:
     """Look at an open file."""
     status = os.fstat(fd)
     return FileState(
-        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_nlink,
+        status.st_ctime_ns,
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from onebyone_cli.commit.publishing import Sidecar
     from onebyone_cli.formats.contracts.writer import Target
     from onebyone_cli.spec import Slab, StackSpec
 
@@ -95,9 +96,13 @@ class FixedOffsetWriter(ResumableWriter):
         bytes already holds those of the same output: they are written over, never cut off.
     container : str
         See `ResumableWriter.container`.
+    sidecar : Sidecar or None
+        A file beside the output that is published with it: both appear, or none does.
 
     Raises
     ------
+    OutputRefusedError
+        If the sidecar can't be written.
     ReadWriteError
         If the disk is too full.
     """
@@ -110,13 +115,19 @@ class FixedOffsetWriter(ResumableWriter):
         header: bytes = b"",
         create: Callable[[int], tuple[int, int]] | None = None,
         container: str = "",
+        sidecar: Sidecar | None = None,
     ) -> None:
         self.path = target.path
         self.spec = spec
         self.container = container
+        self.sidecar = sidecar
         self._target = target
         self._header = header
         self._create = create or self._write_header
+        if sidecar is not None:
+            targets.check_target(
+                sidecar.path, force=target.publication.may_replace, inputs=target.inputs
+            )
         targets.check_space(target.path, len(header) + spec.data_bytes)
 
     def open(self) -> None:
@@ -145,7 +156,7 @@ class FixedOffsetWriter(ResumableWriter):
 
     def commit(self) -> None:
         """Publish the file."""
-        self.changed = self.file.commit(self._size)
+        self.changed = self.file.commit(self._size, self.sidecar)
 
     def discard(self) -> None:
         """Remove the temporary, if there is one."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onebyone_cli.commit.atomic import AtomicFile
+    from onebyone_cli.commit.publishing import Sidecar
     from onebyone_cli.spec import Slab, StackSpec
 
 
@@ -41,9 +42,15 @@ class Storage(NamedTuple):
     chunks: tuple[int, ...] = ()
 
     @property
+    def asked(self) -> tuple[str, ...]:
+        """Names of the fields that ask for something; a level asks for nothing by itself."""
+        names = ("compression", "shuffle", "fletcher32", "chunks")
+        return tuple(name for name in names if getattr(self, name))
+
+    @property
     def is_plain(self) -> bool:
         """Whether nothing was asked for."""
-        return not (self.compression or self.shuffle or self.fletcher32 or self.chunks)
+        return not self.asked
 
 
 class Target(NamedTuple):
@@ -59,6 +66,8 @@ class Target(NamedTuple):
         Name of the dataset inside the file; empty for the format's choice.
     kind : str
         Type of the images of a folder, such as ``"png"``; empty for the format's choice.
+    inputs : tuple of str
+        Files that are read, none of which may be written.
     publication : Publication
         How it is published. Formats without fixed offsets write a temporary, whatever it says of
         part files.
@@ -74,6 +83,7 @@ class Target(NamedTuple):
     write: Callable[[Target, StackSpec], Writer | StreamWriter]
     inner: str = ""
     kind: str = ""
+    inputs: tuple[str, ...] = ()
     publication: Publication = Publication()
     keeps: tuple[str, ...] = ()
     metadata: Metadata = Metadata()
@@ -204,11 +214,14 @@ class ResumableWriter(Writer):
     container : str
         What decides where the numbers lie, such as a dataset's name: two runs fill the same file
         only if it is the same for both.
+    sidecar : Sidecar or None
+        A file beside the output that is published with it, such as a header.
     """
 
     file: AtomicFile
     data_offset: int
     container: str
+    sidecar: Sidecar | None = None
 
 
 class Planes(Protocol):

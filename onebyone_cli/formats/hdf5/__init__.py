@@ -32,6 +32,7 @@ from onebyone_cli.formats.contracts.about import About, Container, Dataset
 from onebyone_cli.formats.contracts.format import Format
 from onebyone_cli.formats.contracts.metadata import Metadata
 from onebyone_cli.formats.contracts.reader import Source
+from onebyone_cli.formats.contracts.writer import Storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,9 +197,13 @@ def write(target: Target, spec: StackSpec) -> Writer | ChunkedWriter:
 FORMAT = Format(
     name="hdf5",
     title="HDF5 (one dataset; file.h5:/path/to/dataset)",
+    noun="an .h5 file (file.h5:/dataset)",
     suffixes=(".h5", ".hdf5", ".he5"),
     read=read,
     write=write,
+    new_suffix=".h5",
+    magic=(b"\x89HDF\r\n\x1a\n",),
     datasets=datasets,
+    storage=Storage._fields,
     keeps=Metadata._fields,
 )

@@ -45,8 +45,12 @@ def write(target: Target, spec: StackSpec) -> StreamWriter:
 FORMAT = Format(
     name="images",
     title="image, or folder of images with one channel each (PNG, TIFF, JPEG, BMP, PGM, PPM, PFM)",
+    noun="an image",
     suffixes=tuple(FAMILIES),
     read=read,
     write=write,
+    new_suffix="/",
     kinds=tuple(KINDS),
+    folder="a folder of images",
+    folders=lambda path: True,
 )

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-from onebyone_cli.commit import atomic, targets
+from onebyone_cli.commit import targets
+from onebyone_cli.commit.atomic import AtomicFile
+from onebyone_cli.commit.folder import AtomicFolder
 from onebyone_cli.errors import (
     OneByOneError,
     OutputRefusedError,
@@ -108,11 +110,11 @@ class ImagesWriter(StreamWriter):
     def open(self) -> None:
         """Create the temporary."""
         target = self._target
-        self._output: atomic.AtomicFolder | atomic.AtomicFile
+        self._output: AtomicFolder | AtomicFile
         if self._is_folder:
-            make: type[atomic.AtomicFolder | atomic.AtomicFile] = atomic.AtomicFolder
+            make: type[AtomicFolder | AtomicFile] = AtomicFolder
         else:
-            make = atomic.AtomicFile
+            make = AtomicFile
         self._output = make(target.path, target.publication)
 
     def fill(self, result: Planes, on_bytes: Callable[[int], None]) -> None:
@@ -120,7 +122,7 @@ class ImagesWriter(StreamWriter):
         spec, done = self.spec, 0
         for first in range(0, spec.channels, self._together):
             image = self._image(result, first)
-            if isinstance(self._output, atomic.AtomicFile):
+            if isinstance(self._output, AtomicFile):
                 self._encode(image, self._output.fd)
             else:
                 self._write_file(image, os.path.join(self._output.temporary, self._names[first]))
@@ -265,8 +267,6 @@ def _first_stranger(found: dict[str, bool]) -> str:
 
 
 def _check_asked(target: Target, spec: StackSpec) -> None:
-    if not target.storage.is_plain:
-        raise UsageError("compression and chunks are for .h5 outputs; images have their own")
     if target.path == "-" or targets.is_special(target.path):
         raise UsageError("images are written to files and folders only; use .npy for a stream")
     if spec.batch:

@@ -12,13 +12,14 @@ from onebyone_cli.arithmetic.cast import Cast
 from onebyone_cli.arithmetic.conv1x1 import Convolution
 from onebyone_cli.commit.checkpoint import Checkpoint, Ledger
 from onebyone_cli.commit.journal import NOTHING
-from onebyone_cli.commit.part import journal_of
+from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.errors import (
     DataError,
     OneByOneError,
     ReadWriteError,
     Stopped,
     UsageError,
+    setting,
 )
 from onebyone_cli.formats.contracts.writer import ResumableWriter, StreamWriter, Writer
 from onebyone_cli.operations.apply.fingerprint import fingerprint_of
@@ -128,7 +129,7 @@ class ApplyJob:
         self.shard = settings.shard
         if self.shard is not None and not self.has_fixed_offsets:
             raise UsageError(
-                f"--shard needs an output with fixed offsets, and {self._writer.path} has none; "
+                f"a shard needs an output with fixed offsets, and {self._writer.path} has none; "
                 "write .npy, or .h5 without compression and chunks"
             )
         self.plan = self._make_plan()
@@ -222,8 +223,7 @@ class ApplyJob:
         if policy is None or not isinstance(writer, ResumableWriter):
             return None
         return Checkpoint(
-            writer.path,
-            journal_of(writer.path, self.shard),
+            Unfinished(writer.path, self.shard),
             fingerprint_of(
                 inputs,
                 None if self.is_rehearsal else layers,
@@ -243,7 +243,10 @@ class ApplyJob:
         if self._checkpoint is not None and isinstance(self._writer, ResumableWriter):
             file = self._writer.file
             file.sync()
-            self._checkpoint.complete(size=os.fstat(file.fd).st_size, complete=True)
+            noted: dict[str, Any] = {"size": os.fstat(file.fd).st_size, "complete": True}
+            if self._writer.sidecar is not None:
+                noted["sidecar"] = list(self._writer.sidecar)
+            self._checkpoint.complete(**noted)
 
     def _make_plan(self) -> Plan:
         convolution, sources = self.convolution, self._sources
@@ -378,12 +381,12 @@ def _say_how_to_go_on(reason: BaseException, checkpoint: Checkpoint) -> None:
     """Have a signal or an error tell that there is a checkpoint."""
     advice = (
         "; what is done is kept: run the same command again to go on, "
-        "or with --resume restart to begin anew"
+        f"or with {setting('resume', 'restart')} to begin anew"
     )
     if isinstance(reason, Stopped):
         reason.checkpoint, reason.status = checkpoint.path, checkpoint.policy.status
     elif isinstance(reason, OneByOneError):
         reason.advise(advice)
     elif isinstance(reason, MemoryError):
-        message = "out of memory; give a smaller --memory" + advice
+        message = f"out of memory; give a smaller {setting('memory')}" + advice
         raise ReadWriteError(message, checkpoint.path) from reason

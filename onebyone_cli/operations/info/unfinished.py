@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from onebyone_cli.commit.journal import read_journal, shard_journals
-from onebyone_cli.commit.part import is_part, journal_of, part_of
-from onebyone_cli.errors import DataError
+from onebyone_cli.commit.journal import read_journal
+from onebyone_cli.commit.unfinished import State, Unfinished
+from onebyone_cli.errors import DataError, setting, spelled
 from onebyone_cli.plan.tiles import count_tiles
 from onebyone_cli.spec import StackSpec
 
@@ -57,7 +57,7 @@ class UnfinishedFacts(NamedTuple):
         if not self.shards:
             return (
                 "if it is not running, run the same command again to go on, or with "
-                "--resume restart to begin anew; to give up, remove "
+                f"{spelled(setting('resume', 'restart'))} to begin anew; to give up, remove "
                 f"{self.part} and {self.part}.json"
             )
         if not self.shards_missing:
@@ -75,11 +75,9 @@ def unfinished_output(path: str) -> str:
         ``OUT`` or ``OUT.part``.
     """
     output = path.removesuffix(_ENDING)
-    if output == path and os.path.lexists(path):
+    if not output or (output == path and os.path.lexists(path)):
         return ""
-    part = part_of(output)
-    has_journal = os.path.exists(journal_of(output)) or bool(shard_journals(part))
-    return output if output and is_part(part) and has_journal else ""
+    return output if Unfinished(output).state in (State.NOTED, State.SHARDED) else ""
 
 
 def inspect_unfinished(output: str) -> UnfinishedFacts:
@@ -94,22 +92,29 @@ def inspect_unfinished(output: str) -> UnfinishedFacts:
     ------
     DataError
         If a journal is damaged, or journals do not go together.
+    OutputRefusedError
+        If part or journals are not this user's own.
     """
-    part = part_of(output)
-    names = shard_journals(part)
+    left = Unfinished(output)
+    size = left.size()
+    names = left.shards()
     if not names:
-        journal = read_journal(journal_of(output))
-        return _facts(output, part, [journal], (), 0)
+        return _facts(output, left.part, size, [read_journal(left.journal)], (), 0)
     counts = {count for _, count in names}
     if len(counts) > 1:
         raise DataError("has shards of different numbers; all jobs must have the same", output)
     journals = {index: read_journal(name) for (index, _), name in names.items()}
     done = [index for index, each in sorted(journals.items()) if each.extra.get("complete") is True]
-    return _facts(output, part, list(journals.values()), tuple(done), counts.pop())
+    return _facts(output, left.part, size, list(journals.values()), tuple(done), counts.pop())
 
 
 def _facts(
-    output: str, part: str, journals: Sequence[Journal], done: tuple[int, ...], shards: int
+    output: str,
+    part: str,
+    size: int,
+    journals: Sequence[Journal],
+    done: tuple[int, ...],
+    shards: int,
 ) -> UnfinishedFacts:
     job = journals[0].job
     return UnfinishedFacts(
@@ -122,7 +127,7 @@ def _facts(
         shards_done=done,
         shards_missing=tuple(index for index in range(shards) if index not in done),
         shards=shards,
-        part_bytes=os.path.getsize(part),
+        part_bytes=size,
     )
 
 

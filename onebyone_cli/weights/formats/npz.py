@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from onebyone_cli.errors import DataError, OneByOneError, PolicyError
-from onebyone_cli.names import split_inner
+from onebyone_cli.names import split_inner, suffix_of
 from onebyone_cli.npy_header import read_header
 from onebyone_cli.weights.formats.contract import Stored, WeightsFile, WeightsFormat
 from onebyone_cli.weights.formats.json import flatten_meta, is_finite, parse_meta
@@ -103,7 +103,7 @@ def _holds(name: str, value: Any) -> bool:
 def _look(file: BinaryIO, path: str) -> Stored:
     with zipfile.ZipFile(file) as archive:
         names = {name.removesuffix(".npy"): name for name in archive.namelist()}
-        path, member = split_inner(path, (".npz",))
+        path, member = split_inner(path, lambda name: suffix_of(name) == ".npz")
         with archive.open(names[member or "weight"]) as array:
             return Stored(read_header(array.read, path).dtype, tuple(names))
 

@@ -4,7 +4,7 @@ from onebyone_cli.cli.commands.weights import saving
 from onebyone_cli.cli.options.inputs import check_names
 from onebyone_cli.cli.options.messages import Messages
 from onebyone_cli.cli.options.weights import Converted, ConvertedOutput
-from onebyone_cli.operations.names import files_of
+from onebyone_cli.weights.formats import split_member
 
 EXAMPLES = """
 onebyone weights convert model.npz model.json
@@ -27,7 +27,7 @@ def convert(weights: Converted, written: ConvertedOutput, messages: Messages) ->
     console, source, output = messages.console(), weights.source, weights.output
     bias, bias_to, force = weights.bias, written.bias_to, written.force
     check_names([source], [output])
-    saving.check_output(output, bias_to, force=force, inputs=files_of([source, bias]))
+    saving.check_output(output, bias_to, force=force, inputs=(split_member(source)[0], bias))
     found = load_weights(source)
     if bias:
         found = found.with_bias(parse_bias(bias, "--bias"), "--bias")

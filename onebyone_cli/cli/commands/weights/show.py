@@ -11,8 +11,8 @@ from onebyone_cli.cli.options.weights import ShownWeights
 from onebyone_cli.cli.terminal.console import print_out, print_table
 from onebyone_cli.cli.terminal.picture_output import terminal_canvas
 from onebyone_cli.errors import UsageError
-from onebyone_cli.operations.names import files_of
 from onebyone_cli.units import count, printable
+from onebyone_cli.weights.formats import split_member
 
 if TYPE_CHECKING:
     from onebyone_cli.weights import ChannelMap
@@ -61,7 +61,7 @@ def show(given: ShownWeights, picture: WeightsPicture, messages: Messages) -> No
 
         if output == "-":
             raise UsageError("standard output is for the report; name a .png file")
-        check_png(output, force=force, inputs=files_of([file]))
+        check_png(output, force=force, inputs=(split_member(file)[0],))
     weights = load_weights(file)
     report = _Report(weights, facts_of(weights.weight))
     if output:

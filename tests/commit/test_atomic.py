@@ -15,11 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import new_folder
 
-from onebyone_cli.commit import atomic, targets
-from onebyone_cli.commit.atomic import AtomicFile, AtomicFolder, discard_all, make_folder
-from onebyone_cli.commit.part import PartFile, SharedFile, journal_of
+from onebyone_cli.commit import atomic, temporaries
+from onebyone_cli.commit import folder as folder_module
+from onebyone_cli.commit import publishing as publishing_module
+from onebyone_cli.commit.atomic import AtomicFile
+from onebyone_cli.commit.folder import AtomicFolder
+from onebyone_cli.commit.part import PartFile, SharedFile
 from onebyone_cli.commit.publication import Publication
-from onebyone_cli.commit.targets import check_space, check_target
+from onebyone_cli.commit.targets import check_space, check_target, is_special
+from onebyone_cli.commit.temporaries import discard_all, make_folder
+from onebyone_cli.commit.unfinished import journal_of
 from onebyone_cli.errors import OutputRefusedError, ReadWriteError
 from onebyone_cli.system import rename
 
@@ -29,7 +34,7 @@ as_root = os.geteuid() == 0
 @pytest.fixture(autouse=True)
 def _nothing_left_under_way() -> Iterator[None]:
     yield
-    assert not atomic._under_way
+    assert not temporaries._under_way
 
 
 @contextmanager
@@ -86,7 +91,7 @@ LONG_AGO = 1_000_000_000
 @given(st.binary(max_size=20), st.binary(max_size=20), st.integers(1, 8), st.booleans())
 def test_a_file_is_replaced_only_by_other_bytes(old: bytes, new: bytes, block: int, fsync: bool):
     with new_folder() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(atomic, "_BLOCK_BYTES", block)
+        patch.setattr(publishing_module, "_BLOCK_BYTES", block)
         target = folder / "out.npy"
         for content in (new, old):
             target.write_bytes(old)
@@ -279,10 +284,10 @@ def test_a_rename_whose_answer_was_lost_has_been_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """On NFS the server may rename, and the client hear of a failure."""
-    rename = os.rename
+    plain = os.rename
 
     def rename_and_fail(source: str, target: str) -> None:
-        rename(source, target)
+        plain(source, target)
         raise OSError(errno.EIO, "")
 
     monkeypatch.setattr(os, "rename", rename_and_fail)
@@ -426,10 +431,11 @@ def test_temporaries_never_follow_a_link_or_take_over_a_file(
             planted.symlink_to("precious")
         else:
             planted.write_bytes(b"planted")
-        monkeypatch.setattr(atomic, "temporary_beside", lambda target, p=planted: str(p))
+        for module in (atomic, folder_module):
+            monkeypatch.setattr(module, "temporary_beside", lambda target, p=planted: str(p))
         with pytest.raises(OutputRefusedError, match="can't be created: File exists"):
             make(str(tmp_path / "out"))
-        atomic._under_way.clear()
+        temporaries._under_way.clear()
     assert (tmp_path / "precious").read_bytes() == b"precious"
 
 
@@ -553,14 +559,14 @@ def test_folders_are_swapped_in_one_step(
 def test_where_there_is_no_one_step_the_first_rename_is_undone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, when: int
 ):
-    rename, calls = os.rename, 0
+    move, calls = os.rename, 0
 
     def interrupted(source: str, target: str) -> None:
         nonlocal calls
         calls += 1
         if calls == when:
             raise error
-        rename(source, target)
+        move(source, target)
 
     monkeypatch.setattr(rename, "_exchange", lambda one, two: False)
     monkeypatch.setattr(os, "rename", interrupted)
@@ -658,7 +664,6 @@ def test_what_is_new_goes_when_it_is_not_kept(tmp_path: Path):
     file = PartFile(str(tmp_path / "out.npy"), Publication(resume=True))
     assert not file.found
     (tmp_path / "out.npy.part.json").write_bytes(b"{}")
-    (tmp_path / "out.npy.part.json.new").write_bytes(b"{")
     discard_all()
     assert names(tmp_path) == set()
     file.discard()
@@ -669,7 +674,6 @@ def test_what_is_new_goes_when_it_is_not_kept(tmp_path: Path):
 def test_a_part_without_a_journal_counts_nothing(tmp_path: Path, left: str, fresh: bool):
     target = tmp_path / "out.npy"
     leave_part(target, b"" if left == "empty part" else b"left")
-    (tmp_path / "out.npy.part.json.new").write_bytes(b"{")
     if left == "part":
         (tmp_path / "out.npy.part.json").unlink()
     if left == "journal":
@@ -711,7 +715,7 @@ def test_what_is_no_part_file_is_not_touched(tmp_path: Path, kind: str):
     else:
         part.symlink_to("other" if kind == "link" else "gone")
     for fresh in (False, True):
-        with pytest.raises(OutputRefusedError, match=rf"can't be created: {part}"):
+        with pytest.raises(OutputRefusedError, match=rf"{part}: is (a symbolic link|no regular)"):
             PartFile(str(target), Publication(resume=not fresh))
     assert names(tmp_path) == {"other", "out.npy.part", "out.npy.part.json"}
     assert (tmp_path / "other").read_bytes() == b"somebody else's"
@@ -721,7 +725,7 @@ def test_what_is_no_part_file_is_not_touched(tmp_path: Path, kind: str):
 def test_a_part_that_may_not_be_opened(tmp_path: Path):
     leave_part(tmp_path / "out.npy")
     (tmp_path / "out.npy.part").chmod(0)
-    with pytest.raises(OutputRefusedError, match=r"out.npy.part: Permission denied"):
+    with pytest.raises(OutputRefusedError, match=r"can't be opened: Permission denied"):
         PartFile(str(tmp_path / "out.npy"), Publication(resume=True))
 
 
@@ -730,7 +734,7 @@ def test_a_folder_in_place_of_a_journal(tmp_path: Path):
     (tmp_path / "out.npy.part.json").unlink()
     (tmp_path / "out.npy.part.json").mkdir()
     with pytest.raises(OutputRefusedError, match=r"out.npy.part.json: Is a directory"):
-        PartFile(str(tmp_path / "out.npy"), Publication(resume=True))
+        PartFile(str(tmp_path / "out.npy"), Publication(resume=False))
 
 
 def test_one_run_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -749,7 +753,7 @@ def test_one_run_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         publish(*args, **options)
 
     publish = rename.publish
-    monkeypatch.setattr(atomic, "publish", publish_late)
+    monkeypatch.setattr(publishing_module, "publish", publish_late)
     first.commit(5)
     assert content_of(tmp_path) == {"out.npy": b"first"}
     PartFile(target, Publication(force=True, resume=True)).discard()
@@ -825,7 +829,7 @@ def test_names_of_part_files_are_never_too_long(length: int, other: int):
     with new_folder() as folder:
         files = [PartFile(str(folder / name), Publication(resume=True)) for name in (one, two)]
         for file in files:
-            Path(journal_of(file.path) + ".new").write_bytes(b"")
+            Path(journal_of(file.path)).write_bytes(b"")
         assert len(names(folder)) == 4
         for file in files:
             file.discard()
@@ -846,7 +850,7 @@ def test_shards_are_not_taken_for_what_a_run_has_left(tmp_path: Path):
 def test_a_checkpoint_is_not_taken_for_shards(tmp_path: Path):
     leave_part(tmp_path / "out.npy")
     before = content_of(tmp_path)
-    with pytest.raises(OutputRefusedError, match="is the checkpoint of a run without --shard"):
+    with pytest.raises(OutputRefusedError, match="is the checkpoint of a run without shard="):
         SharedFile(str(tmp_path / "out.npy"), Publication(shared=True))
     assert content_of(tmp_path) == before
 
@@ -933,7 +937,7 @@ def test_targets_that_can_not_be(files: Path, name: str, match: str, force: bool
 
 @pytest.mark.parametrize("name", ["old.npy", "images/", "here/old.npy", "loop", "link.npy"])
 def test_what_exists_is_replaced_only_by_force(files: Path, name: str):
-    refused(f"{files}/{name}", "exists already; use --force")
+    refused(f"{files}/{name}", "exists already; use force=")
     check_target(f"{files}/{name}", force=True)
 
 
@@ -965,11 +969,11 @@ def test_special_files_are_written_to_as_they_are(tmp_path: Path):
     server.bind(str(tmp_path / "socket"))
     server.close()
     for path in ("/dev/null", str(fifo), str(tmp_path / "socket")):
-        assert targets.is_special(path)
+        assert is_special(path)
         check_target(path, force=False, inputs=(path,))
     (tmp_path / "file").write_bytes(b"")
     for path in (tmp_path, tmp_path / "file", tmp_path / "nothing"):
-        assert not targets.is_special(str(path))
+        assert not is_special(str(path))
 
 
 # --------------------------------------------------------------------------- check_space

@@ -1,0 +1,129 @@
+"""Folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from onebyone_cli.commit.publication import NEW, Publication
+from onebyone_cli.commit.publishing import have_same_bytes, sync_file
+from onebyone_cli.commit.temporaries import claim, let_go, refusal, remove_claimed
+from onebyone_cli.errors import OutputRefusedError, read_write_error, setting
+from onebyone_cli.system.rename import swap, sync_folder, temporary_beside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class AtomicFolder:
+    """A folder under a temporary name until it is committed.
+
+    Replacing an existing folder is done only where every file in it is one that this program
+    would write (`replaceable`), so that ``--force`` can't take anything else away.
+
+    Parameters
+    ----------
+    path : str
+        The target, as the user wrote it.
+    publication : Publication
+        How it is published.
+
+    Attributes
+    ----------
+    temporary : str
+        Path of the folder to fill.
+    """
+
+    def __init__(self, path: str, publication: Publication = NEW) -> None:
+        self.path = path
+        self.publication = publication
+        self._target = os.path.realpath(path)
+        self.temporary = temporary_beside(self._target)
+        claim(self.temporary)
+        try:
+            os.mkdir(self.temporary)
+        except OSError as error:
+            let_go(self.temporary)
+            raise refusal(path, error) from error
+
+    def commit(self) -> bool:
+        """Publish the folder; the one it replaces, if any, is gone afterwards.
+
+        Returns
+        -------
+        bool
+            Whether anything has changed: False where an equal folder was kept.
+
+        Raises
+        ------
+        OutputRefusedError
+            If a folder of that name has appeared in the meantime and `force` is off.
+        ReadWriteError
+            If the system fails. The old folder, if any, is untouched.
+        """
+        try:
+            if self.publication.if_changed and _have_same_files(self.temporary, self._target):
+                if self.publication.fsync:
+                    _sync_files(self._target)
+                self.discard()
+                return False
+            if self.publication.fsync:
+                _sync_files(self.temporary)
+            if self.publication.may_replace and os.path.isdir(self._target):
+                swap(self.temporary, self._target)
+            else:
+                # Renaming a folder over an existing one succeeds only if that one is empty.
+                os.rename(self.temporary, self._target)
+            if self.publication.fsync:
+                sync_folder(self._target)
+        except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise OutputRefusedError(
+                    f"has appeared while this was running; use {setting('force')} to replace it",
+                    self.path,
+                ) from error
+            raise read_write_error("writing", self.path, error) from error
+        # Under the temporary's name there is nothing now, or the folder that was replaced.
+        self.discard()
+        return True
+
+    def discard(self) -> None:
+        """Remove the temporary folder. Harmless after `commit`."""
+        remove_claimed(self.temporary)
+
+
+def _names_in(folder: str) -> Iterator[tuple[str, bool]]:
+    """List a folder with all folders in it: names from there, and whether they are folders."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for at, folders, files in os.walk(folder, onerror=fail):
+        within = os.path.relpath(at, folder)
+        for name in (*folders, *files):
+            yield os.path.normpath(os.path.join(within, name)), name in folders
+
+
+def _have_same_files(one: str, two: str) -> bool:
+    """Whether two folders hold the same under the same names, links aside."""
+    try:
+        names = set(_names_in(one))
+        if names != set(_names_in(two)):
+            return False
+    except OSError:
+        return False
+    both = (
+        (os.path.join(one, name), os.path.join(two, name)) for name, is_dir in names if not is_dir
+    )
+    return all(have_same_bytes(first, second) for first, second in both)
+
+
+def _sync_files(folder: str) -> None:
+    """Flush all files of a folder to disk, and the names of those in folders in it."""
+    for name, is_folder in _names_in(folder):
+        path = os.path.join(folder, name)
+        if not is_folder:
+            sync_file(path)
+            if os.path.dirname(name):
+                sync_folder(path)

@@ -1,0 +1,231 @@
+"""Give finished files their names."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple
+
+from onebyone_cli.commit.temporaries import claim, let_go, remove
+from onebyone_cli.errors import (
+    OneByOneError,
+    OutputRefusedError,
+    ReadWriteError,
+    read_write_error,
+    setting,
+)
+from onebyone_cli.system.pipes import write_all
+from onebyone_cli.system.rename import publish, sync_folder, temporary_beside
+
+if TYPE_CHECKING:
+    from onebyone_cli.commit.publication import Publication
+
+#: Files are compared in pieces of this size.
+_BLOCK_BYTES = 1 << 18
+
+
+class Sidecar(NamedTuple):
+    """A small file that belongs to an output and is published with it, such as a header.
+
+    Attributes
+    ----------
+    path : str
+        Its name, in the folder of the output.
+    content : str
+        What it holds.
+    """
+
+    path: str
+    content: str
+
+
+def sidecar_beside(path: str, name: str, content: str) -> Sidecar:
+    """Make a sidecar of that name in the folder of an output."""
+    return Sidecar(os.path.join(os.path.dirname(path), os.path.basename(name)), content)
+
+
+def publish_file(
+    fd: int,
+    temporary: str,
+    target: str,
+    publication: Publication,
+    *,
+    path: str,
+    size: int | None = None,
+    sidecar: Sidecar | None = None,
+) -> bool:
+    """Close a finished file and give it its name; with a sidecar both are there, or none.
+
+    Parameters
+    ----------
+    fd : int
+        Its descriptor; closed in any case.
+    temporary : str
+        The name that it has.
+    target : str
+        The name it gets; a link there is not followed.
+    publication : Publication
+        How it is published.
+    path : str
+        The output, as the user wrote it, for messages.
+    size : int, optional
+        Bytes it must have by now.
+    sidecar : Sidecar, optional
+        What is published with it.
+
+    Returns
+    -------
+    bool
+        Whether anything has changed: False where an equal output was kept. Then the temporary is
+        removed.
+
+    Raises
+    ------
+    ReadWriteError
+        If the size is another, or the system fails. The old output, if any, is untouched.
+    OutputRefusedError
+        If the output has appeared in the meantime and may not be replaced.
+    """
+    try:
+        try:
+            found = os.fstat(fd).st_size
+            if size is not None and found != size:
+                raise ReadWriteError(
+                    f"has {found} bytes after writing and should have {size}", path
+                )
+            is_equal = publication.if_changed and have_same_bytes(temporary, target)
+            is_equal = is_equal and (sidecar is None or _holds(sidecar))
+            if publication.fsync and not is_equal:
+                os.fsync(fd)
+        finally:
+            os.close(fd)  # some systems report only now that it could not be written
+        if is_equal:
+            if publication.fsync:
+                sync_file(target)
+            remove(temporary)
+            return False
+        if sidecar is None:
+            publish(temporary, target, force=publication.may_replace)
+        else:
+            _publish_pair(temporary, target, sidecar, publication)
+        if publication.fsync:
+            sync_folder(target)
+    except OneByOneError:
+        raise
+    except FileExistsError as error:
+        raise OutputRefusedError(
+            f"has appeared while this was running; use {setting('force')} to replace it", path
+        ) from error
+    except OSError as error:
+        raise read_write_error("writing", path, error) from error
+    return True
+
+
+def _publish_pair(temporary: str, target: str, sidecar: Sidecar, publication: Publication) -> None:
+    """Publish data and sidecar, so that no sidecar is ever beside data that it is not of.
+
+    An old sidecar is moved away first, then the data get their name, then the sidecar gets its.
+    A run that is killed between them leaves data without a sidecar; an error or a signal undoes
+    what was done.
+    """
+    header = os.path.realpath(sidecar.path)
+    new, old_header, old_data = (temporary_beside(each) for each in (header, header, target))
+    is_forced = publication.may_replace
+    claim(new)
+    try:
+        _write_new(new, sidecar.content.encode(), sidecar.path, fsync=publication.fsync)
+        with ExitStack() as undo:
+            # Registered before it is done: a signal may come at once.
+            if is_forced and os.path.lexists(header):
+                undo.callback(_move_back, old_header, header)
+                os.rename(header, old_header)
+            if is_forced and os.path.lexists(target):
+                undo.callback(_move_back, old_data, target)
+                _keep_as(target, old_data)
+            else:
+                undo.callback(_take_back, os.lstat(temporary), target, temporary)
+            publish(temporary, target, force=is_forced)
+            publish(new, header, force=is_forced)
+            undo.pop_all()
+    finally:
+        remove(new)
+    for each in (old_header, old_data):
+        remove(each)
+
+
+def _keep_as(target: str, other: str) -> None:
+    try:
+        os.link(target, other, follow_symlinks=False)
+    except OSError:  # a file system without hard links
+        os.rename(target, other)
+
+
+def _move_back(aside: str, name: str) -> None:
+    if os.path.lexists(aside):
+        os.replace(aside, name)
+
+
+def _take_back(found: os.stat_result, target: str, temporary: str) -> None:
+    if os.path.lexists(target) and os.path.samestat(os.lstat(target), found):
+        os.replace(target, temporary)
+
+
+def _write_new(path: str, content: bytes, name: str, *, fsync: bool) -> None:
+    """Write a small file that must not be there yet; `name` is for messages."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    fd = os.open(path, flags, 0o666)
+    try:
+        write_all(fd, memoryview(content), name)
+        if fsync:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def replace_file(path: str, content: bytes) -> None:
+    """Replace a small file that is whole at every instant; a link in its place is replaced."""
+    new = temporary_beside(path)
+    claim(new)
+    try:
+        _write_new(new, content, path, fsync=True)
+        os.replace(new, path)
+        let_go(new)
+    except BaseException:
+        remove(new)
+        raise
+
+
+def have_same_bytes(one: str, two: str) -> bool:
+    """Whether two files hold the same; most that do not differ in size.
+
+    What is not there, or can't be read, is not the same as anything.
+    """
+    try:
+        with open(one, "rb", buffering=0) as first, open(two, "rb", buffering=0) as second:
+            sizes = [os.fstat(file.fileno()).st_size for file in (first, second)]
+            if sizes[0] != sizes[1]:
+                return False
+            while block := first.read(_BLOCK_BYTES):
+                if second.read(len(block)) != block:
+                    return False
+            return not second.read(1)
+    except OSError:
+        return False
+
+
+def _holds(sidecar: Sidecar) -> bool:
+    content = sidecar.content.encode()
+    try:
+        with open(sidecar.path, "rb") as file:
+            return file.read(len(content) + 1) == content
+    except OSError:
+        return False
+
+
+def sync_file(path: str) -> None:
+    """Flush a file to disk."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
