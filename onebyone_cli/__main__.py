@@ -15,6 +15,8 @@ def main() -> NoReturn:
     # Python's own handler would print a traceback. Ignored signals stay ignored (nohup, &).
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if os.environ.get("ONEBYONE_ATTENDED") == "1":
+        stop_when_input_closes()
     # Imports make many objects and no garbage; looking for it takes 4 % of a short run.
     gc.set_threshold(100_000)
     blas.set_up()  # before numpy is imported, which is later
@@ -30,6 +32,23 @@ def main() -> NoReturn:
 
         exit_status.run(completing(app))
     exit_status.run(app)
+
+
+def stop_when_input_closes() -> None:
+    """Stop as after SIGTERM when standard input is closed: the program that started us has ended.
+
+    Where that happens in the middle of a job, a checkpoint is kept if the job takes any.
+    """
+    import threading
+
+    def watch() -> None:
+        try:
+            while os.read(0, 4096):
+                pass
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -85,6 +85,8 @@ class Stopped(BaseException):
         The output of which a checkpoint was kept; empty if there is none.
     status : int or None
         Exit status that the user wants then; None for the usual one.
+    advice : str
+        What resumes the job beside the same command, as in `` with --skip-existing``.
     """
 
     def __init__(self, number: int) -> None:
@@ -92,6 +94,7 @@ class Stopped(BaseException):
         self.number = number
         self.checkpoint = ""
         self.status: int | None = None
+        self.advice = ""
 
 
 class OneByOneError(Exception):

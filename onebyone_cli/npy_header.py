@@ -1,13 +1,12 @@
-r"""The header of ``.npy`` files, versions 1.0, 2.0 and 3.0, read with exact integers.
+r"""Read and write the header of ``.npy`` files, versions 1.0, 2.0 and 3.0, in exact integers.
 
-Layout, after NumPy Enhancement Proposal 1: the bytes ``\x93NUMPY``, two bytes of version, the
-length of the header (2 bytes little-endian in version 1, 4 bytes in 2 and 3), then the header: a
-Python dict literal with the keys ``descr``, ``fortran_order`` and ``shape``, padded with spaces
-and ended by a newline. Text is Latin-1 in versions 1 and 2 and UTF-8 in 3.
+Layout, from NumPy Enhancement Proposal 1: the bytes ``\x93NUMPY``, two version bytes, the length of
+the header (little-endian; 2 bytes in version 1, 4 bytes in 2 and 3), then the header. It is a
+Python dict literal with the keys ``descr``, ``fortran_order`` and ``shape``, padded with spaces and
+ended by a newline. Text is Latin-1 in versions 1 and 2, and UTF-8 in 3.
 
-The literal is matched token by token, never evaluated, so a header can't cost more than its length.
-numpy's own reader multiplies the shape in int64 and lets ``True`` and ``-1`` pass as sizes; here
-sizes are Python integers, so a claim of 2**32 × 2**32 is seen for what it is.
+The literal is parsed token by token, never evaluated, so the cost is bounded by its length. Sizes
+are Python integers: numpy multiplies the shape in int64, and accepts ``True`` and ``-1`` as sizes.
 """
 
 import re
@@ -20,20 +19,18 @@ from onebyone_cli.spec import ITEM_BYTES
 
 MAGIC = b"\x93NUMPY"
 
-#: Longest header believed. numpy writes about 100 bytes for any plain array.
+#: Longest accepted header. numpy writes about 100 bytes for a plain array.
 _MAX_HEADER = 65536
 
-#: numpy allows 64 axes.
 _MAX_AXES = 64
 
-#: Digits of 2**63.
 _MAX_DIGITS = 19
 
-#: Room that numpy leaves for the first axis to grow in place (a 64-bit number has 20 digits, and
-#: one for luck); kept so that our files are the bytes ``numpy.save`` would have written.
+#: Padding with which numpy lets the first axis grow in place (20 digits of a 64-bit number and 1).
+#: Files of this program are therefore the bytes of ``numpy.save``.
 _GROWTH_DIGITS = 21
 
-#: Types by the codes that numpy and its files have for them, without the byte order.
+#: Types by numpy's codes without the byte order.
 TYPE_NAMES = {
     "b1": "bool", "i1": "int8", "u1": "uint8", "i2": "int16", "u2": "uint16", "i4": "int32",
     "u4": "uint32", "i8": "int64", "u8": "uint64", "f2": "float16", "f4": "float32",
@@ -53,7 +50,7 @@ _OTHER_KINDS = {
 
 
 class NpyHeader(NamedTuple):
-    """What the header of one array says.
+    """The header of one array.
 
     Attributes
     ----------
@@ -64,7 +61,6 @@ class NpyHeader(NamedTuple):
     dtype : str
         A key of `spec.ITEM_BYTES`.
     big_endian : bool
-        Byte order of the numbers.
     data_offset : int
         Bytes from the start of the file to the first number.
     """
@@ -77,7 +73,7 @@ class NpyHeader(NamedTuple):
 
     @property
     def data_bytes(self) -> int:
-        """Bytes of all numbers together, exact."""
+        """Bytes of all numbers, exact."""
         return prod(self.shape) * ITEM_BYTES[self.dtype]
 
 
@@ -87,15 +83,15 @@ def read_header(read: Callable[[int], bytes], path: str) -> NpyHeader:
     Parameters
     ----------
     read : callable
-        ``read(n)`` returns the next n bytes, or fewer at the end of the file. It is asked for a
-        few bytes at first and for the header only when its length has been believed.
+        ``read(n)`` returns the next n bytes, or fewer at the end of the file. The header is read
+        only after its length has been checked.
     path : str
         Name for messages.
 
     Raises
     ------
     DataError
-        If these are not the bytes of an ``.npy`` file, or the type is not a number.
+        If the bytes are not an ``.npy`` header, or the type is not a number.
     PolicyError
         If the array holds Python objects, which only pickle can load.
     """
@@ -127,14 +123,9 @@ def read_header(read: Callable[[int], bytes], path: str) -> NpyHeader:
 
 
 def format_header(shape: tuple[int, ...], dtype: str) -> bytes:
-    """Make the header of a C-order, little-endian array: the bytes ``numpy.save`` writes.
+    """Return the header of a C-order, little-endian array: the bytes of ``numpy.save``.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Sizes of the axes.
-    dtype : str
-        A key of `spec.ITEM_BYTES`.
+    `dtype` is a key of `spec.ITEM_BYTES`.
     """
     code = _CODES[dtype]
     order = "|" if ITEM_BYTES[dtype] == 1 else "<"
@@ -143,7 +134,7 @@ def format_header(shape: tuple[int, ...], dtype: str) -> bytes:
     if shape:
         text += " " * (_GROWTH_DIGITS - len(str(shape[0])))
     length = len(text) + 1
-    padding = 64 - (10 + length) % 64  # a whole 64 where none is needed, as numpy has it
+    padding = 64 - (10 + length) % 64  # 64 where 0 would do, as in numpy
     return (
         MAGIC
         + b"\x01\x00"
@@ -170,7 +161,7 @@ def _parse(raw: bytes, version: int, offset: int, path: str) -> NpyHeader:
 
 
 class _Fields:
-    """The three fields of a header, taken from its text by recursive descent."""
+    """Parse the three fields of a header by recursive descent."""
 
     def __init__(self, text: str, version: int, path: str) -> None:
         self._text = text
@@ -183,7 +174,7 @@ class _Fields:
 
     def read(self) -> "_Fields":
         seen = set()
-        # Only blanks may come before it: numpy takes anything else for indented code.
+        # Only blanks may precede it: numpy takes other white space for indented code.
         self._at = len(self._text) - len(self._text.lstrip(" \t"))
         if self._text[self._at : self._at + 1] != "{":
             raise self._error("does not begin with a dict")
@@ -193,14 +184,14 @@ class _Fields:
                 raise self._error(f"has {_quoted(token)} where a key was expected")
             key = token[1:-1]
             if key in seen:
-                raise self._error(f"says {_quoted(key)} twice")
+                raise self._error(f"has {_quoted(key)} twice")
             seen.add(key)
             self._expect(":")
             self._read_value(key)
             if not self._ended_by_comma():
                 break
         if self._next() != "":
-            raise self._error("goes on after its dict")
+            raise self._error("has more text after its dict")
         missing = {"descr", "fortran_order", "shape"} - seen
         if missing:
             raise self._error(f"lacks '{min(missing)}'")
@@ -290,7 +281,7 @@ def _number_type(descr: str, path: str) -> tuple[str, bool]:
 
 
 def _quoted(text: str) -> str:
-    """Quote what a file says: its control characters escaped, and never at length."""
+    """Quote a short part of a file's text, with control characters escaped."""
     return ascii(text if len(text) <= 20 else text[:20] + "...")
 
 

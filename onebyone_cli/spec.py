@@ -1,4 +1,4 @@
-"""What a stack is and which part of it is meant, as plain data."""
+"""The shape and type of a stack, and parts of it, as plain data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Bytes of one number, by the name the program uses for the type everywhere.
+#: Bytes of one number, by the names of types in this program.
 ITEM_BYTES = {
     "bool": 1,
     "int8": 1,
@@ -26,19 +26,19 @@ ITEM_BYTES = {
 
 LAYOUTS = ("CHW", "HWC", "HCW")
 
-#: Types whose every value float32 holds exactly.
+#: Types whose values float32 represents exactly.
 _FLOAT32_HOLDS = ("bool", "int8", "uint8", "int16", "uint16", "float16", "float32")
 
 
 class StackSpec(NamedTuple):
-    """The shape and type of a stack, whatever file it is in.
+    """The shape and type of a stack, in any file format.
 
     Attributes
     ----------
     channels, height, width : int
         C, H and W.
     dtype : str
-        A key of `ITEM_BYTES`. The byte order of a file is the file's affair.
+        A key of `ITEM_BYTES`, without the byte order of a file.
     batch : tuple of int
         Leading axes; ``()`` for a single stack.
     """
@@ -66,30 +66,29 @@ class StackSpec(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The whole shape, ``(*batch, C, H, W)``."""
+        """The shape ``(*batch, C, H, W)``."""
         return (*self.batch, self.channels, self.height, self.width)
 
     @property
     def data_bytes(self) -> int:
-        """Bytes of all numbers together."""
+        """Bytes of all numbers."""
         return prod(self.shape) * self.item_bytes
 
     @property
     def size(self) -> str:
-        """The shape for people, as in ``50×600×600``."""
+        """The shape for messages, as in ``50×600×600``."""
         return "×".join(map(str, self.shape))
 
 
 class Slab(NamedTuple):
-    """The part of a stack that one worker holds at a time.
+    """The part of a stack that a worker processes at a time.
 
-    Either a range of pixels of one item of the batch, or all pixels of several items (small
-    planes travel together).
+    A range of pixels of one item of the batch, or all pixels of several items with small planes.
 
     Attributes
     ----------
     item, items : int
-        First item of the batch, and how many.
+        First item of the batch, and their number.
     start, stop : int
         Range of pixels in row-major order, the same in every item and channel.
     """
@@ -125,15 +124,10 @@ class PixelGrid(NamedTuple):
 
 
 def arithmetic_dtype(dtypes: Sequence[str], compute: str = "auto") -> str:
-    """Type in which pixels are multiplied and added.
+    """Return the type of the arithmetic for inputs of these types.
 
-    Parameters
-    ----------
-    dtypes : sequence of str
-        Types of the inputs that are stacked.
-    compute : str
-        ``"float32"`` or ``"float64"`` to insist; ``"auto"`` is float32 where it holds every input
-        value exactly, else float64.
+    `compute` is ``"float32"``, ``"float64"``, or ``"auto"``: float32 if it represents every input
+    value exactly, else float64.
     """
     if compute != "auto":
         return compute

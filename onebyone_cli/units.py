@@ -1,29 +1,29 @@
-"""Byte sizes and counts, as people write them and read them."""
+"""Parse and format byte sizes and counts."""
 
 import re
 
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
-#: Enough for any size there is, few enough to be read at once.
+#: Bounds the time of the conversion.
 _MAX_DIGITS = 40
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGTP]?)(i?B?)", re.IGNORECASE | re.ASCII)
 
 
 def parse_bytes(text: str) -> int:
-    """Read a size such as ``256M``, ``1.5GiB`` or ``4096``.
+    """Parse a size such as ``256M``, ``1.5GiB`` or ``4096``.
 
-    ``K``, ``KiB`` and so on count in 1024s, ``KB`` in 1000s, as in GNU tools.
+    ``K``, ``KiB`` and so on are powers of 1024, ``KB`` of 1000, as in GNU tools.
 
     Raises
     ------
     ValueError
-        If `text` is not a size or is less than one byte.
+        If `text` is not a size, or is less than one byte.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"'{text}' is not a size; write it like 256M, 2G or 65536")
     number, power, ending = match.groups()
     base = 1000 if power and ending.upper() == "B" else 1024
-    # In tenths of tenths, exactly: a float has no 1.005 and no 2**53 + 1.
+    # Exact decimal arithmetic: a float can't represent 1.005 or 2**53 + 1.
     whole, _, fraction = number.partition(".")
     if len(number) > _MAX_DIGITS:
         raise ValueError(f"'{number[:20]}...' has too many digits for a size")
@@ -35,7 +35,7 @@ def parse_bytes(text: str) -> int:
 
 
 def format_bytes(count: int) -> str:
-    """Write a size for people: ``72.0 MB``-like figures in powers of 1024.
+    """Format a size in powers of 1024.
 
     >>> format_bytes(72_000_000)
     '68.7 MiB'
@@ -47,7 +47,7 @@ def format_bytes(count: int) -> str:
     value = float(count)
     for unit in ("KiB", "MiB", "GiB", "TiB"):
         value /= 1024
-        if value < 1023.95:  # which is written as 1024.0
+        if value < 1023.95:  # rounds to 1024.0
             return f"{value:.1f} {unit}"
     return f"{value / 1024:.1f} PiB"
 
@@ -68,5 +68,5 @@ def _escape(character: str) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Say how many, as in ``1 row`` and ``2 rows``."""
+    """Format a count, as in ``1 row`` and ``2 rows``."""
     return f"{number} {noun}" + ("" if number == 1 else "s")

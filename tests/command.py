@@ -22,8 +22,12 @@ PROGRAM = str(BIN / "onebyone")
 #: Long enough for the slowest machine, short enough for a test that hangs to be noticed.
 TIMEOUT_S = 60.0
 
-#: The end of a closing line, which differs from run to run.
-TAKEN = re.compile(r" in [0-9]+\.[0-9]{2,3} s(, [0-9.]+ ([KMGTP]i)?B/s)?, peak [0-9.]+ [KMG]iB")
+#: What differs from run to run: the end of a closing line, and how far a slow run has come.
+TAKEN = re.compile(
+    r" in [0-9]+\.[0-9]{2,3} s(, [0-9.]+ ([KMGTP]i)?B/s)?, peak [0-9.]+ [KMG]iB"
+    r"|^[a-z]+: [0-9]+ % of .* left\n",
+    re.MULTILINE,
+)
 
 #: What the surroundings of the tests may hand on: Python can need it to start at all.
 _HANDED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")

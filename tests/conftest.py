@@ -13,6 +13,7 @@ blas.set_up()  # as the program does; numpy reads it once, when it is imported
 import command  # noqa: E402 (after the environment)
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
+from strategies import PROFILE, PROFILES  # noqa: E402
 
 # A process starts with the signals ignored that its parent ignores: `nohup make test` and
 # `make test &` in a script are to find what any other run finds.
@@ -27,9 +28,9 @@ _SHARED = {
     "derandomize": False,
     "suppress_health_check": [HealthCheck.too_slow],
 }
-settings.register_profile("quick", max_examples=50, **_SHARED)
-settings.register_profile("thorough", max_examples=1000, **_SHARED)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+for _name, _times in PROFILES.items():
+    settings.register_profile(_name, max_examples=50 * _times, **_SHARED)
+settings.load_profile(PROFILE)
 
 
 def pytest_sessionfinish() -> None:
@@ -60,7 +61,7 @@ def _nothing_outlives_its_test() -> Iterator[None]:
                 alone = os.getpgid(process.pid) != process.pid
                 (os.kill if alone else os.killpg)(process.pid, signal.SIGKILL)
             process.wait()
-            for pipe in filter(None, (process.stdin, process.stdout, process.stderr)):
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        for pipe in filter(None, (process.stdin, process.stdout, process.stderr)):
+            with contextlib.suppress(OSError):
+                pipe.close()
     _begun.clear()

@@ -1,6 +1,7 @@
 """What the tests draw: types, shapes, stacks of numbers, and the ways to store them."""
 
 import math
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,16 @@ Array = npt.NDArray[Any]
 DTYPES = tuple(ITEM_BYTES)
 INTEGERS = tuple(name for name in DTYPES if not name.startswith("float"))
 FLOATS = ("float16", "float32", "float64")
+
+#: Profiles of Hypothesis, and how many examples they try for each of the quickest.
+PROFILES = {"quick": 1, "check": 4, "thorough": 20}
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
+
+
+def examples(quick: int) -> int:
+    """How many examples a test tries that has its own number of them in the quick profile."""
+    return quick * PROFILES[PROFILE]
+
 
 dtypes = st.sampled_from(DTYPES)
 layouts = st.sampled_from(LAYOUTS)

@@ -12,7 +12,7 @@ import pytest
 from command import shell
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import FLOATS, batches, dtypes, new_folder, numbers, seeds
+from strategies import FLOATS, batches, dtypes, examples, new_folder, numbers, seeds
 
 from onebyone_cli.arithmetic.difference import Differences, Tolerance, psnr, rmse
 from onebyone_cli.errors import ReadWriteError, ShapeMismatchError
@@ -60,7 +60,7 @@ def everything(found: Differences) -> list[Any]:
     return [array.tobytes() for array in told] + [angles.count, angles.total, angles.largest]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(seed=seeds, one=dtypes, batch=batches, share=st.sampled_from([0.0, 0.1, 1.0]))
 def test_what_numpy_says(seed: int, one: str, batch: tuple[int, ...], share: float):
     rng = np.random.default_rng(seed)

@@ -176,7 +176,7 @@ def test_weights_beyond_the_arithmetic_are_refused(where: str):
     """Finite in the file, they would be infinite in float32, and nobody would know."""
     big = plain_map([[1, 1e39 if where == "weight" else 1]], [-1e39 if where == "bias" else 0.0])
     Convolution([Layer(big)], "float64")
-    with pytest.raises(UsageError, match=r"typed: .*1e\+39.*float32.*--compute float64"):
+    with pytest.raises(UsageError, match=r"typed: .*1e\+39.*float32.*compute=float64"):
         Convolution([Layer(big)], "float32")
     Convolution([Layer(plain_map([[np.inf, np.nan]]))], "float32")  # asked for by an option
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from strategies import batches, new_folder, seeds
+from strategies import batches, examples, new_folder, seeds
 
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, ReadWriteError, ShapeMismatchError, UsageError
@@ -504,7 +504,7 @@ def test_tiles_have_the_bits_that_they_have_alone(tmp_path: Path):
 
 
 @given(scenes(), st.data())
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_parts_joined_through_files_are_the_whole(scene: Scene, data: st.DataObject):
     scene.rows = scene.columns = None
     height = scene.x.shape[-2]

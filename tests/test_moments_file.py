@@ -35,7 +35,7 @@ from onebyone_cli.learners.moments_file import load_moments, save_moments
 from onebyone_cli.learners.pca import fit_pca
 from onebyone_cli.learners.statistics import Evidence, no_evidence
 from onebyone_cli.learners.svd import fit_svd
-from onebyone_cli.weights.archive import save_model
+from onebyone_cli.weights.save import save_model
 
 MOMENTS = ("mean", "rest", "comoment")
 STATISTICS = ("count", "minimum", "maximum", "mean", "rest", "squares")

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 import numpy as np
 
-from onebyone_cli.api.opening import memory_of, open_readers, unheard
-from onebyone_cli.arithmetic.conv1x1 import make_layers
+from onebyone_cli.api.opening import open_readers, unheard
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.formats import opening
 from onebyone_cli.operations.apply.job import ApplyJob
-from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
-from onebyone_cli.spec import ITEM_BYTES
+from onebyone_cli.operations.apply.run import Output, WeightsRequest, plan_apply
+from onebyone_cli.operations.apply.settings import ApplyReport, checked_settings
 from onebyone_cli.stack.in_memory import MemoryTarget
-from onebyone_cli.system.limits import default_threads
-from onebyone_cli.weights import ChannelMap, load_weights
-from onebyone_cli.weights.rules import bias_shape, check_finite, weight_shape
+from onebyone_cli.weights import ChannelMap
+from onebyone_cli.weights.formats import split_member
+from onebyone_cli.weights.rules import SHAPES, check_finite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import TypeAlias
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from onebyone_cli.api.model import Model
     from onebyone_cli.api.opening import OnProgress, Path, StackLike
-    from onebyone_cli.arithmetic.conv1x1 import Layer
+
+    class HasMap(Protocol):
+        """A learned model."""
+
+        @property
+        def map(self) -> ChannelMap:
+            """Weight and bias."""
 
     #: One layer: a matrix (K, C), a weights file, a learned model.
-    OneLayer: TypeAlias = "ArrayLike | Path | Model | ChannelMap"
+    OneLayer: TypeAlias = "ArrayLike | Path | HasMap | ChannelMap"
     #: One, or a chain of them.
     WeightsLike: TypeAlias = OneLayer | Sequence[Any]
     Scale: TypeAlias = "Literal['auto'] | tuple[float, float]"
@@ -164,18 +167,18 @@ def apply(
     OutputRefusedError, ReadWriteError
         If the output exists, is an input, or can't be written; both are `OSError`.
     """
+    settings = checked_settings(
+        memory=memory,
+        threads=threads,
+        compute=compute,
+        dtype=None if dtype is None else np.dtype(dtype).newbyteorder("=").name,
+        argmax=argmax,
+        nodata=nodata,
+        nan_to=nan_to,
+        scale=scale,
+    )
+    layers = _request(weights, bias, activation).load()
     with ExitStack() as opened:
-        settings = ApplySettings(
-            memory=memory_of(memory),
-            threads=threads_of(threads),
-            compute=_compute(compute),
-            dtype=_dtype(dtype),
-            collapse="argmax" if argmax else "",
-            nodata=nodata,
-            nan_to=nan_to,
-            scale=scale,
-        )
-        layers = _layers(weights, bias, [activation] if isinstance(activation, str) else activation)
         inputs = open_readers(stack, layout, settings.memory, opened)
         if output is None:
             memory_target = MemoryTarget()
@@ -184,48 +187,24 @@ def apply(
         path = os.fspath(output)
         if path == "-":
             raise UsageError("standard output is the program's that runs this; name a file")
-        target = opening.make_target(
-            path,
-            inputs=inputs,
-            also_read=_files(weights),
-            publication=Publication(force, fsync),
-        )
-        return ApplyJob(inputs, layers, target, settings).run(on_progress)
+        target = Output(path, also_read=_files(weights), publication=Publication(force, fsync))
+        return plan_apply(inputs, layers, target, settings).run(on_progress)
 
 
-def threads_of(threads: int | None) -> int:
-    """Check the number of threads; the default of the command where nothing is given."""
-    if threads is not None and threads < 1:
-        raise UsageError(f"--threads {threads} is too few; give 1 or more")
-    return threads or default_threads()
-
-
-def _compute(name: str) -> str:
-    if name not in ("auto", "float32", "float64"):
-        raise UsageError(f"--compute {name} is unknown; choose from auto, float32, float64")
-    return name
-
-
-def _dtype(wanted: DTypeLike | None) -> str:
-    if wanted is None:
-        return ""
-    name = np.dtype(wanted).newbyteorder("=").name
-    if name not in ITEM_BYTES:
-        raise UsageError(f"--dtype {name} is unknown; choose from {', '.join(ITEM_BYTES)}")
-    return name
-
-
-def _layers(
-    weights: WeightsLike, bias: ArrayLike | None, activations: Sequence[str]
-) -> tuple[Layer, ...]:
+def _request(
+    weights: WeightsLike, bias: ArrayLike | None, activation: str | Sequence[str]
+) -> WeightsRequest:
+    """Turn arrays, paths and models into the layers that are asked for."""
     chain: Sequence[Any] = weights if _is_chain(weights) else [weights]  # type: ignore[assignment]
     if not chain:
         raise UsageError("no weights; give a matrix (K, C), a path or a model")
     names = ["weights"] if len(chain) == 1 else [f"weights[{at}]" for at in range(len(chain))]
-    maps = [_map(each, name) for each, name in zip(chain, names, strict=True)]
-    if bias is not None:
-        maps[-1] = maps[-1].with_bias(_numbers(bias, "bias", bias_shape, "bias"), "bias")
-    return make_layers(maps, activations)
+    last = None if bias is None else _numbers(bias, "bias", "bias")
+    return WeightsRequest(
+        [_layer(each, name) for each, name in zip(chain, names, strict=True)],
+        bias=[*[None] * (len(chain) - 1), last],
+        activation=[activation] if isinstance(activation, str) else activation,
+    )
 
 
 def _is_chain(weights: WeightsLike) -> bool:
@@ -235,28 +214,28 @@ def _is_chain(weights: WeightsLike) -> bool:
     return not weights or not all(isinstance(each, list | tuple | float | int) for each in weights)
 
 
-def _files(weights: WeightsLike) -> list[str]:
-    """Name the files among the layers: what a matrix or a model is called is no file."""
+def _files(weights: WeightsLike) -> tuple[str, ...]:
+    """Name the files among the layers."""
     chain: Sequence[Any] = weights if _is_chain(weights) else [weights]  # type: ignore[assignment]
-    return [os.fspath(each) for each in chain if isinstance(each, str | os.PathLike)]
+    named = (os.fspath(each) for each in chain if isinstance(each, str | os.PathLike))
+    return tuple(split_member(each)[0] for each in named)
 
 
-def _map(weights: Any, name: str) -> ChannelMap:
+def _layer(weights: Any, name: str) -> str | ChannelMap:
     if isinstance(weights, ChannelMap):
         return weights
     if isinstance(weights, str | os.PathLike):
-        return load_weights(os.fspath(weights))
+        return os.fspath(weights)
     learned = getattr(weights, "map", None)
     if isinstance(learned, ChannelMap):
         return learned
-    matrix = _numbers(weights, "weight", weight_shape, name)
+    matrix = _numbers(weights, "weight", name)
     return ChannelMap(matrix, np.zeros(len(matrix)), name)
 
 
 def _numbers(
     given: ArrayLike,
     name: str,
-    shape_of: Callable[[tuple[int, ...], str], tuple[int, ...]],
     source: str,
 ) -> NDArray[np.float64]:
     try:
@@ -264,6 +243,6 @@ def _numbers(
         numbers = array.astype(np.float64, casting="same_kind")
     except (TypeError, ValueError) as error:
         raise DataError(f"is no array of real numbers: {error}", source) from error
-    numbers = numbers.reshape(shape_of(numbers.shape, source))
+    numbers = numbers.reshape(SHAPES[name](numbers.shape, source))
     check_finite(numbers, name, source)
     return numbers

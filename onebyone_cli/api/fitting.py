@@ -6,35 +6,21 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from onebyone_cli.api.applying import threads_of
 from onebyone_cli.api.model import Model
-from onebyone_cli.api.opening import memory_of, open_readers, unheard
-from onebyone_cli.errors import DataError, ShapeMismatchError, UsageError
+from onebyone_cli.api.opening import open_readers, unheard
 from onebyone_cli.learners import load
-from onebyone_cli.learners.differences import CUSTOMARY, DIRECTIONS
-from onebyone_cli.learners.model import check_components, check_variance
-from onebyone_cli.learners.statistics import no_evidence
-from onebyone_cli.operations.learn.job import LearnJob
-from onebyone_cli.operations.learn.sampling import ICA_PIXELS, choose_runs
-from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
-from onebyone_cli.stack.stack import channel_names, stacked_spec
-from onebyone_cli.units import count
-from onebyone_cli.version import __version__
-from onebyone_cli.weights import load_weights
+from onebyone_cli.operations.learn.given import add_given
+from onebyone_cli.operations.learn.request import LearnRequest, check_request
+from onebyone_cli.operations.learn.run import LearnPass, gather_for
+from onebyone_cli.operations.learn.settings import LearnSettings
+from onebyone_cli.operations.machine import memory_of, threads_of
+from onebyone_cli.stack.reading import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from numpy.typing import ArrayLike, NDArray
 
     from onebyone_cli.api.opening import OnProgress, Path, StackLike
-    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
-    from onebyone_cli.learners.learner import Learner
-    from onebyone_cli.learners.statistics import Evidence
-
-    Inputs = Sequence[Reader | StreamReader]
+    from onebyone_cli.operations.learn.gathered import Gathered
 
 
 def fit(
@@ -104,126 +90,46 @@ def fit(
     DataError, InputMissingError
         As in `apply`; also if nothing can be learned from the pixels.
     """
-    given = {
-        "k": k,
-        "variance": variance,
-        "snr": snr,
-        "standardize": standardize,
-        "whiten": whiten,
-        "kind": kind,
-        "seed": seed,
-    }
-    known = {"noise": noise, "labels": labels, "endmembers": endmembers}
+    all_components = k is variance is snr is None and load(method).reads_pixels
+    request = check_request(
+        LearnRequest(
+            method=method,
+            k=k,
+            variance=variance,
+            snr=snr,
+            all_components=all_components,
+            standardize=standardize,
+            whiten=whiten,
+            kind=kind or "",
+            seed=seed,
+            noise=noise or "",
+            labels=_file_or_array(labels),
+            endmembers=_file_or_array(endmembers),
+            mask=_file_or_array(mask),
+            sample=sample,
+        )
+    )
+    request.check_stacks()
+    settings = LearnSettings(memory_of(memory), threads_of(threads), nodata, request.wanted())
+    way = LearnPass.of(request, settings)
+
+    def check(gathered: Gathered) -> None:
+        request.check_channels(gathered.evidence.channels, gathered.source)
+        add_given(
+            gathered,
+            request.request,
+            Reading(layout, settings.memory),
+            settings,
+            on_progress=on_progress,
+            say=lambda text: None,
+        )
+
     with ExitStack() as opened:
-        learner = load(method)
-        _check_options(method, learner, given, known, sampling=sample is not None)
-        learner.prepare()
-        settings = LearnSettings(
-            memory=memory_of(memory),
-            threads=threads_of(threads),
-            nodata=nodata,
-            wanted=Wanted(
-                pixels="pixels" in learner.needs,
-                differences=_directions(method, noise) if "differences" in learner.needs else (),
-                sample="sample" in learner.needs,
-            ),
-            runs_only=sample is not None,
-        )
         inputs = open_readers(stack, layout, settings.memory, opened)
-        channels = sum(reader.spec.channels for reader in inputs)
-        if k is not None and k > channels and learner.reads_pixels:
-            raise DataError(
-                f"has {count(channels, 'channel')}, and {k} components were asked for; "
-                f"ask for {channels} or fewer",
-                _name_of(inputs),
-            )
-        evidence = no_evidence(channels)
-        if learner.reads_pixels:
-            maps = [_map_of(each, settings.memory, opened) for each in (mask, labels)]
-            job = LearnJob(inputs, settings, mask=maps[0], labels=maps[1])
-            pixels = sample or (ICA_PIXELS if settings.wanted.sample else 0)
-            runs = choose_runs([job], pixels, seed or 0)[0] if pixels else None
-            evidence.merge(job.run(on_progress, runs))
-        _add_endmembers(evidence, endmembers, _name_of(inputs))
-        options = given | {"kind": kind or "gaussian", "seed": seed or 0}
-        learned = learner.learn(
-            evidence, _name_of(inputs), {name: options[name] for name in learner.options}
-        )
-        return Model(learned, _record_of(inputs), channel_names(inputs))
+        gathered = gather_for(request, [inputs], way, check, on_progress=on_progress)
+        return Model(request.learn(gathered.evidence, gathered.source), gathered)
 
 
-def _check_options(
-    method: str,
-    learner: Learner,
-    given: Mapping[str, Any],
-    known: Mapping[str, Any],
-    *,
-    sampling: bool,
-) -> None:
-    """Refuse what another method takes, and two words on how many components are kept."""
-    needs = {"noise": "differences", "labels": "classes", "endmembers": "endmembers"}
-    asked = [name for name, value in given.items() if value is not None and value is not False]
-    foreign = [name for name in asked if name not in learner.options]
-    foreign += [
-        name
-        for name, value in known.items()
-        if value is not None and needs[name] not in learner.needs
-    ]
-    foreign = [name for name in foreign if not (name == "seed" and sampling)]
-    if foreign:
-        raise UsageError(f"{foreign[0]} is for other methods, not for {method}")
-    for name in ("labels", "endmembers"):
-        if needs[name] in learner.needs and known[name] is None:
-            raise UsageError(f"method {method} needs {name}")
-    if given["k"] is not None:
-        check_components(given["k"])
-    if given["variance"] is not None:
-        check_variance(given["variance"])
-    many = [name for name in ("k", "variance", "snr") if given[name] is not None]
-    if len(many) > 1:
-        raise UsageError(f"{' and '.join(many)} all say how many components to keep; give one")
-    if "k" in learner.options and not learner.reads_pixels and given["k"] is None:
-        raise UsageError(f"method {method} needs k")
-
-
-def _directions(method: str, noise: str | None) -> tuple[str, ...]:
-    name = noise or CUSTOMARY[method]
-    if name not in DIRECTIONS:
-        raise UsageError(f"--noise {name} is unknown; choose from {', '.join(DIRECTIONS)}")
-    return DIRECTIONS[name]
-
-
-def _map_of(
-    given: NDArray[Any] | Path | None, memory: int, opened: ExitStack
-) -> Reader | StreamReader | None:
-    """Open a mask or labels, which go with the stack pixel by pixel."""
-    if given is None:
-        return None
-    return open_readers(given, "CHW", memory // 8, opened)[0]
-
-
-def _add_endmembers(evidence: Evidence, given: ArrayLike | Path | None, source: str) -> None:
-    if given is None:
-        return
-    if isinstance(given, str | os.PathLike):
-        # What is not finite is refused by the learner, in words that fit.
-        matrix = load_weights(os.fspath(given), allow_nonfinite=True).weight
-    else:
-        matrix = np.asarray(given, np.float64)
-    if matrix.ndim != 2 or len(matrix) != evidence.channels:
-        raise ShapeMismatchError(
-            f"endmembers have shape {matrix.shape} and {source} has "
-            f"{count(evidence.channels, 'channel')}; expected one row per channel, one column per "
-            "endmember"
-        )
-    evidence.endmembers = matrix
-
-
-def _name_of(inputs: Inputs) -> str:
-    return " ".join(reader.path for reader in inputs)
-
-
-def _record_of(inputs: Inputs) -> dict[str, Any]:
-    """Say where a model came from, as the command does."""
-    shape = stacked_spec(inputs, inputs[0].spec.dtype).shape
-    return {"inputs": [{"name": _name_of(inputs), "shape": list(shape)}], "version": __version__}
+def _file_or_array(given: Any) -> Any:
+    """Return the name of a file; anything else as it is."""
+    return os.fspath(given) if isinstance(given, os.PathLike) else given

@@ -11,21 +11,17 @@ import numpy as np
 from onebyone_cli.api.applying import apply
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import Publication
-from onebyone_cli.errors import UsageError
+from onebyone_cli.formats.names import check_archive_name
+from onebyone_cli.operations.learn.gathered import save
 from onebyone_cli.units import count
-from onebyone_cli.weights.archive import save_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from numpy.typing import NDArray
 
     from onebyone_cli.api.opening import Path, StackLike
-    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.learners.model import Model as Learned
+    from onebyone_cli.operations.learn.gathered import Gathered
     from onebyone_cli.weights import ChannelMap
-
-    Inputs = Sequence[Reader | StreamReader]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,13 +34,15 @@ class Model:
     ----------
     map : ChannelMap
         Weight and bias together, as `apply` takes them.
-    channels : tuple of str
-        Names of the channels, as far as files name them; else empty.
     """
 
     _learned: Learned
-    _record: Mapping[str, Any]
-    channels: tuple[str, ...]
+    _gathered: Gathered
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels, as far as files name them; else empty."""
+        return self._gathered.names
 
     @property
     def map(self) -> ChannelMap:
@@ -137,11 +135,6 @@ class Model:
             If the file exists, or can't be written.
         """
         path = os.fspath(path)
-        arrays: dict[str, Any] = dict(self._learned.arrays)
-        if self.channels:
-            arrays["channels"] = list(self.channels)
-        if not path.endswith(".npz"):
-            raise UsageError(f"a model is a .npz file, and '{path}' is not called so")
+        check_archive_name(path, "a model")
         targets.check_target(path, force=force)
-        meta = {**self._learned.meta, **self._record}
-        save_model(path, arrays, meta, Publication(force, fsync))
+        save(self._learned, self._gathered, path, Publication(force, fsync))

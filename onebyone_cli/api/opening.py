@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.errors import DataError, UsageError, setting
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
-from onebyone_cli.operations.inputs import Reading
+from onebyone_cli.operations.machine import memory_of
 from onebyone_cli.spec import LAYOUTS, Slab
 from onebyone_cli.stack.in_memory import ArrayInput
+from onebyone_cli.stack.reading import Reading
 from onebyone_cli.stack.sources import hold_streams
 from onebyone_cli.stack.stack import channel_names, stacked_spec
-from onebyone_cli.system.limits import default_memory
-from onebyone_cli.units import parse_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -287,7 +286,9 @@ def open_readers(
         Closes files.
     """
     if layout not in LAYOUTS:
-        raise UsageError(f"--layout {layout} is unknown; choose from {', '.join(LAYOUTS)}")
+        raise UsageError(
+            f"{setting('layout', layout)} is unknown; choose from {', '.join(LAYOUTS)}"
+        )
     if isinstance(stack_like, np.ndarray | str | os.PathLike | OpenStack):
         given: list[Any] = [stack_like]
     else:
@@ -312,16 +313,6 @@ def open_readers(
                 "opened stack, or a list of them"
             )
     return opened
-
-
-def memory_of(memory: int | str | None) -> int:
-    """Read a budget in bytes; the default of the command where nothing is given."""
-    if memory is None:
-        return default_memory()
-    try:
-        return parse_bytes(str(memory))
-    except ValueError as error:
-        raise UsageError(f"--memory: {error}") from error
 
 
 def unheard(step: str, done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""The 1×1 convolution: ``Y[k, p] = bias[k] + Σ_c weight[k, c] · X[c, p]`` on tiles of pixels.
+"""The 1×1 convolution of tiles of pixels: ``Y[k, p] = bias[k] + Σ_c weight[k, c] · X[c, p]``.
 
 A chain of layers with activations between them is the ``mlpconv`` block of Lin, Chen & Yan,
 "Network in Network" (arXiv:1312.4400), section 3.1.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.errors import UsageError
+from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.system.buffers import empty_rows
 from onebyone_cli.units import count
 from onebyone_cli.weights import ChannelMap
@@ -25,15 +25,7 @@ ACTIVATIONS = ("none", "relu", "sigmoid", "softmax")
 
 
 class Layer(NamedTuple):
-    """One 1×1 convolution and what follows it.
-
-    Attributes
-    ----------
-    map : ChannelMap
-        Weight (K, C) and bias (K,).
-    activation : str
-        One of `ACTIVATIONS`.
-    """
+    """A 1×1 convolution and its activation, one of `ACTIVATIONS`."""
 
     map: ChannelMap
     activation: str = "none"
@@ -45,21 +37,22 @@ def make_layers(maps: Sequence[ChannelMap], activations: Sequence[str]) -> tuple
     Parameters
     ----------
     maps : sequence of ChannelMap
-        In the order in which they are applied; each must take what the one before gives.
+        In the order of application.
     activations : sequence of str
-        One for each layer; or one for all, where softmax (a share among the output channels)
-        follows only the last; or none.
+        One per layer, or one for all layers, or none. A single softmax (over the output
+        channels) applies to the last layer only.
 
     Raises
     ------
     UsageError
-        If an activation is unknown, or their number fits neither.
+        If an activation is unknown, or there are too few or too many.
     ShapeMismatchError
-        If a layer does not take what the one before gives.
+        If the channels of two consecutive layers differ.
     """
     unknown = next((name for name in activations if name not in ACTIVATIONS), None)
     if unknown is not None:
-        raise UsageError(f"--activation {unknown} is unknown; choose from {', '.join(ACTIVATIONS)}")
+        known = ", ".join(ACTIVATIONS)
+        raise UsageError(f"{setting('activation', unknown)} is unknown; choose from {known}")
     for before, after in pairwise(maps):
         after.check_channels(before.out_channels, f"the layer before it ({before.source})")
     if not activations:
@@ -69,19 +62,18 @@ def make_layers(maps: Sequence[ChannelMap], activations: Sequence[str]) -> tuple
         activations = [hidden] * (len(maps) - 1) + [activations[0]]
     if len(activations) != len(maps):
         raise UsageError(
-            f"--activation is given {count(len(activations), 'time')} for "
+            f"{setting('activation')} is given {count(len(activations), 'time')} for "
             f"{count(len(maps), 'layer')}; give it once for all, or once for each"
         )
     return tuple(Layer(m, a) for m, a in zip(maps, activations, strict=True))
 
 
 class Convolution:
-    """A chain of layers, ready to be applied to tiles.
+    """A chain of layers that is applied to tiles.
 
     Parameters
     ----------
     layers : sequence of Layer
-        The chain.
     dtype : str
         Type of the arithmetic, ``"float32"`` or ``"float64"``.
 
@@ -116,27 +108,25 @@ class Convolution:
 
     @property
     def multiply_adds(self) -> int:
-        """Multiplications with addition for each pixel."""
+        """Multiply-adds per pixel."""
         return sum(weight.size for weight, _, _ in self._steps)
 
     def hidden_buffers(self, items: int, pixels: int) -> list[NDArray[Any]]:
-        """Make the buffers that `apply` puts the values between layers in."""
+        """Allocate the buffers between layers for `apply`."""
         return [empty_rows((items, k, pixels), self.dtype) for k in self.hidden_channels]
 
     def apply(self, x: NDArray[Any], y: NDArray[Any], hidden: Sequence[NDArray[Any]]) -> None:
         """Apply the chain to one tile.
 
-        The bits of `y` depend on the shapes and the numbers only, so callers use one shape
-        throughout.
+        The bits of `y` depend on the shapes and the numbers alone, so callers use a single shape.
 
         Parameters
         ----------
         x : ndarray of shape (n, C, T)
-            Input.
         y : ndarray of shape (n, K, T)
             Output, overwritten.
         hidden : sequence of ndarray
-            What `hidden_buffers` made for at least n items and T pixels.
+            Buffers of `hidden_buffers` for at least n items and T pixels.
         """
         *before, last = self._steps
         for (weight, bias, activation), buffer in zip(before, hidden, strict=True):
@@ -150,13 +140,20 @@ class Convolution:
 
 
 def _in_arithmetic(numbers: NDArray[np.float64], dtype: str, source: str) -> NDArray[Any]:
-    """Round weights to the type of the arithmetic; finite ones must stay finite."""
+    """Round weights to the type of the arithmetic.
+
+    Raises
+    ------
+    UsageError
+        If a finite weight becomes infinite.
+    """
     with np.errstate(over="ignore"):
         rounded = numbers.astype(dtype)
     beyond = np.isinf(rounded) & np.isfinite(numbers)
     if beyond.any():
         raise UsageError(
-            f"{source}: {numbers[beyond][0]:g} is beyond {dtype}; give --compute float64"
+            f"{source}: {numbers[beyond][0]:g} is beyond {dtype}; "
+            f"give {setting('compute', 'float64')}"
         )
     return rounded
 
@@ -172,8 +169,8 @@ def _convolve(
 def _activate(name: str, y: NDArray[Any]) -> None:
     """Apply an activation in place.
 
-    Exponentials are taken row by row: numpy may use another code path for the odd ends of an
-    array, and rows of one tile always have the same length, however tiles lie in memory.
+    Exponentials are computed row by row: numpy may use another code path at the end of an array,
+    and rows of a tile always have the same length, whatever the memory layout.
     """
     if name == "relu":
         np.maximum(y, 0, out=y)
@@ -203,28 +200,27 @@ def _softmax(rows: NDArray[Any]) -> None:
 
 
 def argmax(y: NDArray[Any], out: NDArray[Any]) -> None:
-    """Index of the largest output channel of each pixel; ties go to the lowest index.
+    """Store the index of the largest output channel of each pixel; the lowest of equal ones.
 
     Parameters
     ----------
     y : ndarray of shape (n, K, T)
-        Output channels.
     out : ndarray of shape (n, 1, T)
         Of a float type; NaN where any channel is NaN.
     """
-    # Both before anything is written: `out` may be a part of `y`.
+    # Both before any write: `out` may be a view of `y`.
     missing, index = np.isnan(y).any(axis=1), y.argmax(axis=1)
     out[:, 0] = index
     out[:, 0][missing] = np.nan
 
 
 def rms(y: NDArray[Any], out: NDArray[Any]) -> None:
-    """Root mean square of the output channels of each pixel.
+    """Store the root mean square of the output channels of each pixel.
 
     Parameters
     ----------
     y : ndarray of shape (n, K, T)
-        Output channels; overwritten.
+        Overwritten.
     out : ndarray of shape (n, 1, T)
         Of the same type; NaN where any channel is NaN.
     """
@@ -233,5 +229,5 @@ def rms(y: NDArray[Any], out: NDArray[Any]) -> None:
 
 
 def argmax_dtype(channels: int) -> str:
-    """Smallest unsigned type that holds every index of `channels` channels."""
+    """Return the smallest unsigned type for the indices of `channels` channels."""
     return "uint8" if channels <= 1 << 8 else "uint16" if channels <= 1 << 16 else "uint32"

@@ -1,4 +1,4 @@
-"""How far two stacks differ: what is counted in a tile, and how tiles are put together."""
+"""Compare two stacks: statistics of the differences of a tile, and how tiles merge."""
 
 from __future__ import annotations
 
@@ -19,19 +19,17 @@ if TYPE_CHECKING:
 
 
 class Tolerance(NamedTuple):
-    """How far two numbers may be apart.
+    """The allowed difference of two numbers.
+
+    A pair is within the tolerance if it is within either part, as in ``math.isclose``. With both
+    at 0, only equal numbers are.
 
     Attributes
     ----------
     absolute : float
-        As a difference, in the unit of the numbers.
+        In the unit of the numbers.
     relative : float
-        As a part of the larger magnitude of the two.
-
-    Notes
-    -----
-    A pair is within the tolerance if it is within either, which is the rule of ``math.isclose``.
-    Where both are 0 only equal numbers are.
+        As a fraction of the larger magnitude of the pair.
     """
 
     absolute: float = 0.0
@@ -40,10 +38,10 @@ class Tolerance(NamedTuple):
 
 EXACTLY = Tolerance()
 
-#: Spectra shorter than this lose digits when they are squared.
+#: Spectra of smaller norm lose digits when they are squared.
 _SHORT = 1e-140
 
-#: Members of `Differences`: what tells of the largest one, what is added up, and their types.
+#: Fields of `Differences` that describe the largest difference, that are sums, and their types.
 _PLACE = ("largest", "item", "pixel", "a", "b")
 _SUMS = ("count", "both", "only_a", "only_b", "different", "beyond", "squares")
 _COUNTS = (*_SUMS[:-1], "item", "pixel")
@@ -52,30 +50,31 @@ _FLOATS = ("largest", "a", "b", "relative", "squares")
 
 @dataclass(slots=True, eq=False)
 class Differences:
-    """What was found in each channel, mergeable in the order of the stack.
+    """Statistics of each channel, mergeable in the order of the stack.
+
+    All arrays have shape (C,). Counts are int64, the others float64.
 
     Attributes
     ----------
-    count : ndarray of int64, shape (C,)
-        Pairs of numbers that are both valid.
-    both, only_a, only_b : ndarray of int64, shape (C,)
-        Pairs that are invalid in both stacks, or in one of them alone.
-    different, beyond : ndarray of int64, shape (C,)
+    count : ndarray of int64
+        Pairs of valid numbers.
+    both, only_a, only_b : ndarray of int64
+        Pairs that are invalid in both stacks, or in one of them only.
+    different, beyond : ndarray of int64
         Valid pairs that are not equal; that are beyond the tolerance.
-    largest : ndarray of float64, shape (C,)
-        Largest abs(a − b); infinite where an infinity meets something else.
-    item, pixel : ndarray of int64, shape (C,)
-        Where that is, for the first time.
-    a, b : ndarray of float64, shape (C,)
+    largest : ndarray of float64
+        Largest abs(a − b); infinite between an infinity and any other number.
+    item, pixel : ndarray of int64
+        First place of the largest difference.
+    a, b : ndarray of float64
         The two numbers there.
-    relative : ndarray of float64, shape (C,)
-        Largest abs(a − b) / max(abs(a), abs(b)), which is 2 at most, or infinite.
-    squares : ndarray of float64, shape (C,)
+    relative : ndarray of float64
+        Largest abs(a − b) / max(abs(a), abs(b)): at most 2, or infinite.
+    squares : ndarray of float64
         Σ (a − b)².
-    low, high : ndarray of float64, shape (C,)
-        Range of what is finite in A.
+    low, high : ndarray of float64
+        Range of the finite numbers of A.
     angles : Angles
-        Of the pixels.
     """
 
     count: Counts
@@ -96,7 +95,7 @@ class Differences:
     angles: Angles
 
     def merge(self, other: Differences) -> None:
-        """Count in what was found further on in the stack."""
+        """Add the statistics of a later part of the stack."""
         further = other.largest > self.largest
         for name in _PLACE:
             np.copyto(getattr(self, name), getattr(other, name), where=further)
@@ -119,7 +118,7 @@ class Differences:
         return not (self.beyond.any() or self.only_a.any() or self.only_b.any())
 
     def together(self) -> Differences:
-        """Put all channels into one; the place is that of the first channel that has it."""
+        """Merge all channels into one. Of equal largest differences the first channel's is kept."""
         first = slice(int(self.largest.argmax()), int(self.largest.argmax()) + 1)
         whole = {name: getattr(self, name)[first] for name in _PLACE}
         whole |= {name: getattr(self, name).sum(keepdims=True) for name in _SUMS}
@@ -129,18 +128,18 @@ class Differences:
 
 @dataclass(slots=True)
 class Angles:
-    """Spectral angles: what lies between the two spectra of a pixel, in radians.
+    """Spectral angles between the spectra of a pixel in both stacks, in radians.
 
-    They do not depend on the length of spectra, so they tell a change of material from one of
+    They are independent of the norms, so they separate changes of material from changes of
     illumination (Kruse et al. 1993, "The spectral image processing system (SIPS)", Remote Sensing
     of Environment 44).
 
     Attributes
     ----------
     count : int
-        Pixels that have one: finite and valid in all channels, and not all zeros.
+        Pixels with an angle: valid, finite and not all zeros.
     total, largest : float
-        Sum and largest of them.
+        Sum and maximum of the angles.
     """
 
     count: int = 0
@@ -148,14 +147,14 @@ class Angles:
     largest: float = 0.0
 
     def merge(self, other: Angles) -> None:
-        """Count in other pixels."""
+        """Add the angles of other pixels."""
         self.count += other.count
         self.total += other.total
         self.largest = max(self.largest, other.largest)
 
 
 def no_differences(channels: int) -> Differences:
-    """Differences of no pixels."""
+    """Return empty statistics."""
     counts: dict[str, Any] = {name: np.zeros(channels, np.int64) for name in _COUNTS}
     floats: dict[str, Any] = {name: np.zeros(channels) for name in _FLOATS}
     low, high = np.full(channels, inf), np.full(channels, -inf)
@@ -163,19 +162,24 @@ def no_differences(channels: int) -> Differences:
 
 
 def rmse(squares: float, count: int) -> float:
-    """Root mean square of differences; NaN if there are none."""
+    """Return the root mean square of differences; NaN if there are none."""
     return sqrt(squares / count) if count else nan
 
 
 def psnr(error: float, peak: float) -> float:
-    """Peak signal-to-noise ratio in decibels; infinite for no error, NaN where it means nothing.
+    """Return the peak signal-to-noise ratio in decibels.
 
     Parameters
     ----------
     error : float
-        The root mean square.
+        The root mean square error.
     peak : float
-        The largest signal there can be.
+        The largest possible signal.
+
+    Returns
+    -------
+    float
+        Infinite without an error; NaN if undefined.
     """
     if isnan(error) or not 0 < peak < inf:
         return nan
@@ -185,23 +189,22 @@ def psnr(error: float, peak: float) -> float:
 
 
 def in_digits_of(dtype: str, number: float) -> str:
-    """Write a number with the digits that its type has, as in 0.1 for the float32 next to it."""
-    if "int" in dtype and abs(number) >= 2**53:  # rounded, maybe to more than the type can hold
+    """Format a number with the digits of its type: 0.1 for the nearest float32."""
+    if "int" in dtype and abs(number) >= 2**53:  # rounded, maybe beyond the range of the type
         return repr(number)
     return str(np.dtype(dtype).type(number))
 
 
 class TileComparer:
-    """The buffers that comparing a tile takes.
+    """Compare tiles, in buffers of its own.
 
     Parameters
     ----------
     channels, pixels : int
         C, and the most pixels of a tile.
     marks_a, marks_b : ndarray of shape (C, 1), or None
-        What marks an invalid number in each stack besides NaN, see `Stack.marks`.
+        Invalid numbers of each stack besides NaN, see `Stack.marks`.
     tolerance : Tolerance
-        What counts as beyond.
     """
 
     def __init__(
@@ -225,17 +228,16 @@ class TileComparer:
         Parameters
         ----------
         a, b : ndarray of shape (C, n)
-            Of whatever types.
+            Of any types.
         item, start : int
-            Item of the batch, and its first pixel.
+            Item of the batch, and the tile's first pixel.
 
         Returns
         -------
         found : Differences
-            Of this tile.
         highest : ndarray of float64, shape (n,)
             Largest difference of each pixel over its channels; infinite where a number is invalid
-            in one stack alone.
+            in one stack only.
         """
         found = no_differences(len(a))
         x, y, apart, scale = self._blocks[:, :, : a.shape[1]]
@@ -256,9 +258,9 @@ class TileComparer:
         return found, highest
 
     def _drop(self, a: NDArray[Any], b: NDArray[Any], found: Differences) -> Bools | None:
-        """Settle what is invalid or infinite; say which pixels are invalid in one stack alone.
+        """Count and exclude invalid pairs; return which pixels are invalid in one stack only.
 
-        None where all is finite and valid, which most tiles are.
+        Returns None for a tile that is all finite and valid, which most are.
         """
         x, y, apart, _ = self._blocks[:, :, : a.shape[1]]
         if self._marks[0] is None and np.isfinite(apart.sum()):
@@ -267,7 +269,7 @@ class TileComparer:
             np.isnan(numbers) if marks is None else np.isnan(numbers) | (stored == marks)
             for numbers, stored, marks in zip((x, y), (a, b), self._marks, strict=True)
         )
-        apart[bad_a | bad_b | np.isnan(apart)] = 0.0  # two equal infinities are no number apart
+        apart[bad_a | bad_b | np.isnan(apart)] = 0.0  # inf − inf is NaN
         x[bad_a] = nan
         y[bad_b] = nan
         found.both[:] = np.count_nonzero(bad_a & bad_b, axis=1)
@@ -296,21 +298,21 @@ class TileComparer:
         beyond = apart > self._tolerance.absolute
         if self._tolerance.relative:
             beyond &= apart > self._tolerance.relative * scale
-        # Nothing is near an infinity but itself.
+        # An infinity is within the tolerance of itself only.
         return np.asarray(beyond | np.isinf(apart))
 
 
 def _differences(a: NDArray[Any], b: NDArray[Any], x: Floats, y: Floats, out: Floats) -> None:
-    """Compute abs(a − b), exact where float64 can hold it: x and y, their copies, may not be."""
+    """Compute abs(a − b), exact in float64 even if x and y are rounded copies."""
     common = np.result_type(a, b)
     if common.kind in "iu" and common.itemsize == 8:
         a, b = a.astype(common), b.astype(common)
-        # What overflows comes out right as an unsigned number.
+        # Overflow wraps to the right unsigned number.
         np.copyto(out, np.where(a > b, a - b, b - a).view(np.uint64))
         return
     np.abs(np.subtract(x, y, out=out), out=out)
     if {a.dtype.kind, b.dtype.kind} == {"i", "u"} and common.kind == "f":
-        # No integer type holds both; those that are not negative are at home in the unsigned one.
+        # No integer type holds both; where neither is negative, uint64 does.
         a, b = a.astype(np.uint64), b.astype(np.uint64)
         np.copyto(out, np.where(a > b, a - b, b - a), where=(x >= 0) & (y >= 0))
 
@@ -322,25 +324,25 @@ def _look_at_range(x: Floats, found: Differences, *, careful: bool) -> None:
 
 
 def _angles(x: Floats, y: Floats, one: Floats, other: Floats) -> Angles:
-    """Spectral angles of the pixels that have one; all four blocks are written over.
+    """Return the spectral angles; overwrites all four blocks.
 
-    Twice the angle whose tangent is abs(u − v) / abs(u + v), u and v being spectra of length 1:
-    that is right to the last digits for small angles, where the arc cosine of the inner product
-    is not (Kahan, "How futile are mindless assessments of roundoff", 2006).
+    Twice the angle whose tangent is abs(u − v) / abs(u + v), for unit vectors u and v. It is
+    accurate for small angles, unlike the arc cosine of the inner product (Kahan, "How futile are
+    mindless assessments of roundoff", 2006).
     """
     _make_unit(x)
     _make_unit(y)
     angle = 2 * np.arctan2(_lengths(np.subtract(x, y, out=one)), _lengths(np.add(x, y, out=other)))
-    angle = angle[np.isfinite(angle)]  # no length, or no number
+    angle = angle[np.isfinite(angle)]
     if not len(angle):
         return Angles()
     return Angles(len(angle), float(angle.sum()), float(angle.max()))
 
 
 def _make_unit(spectra: Floats) -> None:
-    """Divide spectra by their lengths; what has none, or is not finite, becomes NaN."""
+    """Divide spectra by their norms; NaN where a norm is zero or not finite."""
     lengths = _lengths(spectra)
-    # Where squares are beyond float64, or near it, the largest number is taken out first.
+    # Where squares overflow or underflow, divide by the largest magnitude first.
     odd = np.flatnonzero(~((lengths > _SHORT) & (lengths < inf)))
     if len(odd):
         parts = spectra[:, odd]

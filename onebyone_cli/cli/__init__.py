@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from onebyone_cli.cli.spread import spread
 from onebyone_cli.errors import UsageError
 from onebyone_cli.version import __version__
 
@@ -63,7 +64,9 @@ class _Commands(TyperGroup):
         alone = typer.Typer(
             add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
         )
-        alone.command(cmd_name, cls=_Command, epilog=module.EXAMPLES)(getattr(module, cmd_name))
+        alone.command(cmd_name, cls=_Command, epilog=module.EXAMPLES)(
+            spread(getattr(module, cmd_name))
+        )
         return typer.main.get_command(alone)
 
 

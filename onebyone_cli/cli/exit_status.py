@@ -19,6 +19,7 @@ from onebyone_cli import errors
 from onebyone_cli.cli.terminal import console
 from onebyone_cli.commit import temporaries
 from onebyone_cli.errors import ExitStatus, setting, status_of
+from onebyone_cli.units import printable
 
 #: A batch system sends the last three before it ends a job.
 _SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGXCPU)
@@ -38,7 +39,7 @@ def run(app: Callable[..., Any]) -> NoReturn:
     errors.spell_settings(as_option)
     died_of = 0
     status: int = ExitStatus.BUG
-    temporaries.warn_with(lambda text: console.to_stderr(f"warning: {console.printable(text)}"))
+    temporaries.warn_with(lambda text: console.to_stderr(f"warning: {printable(text)}"))
     try:
         status = _status_of_run(app)
         with contextlib.suppress(*[OSError] * bool(status)):  # then the first error is the one
@@ -124,7 +125,8 @@ def _report(error: errors.OneByOneError) -> ExitStatus:
 
 def _notice_of(stop: errors.Stopped) -> errors.OneByOneError:
     return errors.OneByOneError(
-        f"stopped; run the same command again to go on, or with {setting('restart')} to begin anew",
+        f"stopped; run the same command again{stop.advice} to go on, "
+        f"or with {setting('resume', 'restart')} to begin anew",
         stop.checkpoint,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import signal
 import subprocess
@@ -87,10 +88,11 @@ class Children:
         out: IO[bytes],
         err: IO[bytes],
     ) -> int:
-        # -P: no module is looked for in the folder where we happen to be.
-        command = [sys.executable, "-P", "-m", "onebyone_cli.attended", *args, "--json"]
+        # -P: no module is looked for in the current folder.
+        command = [sys.executable, "-P", "-m", "onebyone_cli", *args, "--json"]
+        environment = os.environ | {"ONEBYONE_ATTENDED": "1"}
         with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=out, stderr=err, process_group=0
+            command, stdin=subprocess.PIPE, stdout=out, stderr=err, process_group=0, env=environment
         ) as child:  # which is waited for at the end, its standard input closed
             while True:
                 if job in self._ended or not is_wanted():

@@ -13,7 +13,14 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from onebyone_cli.cluster import tasks
-from onebyone_cli.errors import ClusterError, DataError, DependencyMissingError, open_error
+from onebyone_cli.errors import (
+    ClusterError,
+    DataError,
+    DependencyMissingError,
+    open_error,
+    setting,
+    spelled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,7 +65,14 @@ class Place(NamedTuple):
     @property
     def name(self) -> str:
         """What was given, for messages."""
-        return self.scheduler or self.scheduler_file or f"--workers {self.workers}"
+        return self.scheduler or self.scheduler_file or spelled(setting("workers", self.workers))
+
+    @property
+    def flag(self) -> str:
+        """The setting that asks for the cluster, for messages."""
+        if self.workers:
+            return setting("workers")
+        return setting("scheduler" if self.scheduler else "scheduler_file")
 
 
 def require_dask() -> None:
@@ -113,55 +127,56 @@ class Cluster:
             self._stop()
         self._undo.close()
 
-    def fill(self, lines: Sequence[Sequence[str]], weights: bytes | None, on_done: OnDone) -> None:
-        """Have shards of an output computed.
+    def fill(self, lines: Sequence[Sequence[str]], given: bytes | None, on_done: OnDone) -> None:
+        """Run the command lines of shards.
 
         Parameters
         ----------
         lines : sequence of sequences of str
-            ``apply ... --shard I/N`` for each.
-        weights : bytes or None
-            As in `tasks.fill_shard`.
+            The words of each shard; `tasks.GIVEN` stands for the file that is given.
+        given : bytes or None
+            Content of a small file that every shard needs.
         on_done : callable
             Called with the number of a shard when it is done, in any order.
 
         Raises
         ------
         OneByOneError
-            The first error of any of them.
+            The first error of any shard.
         """
-        held = None if weights is None else self._submit(tasks.hold, "weights", weights)
+        held = [] if given is None else [self._submit(tasks.hold, "given", given)]
         numbers = {
-            self._order(tasks.fill_shard, f"shard-{index}", line, held): index
-            for index, line in enumerate(lines)
+            self._order(f"shard-{index}", line, held): index for index, line in enumerate(lines)
         }
         self._wait(numbers, on_done)
 
-    def gather(self, lines: Sequence[Sequence[str]], on_done: OnDone) -> bytes:
-        """Have moments of shards gathered, and joined as a tree whose shape they alone decide.
+    def gather(self, lines: Sequence[Sequence[str]], join: Sequence[str], on_done: OnDone) -> bytes:
+        """Run command lines that each make a file, and join the files as a tree.
+
+        The shape of the tree depends on the number of files alone, so that the result does too.
 
         Parameters
         ----------
         lines : sequence of sequences of str
-            ``stats ... --shard I/N`` for each.
+            The words of each shard; `tasks.MADE` stands for the file that is made.
+        join : sequence of str
+            The words that join files: `tasks.GIVEN` stands for all of them, `tasks.MADE` for the
+            file that is made.
         on_done : callable
             Called with the number of a shard when it is done, in any order.
 
         Returns
         -------
         bytes
-            A file of moments.
+            Content of the joined file.
         """
-        parts = [
-            self._order(tasks.gather_shard, f"shard-{index}", line)
-            for index, line in enumerate(lines)
-        ]
+        parts = [self._order(f"shard-{index}", line, []) for index, line in enumerate(lines)]
         numbers = {part: index for index, part in enumerate(parts)}
         level = 0
         while len(parts) > 1:
             groups = [parts[at : at + _FAN_IN] for at in range(0, len(parts), _FAN_IN)]
             parts = [
-                self._order(tasks.join_moments, f"join-{level}-{index}", ["merge"], group)
+                self._order(f"join-{level}-{index}", join, group)
                 for index, group in enumerate(groups)
             ]
             numbers |= dict.fromkeys(parts, -1)
@@ -170,11 +185,9 @@ class Cluster:
         self._wait(numbers, on_done)
         return bytes(whole.result())
 
-    def _order(
-        self, task: Callable[..., Any], name: str, line: Sequence[str], *more: Any
-    ) -> Future[Any]:
+    def _order(self, name: str, line: Sequence[str], given: Sequence[Future[Any]]) -> Future[Any]:
         order = tasks.Order(self._job, f"{self._job}-{name}", tuple(line))
-        return self._submit(task, name, order, *more)
+        return self._submit(tasks.run_words, name, order, list(given))
 
     def _submit(self, task: Callable[..., Any], name: str, *args: Any) -> Future[Any]:
         future = self._client.submit(task, *args, key=f"{self._job}-{name}", pure=False)

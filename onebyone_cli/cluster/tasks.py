@@ -1,4 +1,4 @@
-"""What a worker of the cluster is given to do: command lines, and small files that go with them."""
+"""Tasks of the workers of a cluster: command lines, and small files that go with them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _LOOK_S = 0.05
 
 
+#: Words that stand for names of files, which only the worker knows. No word has a zero byte.
+GIVEN, MADE = "\0given", "\0made"
+
+
 class Order(NamedTuple):
     """A command line for a worker.
 
@@ -31,7 +35,7 @@ class Order(NamedTuple):
     args : tuple of str
         The command line; all paths are absolute.
     version : str
-        Of whoever gives the order.
+        The version of the program that gives the order.
     """
 
     job: str
@@ -41,42 +45,45 @@ class Order(NamedTuple):
 
 
 def hold(content: bytes) -> bytes:
-    """Hold a small file for other tasks; it is made again where the worker that has it is lost."""
+    """Keep a small file for other tasks; Dask makes it again if the worker that has it is lost."""
     return content
 
 
-def fill_shard(order: Order, weights: bytes | None) -> None:
-    """Compute a shard of an output, straight into its file.
+def run_words(order: Order, given: Sequence[bytes]) -> bytes:
+    """Run a command line.
 
     Parameters
     ----------
     order : Order
-        ``apply ... --shard I/N``.
-    weights : bytes or None
-        A weights file that was learned just now, in addition to what `order` names.
+        The command line. `GIVEN` stands for the names of the files that are given, `MADE` for that
+        of the file that is made.
+    given : sequence of bytes
+        Contents of small files.
+
+    Returns
+    -------
+    bytes
+        Content of the file that was made; empty if there is none.
     """
-    if weights is None:
-        _run(order, [])
-        return
+    if order.version != __version__:
+        raise DependencyMissingError(
+            f"the worker {platform.node()} has onebyone {__version__} and this is "
+            f"{order.version}; install the same on all machines"
+        )
     with _folder() as folder:
-        name = os.path.join(folder, "weights.npz")
-        _put(name, weights)
-        _run(order, ["-w", name])
-
-
-def gather_shard(order: Order) -> bytes:
-    """Gather the moments of a shard: ``stats ... --shard I/N``."""
-    with _folder() as folder:
-        return _saved(order, [], os.path.join(folder, "moments.npz"))
-
-
-def join_moments(order: Order, parts: Sequence[bytes]) -> bytes:
-    """Join moments in the order given: ``merge``."""
-    with _folder() as folder:
-        names = [os.path.join(folder, f"{index}.npz") for index in range(len(parts))]
-        for name, part in zip(names, parts, strict=True):
-            _put(name, part)
-        return _saved(order, names, os.path.join(folder, "moments.npz"))
+        names = [os.path.join(folder, f"{index}.npz") for index in range(len(given))]
+        for name, content in zip(names, given, strict=True):
+            with open(name, "xb") as file:
+                file.write(content)
+        made = os.path.join(folder, "made.npz")
+        words: list[str] = []
+        for word in order.args:
+            words += names if word == GIVEN else [made if word == MADE else word]
+        CHILDREN.run(order.job, words, _is_wanted(order.key))
+        if MADE not in order.args:
+            return b""
+        with open(made, "rb") as file:
+            return file.read()
 
 
 async def end_children(job: str) -> None:
@@ -84,15 +91,6 @@ async def end_children(job: str) -> None:
     CHILDREN.end(job)
     while CHILDREN.are_running(job):
         await asyncio.sleep(_LOOK_S)
-
-
-def _run(order: Order, more: Sequence[str]) -> None:
-    if order.version != __version__:
-        raise DependencyMissingError(
-            f"the worker {platform.node()} has onebyone {__version__} and this is "
-            f"{order.version}; install the same on all machines"
-        )
-    CHILDREN.run(order.job, [*order.args, *more], _is_wanted(order.key))
 
 
 def _is_wanted(key: str) -> Callable[[], bool]:
@@ -114,15 +112,3 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     from distributed import get_worker
 
     return tempfile.TemporaryDirectory(dir=get_worker().local_directory)
-
-
-def _put(name: str, content: bytes) -> None:
-    with open(name, "xb") as file:
-        file.write(content)
-
-
-def _saved(order: Order, more: Sequence[str], name: str) -> bytes:
-    """Run a command line that saves a file, and read that."""
-    _run(order, [*more, "-o", name])
-    with open(name, "rb") as file:
-        return file.read()

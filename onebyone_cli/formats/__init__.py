@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from onebyone_cli.errors import DataError, UsageError, open_error
 from onebyone_cli.formats.contracts.format import Format
+from onebyone_cli.names import suffix_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -164,7 +165,7 @@ def _first(fits: Callable[[Format], bool]) -> Format | None:
 
 
 def _by_suffix(path: str) -> Format | None:
-    suffix = os.path.splitext(path)[1].lower()
+    suffix = suffix_of(path)
     return _first(lambda each: suffix in each.suffixes)
 
 

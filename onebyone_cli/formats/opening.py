@@ -6,6 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from onebyone_cli import names
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import NEW, Publication
 from onebyone_cli.commit.unfinished import Unfinished
@@ -27,23 +28,8 @@ _OTHER_FILES = 64
 
 
 def split_inner(text: str) -> tuple[str, str]:
-    """Take ``file.h5:/path/to/dataset`` apart.
-
-    A name is taken apart only at a colon that follows a file of a format with datasets, and only
-    if no file has the whole name.
-
-    Returns
-    -------
-    path, inner : str
-        `inner` is empty where no dataset is named.
-    """
-    if ":" not in text or os.path.lexists(text):
-        return text, ""
-    colons = [at for at, letter in enumerate(text) if letter == ":"]
-    parts = [(text[:at], text[at + 1 :]) for at in colons if of_datasets(text[:at])]
-    # Of several readings, the one of a file that is there, else the shortest name.
-    there = [part for part in parts if os.path.lexists(part[0])]
-    return (there or parts or [(text, "")])[0]
+    """Split ``file.h5:/path/to/dataset`` into file and dataset; see `names.split_inner`."""
+    return names.split_inner(text, of_datasets)
 
 
 def open_input(

@@ -69,9 +69,9 @@ class Distinct(NamedTuple):
         """
         if self._all:
             return matrix
-        root = np.sqrt(self.members)
         part: NDArray[np.float64] = matrix[np.ix_(self.first, self.first)]
-        return part * root * root[:, np.newaxis]
+        # The root of the product, which is exact where both sets are of one size.
+        return part * np.sqrt(np.multiply.outer(self.members, self.members))
 
     def reduce_rows(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return rows·Q, shape (R, G), of rows of shape (R, C) that are equal in duplicates."""
@@ -91,6 +91,16 @@ class Distinct(NamedTuple):
         whole = np.zeros((len(rows), self.channels))
         whole[:, kept] = (rows / np.sqrt(self.members))[:, self.place[kept]]
         return whole
+
+    def settle(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give duplicates, in rows of shape (R, C), the numbers of the first of them.
+
+        For products of what `restore` returns: BLAS may multiply equal columns with different
+        rounding.
+        """
+        if len(self.first) + np.count_nonzero(self.place < 0) == self.channels:
+            return rows
+        return np.take(rows, self.leading, axis=1)
 
     def contrasts(self) -> NDArray[np.float64]:
         """Return orthonormal rows in which the members of a set cancel, one fewer than members.

@@ -162,14 +162,12 @@ class Whitening(NamedTuple):
         back : ndarray of float64, shape (C, K)
             B·Wᵀ.
         """
-        # BLAS may multiply equal rows with different rounding.
-        leading = self.distinct.leading
-        rows = np.ldexp(rows, -self.power)[:, leading]
+        rows = self.distinct.settle(np.ldexp(rows, -self.power))
         weight = fix_signs(rows)
         signs = np.where((weight == rows).all(axis=1), 1.0, -1.0)
         deviation = np.sqrt(self.values)
         back = np.ldexp((self.vectors * deviation) @ (turn.T * signs), self.power[:, np.newaxis])
-        return weight, back[leading]
+        return weight, self.distinct.settle(back.T).T
 
     def warnings(self) -> list[str]:
         """Say why there are fewer components than channels, where there are."""

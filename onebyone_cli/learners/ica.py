@@ -90,10 +90,11 @@ def fit_ica(
     scores = _scores(white, moments, sample, source)
     rotation, converged = _rotate(fast_ica, scores, seed)
     varying = int((~moments.constant).sum())
-    # BLAS may multiply the equal columns of duplicates with different rounding.
-    leading = distinct_columns(white.map.weight).leading
-    turned = (rotation @ white.map.weight)[:, leading]
-    weight, mixing = _in_order(turned, (white.inverse().weight @ rotation.T)[leading])
+    distinct = distinct_columns(white.map.weight)
+    weight, mixing = _in_order(
+        distinct.settle(rotation @ white.map.weight),
+        distinct.settle((white.inverse().weight @ rotation.T).T).T,
+    )
     return make_model(
         weight,
         method="ica",

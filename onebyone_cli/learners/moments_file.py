@@ -20,8 +20,8 @@ from onebyone_cli.learners.differences import STEPS
 from onebyone_cli.learners.model import all_finite
 from onebyone_cli.learners.moments import Moments
 from onebyone_cli.learners.statistics import MOST_CLASSES, Evidence
-from onebyone_cli.weights.archive import save_model
 from onebyone_cli.weights.formats.npz import read_arrays
+from onebyone_cli.weights.save import save_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

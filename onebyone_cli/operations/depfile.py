@@ -10,10 +10,10 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 
-from onebyone_cli.cli.values import check_outputs, files_of
 from onebyone_cli.commit import atomic, targets
 from onebyone_cli.commit.publication import NEW, Publication
-from onebyone_cli.errors import OutputRefusedError, UsageError
+from onebyone_cli.errors import OutputRefusedError, UsageError, setting
+from onebyone_cli.formats.names import check_outputs, files_of
 
 #: Names go on lines of their own beyond this width.
 _WIDTH = 78
@@ -54,9 +54,14 @@ class DepFile:
         if not self.path:
             return
         if output == "-":
-            raise UsageError("--depfile names the output for make; name a file with -o, not -")
+            raise UsageError(
+                f"{setting('depfile')} names the output for make; name a file with "
+                f"{setting('o')}, not -"
+            )
         if self.path == "-" or self.path.endswith("/") or targets.is_special(self.path):
-            raise UsageError(f"--depfile {self.path} is no file; name one, such as OUTPUT.d")
+            raise UsageError(
+                f"{setting('depfile', self.path)} is no file; name one, such as OUTPUT.d"
+            )
         check_outputs([output, self.path])
         targets.check_target(self.path, force=self.publication.may_replace)
 
@@ -89,7 +94,9 @@ class DepFile:
             )
         for name in (target, *found):
             if not name or _IMPOSSIBLE.search(name):
-                raise UsageError(f"--depfile: make can't be told the name {name}; rename the file")
+                raise UsageError(
+                    f"{setting('depfile')}: make can't be told the name {name}; rename the file"
+                )
         self._rules[target] = found
 
     def write(self) -> None:

@@ -1,14 +1,16 @@
-"""Drawing: numbers become an RGB array, and an RGB array becomes a PNG file or text.
+"""Draw pictures: from numbers to an RGB array, and from that to a PNG file or to text.
 
-============  ====================================================================================
+============  ====================================================================
 `stretch`     the range of numbers that a picture shows
-`colormap`    numbers in that range to colours
-`resample`    pixels averaged or repeated, so that a picture has the size it should have
-`sheet`       where each of several pictures lies on a contact sheet
-`caption`     writing on pictures
+`colormap`    colours for numbers in that range
+`resample`    block averages and enlargement
+`sheet`       the geometry of a contact sheet
+`caption`     text on pictures
+`heat_map`    a matrix as a picture
+`scree`       the scree plot of a model
 `png`         an RGB array as a PNG file
-`terminal`    an RGB array as lines of text, for whatever a terminal can show
-============  ====================================================================================
+`terminal`    an RGB array as lines of text
+============  ====================================================================
 
-It sees numbers, never stacks. A picture is an array of uint8 of shape (height, width, 3) in sRGB.
+A picture is an array of uint8 of shape (height, width, 3) in sRGB. Nothing here reads stacks.
 """

@@ -1,4 +1,4 @@
-"""Writing on pictures, with the font that Pillow brings."""
+"""Draw text on pictures, with the font of Pillow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Caption(NamedTuple):
-    """A line of text and the box it is written into: `top`, `left`, and how wide it may be."""
+    """A line of text, and the top left corner and width in pixels of its box."""
 
     top: int
     left: int
@@ -26,18 +26,17 @@ def write_captions(
     size: int,
     colour: tuple[int, int, int],
 ) -> NDArray[Any]:
-    """Write lines of text into a picture; what is too long ends in an ellipsis.
+    """Draw lines of text on a picture. Text wider than its box ends in an ellipsis.
 
     Parameters
     ----------
     rgb : ndarray of uint8, shape (height, width, 3)
         The picture; not changed.
     captions : sequence of Caption
-        What, and where.
     size : int
-        Height of the font in pixels.
+        Font height in pixels.
     colour : tuple of int
-        Of the text.
+        Text colour, RGB.
 
     Returns
     -------
@@ -56,7 +55,7 @@ def write_captions(
 
 
 def framed(rgb: NDArray[Any], margin: int, colour: tuple[int, int, int]) -> NDArray[Any]:
-    """Lay a picture on a larger sheet of one colour, `margin` pixels from each edge."""
+    """Add a border of `margin` pixels of one colour."""
     import numpy as np
 
     height, width, _ = rgb.shape
@@ -71,12 +70,12 @@ def _font(size: int) -> Any:
 
     try:
         return ImageFont.load_default(size)
-    except ImportError:  # a Pillow without FreeType has a font of one size
+    except ImportError:  # Pillow without FreeType has a font of one size only
         return ImageFont.load_default()
 
 
 def _fitted(text: str, width: int, font: Any) -> str:
-    """Shorten a text so that it fits; the number in front is not cut in pieces."""
+    """Shorten a text to a width in pixels. The number at its start is kept whole or dropped."""
     shown = "".join(c if c.isprintable() else "?" for c in text)
     if font.getlength(shown) <= width:
         return shown

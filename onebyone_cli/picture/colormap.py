@@ -1,6 +1,6 @@
-"""Colours for numbers: grey, two maps of even steps in lightness, and a diverging one.
+"""Colours for numbers: grey, two perceptually uniform maps, and a diverging one.
 
-A map is kept as 18 of its 256 colours, every 15th; between them it is linear in sRGB, which is
+A map is stored as every 15th of its 256 colours. Linear interpolation in sRGB between them is
 within 7 of 255 of the original in each component.
 
 viridis, magma
@@ -16,25 +16,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.errors import UsageError
+from onebyone_cli.errors import UsageError, setting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 class Colormap(NamedTuple):
-    """One colormap.
+    """A colormap.
 
     Attributes
     ----------
     name : str
-        What ``--colormap`` takes.
     anchors : str
-        Colours at even distances, as hexadecimal RRGGBB, from the lowest number to the highest.
+        Equidistant colours as hexadecimal RRGGBB, from the lowest number to the highest.
     invalid : tuple of int
-        Colour of what is no number: none that the map itself has.
+        Colour of invalid pixels. The map itself does not contain it.
     diverging : bool
-        Whether its middle means something, which is zero then.
+        Whether the middle of the map stands for zero.
     """
 
     name: str
@@ -49,7 +48,7 @@ class Colormap(NamedTuple):
         return codes.reshape(-1, 3).astype(float)
 
 
-#: Of invalid pixels in grey pictures and in composites: nature has little of it.
+#: Colour of invalid pixels in grey pictures and composites: rare in natural images.
 MAGENTA = (214, 0, 147)
 _GREY = (150, 150, 150)
 _GREEN = (0, 158, 115)
@@ -80,28 +79,28 @@ NAMES = tuple(each.name for each in COLORMAPS)
 
 
 def load(name: str) -> Colormap:
-    """Find a colormap by its name.
+    """Return the colormap of a name.
 
     Raises
     ------
     UsageError
-        If there is none of that name.
+        If the name is unknown.
     """
     found = next((each for each in COLORMAPS if each.name == name), None)
     if found is None:
-        raise UsageError(f"--colormap {name} is unknown; choose from {', '.join(NAMES)}")
+        known = ", ".join(NAMES)
+        raise UsageError(f"{setting('colormap', name)} is unknown; choose from {known}")
     return found
 
 
 def coloured(shares: NDArray[np.float64], colormap: Colormap) -> NDArray[np.uint8]:
-    """Give numbers colours.
+    """Map numbers to colours.
 
     Parameters
     ----------
     shares : ndarray of float64
-        Of any shape, 0 to 1; NaN is invalid.
+        Any shape. 0 is the first colour of the map, 1 the last; NaN is invalid.
     colormap : Colormap
-        From what is 0 to what is 1.
 
     Returns
     -------
@@ -116,7 +115,7 @@ def coloured(shares: NDArray[np.float64], colormap: Colormap) -> NDArray[np.uint
 
 
 def composed(shares: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Make a colour picture of three planes; a pixel that is invalid in one is magenta.
+    """Make an RGB picture of three planes. A pixel that is invalid in any plane is magenta.
 
     Parameters
     ----------

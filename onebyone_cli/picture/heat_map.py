@@ -1,4 +1,4 @@
-"""A matrix as a picture: one square for each number, blue below zero and red above."""
+"""Draw a matrix as a picture: one square per number, blue below zero and red above."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-#: For pictures without colours: from far below zero to far above it.
+#: Characters from large negative to large positive, for output without colours.
 SIGNS = "=-.+#"
 
-#: Shares of the largest magnitude from which a number is told from zero, and is a large one.
+#: Limits of small and of large numbers, as fractions of the largest magnitude.
 _SMALL, _LARGE = 1 / 8, 1 / 2
 
 
 def heat_map(matrix: Floats, *, rows: int, columns: int, largest_square: int) -> NDArray[np.uint8]:
-    """Draw a matrix in colours of a diverging map.
+    """Draw a matrix with a diverging colormap.
 
     Parameters
     ----------
     matrix : ndarray of float64, shape (K, C)
         Finite numbers.
     rows, columns : int
-        Most pixels there may be. Where the matrix has more, a pixel stands for a block of numbers
-        and shows the one of largest magnitude.
+        Largest size in pixels. In a larger matrix each pixel shows the number of largest
+        magnitude in a block.
     largest_square : int
-        Side of the square of a number, if there is room for it.
+        Largest side in pixels of the square of a number.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def heat_map(matrix: Floats, *, rows: int, columns: int, largest_square: int) ->
 
 
 def signs(matrix: Floats, *, rows: int, columns: int) -> list[str]:
-    """Draw a matrix in characters, see `SIGNS`; a line for each row."""
+    """Draw a matrix in the characters of `SIGNS`, one line per row."""
     small = extremes(matrix, rows, columns)
     share = small / (np.abs(matrix).max() or 1.0)
     levels = np.digitize(share, [-_LARGE, -_SMALL, _SMALL, _LARGE])
@@ -55,7 +55,7 @@ def signs(matrix: Floats, *, rows: int, columns: int) -> list[str]:
 
 
 def extremes(matrix: Floats, rows: int, columns: int) -> Floats:
-    """Reduce a matrix to at most so many rows and columns: of blocks, the largest magnitude."""
+    """Reduce a matrix to at most `rows` × `columns` blocks: the largest magnitude of each."""
     starts = [
         block_starts(size, min(size, most))
         for size, most in zip(matrix.shape, (rows, columns), strict=True)

@@ -1,4 +1,4 @@
-"""An RGB array as a PNG file, published whole or not at all."""
+"""Write an RGB array as a PNG file, atomically."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.commit import atomic, targets
 from onebyone_cli.commit.publication import Publication
-from onebyone_cli.errors import UsageError
+from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.system.pipes import write_all
 
 if TYPE_CHECKING:
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 
 
 def check_png(path: str, *, force: bool, inputs: tuple[str, ...] = ()) -> None:
-    """Refuse a picture that can't or must not be written, before any work is done.
+    """Refuse an output that can't or must not be written, before any work is done.
 
     Parameters
     ----------
     path : str
-        The file to be; ``-`` is standard output.
+        The output; ``-`` is standard output.
     force : bool
-        Whether an existing one may be replaced.
+        Whether an existing file may be overwritten.
     inputs : tuple of str
-        Files that are being read.
+        Files that are read.
 
     Raises
     ------
     UsageError
-        If it is not called .png, or is a terminal, which PNG would garble.
+        If the name does not end in .png, or the output is a terminal.
     OutputRefusedError
-        If it can't be created.
+        If the file can't be created.
     """
     if path == "-":
         if os.isatty(1):
             raise UsageError(
-                "standard output is a terminal, and a PNG is binary; leave -o away to see the "
-                "picture, or name a file"
+                "standard output is a terminal, and a PNG is binary; omit "
+                f"{setting('output')} to see the picture, or name a file"
             )
         targets.check_not_input("/dev/stdout", inputs)
         return
@@ -48,16 +48,14 @@ def check_png(path: str, *, force: bool, inputs: tuple[str, ...] = ()) -> None:
 
 
 def write_png(rgb: NDArray[Any], path: str, *, force: bool = False) -> None:
-    """Write a picture.
+    """Write a picture to a path that `check_png` has accepted.
 
     Parameters
     ----------
     rgb : ndarray of uint8, shape (height, width, 3)
-        In sRGB.
     path : str
-        As `check_png` has passed.
     force : bool
-        Replace an existing file.
+        Overwrite an existing file.
 
     Raises
     ------
@@ -67,7 +65,7 @@ def write_png(rgb: NDArray[Any], path: str, *, force: bool = False) -> None:
     data = png_bytes(rgb)
     if path == "-":
         write_all(1, memoryview(data), "standard output")
-    elif targets.is_special(path):  # /dev/null and named pipes are never renamed over
+    elif targets.is_special(path):  # a rename would replace /dev/null or a named pipe
         with open(path, "wb", buffering=0) as file:
             write_all(file.fileno(), memoryview(data), path)
     else:
@@ -75,7 +73,7 @@ def write_png(rgb: NDArray[Any], path: str, *, force: bool = False) -> None:
 
 
 def png_bytes(rgb: NDArray[Any]) -> bytes:
-    """Encode a picture; the same pixels give the same bytes with the same libraries."""
+    """Encode a picture. The same pixels and libraries give the same bytes."""
     import numpy as np
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Pixels averaged or repeated: the size of a picture is seldom that of a stack."""
+"""Change the size of pictures: block averages and enlargement."""
 
 from __future__ import annotations
 
@@ -11,28 +11,25 @@ if TYPE_CHECKING:
 
 
 def block_starts(size: int, parts: int) -> NDArray[np.int64]:
-    """Cut `size` pixels into `parts` ≤ `size` blocks, as equal as can be; say where each begins."""
+    """Return the first pixels of `parts` ≤ `size` blocks that divide `size` pixels evenly."""
     return -(-np.arange(parts) * size // parts)
 
 
 def averaged(
     values: NDArray[np.float64], rows: NDArray[np.int64], columns: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Average blocks of pixels.
-
-    What is not finite does not count; a block of which half or more is not is invalid as a whole.
+    """Average the finite numbers of each block of pixels.
 
     Parameters
     ----------
     values : ndarray of float64, shape (n, H, W)
-        Planes.
     rows, columns : ndarray of int, shapes (h,) and (w,)
-        Where blocks begin, as `block_starts` says.
+        First rows and columns of the blocks, see `block_starts`.
 
     Returns
     -------
     ndarray of float64, shape (n, h, w)
-        NaN where a block is invalid.
+        NaN where half of a block or more is not finite.
     """
     valid = np.isfinite(values)
     if values.shape[1:] == (len(rows), len(columns)):
@@ -56,7 +53,7 @@ def enlarged(picture: NDArray[Any], times: int) -> NDArray[Any]:
 def _sums(
     values: NDArray[np.float64], rows: NDArray[np.int64], columns: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    with np.errstate(over="ignore", invalid="ignore"):  # sums beyond float64 are shown as invalid
+    with np.errstate(over="ignore", invalid="ignore"):  # sums beyond float64 become invalid
         total: NDArray[np.float64] = np.add.reduceat(
             np.add.reduceat(values, rows, axis=1), columns, axis=2
         )

@@ -1,4 +1,4 @@
-"""The scree plot: how much each component explains."""
+"""Draw a scree plot: the variance of each component."""
 
 import io
 import os
@@ -10,10 +10,33 @@ from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.commit import atomic, targets
 from onebyone_cli.commit.publication import Publication
-from onebyone_cli.errors import DependencyMissingError, UsageError
+from onebyone_cli.errors import DependencyMissingError, UsageError, setting
 
 if TYPE_CHECKING:
-    from onebyone_cli.learners.model import Model
+    from collections.abc import Mapping
+    from typing import Protocol
+
+    from numpy.typing import NDArray
+
+    class Model(Protocol):
+        """What the plot shows of a learned model."""
+
+        @property
+        def meta(self) -> Mapping[str, Any]:
+            """Holds the name of the method."""
+
+        @property
+        def eigenvalues(self) -> NDArray[Any]:
+            """All of them, descending."""
+
+        @property
+        def explained_variance_ratio(self) -> NDArray[Any]:
+            """Empty if eigenvalues are no variances."""
+
+        @property
+        def map(self) -> Any:
+            """Has as many output channels as components are kept."""
+
 
 #: Types of pictures, by suffix.
 _KINDS = {".png": "png", ".svg": "svg"}
@@ -22,26 +45,26 @@ _COLOUR = "#2a6f97"
 
 
 def check_plot(path: str, *, force: bool, inputs: tuple[str, ...]) -> None:
-    """Refuse what can't be drawn or written, before the long reading.
+    """Refuse a plot that can't be drawn or written, before the input is read.
 
     Raises
     ------
     UsageError
-        If the name does not say which type of picture it is.
+        If the name does not end in .png or .svg.
     DependencyMissingError
-        If the plotting library is not installed.
+        If matplotlib is not installed.
     OutputRefusedError
         If the file can't be created.
     """
     if _suffix(path) not in _KINDS:
-        raise UsageError(f"--plot writes .png or .svg, and '{path}' is not called so")
+        raise UsageError(f"{setting('plot', path)}: the name must end in .png or .svg")
     targets.check_target(path, force=force, inputs=inputs)
     if find_spec("matplotlib") is None:
         raise _missing()
 
 
 def draw_scree(model: "Model", path: str, publication: Publication) -> None:
-    """Draw the eigenvalues of a model, and the share of the variance they make up together."""
+    """Draw the eigenvalues of a model and the cumulative explained variance ratio."""
     with _library() as matplotlib:
         data = _picture(model, _KINDS[_suffix(path)], matplotlib)
     atomic.write_file(path, data, publication)
@@ -75,7 +98,7 @@ def _picture(model: "Model", kind: str, matplotlib: Any) -> bytes:
         MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
     )
     buffer = io.BytesIO()
-    # The same model gives the same bytes: no date, and names in .svg that are not drawn at random.
+    # The same model gives the same bytes: no date, and fixed identifiers in .svg.
     with matplotlib.rc_context({"svg.hashsalt": "onebyone"}):
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
         figure.savefig(buffer, format=kind, metadata=metadata)
@@ -83,9 +106,9 @@ def _picture(model: "Model", kind: str, matplotlib: Any) -> bytes:
 
 
 def _draw_values(axes: Any, values: Any, kept: int) -> None:
-    """Draw eigenvalues, on a logarithmic scale where they differ much."""
+    """Draw eigenvalues, on a logarithmic scale if they span more than a factor of 50."""
     free = "upper right" if values[0] >= values[-1] else "lower right"
-    # Rounding stands for zero, for which such a scale has no place.
+    # Eigenvalues at the level of rounding errors count as zero: no place on a log scale.
     zero = values <= 8 * len(values) * 2.0**-52 * values.max()
     varying = values[~zero]
     if len(varying) and varying.max() > 50 * varying.min():
@@ -101,7 +124,7 @@ def _draw_values(axes: Any, values: Any, kept: int) -> None:
 
 
 def _draw(axes: Any, values: Any, kept: int) -> None:
-    """Draw a number for each component; full dots are those that are kept."""
+    """Draw one number per component. Components that are kept have filled dots."""
     places = list(range(len(values)))
     size = 6 if len(values) <= 30 else 4
     axes.set_xlim(-0.5, len(values) - 0.5)
@@ -113,7 +136,7 @@ def _draw(axes: Any, values: Any, kept: int) -> None:
 
 @contextmanager
 def _library() -> Iterator[Any]:
-    """Import matplotlib, which speaks up and makes a folder where it finds no place for a cache."""
+    """Import matplotlib without log messages, and remove a cache folder that it creates."""
     import logging
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
@@ -132,7 +155,7 @@ def _library() -> Iterator[Any]:
 
 def _missing() -> DependencyMissingError:
     return DependencyMissingError(
-        "--plot needs matplotlib; install it with: pip install 'onebyone-cli[plot]'"
+        f"{setting('plot')} needs matplotlib; install it with: pip install 'onebyone-cli[plot]'"
     )
 
 

@@ -7,22 +7,20 @@ from typing import NamedTuple
 
 
 class Room(NamedTuple):
-    """What a picture may take.
+    """The space for a sheet, in pixels.
 
     Attributes
     ----------
     height, width : int
-        Pixels, at most.
-    gap : int
-        Pixels between cells that are side by side.
-    gap_below : int
-        Pixels between a cell and what is below it.
+        Largest size of the sheet.
+    gap, gap_below : int
+        Space between neighbouring columns, and between rows of cells.
     caption : int
-        Pixels above each cell for its caption.
+        Height of the caption above each cell.
     least : int
-        Cells get no smaller than this on their longer side, unless they are.
+        Smallest longer side of a cell, unless the plane itself is smaller.
     multiple : int
-        Rows of cells begin at multiples of this, since two pixels make one line of text.
+        Rows of cells begin at multiples of this: a line of text shows two pixels.
     """
 
     height: int
@@ -35,7 +33,7 @@ class Room(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a cell lies: its first row and column, below its caption."""
+    """First row and column of a cell, below its caption."""
 
     top: int
     left: int
@@ -46,17 +44,14 @@ class Sheet(NamedTuple):
 
     Attributes
     ----------
-    cells : int
-        How many there are.
-    columns : int
-        How many are side by side.
+    cells, columns : int
+        Number of cells, and of cells in a row.
     cell_height, cell_width : int
-        Pixels of each.
+        Pixels of a cell.
     times : int
-        How often each pixel of a plane is repeated; 1 where planes are shown smaller than they
-        are.
+        Enlargement factor; 1 where planes are reduced.
     room : Room
-        What it was planned for.
+        The space that the sheet was planned for.
     """
 
     cells: int
@@ -68,32 +63,32 @@ class Sheet(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """How many are below each other."""
+        """Number of rows of cells."""
         return -(-self.cells // self.columns)
 
     @property
     def height(self) -> int:
-        """Pixels of the whole sheet."""
+        """Pixels of the sheet."""
         return (self.rows - 1) * self._pitch + self.room.caption + self.cell_height
 
     @property
     def width(self) -> int:
-        """Pixels of the whole sheet."""
+        """Pixels of the sheet."""
         return self.columns * (self.cell_width + self.room.gap) - self.room.gap
 
     @property
     def shown_height(self) -> int:
-        """Rows of a plane as it is shown, before they are repeated."""
+        """Rows of a plane before enlargement."""
         return self.cell_height // self.times
 
     @property
     def shown_width(self) -> int:
-        """Columns of a plane as it is shown, before they are repeated."""
+        """Columns of a plane before enlargement."""
         return self.cell_width // self.times
 
     @property
     def places(self) -> Iterator[Place]:
-        """Where cells lie, in their order: row by row."""
+        """Places of the cells, row by row."""
         for cell in range(self.cells):
             row, column = divmod(cell, self.columns)
             yield Place(
@@ -106,22 +101,21 @@ class Sheet(NamedTuple):
 
 
 def plan_sheet(cells: int, height: int, width: int, room: Room) -> Sheet:
-    """Arrange planes so that they are shown as large as can be.
+    """Arrange planes so that they are shown as large as possible.
 
-    Planes are enlarged by whole numbers only, so that their pixels stay squares; reduced by any.
+    Enlargement factors are integers, so that pixels stay squares; any reduction is possible.
 
     Parameters
     ----------
     cells : int
-        Planes to be shown. If they would become too small, fewer are: see `Sheet.cells`.
+        Planes to show. Fewer are shown if they would become too small, see `Sheet.cells`.
     height, width : int
-        Of each plane.
+        Pixels of each plane.
     room : Room
-        What the sheet may take.
     """
     sheet = _arranged(cells, height, width, room)
     if sheet is None or _is_too_small(sheet, height, width):
-        # Fewer cells never get smaller, so the most that fit are found by bisection.
+        # Fewer cells are never smaller, so bisection finds the most that fit.
         few, many = 1, cells
         while many - few > 1:
             middle = (few + many) // 2
@@ -140,7 +134,7 @@ def _is_too_small(sheet: Sheet, height: int, width: int) -> bool:
 
 
 def _arranged(cells: int, height: int, width: int, room: Room) -> Sheet | None:
-    """Find the number of columns with the largest cells, and of these the fullest grid."""
+    """Choose the number of columns with the largest cells, then the fullest grid."""
     most = min(cells, (room.width + room.gap) // (1 + room.gap))
     found = [_fitted(cells, columns, height, width, room) for columns in range(1, most + 1)]
     sheets = [sheet for sheet in found if sheet is not None]
@@ -156,10 +150,10 @@ def _arranged(cells: int, height: int, width: int, room: Room) -> Sheet | None:
 
 
 def _fitted(cells: int, columns: int, height: int, width: int, room: Room) -> Sheet | None:
-    """Make the largest cells that fit a number of columns; None if none do."""
+    """Make the largest cells that fit a number of columns; None if none fit."""
     rows = -(-cells // columns)
     wide = (room.width + room.gap) // columns - room.gap
-    # Every row but the last is followed by a gap, and begins at a multiple.
+    # A gap follows every row but the last, and every row begins at a multiple.
     pitch = (room.height + room.gap_below) // rows // room.multiple * room.multiple
     high = (pitch - room.gap_below if rows > 1 else room.height) - room.caption
     if wide < 1 or high < 1:
@@ -167,7 +161,7 @@ def _fitted(cells: int, columns: int, height: int, width: int, room: Room) -> Sh
     times = max(1, min(wide // width, high // height))
     if wide >= width and high >= height:
         return Sheet(cells, columns, times * height, times * width, times, room)
-    # The side that has less room decides; the other keeps the proportion, as an integer.
+    # The tighter side decides; the other keeps the proportion, rounded.
     if wide * height <= high * width:
         high = max(1, min(high, round(height * wide / width)))
     else:

@@ -1,4 +1,4 @@
-"""The range of numbers that a picture shows: what is below is dark, what is above is bright."""
+"""Map the range of numbers that a picture shows onto 0 to 1."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ if TYPE_CHECKING:
 
 
 def percentile_range(values: NDArray[Any], low: float, high: float) -> tuple[float, float] | None:
-    """Find the numbers below which `low` and `high` percent of all finite ones are.
+    """Return two percentiles of the finite numbers, or their full range if both are equal.
 
-    Where most numbers are the same, both can be equal although not all are: then the range is that
-    of all finite numbers, so that the few that differ are seen. It is so, too, where neighbours are
-    farther apart than float64 can tell.
+    The full range also applies where float64 can't represent the percentiles.
 
     Parameters
     ----------
     values : ndarray of float64
-        Of any shape; what is not finite does not count.
+        Any shape; not finite numbers are ignored.
     low, high : float
-        In percent, 0 ≤ low < high ≤ 100; linear between neighbours, as `numpy.percentile`.
+        Percent, 0 ≤ low < high ≤ 100; interpolated linearly, as `numpy.percentile`.
 
     Returns
     -------
@@ -40,20 +38,19 @@ def percentile_range(values: NDArray[Any], low: float, high: float) -> tuple[flo
 
 
 def symmetric(limits: tuple[float, float]) -> tuple[float, float]:
-    """Widen a range so that 0 is in the middle of it, for a diverging colormap."""
+    """Widen a range so that 0 is its middle, for a diverging colormap."""
     most = max(map(abs, limits))
     return -most, most
 
 
 def stretched(values: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.float64]:
-    """Map a range onto 0 to 1; what is beyond becomes 0 or 1.
+    """Map a range linearly onto 0 to 1, and clip.
 
     Parameters
     ----------
     values : ndarray of float64
-        Of any shape.
     limits : tuple of float
-        What becomes 0 and 1. If both are equal, that number becomes 0.5.
+        Numbers that become 0 and 1. If they are equal, that number becomes 0.5.
 
     Returns
     -------
@@ -62,7 +59,7 @@ def stretched(values: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.f
     """
     low, high = limits
     finite = np.isfinite(values)
-    # Halves, since the distance between the largest and the smallest float64 is none.
+    # Halves: the difference of the largest and the smallest float64 overflows.
     half = high / 2 - low / 2
     with np.errstate(over="ignore", invalid="ignore"):
         share = (values / 2 - low / 2) / half if half > 0 else np.sign(values - low) / 2 + 0.5

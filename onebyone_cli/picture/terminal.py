@@ -1,9 +1,8 @@
-"""An RGB array as lines of text: two pixels in each character cell, or an ASCII ramp.
+"""Draw an RGB array as text: two pixels in each character cell, or an ASCII ramp.
 
-A character cell is about twice as high as wide, so that the upper half block ``▀`` makes two square
-pixels of it: its foreground is the upper one, its background the lower. Colours are set by the
-escape sequences of ECMA-48 (SGR), section 8.3.117, and those of xterm for 256 and for 24-bit
-colours.
+A character cell is about twice as high as wide. The upper half block ``▀`` divides it into two
+square pixels: the foreground is the upper pixel, the background the lower. The escape sequences
+are SGR of ECMA-48, section 8.3.117, with xterm's extensions for 256 and 24-bit colours.
 """
 
 from __future__ import annotations
@@ -20,22 +19,22 @@ if TYPE_CHECKING:
 UPPER, LOWER = "▀", "▄"
 RESET = "\x1b[0m"
 
-#: From dark to bright, as it looks on a dark terminal.
+#: From dark to bright on a dark terminal.
 RAMP = " .:-=+*#%@"
 
-#: What stands for an invalid pixel where there are no colours.
+#: Character of an invalid pixel where there are no colours.
 INVALID = "?"
 
-#: Rec. 709: how bright red, green and blue look.
+#: Luma coefficients of Rec. 709.
 _LUMA = (0.2126, 0.7152, 0.0722)
 
-#: Terminals of this beginning have no colours.
+#: Beginnings of ``TERM`` of terminals without colours.
 _COLOURLESS = ("dumb", "unknown", "vt1", "vt2", "vt3", "vt5", "ansi-m", "linux-m", "xterm-mono")
 
-#: The cube of xterm's 256 colours, numbers 16 to 231; greys follow from 8 to 238 in steps of 10.
+#: Levels of the cube in xterm's 256 colours, numbers 16 to 231; then greys, 8 to 238 by 10.
 _CUBE = (0, 95, 135, 175, 215, 255)
 
-#: xterm's first 16 colours; of a terminal with a theme they are about these.
+#: xterm's first 16 colours; themes change them a little.
 PALETTE_16 = (
     (0, 0, 0), (205, 0, 0), (0, 205, 0), (205, 205, 0),
     (0, 0, 238), (205, 0, 205), (0, 205, 205), (229, 229, 229),
@@ -43,19 +42,19 @@ PALETTE_16 = (
     (92, 92, 255), (255, 0, 255), (0, 255, 255), (255, 255, 255),
 )  # fmt: skip
 
-#: Thresholds of ordered dithering (Bayer, "An optimum method for two-level rendition of
-#: continuous-tone pictures", ICC 1973): few colours look like more.
+#: Thresholds of ordered dithering: Bayer, "An optimum method for two-level rendition of
+#: continuous-tone pictures", ICC 1973.
 _BAYER = ((0, 8, 2, 10), (12, 4, 14, 6), (3, 11, 1, 9), (15, 7, 13, 5))
 
-#: How far dithering moves a colour: about the distance between neighbouring greys of the palette.
+#: Amplitude of dithering: about the distance between neighbouring greys of the palette.
 _DITHER_SPREAD = {8: 220.0, 16: 115.0}
 
-#: The code of a pixel that is not drawn: what is behind the text shows.
+#: Code of a pixel that is not drawn.
 _NOTHING = -1
 
 
 class Colours(IntEnum):
-    """How many colours a terminal shows; `NONE` is plain ASCII."""
+    """Number of colours of a terminal; `NONE` is plain ASCII."""
 
     NONE = 0
     EIGHT = 8
@@ -65,7 +64,7 @@ class Colours(IntEnum):
 
 
 class Label(NamedTuple):
-    """A text over a picture: `row` and `column` of its first cell, and most cells it may take."""
+    """A text over a picture: its first cell, and the most cells it may take."""
 
     row: int
     column: int
@@ -74,14 +73,14 @@ class Label(NamedTuple):
 
 
 def colours_of(environ: Mapping[str, str], *, is_terminal: bool) -> Colours:
-    """Tell what can be shown.
+    """Return the number of colours that the output can show.
 
     Parameters
     ----------
     environ : mapping
-        Environment: ``NO_COLOR``, ``TERM``, ``COLORTERM`` and the locale are looked at.
+        Environment. ``NO_COLOR``, ``TERM``, ``COLORTERM`` and the locale matter.
     is_terminal : bool
-        Whether the text goes to a terminal.
+        Whether the output is a terminal.
     """
     term = environ.get("TERM", "")
     if not is_terminal or environ.get("NO_COLOR") or not _is_utf8(environ):
@@ -96,21 +95,16 @@ def colours_of(environ: Mapping[str, str], *, is_terminal: bool) -> Colours:
 
 
 def _is_utf8(environ: Mapping[str, str]) -> bool:
-    """Say whether the locale has half blocks; the first variable that is set counts, as in C."""
+    """Return whether the locale is UTF-8, by the first variable that is set, as in C."""
     names = (environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG"))
     locale = next((name for name in names if name), "").lower()
     return "utf-8" in locale or "utf8" in locale
 
 
 def terminal_size(environ: Mapping[str, str], fd: int) -> tuple[int, int] | None:
-    """Columns and rows of the terminal, or None where nobody knows.
+    """Return columns and rows of a terminal; None if the size is unknown.
 
-    Parameters
-    ----------
-    environ : mapping
-        ``COLUMNS`` and ``LINES`` come first.
-    fd : int
-        Descriptor that may be a terminal.
+    ``COLUMNS`` and ``LINES`` in the environment override what the terminal reports.
     """
     try:
         found = os.get_terminal_size(fd)
@@ -121,7 +115,7 @@ def terminal_size(environ: Mapping[str, str], fd: int) -> tuple[int, int] | None
         int(text) if text.isascii() and text.isdigit() and int(text) else size
         for text, size in zip(named, found, strict=True)
     ]
-    # Some terminals, a serial line say, do not know their size and say 0.
+    # Some terminals, such as serial lines, report a size of 0.
     return (sizes[0], sizes[1]) if all(sizes) else None
 
 
@@ -138,21 +132,19 @@ def text_lines(
     Parameters
     ----------
     rgb : ndarray of uint8, shape (height, width, 3)
-        Two rows of it make one line, and each column one cell of it.
+        Two rows make one line of text; one column makes one cell.
     colours : Colours
-        What can be shown.
     invalid : ndarray of bool, shape (height, width), optional
-        Pixels that are ``?`` where there are no colours; where there are, their colour tells.
+        Pixels drawn as ``?`` where there are no colours.
     empty : ndarray of bool, shape (height, width), optional
         Pixels that are not drawn.
     labels : sequence of Label
-        Texts in place of pixels, in the terminal's own colours.
+        Texts in place of pixels, in the terminal's default colours.
 
     Returns
     -------
     list of str
-        Without newlines, none wider than the picture; in colours each ends as it began, in the
-        terminal's own.
+        Lines without newlines, none wider than the picture. Each ends in the default colours.
     """
     import numpy as np
 
@@ -201,7 +193,7 @@ def _overlaid(line: str, text: Mapping[int, str]) -> str:
 def _colour_line(
     upper: Sequence[int], lower: Sequence[int], text: Mapping[int, str], sgr: Any
 ) -> str:
-    """Write one line; a colour is set only where it changes."""
+    """Write one line, with an escape sequence only where a colour changes."""
     parts: list[str] = []
     now = (_NOTHING, _NOTHING)
     for column, (top, bottom) in enumerate(zip(upper, lower, strict=True)):
@@ -257,7 +249,7 @@ _SGR = {
 
 
 def _codes(rgb: NDArray[Any], colours: Colours) -> NDArray[Any]:
-    """Give the number of the colour of each pixel, as `_SGR` takes it."""
+    """Return the colour number of each pixel, as `_SGR` takes it."""
     import numpy as np
 
     if colours is Colours.TRUE:
@@ -271,7 +263,7 @@ def _codes(rgb: NDArray[Any], colours: Colours) -> NDArray[Any]:
 
 
 def _nearest_of_256(rgb: NDArray[Any]) -> NDArray[Any]:
-    """Find the nearest colour of xterm's cube, or grey if one is nearer."""
+    """Find the nearest colour of xterm's cube and greys."""
     import numpy as np
 
     levels = np.array(_CUBE)
@@ -293,11 +285,11 @@ def _dithered(rgb: NDArray[Any], spread: float) -> NDArray[Any]:
 
 
 def _nearest(rgb: NDArray[Any], palette: NDArray[Any]) -> NDArray[Any]:
-    """Find the nearest colour of a palette; hues count more, so that greys stay grey."""
+    """Find the nearest colour of a palette, with more weight on hue, so that greys stay grey."""
     import numpy as np
 
     rgb, palette = _stressing_hue(rgb), _stressing_hue(palette)
-    # One colour of the palette at a time: a picture times a palette would take much memory.
+    # One palette colour at a time: a picture times a palette would take much memory.
     best = np.full(rgb.shape[:2], np.inf)
     code = np.zeros(rgb.shape[:2], int)
     for number, colour in enumerate(palette):
@@ -316,7 +308,7 @@ def _stressing_hue(rgb: NDArray[Any]) -> NDArray[Any]:
 
 
 def _placed(labels: Sequence[Label], row: int, width: int) -> dict[int, str]:
-    """Lay the labels of a line into cells; a wide character takes two, the second empty."""
+    """Assign the labels of a line to cells. A wide character takes two cells, the second empty."""
     cells: dict[int, str] = {}
     for label in labels:
         if label.row == row:
@@ -329,7 +321,7 @@ def _placed(labels: Sequence[Label], row: int, width: int) -> dict[int, str]:
 
 
 def _put(cells: dict[int, str], column: int, character: str) -> None:
-    """Put a character into its cells; of a wide one that loses half of its own a blank is left."""
+    """Put a character into its cells, and blank the other half of an overwritten wide character."""
     last = column + _cells_of(character) - 1
     if cells.get(column) == "":
         cells[column - 1] = " "
@@ -340,7 +332,7 @@ def _put(cells: dict[int, str], column: int, character: str) -> None:
 
 
 def shortened(text: str, cells: int) -> str:
-    """Cut a text to so many cells; what a terminal would not print as it is becomes ``?``."""
+    """Cut a text to a number of cells; characters that are not printable become ``?``."""
     kept, used = "", 0
     for character in text:
         shown = character if character.isprintable() and _cells_of(character) else "?"

@@ -1,1 +1,1 @@
-"""How large, in which order, in how much memory: plain integers."""
+"""Plan a job: sizes, order, memory and costs. Plain integers, no arrays and no files."""

@@ -1,6 +1,6 @@
-"""The plan of a job: how large its slabs are, how many threads, where spools go, in how many bytes.
+"""Plan the slabs, threads and spools of a job within its memory budget.
 
-Plain integers: no arrays, no files. Every byte that is alive while pixels flow is counted here.
+Plain integers: no arrays, no files. All buffers that exist while pixels are processed count.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -11,13 +11,13 @@ from onebyone_cli.spec import StackSpec
 from onebyone_cli.system.buffers import PADDING
 from onebyone_cli.units import format_bytes
 
-#: Buffers of one worker above which longer slabs gained nothing (see ``make bench``).
+#: Longer slabs gained nothing above this size of one worker's buffers (see ``make bench``).
 _USEFUL_BYTES = 12 << 20
 
-#: Uses of the budget beside buffers of pixels.
+#: Uses of the budget besides buffers of pixels.
 Use = Literal["inputs", "map", "held streams", "run of a stream", "classes", "waiting tiles"]
 
-#: The part of the budget that each use may take: one in so many.
+#: Each use may take one part in so many of the budget.
 _PARTS: dict[Use, int] = {
     "inputs": 2,
     "map": 16,
@@ -27,7 +27,7 @@ _PARTS: dict[Use, int] = {
     "waiting tiles": 32,
 }
 
-#: Slabs for each thread, so that the last ones to finish do not leave the others idle for long.
+#: Slabs per thread: enough that threads do not idle for long at the end.
 _SLABS_PER_THREAD = 4
 
 
@@ -41,16 +41,16 @@ class Plan(NamedTuple):
     slab_items, slab_pixels : int
         Largest slab: items of the batch, and pixels of each.
     slabs, threads : int
-        How many slabs there are, and how many workers take them.
+        Number of slabs and of workers.
     worker_bytes, fixed_bytes : int
         Memory of one worker's buffers; memory of caches, decoders and spools in memory.
     memory : int
-        The budget that all of it stays in.
+        The budget.
     spool_input_bytes, spool_output_bytes : int
-        Bytes that are laid aside first because the source can be read only once, or after because
-        the target must be written in order; 0 where it is not so.
+        Bytes spooled because the source can be read only once, or the target must be written in
+        order; 0 without a spool.
     input_in_memory, output_in_memory : bool
-        Whether those bytes lie in memory or in a file under ``$TMPDIR``.
+        Whether a spool is in memory, or in a file under ``$TMPDIR``.
     """
 
     tile_pixels: int
@@ -68,34 +68,34 @@ class Plan(NamedTuple):
 
     @property
     def total_bytes(self) -> int:
-        """Memory of all pixel buffers, caches and decoders together."""
+        """Memory of all pixel buffers, caches and decoders."""
         return self.threads * self.worker_bytes + self.fixed_bytes
 
     @property
     def strategy(self) -> str:
-        """``"slab"``, or ``"spool"`` where one side needs it."""
+        """``"spool"`` if the input or output is spooled, else ``"slab"``."""
         return "spool" if self.spool_input_bytes or self.spool_output_bytes else "slab"
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, for ``--json``."""
+        """Return all fields, for ``--json``."""
         return {"strategy": self.strategy, **self._asdict(), "total_bytes": self.total_bytes}
 
 
 class Costs(NamedTuple):
-    """What pixels cost in memory, in bytes.
+    """Memory of pixels, in bytes.
 
     Attributes
     ----------
     slab_pixel : int
-        For each pixel of a slab: input in the arithmetic's type, and output.
+        Per pixel of a slab: input in the type of the arithmetic, and output.
     tile_pixel : int
-        For each pixel of a tile: values between layers and on their way to the output's type.
+        Per pixel of a tile: values between layers, and before the cast to the output type.
     scratch : int
-        For each worker: the reader's scratch.
+        Per worker: the reader's scratch.
     cache : int
-        For the whole job: chunk caches and decoders.
+        Per job: chunk caches and decoders.
     item : int
-        For each item of a slab: what keeps the rows of buffers apart.
+        Per item of a slab: padding of rows.
     """
 
     slab_pixel: int
@@ -106,7 +106,7 @@ class Costs(NamedTuple):
 
 
 def share_of(memory: int, use: Use, among: int = 1) -> int:
-    """Divide the budget: the most bytes that one of several things of the same use may take.
+    """Return the most bytes that one of `among` things of the same use may take of the budget.
 
     Parameters
     ----------
@@ -115,10 +115,9 @@ def share_of(memory: int, use: Use, among: int = 1) -> int:
     use : str
         ``"inputs"``: caches and decoders of all inputs; ``"map"``: those of a mask or label map;
         ``"held streams"``: spools of streams that are read several times; ``"run of a stream"``:
-        pixels kept of a stream that is read as it comes; ``"classes"``: moments of classes;
-        ``"waiting tiles"``: statistics of tiles that wait for their turn.
+        buffered pixels of a stream that is read once; ``"classes"``: moments of classes;
+        ``"waiting tiles"``: statistics of tiles that wait to be merged in order.
     among : int
-        How many things share it.
     """
     return memory // _PARTS[use] // among
 
@@ -134,7 +133,7 @@ def apply_costs(
     scratch: int = 0,
     cache: int = 0,
 ) -> Costs:
-    """Tell what applying a chain of layers takes.
+    """Return the memory costs of applying a chain of layers.
 
     Parameters
     ----------
@@ -143,14 +142,14 @@ def apply_costs(
     widest : int
         Largest number of channels anywhere from input to output.
     hidden, staged : int
-        Channels between layers, of all layers together; those of the result that wait to be cast.
+        Channels between layers, of all layers together; output channels that wait for the cast.
     collapsed : int
-        Channels of which one is made; 0 where they are written themselves.
+        Channels that are reduced to one; 0 if they are written themselves.
     scratch, cache : int
-        What the inputs take for each worker and for the whole job.
+        Bytes of the inputs, per worker and per job.
     """
     number = spec.item_bytes
-    # Masks and exponentials take passing copies of a tile, indices of invalid pixels 16 bytes.
+    # Temporary copies of a tile for masks and exponentials; 16 bytes per invalid pixel's index.
     passing = output.channels * (number + 3) + widest + 16
     if collapsed:
         passing += collapsed + 8
@@ -177,7 +176,7 @@ def make_plan(
 ) -> Plan:
     """Plan a job.
 
-    Buffers for the workers come first, then spools go into memory if they fit in what is left.
+    Buffers of workers come first. Spools are in memory if they fit into the rest of the budget.
 
     Parameters
     ----------
@@ -188,20 +187,19 @@ def make_plan(
     arithmetic_bytes : int
         Bytes of one number in the arithmetic.
     costs : Costs
-        What pixels cost.
     memory : int
         The budget in bytes.
     threads : int
         Most workers.
     longest_tile : int
-        Width that no tile exceeds.
+        Largest width of a tile.
     spool_input_bytes, spool_output_bytes : int
         Sizes of the spools that the job needs.
 
     Raises
     ------
     UsageError
-        If one worker with one tile does not fit the budget; says which budget would do.
+        If one worker with one tile exceeds the budget; names a sufficient budget.
     """
     tile = tile_pixels(spec.pixels, widest, arithmetic_bytes, longest_tile)
     smallest = tile * (costs.slab_pixel + costs.tile_pixel) + costs.item + costs.scratch
@@ -243,7 +241,7 @@ def make_plan(
 def _slab_size(
     spec: StackSpec, tile: int, costs: Costs, budget: int, threads: int
 ) -> tuple[int, int]:
-    """Items and pixels of the largest slab: useful, within the budget, shared out fairly."""
+    """Return items and pixels of the largest slab: useful, in budget, and fair to threads."""
     budget = min(budget, _USEFUL_BYTES) - costs.scratch
     fair = threads * _SLABS_PER_THREAD
     if tile < spec.pixels:

@@ -1,9 +1,9 @@
-"""Shares of an output for jobs on several machines that write the same file. Plain integers.
+"""Divide an output among jobs on several machines that write the same file. Plain integers.
 
-Every job of N computes about one N-th of the pixels, and writes its numbers into the one file at
-their own offsets. File systems of clusters lock and cache blocks, so no two jobs may write the
-same block: a block of the file belongs to the job whose pixel begins it. At the borders of its
-share a job therefore computes a little more than it writes.
+Each of N jobs computes about one N-th of the pixels and writes its numbers into one file, at their
+own offsets. Cluster file systems lock and cache blocks, so no two jobs may write the same block: a
+block belongs to the job whose pixel begins it. At the borders of its share a job therefore computes
+slightly more than it writes.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from onebyone_cli.spec import Slab, StackSpec
 #: No two jobs write within the same block of this many bytes.
 BLOCK_BYTES = 1 << 20
 
-#: What a shard of a cluster should read and write. Starting a process for it takes as long as some
-#: 200 MiB from a fast disk.
+#: Bytes that a cluster shard should read and write. Starting its process takes as long as reading
+#: some 200 MiB from a fast disk.
 _SHARD_BYTES = 512 << 20
 
-#: Shards of a job that is large enough for any: so that the last ones end at about the same time,
-#: and so that a scheduler has no trouble with them.
+#: Number of shards of a large job: the last ones end at about the same time, and a scheduler can
+#: handle them.
 _LEAST_SHARDS, _MOST_SHARDS = 16, 4096
 
-#: Blocks of the output in each plane of a share. At its end a job computes up to one more than it
-#: writes: an eighth of its work at most.
+#: Output blocks in each plane of a share. A job computes up to one block more than it writes: at
+#: most an eighth of its work.
 _LEAST_BLOCKS = 8
 
-#: Smallest share of a pass: below it the process costs far more than the pixels.
+#: Smallest share of a pass: below it starting the process costs far more than the pixels.
 _LEAST_BYTES = 8 << 20
 
 _TEXT = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
@@ -41,13 +41,7 @@ _AUTO = re.compile(r"auto(?:/([1-9][0-9]{0,8}))?")
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One job's share.
-
-    Attributes
-    ----------
-    index, count : int
-        Which share, from 0, and of how many.
-    """
+    """One job's share: `index`, from 0, of `count`."""
 
     index: int
     count: int
@@ -57,12 +51,11 @@ class Shard:
 
 
 class Share(NamedTuple):
-    """What a shard writes of one output.
+    """The part of an output that a shard writes.
 
     Attributes
     ----------
     shard : Shard
-        Whose share.
     spec : StackSpec
         The output, a C-order ``(*batch, K, H, W)`` array.
     data_offset : int
@@ -74,7 +67,7 @@ class Share(NamedTuple):
     data_offset: int
 
     def has_part_of(self, slab: Slab) -> bool:
-        """Say whether any number of a slab belongs to this share."""
+        """Return whether any number of a slab belongs to this share."""
         return any(
             next(self.runs(item, channel, slab.start, slab.stop), None)
             for item in range(slab.item, slab.item + slab.items)
@@ -83,15 +76,15 @@ class Share(NamedTuple):
         )
 
     def counts(self, item: int, pixel: int) -> bool:
-        """Say whether what is found in the tile that begins at a pixel is counted here.
+        """Return whether this share counts the results of the tile that begins at `pixel`.
 
-        Tiles at borders are computed by several shards. The one that writes a tile's first number
-        counts it: that one computes it, however it cuts its slabs.
+        Several shards compute a tile at a border. The shard that writes its first number counts it:
+        that shard computes the tile, however it cuts its slabs.
         """
         return next(self.runs(item, 0, pixel, pixel + 1), None) is not None
 
     def runs(self, item: int, channel: int, start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """Cut out of pixels [start, stop) of one channel what belongs to this share, in order."""
+        """Yield the parts of pixels [start, stop) of a channel that belong to this share."""
         spec, size = self.spec, self.spec.item_bytes
         plane = (item * spec.channels + channel) * spec.pixels
         at = start
@@ -104,21 +97,21 @@ class Share(NamedTuple):
             at = end
 
     def _owner(self, block: int) -> int:
-        """Say which shard a block of the file belongs to."""
+        """Return the shard that a block of the file belongs to."""
         spec = self.spec
         first = max(block * BLOCK_BYTES - self.data_offset, 0) // spec.item_bytes
         plane, pixel = divmod(first, spec.pixels)
         return self._shard_of(plane // spec.channels, pixel)
 
     def _shard_of(self, item: int, pixel: int) -> int:
-        """Say which shard computes a pixel, were there no blocks."""
+        """Return the shard of a pixel, blocks ignored."""
         spec = self.spec
         return (item * spec.pixels + pixel) * self.shard.count // (spec.items * spec.pixels)
 
     def _is_near(self, item: int, slab: Slab) -> bool:
-        """Say whether a slab may hold anything, before looking closely.
+        """Return whether a slab may contain a part of this share: a quick test.
 
-        What begins a block lies at most a block before, in the same plane or at the end of one.
+        The pixel that begins a block is at most a block before, in the same plane or at its end.
         """
         before = BLOCK_BYTES // self.spec.item_bytes
         if slab.start < before:
@@ -128,21 +121,20 @@ class Share(NamedTuple):
 
 
 def shards_of_output(data_bytes: int, output: StackSpec) -> int:
-    """Say into how many shards a cluster cuts an output, whatever workers it has.
+    """Return the number of shards of an output on a cluster, whatever the number of workers.
 
     Parameters
     ----------
     data_bytes : int
-        Read and written in all.
+        Bytes read and written in all.
     output : StackSpec
-        What is written.
     """
     plane = output.pixels * output.item_bytes
     return _shards(data_bytes, output.items * plane // (_LEAST_BLOCKS * BLOCK_BYTES))
 
 
 def shards_of_pass(data_bytes: int) -> int:
-    """Say into how many shards a cluster cuts a pass over so many bytes."""
+    """Return the number of shards of a pass over so many bytes on a cluster."""
     return _shards(data_bytes, data_bytes // _LEAST_BYTES)
 
 
@@ -152,32 +144,31 @@ def _shards(data_bytes: int, most: int) -> int:
 
 
 def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard:
-    """Read ``--shard``: ``I/N``, ``auto`` or ``auto/N``.
+    """Parse ``--shard``: ``I/N``, ``auto`` or ``auto/N``.
 
     Parameters
     ----------
     text : str
-        As typed.
     environment : mapping
-        Where batch systems say which task of an array this is.
+        ``auto`` takes the task of an array from here, as set by a batch system.
 
     Raises
     ------
     UsageError
-        If it is no share, or nothing tells which one it is.
+        If the text is not a share, or the environment has no array task.
     """
     if auto := _AUTO.fullmatch(text):
         shard = _of_task(environment, int(auto[1] or 0))
         if shard is None:
             raise UsageError(
-                f"{setting('shard', text)}: no array of Slurm, PBS or SGE says which share this "
-                "is; write it as I/N, counting from 0"
+                f"{setting('shard', text)}: this is not a task of a Slurm, PBS or SGE array; "
+                "write the share as I/N, counting from 0"
             )
         return _checked(shard, text)
     found = _TEXT.fullmatch(text)
     if not found:
         raise UsageError(
-            f"{setting('shard', text)} is no share; write I/N counting from 0, or auto"
+            f"{setting('shard', text)} is not a share; write I/N counting from 0, or auto"
         )
     return _checked(Shard(int(found[1]), int(found[2])), text)
 
@@ -192,7 +183,7 @@ def _checked(shard: Shard, text: str) -> Shard:
 
 
 def _of_task(environment: Mapping[str, str], count: int = 0) -> Shard | None:
-    """Take the place of this task in its array, which need not begin at 0 nor go by ones."""
+    """Return the share of this task in its array, whose indices may have any start and step."""
     for name, first, step, size in (
         (
             "SLURM_ARRAY_TASK_ID",

@@ -1,4 +1,4 @@
-"""The memory that reading inputs takes. Plain integers: no arrays, no files."""
+"""Count the memory that reading inputs takes. Plain integers: no arrays, no files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onebyone_cli.spec import StackSpec
 
 
 class Capabilities(NamedTuple):
-    """What a reader can do, and the memory it takes.
+    """The properties of a reader that a plan depends on.
 
     Attributes
     ----------
@@ -19,11 +19,11 @@ class Capabilities(NamedTuple):
     is_stream : bool
         Whether all bytes come once, in the order of the source.
     run_pixels : int
-        As in `StreamReader.run_pixels`.
+        See `StreamReader.run_pixels`.
     scratch_bytes, cache_bytes : int
-        For each worker; for the whole job.
+        Memory per worker; per job.
     buffer_bytes : int
-        What draining a stream takes.
+        Memory for draining a stream.
     """
 
     spec: StackSpec
@@ -35,34 +35,28 @@ class Capabilities(NamedTuple):
 
     @property
     def run_bytes(self) -> int:
-        """Bytes of a run of pixels, which is kept where two slabs share it."""
+        """Bytes of a run of pixels, which is buffered where two slabs share it."""
         return self.run_pixels * self.spec.channels * self.spec.item_bytes
 
     def comes_in_slabs(self, memory: int) -> bool:
-        """Whether the slabs of a stream can be taken as they come, without a spool.
-
-        Parameters
-        ----------
-        memory : int
-            The budget in bytes.
-        """
+        """Return whether slabs of a stream can be read without a spool, within the budget."""
         fits = self.run_bytes <= share_of(memory, "run of a stream")
         return self.is_stream and 0 < self.run_bytes < self.spec.data_bytes and fits
 
 
 class SourceCosts(NamedTuple):
-    """What reading inputs takes.
+    """The memory that reading inputs takes.
 
     Attributes
     ----------
     scratch_bytes : int
-        For each worker.
+        Per worker.
     cache_bytes : int
-        What readers hold while slabs are read.
+        Of readers while slabs are read.
     buffer_bytes : int
-        What the stream with the largest buffer takes while it is drained.
+        Of the stream with the largest buffer, while it is drained.
     spool_bytes : int
-        Bytes that go into spools, of all streams together.
+        Size of all spools together.
     """
 
     scratch_bytes: int = 0
@@ -74,15 +68,14 @@ class SourceCosts(NamedTuple):
 def source_costs(
     inputs: Sequence[Capabilities], *, in_order: bool = False, memory: int = 0
 ) -> SourceCosts:
-    """Add up what reading inputs takes.
+    """Add up the memory that reading inputs takes.
 
     Parameters
     ----------
     inputs : sequence of Capabilities
         In channel order.
     in_order : bool
-        Whether every slab is read just once, one after another: then streams whose pixels come in
-        that order need no spool.
+        Whether every slab is read once, in order. Streams in pixel order then need no spool.
     memory : int
         The budget in bytes.
     """

@@ -1,36 +1,35 @@
-"""The grid of tiles and the slabs cut along it. Plain integers.
+"""The grid of tiles, and slabs cut along it. Plain integers.
 
-A BLAS gives different last bits for matrices of different widths, but the same bits for the same
-shape. So pixels are multiplied in tiles of one fixed width T, on a grid anchored at pixel 0 of each
-item, and everything else (slabs, threads, shards) is made of whole tiles. T depends on the stack
-and the weights alone, never on memory or threads: that is what makes the bytes the same.
+A BLAS gives the same bits for the same shape, and other last bits for other widths. So pixels are
+multiplied in tiles of one fixed width T, on a grid anchored at pixel 0 of each item. Slabs, threads
+and shards consist of whole tiles. T depends on the stack and the weights alone, not on memory or
+threads. Therefore the output bytes do not depend on them either.
 """
 
 from collections.abc import Iterable, Iterator
 
 from onebyone_cli.spec import Slab, StackSpec
 
-#: Longest tile, unless a job has another. 1024 to 32768 pixels were within a fifth of each other
-#: for 50 → 20 channels with two threads; a narrow tile keeps the smallest possible memory low and
-#: stays in the cache of a core.
+#: Default largest T. Widths of 1024 to 32768 pixels were within a fifth of each other for 50 → 20
+#: channels with two threads. A narrow tile keeps the least memory low and stays in a core's cache.
 LONGEST_TILE = 4096
 
-#: Narrowest tile: at 256 pixels the same multiplication took a fifth longer than at 4096.
+#: Smallest T: at 256 pixels the same multiplication took a fifth longer than at 4096.
 _NARROWEST = 256
 
-#: Bytes of the widest layer's tile above which T is halved, so that a stack of thousands of
-#: channels still fits a small memory budget.
+#: T is halved while the widest layer's tile exceeds these bytes, so that thousands of channels
+#: still fit a small memory budget.
 _TILE_BYTES = 4 << 20
 
-#: Pixels of a run. A page of 4096 bytes has to be read for one pixel anyway; more neighbours than
-#: this tell little that is new.
+#: Pixels of a run. One pixel costs a page of 4096 bytes anyway; more neighbours add little
+#: information.
 _RUN = 64
 
 
 def tile_pixels(
     plane_pixels: int, widest: int, item_bytes: int, longest: int = LONGEST_TILE
 ) -> int:
-    """Width T of the grid.
+    """Return the width T of the grid.
 
     Parameters
     ----------
@@ -41,7 +40,7 @@ def tile_pixels(
     item_bytes : int
         Bytes of one number in the arithmetic.
     longest : int
-        T is no more than this.
+        Largest T.
     """
     width = longest
     while width > _NARROWEST and width * widest * item_bytes > _TILE_BYTES:
@@ -50,7 +49,7 @@ def tile_pixels(
 
 
 def count_slabs(spec: StackSpec, slab_items: int, slab_pixels: int) -> int:
-    """How many slabs `iter_slabs` yields."""
+    """Return the number of slabs of `iter_slabs`."""
     return -(-spec.items // slab_items) * -(-spec.pixels // slab_pixels)
 
 
@@ -60,7 +59,6 @@ def iter_slabs(spec: StackSpec, slab_items: int, slab_pixels: int) -> Iterator[S
     Parameters
     ----------
     spec : StackSpec
-        The stack.
     slab_items : int
         Items of the batch in one slab; more than 1 only with whole planes.
     slab_pixels : int
@@ -73,7 +71,7 @@ def iter_slabs(spec: StackSpec, slab_items: int, slab_pixels: int) -> Iterator[S
 
 
 def count_tiles(spec: StackSpec, tile: int) -> int:
-    """How many tiles a stack has."""
+    """Return the number of tiles of a stack."""
     return spec.items * -(-spec.pixels // tile)
 
 
@@ -90,14 +88,14 @@ def iter_slabs_of_tiles(
 
 
 def tile_range(spec: StackSpec, slab: Slab, tile: int) -> tuple[int, int]:
-    """Return the numbers of a slab's first tile and of the one after its last."""
+    """Return the number of a slab's first tile, and one past the number of its last."""
     of_item = -(-spec.pixels // tile)
     last = slab.item + slab.items - 1
     return slab.item * of_item + slab.start // tile, last * of_item + -(-slab.stop // tile)
 
 
 def iter_tiles(slabs: Iterable[Slab], tile: int) -> Iterator[tuple[int, int]]:
-    """Name the tiles of slabs, in order: item of the batch, and first pixel."""
+    """Yield item and first pixel of each tile of the slabs, in order."""
     for slab in slabs:
         for item in range(slab.item, slab.item + slab.items):
             for start in range(slab.start, slab.stop, tile):
@@ -105,17 +103,17 @@ def iter_tiles(slabs: Iterable[Slab], tile: int) -> Iterator[tuple[int, int]]:
 
 
 def run_pixels(spec: StackSpec) -> int:
-    """Pixels of a run, which is the unit of a sample: neighbours that are read together."""
+    """Return the pixels of a run: neighbours that a sample reads together."""
     return min(_RUN, spec.pixels)
 
 
 def count_runs(spec: StackSpec) -> int:
-    """How many runs a stack has; the last of each plane may be shorter."""
+    """Return the number of runs of a stack. The last run of each plane may be shorter."""
     return spec.items * -(-spec.pixels // _RUN)
 
 
 def iter_runs(spec: StackSpec, numbers: Iterable[int]) -> Iterator[Slab]:
-    """Cut chosen runs out of a stack, each a slab of its own."""
+    """Yield the runs of the given numbers as slabs."""
     for number in numbers:
         item, run = divmod(number, -(-spec.pixels // _RUN))
         yield Slab(item, 1, run * _RUN, min((run + 1) * _RUN, spec.pixels))

@@ -1,19 +1,19 @@
-"""Setting up the BLAS that numpy brings, which reads the environment when it is loaded."""
+"""Configure the BLAS of numpy, which reads the environment when it is loaded."""
 
 import os
 
-#: Family of AMD's Zen 3 and Zen 4 processors, as the system tells it.
+#: Line of ``/proc/cpuinfo`` on AMD's Zen 3 and Zen 4.
 _ZEN_3_AND_4 = b"cpu family\t: 25\n"
 
 
 def set_up() -> None:
-    """Give the BLAS one thread, and the kernels that suit the processor.
+    """Set the BLAS to one thread, and to the kernels that suit the processor.
 
-    Worker threads are ours; a BLAS with threads of its own would use every core twice.
+    Our workers are the threads: BLAS threads of their own would use each core twice.
 
-    On Zen 4 OpenBLAS takes kernels made for Intel's AVX-512. For matrices as flat as ours its own
-    for Zen are much faster: (20, 50) × (50, 4096) in float32 takes 0.62, (50, 4096) times its
-    transpose in float64 0.70 of the time (OpenBLAS 0.3.31, EPYC). Zen 3 gets them anyway. What
+    On Zen 4, OpenBLAS selects kernels for Intel's AVX-512. Its Zen kernels are faster for flat
+    matrices: (20, 50) × (50, 4096) in float32 takes 0.62 of the time, (50, 4096) times its
+    transpose in float64 takes 0.70 (OpenBLAS 0.3.31, EPYC). Zen 3 uses them anyway. A value that
     the user has set stays.
     """
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):

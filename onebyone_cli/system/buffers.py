@@ -1,4 +1,4 @@
-"""Buffers that suit a processor: rows lie well in its caches, and pages are large."""
+"""Allocate buffers with rows that suit the processor caches, in large pages."""
 
 from __future__ import annotations
 
@@ -10,28 +10,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-#: Most bytes by which a row is longer than its numbers: a cache line.
+#: Most bytes of padding per row: a cache line.
 PADDING = 64
 
-#: Rows that lie a multiple of this apart compete for the same few lines of the nearest cache.
+#: Rows at a multiple of this distance compete for the same lines of the L1 cache.
 _PAGE = 4096
 
-#: A huge page of most systems.
+#: Size of a huge page on most systems.
 _HUGE_PAGE = 2 << 20
 
 
 def empty_rows(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """Make an uninitialised array whose rows, along the last axis, do not lie pages apart.
+    """Return an uninitialised array whose rows (last axis) are not a multiple of a page apart.
 
-    Rows of 4096 numbers do. With them apart, centring a tile of 50 channels takes a third of the
-    time, and (20, 50) × (50, 4096) in float32 from 0.6 (kernels for AVX-512) to 0.94 (for Zen).
+    With padded rows of 4096 numbers, centring a tile of 50 channels takes a third of the time, and
+    (20, 50) × (50, 4096) in float32 takes 0.6 (AVX-512 kernels) to 0.94 (Zen kernels).
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Of the array.
-    dtype : dtype
-        Of its numbers.
+    Raises
+    ------
+    MemoryError
     """
     import numpy as np
 
@@ -46,11 +43,10 @@ def empty_rows(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
 
 
 def _in_huge_pages(size: int) -> mmap.mmap:
-    """Ask for memory, in huge pages where the system gives them.
+    """Allocate memory, in huge pages where the system provides them.
 
-    Filling thousands of small pages takes 1 to 3 % of the processor time of a short run (medians
-    of 31 pairs). What is left beyond the last whole one stays in small pages, so that no more is
-    taken than is used.
+    Page faults of small pages take 1 to 3 % of the processor time of a short run (medians of 31
+    pairs). The part beyond the last whole huge page stays in small pages, to use no more memory.
     """
     whole = size // _HUGE_PAGE * _HUGE_PAGE
     try:
@@ -58,6 +54,6 @@ def _in_huge_pages(size: int) -> mmap.mmap:
     except OSError as error:
         raise MemoryError(size) from error
     if hasattr(mmap, "MADV_HUGEPAGE"):
-        with suppress(OSError):  # without them it is slower, and no worse
+        with suppress(OSError):  # only slower without
             memory.madvise(mmap.MADV_HUGEPAGE, 0, whole)
     return memory

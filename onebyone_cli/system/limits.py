@@ -1,7 +1,7 @@
-"""How much memory and how many processors this process may use.
+"""Find how much memory and how many processors this process may use.
 
-Linux says it in several places (control groups of version 1 and 2, resource limits, affinity) and
-batch systems in the environment. Nothing here trusts the size of the whole machine.
+Linux sets limits in several places (control groups of version 1 and 2, resource limits, affinity),
+and batch systems in the environment. The size of the whole machine does not count.
 """
 
 import os
@@ -11,37 +11,36 @@ from typing import NamedTuple
 
 from onebyone_cli.units import format_bytes
 
-#: Default budget where nothing sets a lower limit: enough for slabs to be as long as is useful,
-#: little enough to be welcome on a login node.
+#: Largest default budget: enough for slabs of useful length, and acceptable on a login node.
 DEFAULT_MEMORY = 256 << 20
 
-#: What Python with numpy and h5py takes of the address space, and what another thread does: a stack
-#: of 8 MiB, an arena of the C library of 64 MiB, a buffer of BLAS of 32 MiB, and buffers of ours.
-#: BLAS ends the process where its own does not fit.
+#: Address space of Python with numpy and h5py, and of each further thread: a stack of 8 MiB, an
+#: arena of the C library of 64 MiB, a BLAS buffer of 32 MiB, and our buffers. BLAS ends the process
+#: if it can't allocate its buffer.
 _BASE_SPACE, _THREAD_SPACE = 200 << 20, 128 << 20
 
 _CGROUP = "/sys/fs/cgroup"
 
 
 class Limit(NamedTuple):
-    """What is allowed, and who says so."""
+    """An amount, and the source of the limit."""
 
     amount: int
     source: str
 
     def __str__(self) -> str:
-        """Say a number in a line, such as ``4: SLURM_CPUS_PER_TASK``."""
+        """Format as in ``4: SLURM_CPUS_PER_TASK``."""
         return f"{self.amount}: {self.source}"
 
 
 class Memory(NamedTuple):
-    """The default budget, and the limit that it follows from; None where that is our own."""
+    """The default budget, and the limit that it follows from; None if it is `DEFAULT_MEMORY`."""
 
     budget: int
     limit: Limit | None
 
     def __str__(self) -> str:
-        """Say it in a line, such as ``1.9 GiB of 3.8 GiB: SLURM_MEM_PER_NODE``."""
+        """Format as in ``1.9 GiB of 3.8 GiB: SLURM_MEM_PER_NODE``."""
         if self.limit is None:
             return f"{format_bytes(self.budget)}: the default, no limit is lower"
         return f"{format_bytes(self.budget)} of {format_bytes(self.limit.amount)}: " + (
@@ -49,26 +48,21 @@ class Memory(NamedTuple):
         )
 
 
-def default_memory(root: str = "") -> int:
-    """Bytes of pixel buffers to use when the user does not say; see `memory_allowed`."""
-    return memory_allowed(root).budget
+def default_memory() -> int:
+    """Return the default budget in bytes, see `memory_allowed`."""
+    return memory_allowed().budget
 
 
-def default_threads(root: str = "") -> int:
-    """Worker threads to use when the user does not say; see `threads_allowed`."""
-    return threads_allowed(root).amount
+def default_threads() -> int:
+    """Return the default number of worker threads, see `threads_allowed`."""
+    return threads_allowed().amount
 
 
 def memory_allowed(root: str = "") -> Memory:
-    """Find the default budget.
+    """Find the default memory budget.
 
-    The smaller of 256 MiB and half of what control groups, Slurm and resource limits allow: the
-    other half is for Python and its libraries.
-
-    Parameters
-    ----------
-    root : str
-        Where the system's files are; for tests.
+    The smaller of 256 MiB and half of what control groups, Slurm and resource limits allow. The
+    other half is for Python and its libraries. `root` is the file system's root, for tests.
     """
     limits = [*_cgroup_memory(root), *_slurm_memory(), *_rlimit_memory()]
     least = min(limits, key=lambda limit: limit.amount, default=None)
@@ -80,20 +74,15 @@ def memory_allowed(root: str = "") -> Memory:
 def threads_allowed(root: str = "") -> Limit:
     """Find the default number of worker threads.
 
-    ``ONEBYONE_THREADS``, else ``SLURM_CPUS_PER_TASK``, never more than affinity and the quota of
-    the control group give, and than there is room for in a limited address space, as batch systems
-    such as SGE limit it.
-
-    Parameters
-    ----------
-    root : str
-        Where the system's files are; for tests.
+    ``ONEBYONE_THREADS`` if set. Else the least of ``SLURM_CPUS_PER_TASK``, affinity, the quota of
+    the control group, and what a limited address space has room for (SGE sets such limits).
+    `root` is the file system's root, for tests.
     """
     ours = _variable("ONEBYONE_THREADS")
     if ours:
         return Limit(ours, "ONEBYONE_THREADS")
     limits = [*_slurm_cpus(), *_cgroup_cpus(root), _affinity(), *_rlimit_cpus()]
-    # Of equal ones the first: what was asked of a batch system tells more than its consequences.
+    # Of equal limits the first: the request to the batch system explains the others.
     least = min(limits, key=lambda limit: limit.amount)
     return Limit(max(1, least.amount), least.source)
 
@@ -128,7 +117,7 @@ def _slurm_cpus() -> Iterator[Limit]:
 
 
 def _slurm_memory() -> Iterator[Limit]:
-    """Memory of this task on this node, given by Slurm in MiB."""
+    """Memory of this task on this node, which Slurm states in MiB."""
     node, cpu = _variable("SLURM_MEM_PER_NODE"), _variable("SLURM_MEM_PER_CPU")
     if node:
         yield Limit(node << 20, "SLURM_MEM_PER_NODE")
@@ -160,24 +149,17 @@ def _cgroup_cpus(root: str) -> Iterator[Limit]:
 
 
 def _groups(root: str, controller: str) -> Iterator[str]:
-    """Folders of the process's own control group and of all above it.
+    """Yield the folders of the process's control group and its ancestors, whose limits apply too.
 
-    A limit anywhere on the way up holds, so the own group alone does not tell.
-
-    Parameters
-    ----------
-    root : str
-        Where the system's files are.
-    controller : str
-        A controller of version 1, or empty for version 2.
+    `controller` is one of version 1, or empty for version 2.
     """
     for line in _read(f"{root}/proc/self/cgroup").splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controller not in controllers.split(","):
             continue
         parts = [part for part in path.split("/") if part]
-        # Controllers that are mounted together have a folder called by all of their names, and
-        # mostly a link to it by each; version 2 beside version 1 has one called "unified".
+        # Controllers mounted together have a folder named after all of them, and usually a link for
+        # each. Version 2 beside version 1 is mounted as "unified".
         mounts = dict.fromkeys([controller, controllers]) if controller else ["", "unified"]
         for mount in mounts:
             for depth in range(len(parts), -1, -1):
@@ -197,5 +179,5 @@ def _variable(name: str) -> int:
 
 
 def _number(text: str | None) -> int:
-    """Read a positive number; 0 for anything else, such as ``max``, ``-1`` or junk."""
+    """Parse a positive number; 0 for anything else, such as ``max`` or ``-1``."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 20 else 0

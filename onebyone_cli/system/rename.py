@@ -1,38 +1,37 @@
-"""Giving finished files and folders their names, as safely as the file system can.
+"""Rename finished files and folders atomically.
 
-Nothing is replaced that was not to be, and at no instant is a name without what it had or what it
-is to have.
+A file is overwritten only on request. At every instant a name has its old or its new content.
 """
 
 import contextlib
 import errno
 import os
 
-#: Longest part of the target's name that a temporary repeats: file names end at 255 bytes.
+#: Longest part of the target's name in a temporary name; file names end at 255 bytes.
 NAME_BYTES = 180
 
 
 def temporary_beside(target: str) -> str:
-    """Name a temporary in the folder of `target`, hidden and not in use."""
+    """Return an unused hidden name in the folder of `target`."""
     folder, name = os.path.split(target)
     short = os.fsdecode(os.fsencode(name)[:NAME_BYTES])
     return os.path.join(folder, f".{short}.onebyone-{os.urandom(6).hex()}.part")
 
 
 def publish(temporary: str, target: str, *, force: bool) -> None:
-    """Give a finished file its name.
+    """Rename a finished file to its target.
 
-    Without `force` this never replaces anything, not even a file that appears at the same
-    instant: a hard link fails where the name is taken, which a rename would not.
+    Without `force` nothing is overwritten, not even a file that appears at the same instant: a hard
+    link fails where the name exists, which a rename would not.
 
     Raises
     ------
     FileExistsError
-        If the name is taken and `force` is off.
+        If the target exists and `force` is off.
     OSError
-        If the system fails.
+        If the system call fails.
     """
-    if not force and _rename_new(temporary, target):
+    if not force and _renameat2(temporary, target, 1):  # RENAME_NOREPLACE
         return
     if not force:
         try:
@@ -40,7 +39,7 @@ def publish(temporary: str, target: str, *, force: bool) -> None:
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
                 raise
-            # A file system without hard links: look, then rename.
+            # Without hard links the check and the rename are two steps.
             if os.path.lexists(target):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from error
         else:
@@ -51,7 +50,7 @@ def publish(temporary: str, target: str, *, force: bool) -> None:
     try:
         os.rename(temporary, target)
     except OSError:
-        # On NFS a rename may have been done although the answer was lost.
+        # On NFS a rename can succeed although the answer is lost.
         if not (os.path.exists(target) and os.stat(target).st_ino == inode):
             raise
 
@@ -66,10 +65,10 @@ def _unlink(path: str) -> None:
 
 
 def swap(one: str, two: str) -> None:
-    """Exchange the names of two folders: at no instant is either name without a folder."""
+    """Exchange the names of two folders, so that neither name is ever missing."""
     if _exchange(one, two):
         return
-    # The system can't do it in one step. Whatever interrupts the two renames undoes the first.
+    # In two steps where the system has no exchange. An interruption undoes the first.
     aside = temporary_beside(two)
     try:
         os.rename(two, aside)
@@ -81,18 +80,12 @@ def swap(one: str, two: str) -> None:
     os.rename(aside, one)
 
 
-def _rename_new(one: str, two: str) -> bool:
-    """Rename in one step, only if the new name is free; see `_renameat2`."""
-    return _renameat2(one, two, 1)  # RENAME_NOREPLACE
-
-
 def _exchange(one: str, two: str) -> bool:
-    """Exchange two names in one step; see `_renameat2`."""
     return _renameat2(one, two, 2)  # RENAME_EXCHANGE
 
 
 def _renameat2(one: str, two: str, flags: int) -> bool:
-    """Rename as Linux can; False where system or file system can't, and nothing was done."""
+    """Call renameat2 of Linux; return False, with nothing done, where it is not supported."""
     import ctypes
 
     try:
@@ -109,7 +102,7 @@ def _renameat2(one: str, two: str, flags: int) -> bool:
 
 
 def sync_folder(path: str) -> None:
-    """Have the name of `path` on the disk, where the file system can do that."""
+    """Flush the folder entry of `path` to disk, where the file system supports it."""
     fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -24,7 +24,7 @@ class ChannelMap:
     bias : ndarray of float64, shape (K,)
         Added to each output channel; zeros when there is none.
     source : str
-        Where it came from, for messages: a path as the user wrote it, or ``--kernel``.
+        Where it came from, for messages: a path as the user wrote it, or an option.
     meta : mapping
         Whatever else the file said, by name: the fields of its ``meta`` document and its other
         small arrays, such as ``eigenvalues``. Read-only.

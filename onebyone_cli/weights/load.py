@@ -1,4 +1,4 @@
-"""Opening a weights file and picking its reader by suffix."""
+"""Load weights from files, by suffix."""
 
 import os
 import stat
@@ -15,22 +15,11 @@ from onebyone_cli.errors import (
     open_error,
     read_write_error,
 )
+from onebyone_cli.names import suffix_of
+from onebyone_cli.weights import formats
 from onebyone_cli.weights.channel_map import ChannelMap
+from onebyone_cli.weights.formats.contract import Stored, WeightsFile
 from onebyone_cli.weights.rules import SHAPES, check_finite, quote
-
-_TEXT = (".csv", ".tsv", ".txt")
-
-#: Largest files read, so that a wrong one can't fill the memory. Text takes up to 4 times its size
-#: while it is read and JSON, which is made of Python objects, about 20 times.
-MAX_TEXT_BYTES = 256 * 2**20
-MAX_JSON_BYTES = 64 * 2**20
-
-SUFFIXES = (".npy", ".npz", *_TEXT, ".json")
-
-#: Files that only pickle can load, or that are loaded with it as a rule.
-_PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
-
-_EXPECTED = ", ".join(SUFFIXES[:-1]) + f" or {SUFFIXES[-1]}"
 
 
 def load_weights(path: str, *, allow_nonfinite: bool = False) -> ChannelMap:
@@ -39,7 +28,8 @@ def load_weights(path: str, *, allow_nonfinite: bool = False) -> ChannelMap:
     Parameters
     ----------
     path : str
-        ``.npy``, ``.npz``, ``.csv``, ``.tsv``, ``.txt`` or ``.json``, by suffix.
+        A file with one of `formats.SUFFIXES`. ``file.npz:name`` takes that member for the weight,
+        and nothing else.
     allow_nonfinite : bool
         Whether NaN and infinity are taken.
 
@@ -95,12 +85,34 @@ def load_bias(path: str, *, allow_nonfinite: bool = False) -> NDArray[np.float64
 
 def is_weights_path(text: str) -> bool:
     """Say whether a text has the suffix of a weights file, one that is refused included."""
-    return _suffix(text) in (*SUFFIXES, *_PICKLES)
+    return suffix_of(formats.split_member(text)[0]) in (*formats.SUFFIXES, *formats.PICKLES)
 
 
-def _load(path: str, wanted: str, *, allow_nonfinite: bool) -> dict[str, Any]:
-    suffix = _suffix(path)
-    if suffix in _PICKLES:
+def stored_type(path: str) -> str:
+    """Name the type of the numbers in a file that `load_weights` has read, or ``text``."""
+    return _look(path).dtype
+
+
+def unread_members(path: str, weights: ChannelMap) -> list[str]:
+    """Name the members of an archive that `load_weights` has left unread, such as matrices."""
+    _, member = formats.split_member(path)
+    known = {member} if member else {*SHAPES, *weights.meta, "meta"}
+    return sorted(set(_look(path).members) - known)
+
+
+def _look(text: str) -> Stored:
+    path, _ = formats.split_member(text)
+    kind = formats.of_path(path)
+    if kind is None or kind.look is None:
+        return Stored()
+    with open(path, "rb") as file:
+        return kind.look(file, text)
+
+
+def _load(text: str, wanted: str, *, allow_nonfinite: bool) -> dict[str, Any]:
+    path, member = formats.split_member(text)
+    suffix = suffix_of(path)
+    if suffix in formats.PICKLES:
         raise PolicyError(
             f"{suffix} files are loaded with pickle, which can run code, so it was not opened; "
             "export the weights to .npy, .npz, .csv or .json",
@@ -108,49 +120,34 @@ def _load(path: str, wanted: str, *, allow_nonfinite: bool) -> dict[str, Any]:
         )
     with _open_regular(path) as file:
         try:
-            fields = _read(file, suffix, path, wanted, allow_nonfinite=allow_nonfinite)
+            fields = _read(WeightsFile(file, text, wanted, member, allow_nonfinite), path)
         except OneByOneError:
             raise
         except OSError as error:
             raise read_write_error("reading", path, error) from error
     for name in (name for name in SHAPES if name in fields):
-        array = fields[name].reshape(SHAPES[name](fields[name].shape, path))
+        array = fields[name].reshape(SHAPES[name](fields[name].shape, text))
         if not allow_nonfinite:
-            check_finite(array, name, path)
+            check_finite(array, name, text)
         fields[name] = array
     return fields
 
 
-def _read(
-    file: BinaryIO, suffix: str, path: str, wanted: str, *, allow_nonfinite: bool
-) -> dict[str, Any]:
-    size = os.fstat(file.fileno()).st_size
-    # Each reader is imported for its own files only: start-up is counted in milliseconds.
-    if suffix == ".npy":
-        from onebyone_cli.weights.formats.npy import read_npy
-
-        return read_npy(file, size, path, wanted)
-    if suffix == ".npz":
-        from onebyone_cli.weights.formats.npz import read_npz
-
-        return read_npz(file, path, wanted)
-    if suffix == ".json":
-        from onebyone_cli.weights.formats.json import read_json
-
-        _check_size(size, MAX_JSON_BYTES, path)
-        return read_json(file, path, wanted)
-    if suffix in _TEXT:
-        from onebyone_cli.weights.formats.text import COMMAS, TABS, read_rows
-
-        _check_size(size, MAX_TEXT_BYTES, path)
-        delimiter = {".csv": COMMAS, ".tsv": TABS}.get(suffix)  # in .txt the first row tells
-        return {wanted: read_rows(file, path, delimiter, allow_nonfinite=allow_nonfinite)}
-    found = f"the suffix {quote(suffix)} is not that of a weights file" if suffix else "no suffix"
-    raise DataError(f"{found}; expected {_EXPECTED}", path)
-
-
-def _suffix(path: str) -> str:
-    return os.path.splitext(path)[1].lower()
+def _read(source: WeightsFile, path: str) -> dict[str, Any]:
+    kind = formats.of_path(path)
+    if kind is None:
+        suffix = suffix_of(path)
+        found = (
+            f"the suffix {quote(suffix)} is not that of a weights file" if suffix else "no suffix"
+        )
+        raise DataError(f"{found}; expected {formats.describe()}", path)
+    if kind.limit is not None and source.size > kind.limit:
+        raise DataError(
+            f"has {source.size} bytes; text of up to {kind.limit} is read: save large matrices as "
+            ".npy",
+            path,
+        )
+    return kind.read(source)
 
 
 def _open_regular(path: str) -> BinaryIO:
@@ -165,10 +162,3 @@ def _open_regular(path: str) -> BinaryIO:
         raise InputMissingError("is not a possible file name", path) from error
     found = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
     raise InputMissingError(f"is {found}; expected a weights file", path)
-
-
-def _check_size(size: int, limit: int, path: str) -> None:
-    if size > limit:
-        raise DataError(
-            f"has {size} bytes; text of up to {limit} is read: save large matrices as .npy", path
-        )

@@ -1,5 +1,6 @@
-"""What is true of all weights, whatever file or text they came from."""
+"""Rules for weights from any file or text."""
 
+from collections.abc import Callable
 from math import prod
 
 import numpy as np
@@ -12,22 +13,13 @@ _QUOTED = 20
 
 Shape = tuple[int, ...]
 
+#: Takes the shape of an array in a file, and the name of the file for messages. Returns the shape
+#: that the array gets; raises `DataError` with what was expected.
+ShapeRule = Callable[[Shape, str], Shape]
 
-def weight_shape(shape: Shape, path: str) -> Shape:
-    """Return (K, C) for the stored shape of a weight: (K, C) itself or (K, C, 1, 1).
 
-    Parameters
-    ----------
-    shape : tuple of int
-        As stored.
-    path : str
-        File for messages.
-
-    Raises
-    ------
-    DataError
-        If it is anything else, a larger kernel for one, or K or C is 0.
-    """
+def _weight_shape(shape: Shape, path: str) -> Shape:
+    """Return (K, C) for (K, C) or (K, C, 1, 1)."""
     found = f"the weight has shape {shape}"
     if len(shape) == 4 and shape[2:] != (1, 1):
         raise DataError(
@@ -46,21 +38,8 @@ def weight_shape(shape: Shape, path: str) -> Shape:
     return shape[:2]
 
 
-def bias_shape(shape: Shape, path: str) -> Shape:
-    """Return (K,) for the stored shape of a bias: (K,), (K, 1) or (1, K).
-
-    Parameters
-    ----------
-    shape : tuple of int
-        As stored.
-    path : str
-        File for messages.
-
-    Raises
-    ------
-    DataError
-        If it is anything else, or K is 0.
-    """
+def _bias_shape(shape: Shape, path: str) -> Shape:
+    """Return (K,) for (K,), (K, 1) or (1, K)."""
     found = f"the bias has shape {shape}"
     if len(shape) not in (1, 2) or (len(shape) == 2 and 1 not in shape):
         raise DataError(
@@ -71,28 +50,19 @@ def bias_shape(shape: Shape, path: str) -> Shape:
     return (prod(shape),)
 
 
-def inverse_shape(shape: Shape, path: str) -> Shape:
-    """Return (C, K) for the stored shape of the way back.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        As stored.
-    path : str
-        File for messages.
-
-    Raises
-    ------
-    DataError
-        If it is no matrix.
-    """
+def _inverse_shape(shape: Shape, path: str) -> Shape:
+    """Return (C, K) for any matrix."""
     if len(shape) != 2 or prod(shape) == 0:
         raise DataError(f"the inverse has shape {shape}; expected (C, K)", path)
     return shape
 
 
-#: What the named arrays of a weights file must look like.
-SHAPES = {"weight": weight_shape, "bias": bias_shape, "inverse": inverse_shape}
+#: Of the named arrays of a weights file.
+SHAPES: dict[str, ShapeRule] = {
+    "weight": _weight_shape,
+    "bias": _bias_shape,
+    "inverse": _inverse_shape,
+}
 
 
 def check_finite(array: NDArray[np.float64], name: str, path: str) -> None:

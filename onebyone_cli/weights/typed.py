@@ -1,6 +1,6 @@
-"""Weights typed on the command line: ``--kernel "0.1 0.2 0.4; 1 0 0"`` and ``--bias "1 2"``.
+"""Read weights from text: ``"0.1 0.2 0.4; 1 0 0"``, and a bias: ``"1 2"``.
 
-The grammar of a row is that of :mod:`onebyone_cli.weights.text_matrix`, with blanks or single
+The grammar of a row is that of :mod:`onebyone_cli.weights.formats.text`, with blanks or single
 commas between numbers; rows are apart by ``;``.
 """
 
@@ -14,18 +14,17 @@ from onebyone_cli.weights.channel_map import ChannelMap
 from onebyone_cli.weights.formats.text import BLANKS_OR_COMMAS, Place, RowCollector
 from onebyone_cli.weights.load import is_weights_path, load_bias
 
-KERNEL = "--kernel"
-BIAS = "--bias"
 
-
-def parse_kernel(text: str, *, allow_nonfinite: bool = False) -> ChannelMap:
-    """Read a matrix from the text of ``--kernel``.
+def parse_kernel(text: str, source: str = "kernel", *, allow_nonfinite: bool = False) -> ChannelMap:
+    """Read a matrix.
 
     Parameters
     ----------
     text : str
         Numbers apart by blanks or single commas, rows apart by ``;``, as in
         ``"0.1 0.2 0.4; 1 0 0"``. A last ``;`` is fine.
+    source : str
+        Where it came from, for messages.
     allow_nonfinite : bool
         Whether NaN and infinity are taken.
 
@@ -39,19 +38,23 @@ def parse_kernel(text: str, *, allow_nonfinite: bool = False) -> ChannelMap:
     DataError
         With row, column and character, all from 1.
     """
-    weight = _parse(text, KERNEL, allow_nonfinite=allow_nonfinite)
-    return ChannelMap(weight, np.zeros(len(weight)), KERNEL)
+    weight = _parse(text, source, allow_nonfinite=allow_nonfinite)
+    return ChannelMap(weight, np.zeros(len(weight)), source)
 
 
-def parse_bias(text: str, *, allow_nonfinite: bool = False) -> NDArray[np.float64]:
-    """Read a bias from the text of ``--bias``: numbers, or the name of a file.
+def parse_bias(
+    text: str, source: str = "bias", *, allow_nonfinite: bool = False
+) -> NDArray[np.float64]:
+    """Read a bias: numbers, or the name of a file.
 
-    Numbers come first, so that ``--bias 1`` means the same in a folder that has a file ``1``.
+    Numbers come first, so that ``1`` means the same in a folder that has a file ``1``.
 
     Parameters
     ----------
     text : str
         Numbers apart by blanks or single commas, or a file as `load_bias` takes it.
+    source : str
+        Where it came from, for messages.
     allow_nonfinite : bool
         Whether NaN and infinity are taken.
 
@@ -70,13 +73,14 @@ def parse_bias(text: str, *, allow_nonfinite: bool = False) -> NDArray[np.float6
     if not is_numbers and (is_weights_path(text) or os.path.exists(text)):
         return load_bias(text, allow_nonfinite=allow_nonfinite)
     try:
-        matrix = _parse(text, BIAS, allow_nonfinite=allow_nonfinite)
+        matrix = _parse(text, source, allow_nonfinite=allow_nonfinite)
     except DataError as error:
         hint = "" if is_numbers or not text.strip() else ", and no file has this name"
-        raise DataError(f"{error.message}{hint}", BIAS) from error
+        raise DataError(f"{error.message}{hint}", source) from error
     if len(matrix) != 1:
         raise DataError(
-            f"has {len(matrix)} rows; expected one, without ';': a number per output channel", BIAS
+            f"has {len(matrix)} rows; expected one, without ';': a number per output channel",
+            source,
         )
     return matrix.reshape(-1)
 

@@ -12,7 +12,7 @@ import pytest
 from command import Completed, environment, files_in, onebyone, start
 
 STACKS = 40
-KILLS = int(os.environ.get("KILLS", "12"))
+KILLS = int(os.environ.get("KILLS", "12")) // 2
 DEADLINE_S = 30.0
 
 

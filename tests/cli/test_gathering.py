@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.formats import opening
 from onebyone_cli.learners.statistics import Evidence
 from onebyone_cli.operations.learn import run as learning
@@ -17,26 +16,19 @@ from onebyone_cli.spec import Slab
 from onebyone_cli.stack.stack import Stack
 
 
-class Elsewhere:
-    """In the place of a cluster, which has gathered the moments of all pixels."""
-
-    def __init__(self, whole: Evidence) -> None:
-        self._moments = Evidence(whole.pixels)
-
-    def gather(self, *_: Any) -> Evidence:
-        return self._moments
-
-
-def gather(paths: list[Path], mask: Path, cluster: Any) -> Evidence:
+def gather(paths: list[Path], mask: Path, elsewhere: Evidence | None) -> Evidence:
+    """Gather, all of it here or what another place has not gathered."""
     settings = LearnSettings(1 << 26, 1, wanted=Wanted(sample=True))
-    way = learning.Pass(settings, str(mask), seed=3, cluster=cluster)
+    way = learning.LearnPass(settings, str(mask), seed=3)
+    if elsewhere is not None:
+        moments = Evidence(elsewhere.pixels)
+        way = way._replace(gather=lambda jobs: moments)
     with ExitStack() as stack:
         stacks = [
             opening.open_inputs([str(path)], layout="CHW", memory=1 << 26, stack=stack)
             for path in paths
         ]
-        console = Console(quiet=True)
-        return learning.gather(stacks, way, lambda known: None, console, None).evidence
+        return learning.gather(stacks, way, lambda known: None, lambda *_: None).evidence
 
 
 def test_a_sample_is_drawn_here_and_little_else_is_read(
@@ -56,7 +48,7 @@ def test_a_sample_is_drawn_here_and_little_else_is_read(
         read(self, slab, *rest)
 
     monkeypatch.setattr(Stack, "read", count)
-    found = gather(paths, tmp_path / "mask.npy", Elsewhere(expected))
+    found = gather(paths, tmp_path / "mask.npy", expected)
     assert np.array_equal(found.sampled, expected.sampled)
     assert (found.count, found.invalid) == (expected.count, expected.invalid)
     assert np.array_equal(found.pixels.comoment, expected.pixels.comoment)

@@ -13,7 +13,7 @@ from command import Completed, onebyone, run
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from strategies import new_folder
+from strategies import examples, new_folder
 
 from onebyone_cli.errors import UsageError
 from onebyone_cli.operations.depfile import DepFile
@@ -170,7 +170,7 @@ NAMES = st.lists(LETTERS, min_size=1, max_size=6).map("".join).filter(lambda n: 
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(st.lists(NAMES, min_size=3, max_size=3, unique=True))
 @example(["a b", "c$#d", "e:f=g%*?[h]"])
 @example(["year=2020", "=", "$(x)y"])

@@ -90,7 +90,7 @@ def test_comparing_stays_inside_the_budget(tmp_path: Path):
     job = ["--threads", "2", "-q"]
     small = empty_stack(tmp_path / "small.npy", 8)
     base = peak_memory("compare", small, small, *job, cwd=tmp_path)
-    one, other = (empty_stack(tmp_path / name, 1500) for name in ("a.npy", "b.npy"))
+    one, other = (empty_stack(tmp_path / name, 1000) for name in ("a.npy", "b.npy"))
     picture = ["--difference", "d.png", "-f"]
     for budget, more in ((8, []), (24, []), (24, picture)):
         given = [*job, "--memory", f"{budget}M", *more]

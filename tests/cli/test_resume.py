@@ -33,9 +33,9 @@ from command import (
     start_python,
 )
 
-from onebyone_cli.commit.part import journal_of, part_of
+from onebyone_cli.commit.unfinished import journal_of, part_of
 
-KILLS = int(os.environ.get("KILLS", "24"))
+KILLS = int(os.environ.get("KILLS", "12"))
 
 #: What the program promises, from the signal to the end of the process.
 PATIENCE_S = 2.0

@@ -329,3 +329,24 @@ def test_the_same_part_twice_is_told(folder: Path):
     run(folder, "stats", "x.npy", "--shard", "1/2", "-o", "b.npz", "-q")
     assert "counted in already" not in run(folder, "merge", "a.npz", "b.npz", "-o", "c.npz").stderr
     assert "counted in already" in run(folder, "merge", "a.npz", "a.npz", "-o", "d.npz").stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--noise", "both"), ("--labels", "labels.npy")])
+def test_an_empty_share_is_saved_and_joined(tmp_path: Path, options: tuple[str, ...]):
+    rng = np.random.default_rng()
+    np.save(tmp_path / "tiny.npy", rng.random((3, 8, 9), np.float32))
+    np.save(tmp_path / "labels.npy", rng.integers(0, 3, (8, 9)))
+    parts = [f"part{index}.npz" for index in range(3)]
+    for index, part in enumerate(parts):
+        run(tmp_path, "stats", "tiny.npy", *options, "--shard", f"{index}/3", "-o", part, "--json")
+    run(tmp_path, "stats", "tiny.npy", *options, "-o", "whole.npz", "-q")
+    counts = [json.loads(run(tmp_path, "stats", part, "--json").stdout) for part in parts]
+    pixels = [each["channels"][0]["valid"] for each in counts]
+    assert sorted(pixels) == [0, 0, 72]
+    for name in ("whole.npz", "parts"):
+        inputs = parts if name == "parts" else [name]
+        run(tmp_path, "fit", *inputs, "-k", "2", "-o", f"{name}.model.npz", "-q")
+    assert_same_model(tmp_path / "whole.npz.model.npz", tmp_path / "parts.model.npz")
+    empty = parts[pixels.index(0)]
+    done = run(tmp_path, "fit", empty, "-k", "2", "-o", "none.npz", status=65)
+    assert f"{empty}: holds no pixels" in done.stderr

@@ -125,7 +125,7 @@ class Dask:
     def children(self) -> dict[int, str]:
         """Find what workers have started for us."""
         found = processes_with(f"TEST_DASK={self.folder}")
-        return {pid: line for pid, line in found.items() if "onebyone_cli.attended" in line}
+        return {pid: line for pid, line in found.items() if "-P" in line and "onebyone_cli" in line}
 
     def children_of(self, worker: subprocess.Popen[bytes]) -> set[int]:
         """Find those of one worker."""

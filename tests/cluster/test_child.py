@@ -102,8 +102,10 @@ def test_all_children_of_a_job_end_and_none_begins(tmp_path: Path) -> None:
 def test_the_program_stops_when_nobody_attends_to_it(tmp_path: Path) -> None:
     pipe = tmp_path / "never.npy"
     os.mkfifo(pipe)
-    attended = [sys.executable, "-m", "onebyone_cli.attended", "stats", str(pipe)]
-    with subprocess.Popen(attended, stdin=subprocess.PIPE, env=environment()) as process:
+    attended = [sys.executable, "-m", "onebyone_cli", "stats", str(pipe)]
+    with subprocess.Popen(
+        attended, stdin=subprocess.PIPE, env=environment() | {"ONEBYONE_ATTENDED": "1"}
+    ) as process:
         assert process.stdin is not None
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.5)

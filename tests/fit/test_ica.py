@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import examples
 
 from onebyone_cli.errors import DataError, DependencyMissingError, UsageError
 from onebyone_cli.learners import ica
@@ -106,7 +107,7 @@ def test_against_scikit_learn():
 # ----------------------------------------------------------------------------- identities
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(
     k=st.integers(1, 5),
     mean=st.sampled_from([0.0, 5.0, 1e6]),

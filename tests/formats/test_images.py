@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
+from strategies import examples
 
 import onebyone_cli
 from onebyone_cli.commit import targets
@@ -42,7 +43,9 @@ from onebyone_cli.spec import StackSpec
 FORCE = Publication(force=True)
 
 quick = settings(
-    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=examples(25),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
@@ -750,7 +753,7 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-@settings(deadline=None, max_examples=120, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(120), suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_mutated_images_are_read_or_refused(tmp_path_factory, name, data):
     content = bytearray(SMALL[name])

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onebyone_cli.cli.values import raw_of
 from strategies import (
     Array,
     cuts,
@@ -25,7 +26,6 @@ from strategies import (
     stored,
 )
 
-from onebyone_cli.cli.values import raw_of
 from onebyone_cli.errors import DataError, InputMissingError, UsageError
 from onebyone_cli.formats import opening
 from onebyone_cli.formats.arrays.file import ArrayReader

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from strategies import examples
 
 from onebyone_cli.errors import OneByOneError
 from onebyone_cli.weights import ChannelMap, load_weights
 from onebyone_cli.weights.typed import parse_bias, parse_kernel
 
-quick = settings(deadline=None, max_examples=100)
+quick = settings(deadline=None, max_examples=examples(100))
 
 near_numbers = st.text(alphabet="0123456789+-.eExX,; \t\n\r\"'_#nNaAiIfF\u2212\ufeff", max_size=40)
 near_json = st.text(alphabet='0123456789+-.eE,:[]{} \n"weightbasNIntruls\\', max_size=60)
@@ -84,7 +85,7 @@ def test_kernel_text(text, allow):
     if isinstance(found, ChannelMap):
         assert found.weight.size
     else:
-        assert found.path == "--kernel"
+        assert found.path == "kernel"
         assert found.message.isprintable()
 
 

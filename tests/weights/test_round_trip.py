@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from strategies import examples
 
 from onebyone_cli.weights import ChannelMap, load_weights
 from onebyone_cli.weights.typed import parse_bias, parse_kernel
 
-quick = settings(deadline=None, max_examples=60)
+quick = settings(deadline=None, max_examples=examples(60))
 sizes = npst.array_shapes(min_dims=2, max_dims=2, max_side=6)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 matrices = npst.arrays(np.float64, sizes, elements=finite)
@@ -96,7 +97,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("name", WRITERS)
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(matrix=anything)
 def test_text(folder, name, matrix):
     suffix, write = WRITERS[name]
@@ -106,13 +107,13 @@ def test_text(folder, name, matrix):
 
 
 @pytest.mark.parametrize("apart", [" ", ",", " , ", "\t"])
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(matrix=anything, end=st.sampled_from(["", ";", " ; \n"]))
 def test_kernel(apart, matrix, end):
     text = ";".join(apart.join(map(repr, row)) for row in matrix.tolist()) + end
     channel_map = parse_kernel(text, allow_nonfinite=True)
     same(channel_map.weight, matrix)
-    assert channel_map.source == "--kernel"
+    assert channel_map.source == "kernel"
     if len(matrix) == 1:
         same(parse_bias(text.rstrip("; \n"), allow_nonfinite=True), matrix[0])
 

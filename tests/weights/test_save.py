@@ -1,115 +1,138 @@
-"""Saved models: read by plain numpy and by ourselves, and the same bytes every time."""
+"""Weights written in every format and read again: to the last bit, or told what is left out."""
 
-import json
 import os
-import zipfile
-from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
+from command import onebyone
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from strategies import new_folder
 
-from onebyone_cli.commit.publication import Publication
-from onebyone_cli.errors import OutputRefusedError
-from onebyone_cli.learners.moments import moments_of
-from onebyone_cli.learners.pca import fit_pca
-from onebyone_cli.learners.random import fit_random
-from onebyone_cli.weights import load_weights
-from onebyone_cli.weights.archive import model_bytes, save_model
+from onebyone_cli.errors import OutputRefusedError, UsageError
+from onebyone_cli.weights import ChannelMap, load_weights
+from onebyone_cli.weights.formats import SUFFIXES, json, text
+from onebyone_cli.weights.load import load_bias, stored_type, unread_members
+from onebyone_cli.weights.save import check_suffix, holds_bias, left_out, save_bias, save_weights
 
-
-@pytest.fixture
-def model():
-    x = np.random.default_rng(1).standard_normal((4, 99)) + 2
-    return fit_pca(moments_of(x, invalid=3), k=2)
+finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
+matrices = npst.arrays(np.float64, npst.array_shapes(min_dims=2, max_dims=2), elements=finite)
 
 
-def test_plain_numpy_reads_it(tmp_path, model):
-    path = str(tmp_path / "model.npz")
-    save_model(path, {"channels": ["red", "grün", "nir", "λ"], **model.arrays}, model.meta)
-    with np.load(path, allow_pickle=False) as saved:
-        assert saved.files == [*model.arrays, "channels", "meta"]
-        for name, array in model.arrays.items():
-            np.testing.assert_array_equal(saved[name], array)
-        assert saved["meta"].shape == ()
-        assert json.loads(str(saved["meta"])) == model.meta
-        assert saved["channels"].tolist() == ["red", "grün", "nir", "λ"]
+def bits(array: np.ndarray) -> tuple[tuple[int, ...], bytes]:
+    return array.shape, array.tobytes()
 
 
-def test_we_read_it(tmp_path, model):
-    path = str(tmp_path / "model.npz")
-    save_model(path, {**model.arrays, "channels": ["a", "b", "c", "d"]}, model.meta)
-    loaded = load_weights(path)
-    np.testing.assert_array_equal(loaded.weight, model.map.weight)
-    np.testing.assert_array_equal(loaded.bias, model.map.bias)
-    for name in ("mean", "scale", "eigenvalues", "explained_variance_ratio"):
-        np.testing.assert_array_equal(loaded.meta[name], model.arrays[name])
-    assert loaded.meta["channels"] == ["a", "b", "c", "d"]
-    for name, value in model.meta.items():
-        assert loaded.meta[name] == value
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@given(weight=matrices)
+def test_every_bit_comes_back(suffix: str, weight: np.ndarray):
+    bias = np.linspace(-1, 1, len(weight)) / 3
+    with new_folder() as folder:
+        path = str(folder / f"w{suffix}")
+        save_weights(path, ChannelMap(weight, bias, "w"))
+        back = load_weights(path)
+        save_bias(str(folder / f"b{suffix}"), bias)
+        assert bits(load_bias(str(folder / f"b{suffix}"))) == bits(bias)
+    assert bits(back.weight) == bits(np.array(weight, order="C"))
+    assert bits(back.bias) == bits(bias if holds_bias(path) else np.zeros(len(bias)))
 
 
-def test_a_model_without_eigenvalues(tmp_path):
-    model = fit_random(3, k=2)
-    path = str(tmp_path / "model.npz")
-    save_model(path, model.arrays, model.meta)
-    assert load_weights(path).meta["eigenvalues"].shape == (0,)
+@pytest.mark.parametrize("suffix", [".npz", ".json"])
+def test_names_that_are_no_text_come_back(suffix: str, tmp_path: Path):
+    names = ["b\udcffnd", "\x1b[31m", "\ud800"]
+    path = str(tmp_path / f"w{suffix}")
+    save_weights(path, ChannelMap(np.ones((1, 3)), np.zeros(1), "w", {"channels": names}))
+    assert load_weights(path).meta["channels"] == names
 
 
-@given(st.dictionaries(st.text(), st.integers(-(10**15), 10**15) | st.text() | st.none()))
-def test_any_meta(meta):
-    raw = model_bytes({"weight": np.eye(2)}, meta)
-    with zipfile.ZipFile(BytesIO(raw)) as archive, archive.open("meta.npy") as f:
-        assert json.loads(str(np.lib.format.read_array(f, allow_pickle=False))) == meta
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_pipe_takes_them_and_stays(suffix: str, tmp_path: Path):
+    pipe, weights = tmp_path / f"pipe{suffix}", ChannelMap(np.eye(2), np.zeros(2), "w")
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for save in (save_weights, lambda path, each: save_bias(path, each.bias)):
+        save(str(pipe), weights)
+        assert os.read(reader, 1 << 16)
+    assert pipe.is_fifo()
+    os.close(reader)
 
 
-def test_the_same_bytes_in_any_order(model):
-    arrays = {**model.arrays, "noise": np.eye(4), "b": [1.0]}
-    other = dict(reversed(arrays.items()))
-    raw = model_bytes(arrays, model.meta)
-    assert raw == model_bytes(other, dict(reversed(model.meta.items())))
-    with zipfile.ZipFile(BytesIO(raw)) as archive:
-        infos = archive.infolist()
-    assert [info.filename for info in infos][-3:] == ["b.npy", "noise.npy", "meta.npy"]
-    assert {info.date_time for info in infos} == {(1980, 1, 1, 0, 0, 0)}
-    assert {info.compress_type for info in infos} == {zipfile.ZIP_STORED}
+META = {
+    "method": "pca",
+    "options": {"k": 2},
+    "count": 12,
+    "channels": ["röd", "grön"],
+    "mean": np.array([0.1, 1 / 3]),
+    "scale": np.array([1.0, 2.0]),
+    "inverse": np.array([[1.0], [0.5]]),
+}
 
 
-def test_byte_order_and_memory_order_do_not_show():
-    weight = np.arange(6.0).reshape(2, 3)
-    raw = model_bytes({"weight": weight}, {})
-    assert raw == model_bytes({"weight": np.asfortranarray(weight)}, {})
-    assert raw == model_bytes({"weight": weight.astype(">f8")}, {})
+@pytest.mark.parametrize("suffix", [".npz", ".json"])
+def test_what_else_is_known_comes_back(suffix: str, tmp_path: Path):
+    path = str(tmp_path / f"w{suffix}")
+    weights = ChannelMap(np.array([[0.25, -1 / 3]]), np.array([0.7]), "w", META)
+    save_weights(path, weights)
+    assert left_out(path, weights) == []
+    back = load_weights(path)
+    assert back.meta.keys() == META.keys()
+    for name, value in META.items():
+        np.testing.assert_array_equal(back.meta[name], value)
 
 
-def test_numpy_numbers_in_meta(tmp_path):
-    path = str(tmp_path / "m.npz")
-    save_model(path, {"weight": np.eye(2)}, {"snr": np.float64(2.5), "n": np.arange(3)})
-    assert load_weights(path).meta["snr"] == 2.5
-    assert load_weights(path).meta["n"] == [0, 1, 2]
+def test_what_has_no_place_is_named():
+    weights = ChannelMap(np.eye(2), np.zeros(2), "w", META)
+    assert left_out("w.csv", weights) == sorted(META)
+    unknown = ChannelMap(np.eye(2), np.zeros(2), "w", {"condition": np.array([np.inf])})
+    assert left_out("w.json", unknown) == ["condition"]
+    assert left_out("w.npz", unknown) == []
 
 
-def test_nothing_is_pickled():
-    with pytest.raises(ValueError, match="allow_pickle"):
-        model_bytes({"weight": np.array([object()])}, {})
-    with pytest.raises(TypeError, match="set"):
-        model_bytes({"weight": np.eye(1)}, {"x": {1}})
-    with pytest.raises(ValueError):
-        model_bytes({"weight": np.eye(1)}, {"x": float("nan")})
+def test_members_that_are_not_read_are_named(tmp_path: Path):
+    path = str(tmp_path / "w.npz")
+    np.savez(path, weight=np.eye(2, dtype="float32"), noise=np.eye(2), mean=np.zeros(2))
+    assert unread_members(path, load_weights(path)) == ["noise"]
+    assert stored_type(path) == "float32"
 
 
-def test_an_existing_file_is_kept(tmp_path, model):
-    path = tmp_path / "model.npz"
-    path.write_bytes(b"old")
-    with pytest.raises(OutputRefusedError, match="--force"):
-        save_model(str(path), model.arrays, model.meta)
-    assert path.read_bytes() == b"old"
-    save_model(str(path), model.arrays, model.meta, Publication(force=True, fsync=True))
-    assert load_weights(str(path)).out_channels == 2
-    assert os.listdir(tmp_path) == ["model.npz"]
+@pytest.mark.parametrize("suffix", [".json", ".csv", ".tsv", ".txt"])
+def test_what_could_not_be_read_again_is_not_written(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / f"w{suffix}"
+    weights = ChannelMap(np.eye(20), np.zeros(20), "w")
+    module = {".json": json}.get(suffix, text)
+    monkeypatch.setattr(module, "FORMAT", module.FORMAT._replace(limit=100))
+    with pytest.raises(UsageError, match="bytes, and text of up to 100 is read"):
+        save_weights(str(path), weights)
+    assert not path.exists()
 
 
-def test_a_device(model):
-    save_model("/dev/null", model.arrays, model.meta)
-    assert not os.path.isfile("/dev/null")
+def test_more_weights_than_are_read_are_not_made(tmp_path: Path):
+    for kind in ("identity -c 12000", "mean -c 200000000", "select --channels 0,1 -c 999999999"):
+        done = onebyone("weights", "new", *kind.split(), "-o", "w.npz", cwd=tmp_path)
+        assert done.returncode == 2
+        assert "a weights file may hold up to 134217728" in done.stderr
+    chosen = ("select", "--channels", "9,0", "-c", "99999")
+    done = onebyone("weights", "new", *chosen, "-o", "w.npz", cwd=tmp_path)
+    assert done.returncode == 0
+    weight = load_weights(str(tmp_path / "w.npz")).weight
+    assert (weight.shape, np.argwhere(weight).tolist()) == ((2, 99999), [[0, 9], [1, 0]])
+
+
+@pytest.mark.parametrize("name", ["w", "w.h5", "w.csv.gz"])
+def test_other_names_are_refused(name: str):
+    with pytest.raises(UsageError, match="no suffix that says a format of weights"):
+        check_suffix(name)
+
+
+def test_an_existing_file_stays(tmp_path: Path):
+    path = tmp_path / "w.csv"
+    path.write_text("mine")
+    with pytest.raises(OutputRefusedError, match="exists already"):
+        save_weights(str(path), ChannelMap(np.eye(2), np.zeros(2), "w"))
+    assert path.read_text() == "mine"
+    save_weights(str(path), ChannelMap(np.eye(2), np.zeros(2), "w"), force=True)
+    assert path.read_text() == "1.0,0.0\n0.0,1.0\n"

@@ -135,7 +135,7 @@ KERNELS = [
 def test_kernel(text, place, what):
     with pytest.raises(DataError) as caught:
         parse_kernel(text)
-    assert caught.value.path == "--kernel"
+    assert caught.value.path == "kernel"
     assert caught.value.message.startswith(place)
     assert what in caught.value.message
 
@@ -153,7 +153,7 @@ BIASES = [
 def test_bias(text, what):
     with pytest.raises(DataError) as caught:
         parse_bias(text)
-    assert caught.value.path == "--bias"
+    assert caught.value.path == "bias"
     assert what in caught.value.message
 
 

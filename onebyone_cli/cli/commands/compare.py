@@ -1,17 +1,19 @@
 """``onebyone compare``: how far two stacks differ."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from math import degrees, isfinite, isnan
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from onebyone_cli.cli import values
-from onebyone_cli.cli.options import inputs
-from onebyone_cli.cli.terminal.console import Console, print_out, print_table
+from onebyone_cli.cli.options.compute import Tolerances
+from onebyone_cli.cli.options.inputs import Pair, Raw, check_names
+from onebyone_cli.cli.options.messages import RunMessages
+from onebyone_cli.cli.options.picture import DifferencePicture
+from onebyone_cli.cli.options.running import Resources
+from onebyone_cli.cli.terminal.console import print_out, print_table
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.errors import UsageError
-from onebyone_cli.operations.inputs import Reading
+from onebyone_cli.stack.reading import Reading
 from onebyone_cli.units import count, printable
 
 if TYPE_CHECKING:
@@ -31,99 +33,14 @@ Examples:
 #: The exit status for stacks that differ, as that of diff and cmp; 0 is for those that do not.
 DIFFERENT = 1
 
-One = Annotated[
-    str,
-    typer.Argument(
-        metavar="A",
-        help="A stack: a .npy or .h5 file (file.h5:/dataset), an image, a folder of images, a "
-        "named pipe, or - for a .npy stream on standard input.",
-        show_default=False,
-    ),
-]
-Other = Annotated[
-    str, typer.Argument(metavar="B", help="Another one of the same shape.", show_default=False)
-]
-Absolute = Annotated[
-    str,
-    typer.Option(
-        "--tolerance",
-        metavar="X",
-        help="Numbers may be this far apart. Default: 0.",
-        show_default=False,
-    ),
-]
-Relative = Annotated[
-    str,
-    typer.Option(
-        "--relative",
-        metavar="Y",
-        help="Numbers may be this part of the larger magnitude apart, as in 1e-5; with "
-        "--tolerance, one of the two is enough.",
-        show_default=False,
-    ),
-]
-Peak = Annotated[
-    str,
-    typer.Option(
-        "--peak",
-        metavar="VALUE",
-        help="The largest signal, for PSNR. Default: the range of the type of A for integers, "
-        "the range of its numbers for floats.",
-        show_default=False,
-    ),
-]
-NoData = Annotated[
-    str,
-    typer.Option(
-        "--nodata",
-        metavar="VALUE",
-        help="Numbers of this value are invalid in either stack, as NaN is.",
-        show_default=False,
-    ),
-]
-LayoutOfB = Annotated[
-    str,
-    typer.Option(
-        "--layout-b",
-        metavar="CHW|HWC|HCW",
-        help="Order of the last three axes in B, where it is not that of A.",
-        show_default=False,
-    ),
-]
-Picture = Annotated[
-    str,
-    typer.Option(
-        "--difference",
-        metavar="FILE.png",
-        help="Draw where they differ: of each pixel the largest difference of all channels (and "
-        "items of a batch), from black for none to bright; what is invalid in one alone is grey. "
-        "Planes of more than 1024 rows or columns are drawn in blocks of pixels.",
-        show_default=False,
-    ),
-]
-
 
 def compare(
-    a: One,
-    b: Other,
-    tolerance: Absolute = "",
-    relative: Relative = "",
-    peak: Peak = "",
-    difference: Picture = "",
-    force: inputs.Force = False,
-    layout: inputs.Layout = "CHW",
-    layout_b: LayoutOfB = "",
-    raw: inputs.Raw = False,
-    shape: inputs.Shape = "",
-    dtype_in: inputs.DTypeIn = "",
-    nodata: NoData = "",
-    memory: inputs.Memory = "",
-    threads: inputs.Threads = None,
-    json: inputs.Json = False,
-    quiet: inputs.Quiet = False,
-    verbose: inputs.Verbose = False,
-    progress: inputs.ShowProgress = None,
-    debug: inputs.Debug = False,
+    tolerances: Tolerances,
+    input: Pair,
+    raw: Raw,
+    output: DifferencePicture,
+    resources: Resources,
+    messages: RunMessages,
 ) -> int:
     """Show how far two stacks differ.
 
@@ -136,64 +53,42 @@ def compare(
     The exit status is 1 if they differ by more than the tolerance: by anything at all, unless
     --tolerance or --relative says more.
     """
+    from onebyone_cli.arithmetic.difference import Tolerance
     from onebyone_cli.operations.compare.job import CompareJob, CompareSettings
 
-    console = Console(quiet=quiet, verbose=verbose, json=json)
-    values.check_names([a, b], [])
-    values.tell_defaults(memory, threads, console)
+    console, difference = messages.console(), output.difference
+    check_names([input.a, input.b], [])
+    resources.show(console)
     settings = CompareSettings(
-        memory=values.memory_of(memory),
-        threads=values.threads_of(threads),
-        nodata=values.number_of("--nodata", nodata) if nodata else None,
-        tolerance=_tolerance_of(tolerance, relative),
+        memory=resources.budget(),
+        threads=resources.workers(),
+        nodata=input.mark(),
+        tolerance=Tolerance(*tolerances.limits()),
     )
-    signal = _peak_of(peak)
-    reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
+    signal = tolerances.signal()
+    reading = Reading(input.layout, settings.memory, raw.spec(), input.selection())
     with ExitStack() as stack:
-        (one,) = reading.open_among([a], stack, 2)
-        (other,) = reading._replace(layout=_layout_of(layout_b) or layout).open_among([b], stack, 2)
-        picture = _picture_of(difference, force, one, other)
+        one = _only(reading.open_among([input.a], stack, 2))
+        second = reading._replace(layout=input.layout_b or input.layout)
+        other = _only(second.open_among([input.b], stack, 2))
+        picture = _picture_of(difference, output.force, one, other)
         job = CompareJob(one, other, settings, picture)
-        with Progress(console, progress) as shown:
+        with Progress(console, messages.progress) as shown:
             found = job.run(shown)
     if picture:
         from onebyone_cli.picture.png import write_png
 
-        write_png(picture.drawn(), difference, force=force)
-    report = _Report(a, b, one, other, found, signal)
+        write_png(picture.drawn(), difference, force=output.force)
+    report = _Report(input.a, input.b, one, other, found, signal)
     if not console.quiet:
-        report.print(settings.tolerance, detailed=verbose)
+        report.print(settings.tolerance, detailed=messages.verbose)
     console.document(report.document(settings.tolerance))
     return 0 if found.are_close else DIFFERENT
 
 
-def _tolerance_of(absolute: str, relative: str) -> "Tolerance":
-    from onebyone_cli.arithmetic.difference import Tolerance
-
-    numbers = []
-    for option, text in (("--tolerance", absolute), ("--relative", relative)):
-        number = values.number_of(option, text, "0.001 or 1e-6") if text else 0.0
-        if isnan(number) or number < 0:
-            raise UsageError(f"{option} {text} is no distance; give 0 or more")
-        numbers.append(number)
-    return Tolerance(*numbers)
-
-
-def _peak_of(text: str) -> float | None:
-    if not text:
-        return None
-    number = values.number_of("--peak", text, "255 or 1")
-    if not (isfinite(number) and number > 0):
-        raise UsageError(f"--peak {text} is no signal; give a number above 0")
-    return number
-
-
-def _layout_of(text: str) -> Any:
-    from onebyone_cli.spec import LAYOUTS
-
-    if text and text not in LAYOUTS:
-        raise UsageError(f"--layout-b {text} is unknown; choose from {', '.join(LAYOUTS)}")
-    return text
+def _only(readers: "Sequence[Reader | StreamReader]") -> "Reader | StreamReader":
+    (reader,) = readers
+    return reader
 
 
 def _picture_of(
@@ -205,7 +100,7 @@ def _picture_of(
     if not path:
         return None
     if path == "-":
-        raise UsageError("standard output is for what is told; name a .png file")
+        raise UsageError("standard output is for the report; name a .png file")
     check_png(path, force=force, inputs=(*one.about.files, *other.about.files))
     return DifferenceMap(one.spec)
 

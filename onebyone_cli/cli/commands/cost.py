@@ -1,12 +1,12 @@
 """``onebyone cost``: what a 1×1 layer costs, beside 3×3 and 5×5."""
 
 import re
-from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import typer
-
-from onebyone_cli.cli.options import inputs
+from onebyone_cli.cli.options.compute import LayerSize
+from onebyone_cli.cli.options.inputs import Stacks
+from onebyone_cli.cli.options.messages import Printing
+from onebyone_cli.cli.options.weights import CostWeights
 from onebyone_cli.cli.terminal.console import Console, print_out, print_table
 from onebyone_cli.errors import UsageError
 from onebyone_cli.plan.layer_cost import DTYPE, Comparison, Design, Saving, compare, npy_bytes
@@ -35,68 +35,7 @@ class _Shape(NamedTuple):
     width: int
 
 
-def cost(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT...",
-            help="Stacks that say -c and -s; only their headers are read.",
-            default_factory=list,
-            show_default=False,
-        ),
-    ],
-    channels: Annotated[
-        int | None,
-        typer.Option(
-            "-c", "--channels", metavar="C", min=1, help="Input channels.", show_default=False
-        ),
-    ] = None,
-    out_channels: Annotated[
-        int | None,
-        typer.Option(
-            "-k",
-            "--out-channels",
-            metavar="K",
-            min=1,
-            help="Output channels: the depth of the layer.",
-            show_default=False,
-        ),
-    ] = None,
-    size: Annotated[
-        str,
-        typer.Option(
-            "-s",
-            "--size",
-            metavar="HxW",
-            help="Height and width of the maps, as in 600x600.",
-            show_default=False,
-        ),
-    ] = "",
-    weights: Annotated[
-        str,
-        typer.Option(
-            "-w",
-            "--weights",
-            metavar="FILE",
-            help="A weights file that says -c and -k.",
-            show_default=False,
-        ),
-    ] = "",
-    reduce: Annotated[
-        int | None,
-        typer.Option(
-            "-r",
-            "--reduce",
-            metavar="R",
-            min=1,
-            help="Compare bottlenecks, too: a 1×1 layer to R channels, then 3×3 or 5×5.",
-            show_default=False,
-        ),
-    ] = None,
-    layout: inputs.Layout = "CHW",
-    json: inputs.Json = False,
-    debug: inputs.Debug = False,
-) -> None:
+def cost(weights: CostWeights, layer: LayerSize, input: Stacks, messages: Printing) -> None:
     """Count what a 1×1 layer costs, beside 3×3 and 5×5.
 
     All three turn the same C maps into the same K. For each: parameters (weights, and one bias for
@@ -109,23 +48,17 @@ def cost(
     and others, Going Deeper with Convolutions (arXiv:1409.4842), whose Inception modules put a
     1×1 layer in front of 3×3 and 5×5 (--reduce).
     """
-    shape = _shape(inputs, channels, out_channels, size, weights, layout)
-    _check_size("R", reduce or 0)
-    comparison = compare(*shape, reduce or 0)
-    if json:
+    shape = _shape(layer, weights.weights, input)
+    bottleneck = layer.reduce or 0
+    _check_size("R", bottleneck)
+    comparison = compare(*shape, bottleneck)
+    if messages.json:
         Console(json=True).document(_document(shape, comparison))
     else:
         _print(shape, comparison)
 
 
-def _shape(
-    inputs: Sequence[str],
-    channels: int | None,
-    out_channels: int | None,
-    size: str,
-    weights: str,
-    layout: str,
-) -> _Shape:
+def _shape(layer: LayerSize, weights: str, input: Stacks) -> _Shape:
     """Put the sizes together from what was typed and from files, which must agree."""
     said: dict[str, dict[str, int]] = {}
 
@@ -134,13 +67,13 @@ def _shape(
             if number is not None:
                 said.setdefault(name, {})[source] = number
 
-    height, width = _size_of(size)
-    say("the command line", C=channels, K=out_channels, H=height, W=width)
-    if inputs:
+    height, width = _size_of(layer.size)
+    say("the command line", C=layer.channels, K=layer.out_channels, H=height, W=width)
+    if input.inputs:
         from onebyone_cli.operations.info.stacks import shape_of
 
-        spec = shape_of(inputs, layout=layout)
-        say(" ".join(inputs), C=spec.channels, H=spec.height, W=spec.width)
+        spec = shape_of(input.inputs, layout=input.layout)
+        say(" ".join(input.inputs), C=spec.channels, H=spec.height, W=spec.width)
     if weights:
         from onebyone_cli.operations.info.archives import inspect_weights
 

@@ -2,16 +2,17 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from onebyone_cli.cli import values
-from onebyone_cli.cli.options import inputs
+from onebyone_cli.cli.options.facts import Facts as Wanted
+from onebyone_cli.cli.options.inputs import Paths
+from onebyone_cli.cli.options.messages import Messages
 from onebyone_cli.cli.terminal.console import Console, print_out, print_table
 from onebyone_cli.cli.terminal.console import error as say_error
 from onebyone_cli.errors import OneByOneError, UsageError
+from onebyone_cli.names import suffix_of
 from onebyone_cli.units import printable
+from onebyone_cli.weights.formats import ONLY_WEIGHTS
 
 if TYPE_CHECKING:
     from onebyone_cli.cli.terminal.file_report import Facts
@@ -20,70 +21,31 @@ EXAMPLES = """\b
 Examples:
   onebyone info stack.npy
   onebyone info scenes/*.npy cube.h5:/radiance channels/ model.npz
-  onebyone info --channels stack.npy
+  onebyone info --get channels stack.npy
   onebyone info --json stack.npy
   onebyone info result.npy.part
 """
 
 
-def info(
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PATH...",
-            help="An input of any kind, a weights file or model, moments that stats has saved, or "
-            "the output of a stopped job (OUTPUT or OUTPUT.part).",
-            default_factory=list,
-            show_default=False,
-        ),
-    ],
-    shape: Annotated[
-        bool,
-        typer.Option(
-            "--shape",
-            help="Print only the sizes of the axes as stored, as in 50,600,600; a line for each "
-            "path.",
-            show_default=False,
-        ),
-    ] = False,
-    dtype: Annotated[
-        bool,
-        typer.Option(
-            "--dtype", help="Print only the type of the numbers, as in float32.", show_default=False
-        ),
-    ] = False,
-    channels: Annotated[
-        bool,
-        typer.Option(
-            "--channels",
-            help="Print only the number of channels; of weights, those they take.",
-            show_default=False,
-        ),
-    ] = False,
-    inputs_from: inputs.InputsFrom = "",
-    layout: inputs.Layout = "CHW",
-    json: inputs.Json = False,
-    quiet: inputs.Quiet = False,
-    debug: inputs.Debug = False,
-) -> None:
-    """Tell what files are, from their headers.
+def info(get: Wanted, input: Paths, messages: Messages) -> int:
+    """Show what files are, from their headers.
 
     Shape, type, storage and channel names, and what apply would need to make as many output
     channels with the default memory and threads. Of a model, what it was learned from; of a
-    stopped job, how far it is and how to go on; of an HDF5 file with several datasets, their
-    names. One path gives a block, several a table. A path that can't be read is told on standard
-    error and the others follow; the exit status is then that of the first error.
+    stopped job, how far it is and how to resume it; of an HDF5 file with several datasets, their
+    names. One path gives a block, several a table. A path that can't be read is reported on
+    standard error and the others follow; the exit status is then that of the first error.
     """
-    wanted = _only_one({"shape": shape, "dtype": dtype, "channels": channels}, json=json)
-    paths = values.inputs_of(paths, inputs_from)
-    values.check_names(paths, [])
-    found: list[Facts | OneByOneError] = [_look(path, layout, wanted) for path in paths]
+    wanted, paths = get.field(), input.listed()
+    if wanted and messages.json:
+        raise UsageError("--get and --json each print something else; give one of them")
+    found: list[Facts | OneByOneError] = [_look(path, input.layout, wanted) for path in paths]
     failures = [each for each in found if isinstance(each, OneByOneError)]
     if failures and len(paths) == 1:
         raise failures[0]
-    if json:
+    if messages.json:
         _print_document(paths, found)
-    elif quiet:
+    elif messages.quiet:
         pass  # whether all could be read is in the status
     elif wanted:
         _print_bare([each for each in found if not isinstance(each, OneByOneError)], wanted)
@@ -94,16 +56,8 @@ def info(
     if failures:
         from onebyone_cli.errors import status_of
 
-        raise typer.Exit(status_of(failures[0]))
-
-
-def _only_one(flags: dict[str, bool], *, json: bool) -> str:
-    """Tell which single value is wanted; empty for everything."""
-    asked = [name for name, is_asked in flags.items() if is_asked]
-    if len(asked) > 1 or (asked and json):
-        shown = " and ".join(f"--{name}" for name in [*asked, *["json"] * json][:2])
-        raise UsageError(f"{shown} each print something else; give one of them")
-    return asked[0] if asked else ""
+        return status_of(failures[0])
+    return 0
 
 
 def _look(path: str, layout: str, wanted: str) -> "Facts | OneByOneError":
@@ -139,8 +93,8 @@ def _facts(path: str, layout: str) -> "Facts":
 
 def _archive_facts(path: str) -> "Facts | None":
     """Look at weights and moments; None for what is a stack or nothing at all."""
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in (".npz", ".csv", ".tsv", ".txt", ".json") or not os.path.isfile(path):
+    suffix = suffix_of(path)
+    if suffix not in ONLY_WEIGHTS or not os.path.isfile(path):
         return None
     from onebyone_cli.operations.info.archives import (
         holds_moments,

@@ -5,14 +5,12 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 import onebyone_cli
 from onebyone_cli import cli
 from onebyone_cli.cli.commands import weights
-from onebyone_cli.cli.options import inputs
+from onebyone_cli.cli.options.manual import Page
+from onebyone_cli.cli.options.messages import Debugging
 from onebyone_cli.cli.terminal.console import print_out
 from onebyone_cli.errors import InputMissingError, UsageError
 
@@ -25,44 +23,28 @@ Examples:
 """
 
 
-def complete_command(incomplete: str) -> list[str]:
-    """Offer the commands."""
-    return [name for name in cli.NAMES if name.startswith(incomplete)]
-
-
-def man(
-    command: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="COMMAND",
-            help="The command whose page is shown. Default: the page of the program.",
-            autocompletion=complete_command,
-            show_default=False,
-        ),
-    ] = None,
-    debug: inputs.Debug = False,
-) -> None:
+def man(page: Page, messages: Debugging) -> None:
     """Show the manual: the page of the program, or of a command.
 
     On a terminal man shows it, elsewhere it is printed as plain text. The pages are installed in
     share/man beside the folder bin of the program; where that is in PATH, man onebyone-apply
     finds them as well.
     """
-    words = command or []
+    words = page.command
     if words and " ".join(words) not in _names():
         raise UsageError(
             f"no command is called '{' '.join(words)}'; choose from {', '.join(_names())}"
         )
-    page = _find("-".join(["onebyone", *words]) + ".1")
+    file = _find("-".join(["onebyone", *words]) + ".1")
     viewer = shutil.which("man")
     if viewer and sys.stdout is not None and sys.stdout.isatty():
         # A name with a slash is a file for man, whatever its own folders hold. In our place, so
         # that the keys of the pager, Ctrl-C among them, are its own.
-        os.execv(viewer, ["man", str(page)])
+        os.execv(viewer, ["man", str(file)])
     from onebyone_cli.cli.terminal.man_text import plain_text
 
     columns = shutil.get_terminal_size().columns - 2
-    print_out(plain_text(page.read_text(encoding="ascii"), columns))
+    print_out(plain_text(file.read_text(encoding="ascii"), columns))
 
 
 def _names() -> list[str]:

@@ -1,17 +1,15 @@
 """``onebyone merge``: join what jobs over parts have done."""
 
-from typing import Annotated
-
-import typer
-
-from onebyone_cli.cli import values
-from onebyone_cli.cli.options import inputs
+from onebyone_cli.cli.options.inputs import Parts
+from onebyone_cli.cli.options.messages import Messages
+from onebyone_cli.cli.options.output import WholeOutput
 from onebyone_cli.cli.terminal import report
 from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
-from onebyone_cli.operations.learn import run as learning
+from onebyone_cli.formats.names import check_archive_name, files_of
+from onebyone_cli.operations.learn.gathered import are_moments, join_saved, save_moments
 from onebyone_cli.units import count
 
 EXAMPLES = """\b
@@ -23,57 +21,31 @@ Examples:
 """
 
 
-def merge(
-    parts: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PART...",
-            help="With -o: moments that stats has saved. Without: outputs of apply --shard.",
-            default_factory=list,
-            show_default=False,
-        ),
-    ],
-    output: Annotated[
-        str,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="WHOLE.npz",
-            help="Where the moments of all parts together go.",
-            show_default=False,
-        ),
-    ] = "",
-    inputs_from: inputs.InputsFrom = "",
-    force: inputs.Force = False,
-    fsync: inputs.FSync = False,
-    json: inputs.Json = False,
-    quiet: inputs.Quiet = False,
-    debug: inputs.Debug = False,
-) -> None:
+def merge(input: Parts, output: WholeOutput, messages: Messages) -> None:
     """Join moments of parts, or check and publish a sharded output.
 
     Moments are joined in the order in which they are named. An output whose shards are all done,
-    by the same command, gets its name; with a shard missing or different nothing happens.
+    by the same command, is renamed to its name; if a shard is missing or different, nothing
+    happens.
     """
-    console = Console(quiet=quiet, json=json)
-    parts = values.inputs_of(parts, inputs_from)
-    values.check_names(parts, [output] if output else [])
-    if output:
-        targets.check_not_input(output, values.files_of([inputs_from]))
-        _join(parts, output, Publication(force, fsync), console)
-    elif learning.are_moments(parts):
+    console, whole = messages.console(), output.output
+    parts = input.listed([whole] if whole else [])
+    if whole:
+        targets.check_not_input(whole, files_of([input.inputs_from]))
+        _join(parts, whole, output.publication(), console)
+    elif are_moments(parts):
         raise UsageError("moments are joined into another file; name it with -o WHOLE.npz")
     else:
-        _publish(parts, Publication(force, fsync), console)
+        _publish(parts, output.publication(), console)
 
 
 def _join(parts: list[str], output: str, publication: Publication, console: Console) -> None:
-    values.check_archive_name(output, "moments are saved as")
-    targets.check_target(output, force=publication.may_replace, inputs=values.files_of(parts))
-    known = learning.join_saved(parts, console)
-    learning.save_moments(known, output, publication)
+    check_archive_name(output, "moments")
+    targets.check_target(output, force=publication.may_replace, inputs=files_of(parts))
+    known = join_saved(parts, console.say)
+    save_moments(known, output, publication)
     evidence = known.evidence
-    console.say(f"{output}: {learning.moments_of(evidence)}, from {count(len(parts), 'part')}")
+    console.say(f"{output}: {report.moments_line(evidence)}, from {count(len(parts), 'part')}")
     console.document(
         {
             "output": output,
@@ -81,7 +53,7 @@ def _join(parts: list[str], output: str, publication: Publication, console: Cons
             "channels": evidence.channels,
             "pixels": evidence.count,
             "invalid_pixels": evidence.invalid,
-            **learning.document(evidence),
+            **report.classes_document(evidence),
         }
     )
 

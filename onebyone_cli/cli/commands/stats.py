@@ -5,23 +5,28 @@ from contextlib import ExitStack
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from onebyone_cli.cli import values
-from onebyone_cli.cli.options import inputs
+from onebyone_cli.cli.options.inputs import LearnInput, Raw
+from onebyone_cli.cli.options.learning import Gathering
+from onebyone_cli.cli.options.messages import RunMessages
+from onebyone_cli.cli.options.output import MomentsOutput
+from onebyone_cli.cli.options.running import Resources, StatsMachines
+from onebyone_cli.cli.shares import check_learning, cluster_of
+from onebyone_cli.cli.terminal import report
 from onebyone_cli.cli.terminal.console import Console, print_table
+from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
-from onebyone_cli.cluster import run as on_cluster
 from onebyone_cli.commit import targets
-from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.operations.inputs import Reading
-from onebyone_cli.operations.learn import run as learning
+from onebyone_cli.formats.names import check_archive_name, files_of
+from onebyone_cli.operations.learn.gathered import are_moments, join_saved, save_moments
 from onebyone_cli.operations.learn.request import directions_of
+from onebyone_cli.operations.learn.run import LearnPass, gather
+from onebyone_cli.stack.reading import Reading
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
-    from onebyone_cli.operations.learn.run import Known, Pass
+    from onebyone_cli.operations.learn.gathered import Gathered
+    from onebyone_cli.stack.sources import OnProgress
 
 EXAMPLES = """\b
 Examples:
@@ -34,149 +39,112 @@ Examples:
 
 
 def stats(
-    context: typer.Context,
-    inputs: inputs.InputsOrMoments,
-    output: inputs.Moments = "",
-    noise: inputs.StatsNoise = None,
-    noise_rows: inputs.NoiseRows = "",
-    noise_cols: inputs.NoiseColumns = "",
-    labels: inputs.StatsLabels = "",
-    each: inputs.EachStack = False,
-    mask: inputs.Mask = "",
-    sample: inputs.Sample = None,
-    seed: inputs.Seed = None,
-    shard: inputs.StatsShard = "",
-    inputs_from: inputs.InputsFrom = "",
-    force: inputs.Force = False,
-    layout: inputs.Layout = "CHW",
-    raw: inputs.Raw = False,
-    shape: inputs.Shape = "",
-    dtype_in: inputs.DTypeIn = "",
-    nodata: inputs.NoDataInLearning = "",
-    memory: inputs.Memory = "",
-    threads: inputs.Threads = None,
-    fsync: inputs.FSync = False,
-    scheduler: inputs.Scheduler = "",
-    scheduler_file: inputs.SchedulerFile = "",
-    workers: inputs.Workers = None,
-    json: inputs.Json = False,
-    quiet: inputs.Quiet = False,
-    verbose: inputs.Verbose = False,
-    progress: inputs.ShowProgress = None,
-    debug: inputs.Debug = False,
+    gathering: Gathering,
+    input: LearnInput,
+    raw: Raw,
+    output: MomentsOutput,
+    resources: Resources,
+    machines: StatsMachines,
+    messages: RunMessages,
 ) -> None:
-    """Show valid pixels, range, mean and spread of each channel.
+    """Show valid pixels, range, mean and standard deviation of each channel.
 
-    A channel counts its own valid pixels; its spread is the standard deviation. With -o the
-    moments are saved as well: mean and covariance of the pixels that are valid in every channel,
-    from which fit learns as from the stacks themselves, and which merge joins with those of other
-    parts. Labels change neither these nor the table: pixels of no class count as any other.
+    A channel counts its own valid pixels. With -o the moments are saved as well: mean and
+    covariance of the pixels that are valid in every channel. fit learns from them as from the
+    stacks themselves, and merge joins them with those of other parts. Labels change neither the
+    moments nor the table: pixels of no class count as any other.
     """
     from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
-    from onebyone_cli.plan.shards import parse_shard
 
-    console = Console(quiet=quiet, verbose=verbose, json=json)
-    inputs = values.inputs_of(inputs, inputs_from, [mask, labels])
-    values.check_names(inputs, [output] if output else [], [mask, labels])
-    values.tell_defaults(memory, threads, console)
-    _check_together(
-        output=bool(output),
-        noise=bool(noise),
-        window=bool(noise_rows or noise_cols),
-        labels=bool(labels),
-        sample=sample is not None,
-        seed=seed is not None,
-        shard=bool(shard),
+    console, target = messages.console(), output.output
+    maps = [gathering.mask, gathering.labels]
+    inputs = input.listed([target] if target else [], maps)
+    resources.show(console)
+    _check_together(gathering, machines.shard, output=bool(target))
+    wanted = Wanted(
+        pixels=bool(target),
+        statistics=True,
+        differences=directions_of(gathering.noise),
+        rows=gathering.rows(),
+        columns=gathering.columns(),
     )
     settings = LearnSettings(
-        memory=values.memory_of(memory),
-        threads=values.threads_of(threads),
-        nodata=values.number_of("--nodata", nodata) if nodata else None,
-        wanted=Wanted(
-            pixels=bool(output),
-            statistics=True,
-            differences=directions_of(noise or ""),
-            rows=values.range_of("--noise-rows", noise_rows),
-            columns=values.range_of("--noise-cols", noise_cols),
-        ),
-        shard=parse_shard(shard) if shard else None,
+        resources.budget(), resources.workers(), input.mark(), wanted, shard=machines.share()
     )
-    cluster = on_cluster.cluster_of(context, scheduler, scheduler_file, workers, threads, inputs)
+    groups, noise = (gathering, input, raw, output), wanted.differences
+    cluster = cluster_of(machines, resources, inputs, groups, console, noise=noise)
     if cluster is not None:
-        cluster.check_learning(inputs, sample=sample is not None)
-    way = learning.Pass(settings, mask, labels, sample, values.seed_of(seed), cluster)
-    reading = Reading(layout, settings.memory, values.raw_of(raw, shape, dtype_in))
-    if output:
-        values.check_archive_name(output, "moments are saved as")
-        read = values.files_of([*inputs, mask, labels, inputs_from])
-        targets.check_target(output, force=force, inputs=read)
+        check_learning(cluster, inputs, maps, sample=gathering.sample is not None, raw=raw.raw)
+    reading = input.reading(settings.memory, raw.spec())
+    if target:
+        check_archive_name(target, "moments")
+        read = files_of([*inputs, *maps, input.inputs_from])
+        targets.check_target(target, force=output.force, inputs=read)
+    mask, labels, seed = gathering.mask, gathering.labels, gathering.random_seed()
+    way = LearnPass(settings, mask, labels, gathering.sample, seed)
     started = time.monotonic()
-    if learning.are_moments(inputs, raw=raw):
-        known = _joined(inputs, way, output, console)
+    if are_moments(inputs, raw=raw.raw):
+        known = _joined(inputs, way, target, console)
     else:
-        known = _gathered(inputs, each, reading, way, console, progress)
-    if output:
-        learning.save_moments(known, output, Publication(force, fsync))
-    spent = spent_since(started, 0 if sample or shard else known.pixel_bytes)
+        with Progress(console, messages.progress) as on_progress:
+            if cluster is not None:
+                way = way._replace(gather=cluster._replace(on_progress=on_progress).gather)
+            known = _gathered(inputs, input.each, reading, way, on_progress)
+    if target:
+        save_moments(known, target, output.publication())
+    reads_all = not (gathering.sample or machines.shard)
+    _report(known, target, spent_since(started, known.pixel_bytes * reads_all), console)
+
+
+def _report(known: "Gathered", target: str, spent: Spent, console: Console) -> None:
+    """Show a table of the channels, and what was saved."""
     rows = _rows(known)
     if not console.quiet:
         _print(rows)
-    # Beside a table in a pipe nobody has asked for it.
-    if output or console.is_terminal or verbose:
-        console.say(_closing_line(output, known, spent))
-    content = {"inputs": known.inputs, "channels": rows, **learning.document(known.evidence)}
+    # In a pipe the table is enough.
+    if target or console.is_terminal or console.verbose:
+        console.say(_closing_line(target, known, spent))
+    classes = report.classes_document(known.evidence)
+    content = {"inputs": known.inputs, "channels": rows, **classes}
     console.document(content | spent.document())
 
 
-def _check_together(
-    *,
-    output: bool,
-    noise: bool,
-    window: bool,
-    labels: bool,
-    sample: bool,
-    seed: bool,
-    shard: bool,
-) -> None:
+def _check_together(gathering: Gathering, shard: str, *, output: bool) -> None:
     """Refuse options that mean nothing without another, or beside it."""
-    if (noise or window) and not output:
+    window = gathering.noise_rows or gathering.noise_cols
+    if (gathering.noise or window) and not output:
         raise UsageError("--noise is for the moments that are saved; give -o PART.npz")
-    if window and not noise:
+    if window and not gathering.noise:
         raise UsageError("--noise-rows and --noise-cols are for --noise DIRECTION; give that, too")
-    if labels and not output:
+    if gathering.labels and not output:
         raise UsageError("--labels is for the moments that are saved; give -o PART.npz")
-    if seed and not sample:
+    if gathering.seed is not None and gathering.sample is None:
         raise UsageError("--seed is for --sample N; give that, too")
     if shard and not output:
         raise UsageError("--shard is for moments that are joined with others; give -o PART.npz")
-    if shard and sample:
+    if shard and gathering.sample is not None:
         raise UsageError("--shard and --sample each choose pixels; give one of them")
 
 
 def _gathered(
-    inputs: list[str],
-    each: bool,
-    reading: Reading,
-    way: "Pass",
-    console: Console,
-    progress: bool | None,
-) -> "Known":
+    inputs: list[str], each: bool, reading: Reading, way: LearnPass, on_progress: "OnProgress"
+) -> "Gathered":
     with ExitStack() as stack:
         stacks, series = reading.open_stacks(inputs, stack, each=each)
-        return learning.gather(stacks, way, lambda known: None, console, progress, series=series)
+        return gather(stacks, way, lambda known: None, on_progress, series=series)
 
 
-def _joined(inputs: list[str], way: "Pass", output: str, console: Console) -> "Known":
+def _joined(inputs: list[str], way: LearnPass, output: str, console: Console) -> "Gathered":
     if output or way.settings.wanted.differences:
         raise UsageError("moments are joined by: onebyone merge PART... -o WHOLE.npz")
     way.refuse_for_moments()
-    known = learning.join_saved(inputs, console)
+    known = join_saved(inputs, console.say)
     if known.evidence.statistics is None:
         raise DataError("holds no statistics of channels", known.source)
     return known
 
 
-def _rows(known: "Known") -> list[dict[str, Any]]:
+def _rows(known: "Gathered") -> list[dict[str, Any]]:
     """Gather what is known of each channel; None for the rest, such as a spread beyond float64."""
     statistics = known.evidence.statistics
     assert statistics is not None
@@ -199,11 +167,11 @@ def _rows(known: "Known") -> list[dict[str, Any]]:
     return rows
 
 
-def _closing_line(output: str, known: "Known", spent: Spent) -> str:
+def _closing_line(output: str, known: "Gathered", spent: Spent) -> str:
     evidence = known.evidence
     if not output:
         return f"{known.source}: {count(evidence.channels, 'channel')}{spent}"
-    line = f"{output}: {learning.moments_of(evidence)}{spent}"
+    line = f"{output}: {report.moments_line(evidence)}{spent}"
     return line + (f"; {count(evidence.invalid, 'pixel')} left out" if evidence.invalid else "")
 
 

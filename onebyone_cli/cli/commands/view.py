@@ -5,17 +5,21 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from onebyone_cli.cli import values
-from onebyone_cli.cli.options import inputs
+from onebyone_cli.cli.options.inputs import Input, Raw
+from onebyone_cli.cli.options.messages import SlowMessages
+from onebyone_cli.cli.options.picture import Picture, PictureOutput
+from onebyone_cli.cli.options.running import Memory
 from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.cli.terminal.picture_output import PAPER, Canvas, png_canvas, terminal_canvas
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.operations.inputs import Reading
+from onebyone_cli.formats.names import files_of
 from onebyone_cli.units import count, format_bytes
+from onebyone_cli.weights.formats import ONLY_WEIGHTS
 
 if TYPE_CHECKING:
+    from onebyone_cli.arithmetic.scale import Scale
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
-    from onebyone_cli.operations.view.drawing import Drawing, Stretch
+    from onebyone_cli.operations.view.drawing import Drawing
     from onebyone_cli.operations.view.thumbnail import Thumbnails
     from onebyone_cli.spec import StackSpec
     from onebyone_cli.stack.stack import Stack
@@ -29,70 +33,50 @@ Examples:
   onebyone apply cube.h5 -w model.npz -o - | onebyone view -
 """
 
-#: Numbers of more digits are those of no channel.
-_DIGITS = 10
-
-#: Names of files that hold weights or moments, not stacks.
-_WEIGHTS = (".npz", ".csv", ".tsv", ".txt", ".json")
-
 
 def view(
-    inputs: inputs.Inputs,
-    output: inputs.Picture = "",
-    channel: inputs.OneChannel = None,
-    rgb: inputs.ThreeChannels = "",
-    pca: inputs.ThreeComponents = False,
-    item: inputs.Item = None,
-    stretch: inputs.Percentiles = "",
-    value_range: inputs.ValueRange = "",
-    colormap: inputs.ColormapName = "grey",
-    size: inputs.PictureSize = None,
-    inputs_from: inputs.InputsFrom = "",
-    force: inputs.Force = False,
-    layout: inputs.Layout = "CHW",
-    raw: inputs.Raw = False,
-    shape: inputs.Shape = "",
-    dtype_in: inputs.DTypeIn = "",
-    nodata: inputs.NoDataInPictures = "",
-    memory: inputs.Memory = "",
-    json: inputs.Json = False,
-    quiet: inputs.Quiet = False,
-    progress: inputs.ShowProgress = None,
-    debug: inputs.Debug = False,
+    picture: Picture,
+    input: Input,
+    raw: Raw,
+    output: PictureOutput,
+    resources: Memory,
+    messages: SlowMessages,
 ) -> None:
     """Look at a stack, in the terminal or as a PNG.
 
-    All channels are shown on a contact sheet, or one of them, or three in colour. A terminal shows
-    them in as many colours as it has, or in plain characters; -o writes a PNG. Each channel is
-    stretched by itself. Of a large stack only some rows and columns are read, and up to 4×4 numbers
-    are averaged for each pixel of the picture.
+    Without options all channels are shown on a contact sheet; --channel shows one, --rgb three in
+    colour. A terminal shows them in as many colours as it has, or in plain characters; -o writes a
+    PNG. Pixels that are NaN, infinite or the nodata value have a colour of their own (magenta in
+    grey and in composites). Only some rows and columns of a large stack are read, and up to 4×4
+    numbers are averaged for each pixel of the picture.
     """
-    console = Console(quiet=quiet, json=json)
-    inputs = values.inputs_of(inputs, inputs_from)
-    values.check_names(inputs, [])
-    wanted = Wanted(_kind(channel, rgb, pca, colormap), _channels(channel, rgb), item)
-    how = _stretch_of(stretch, value_range)
-    if json and output in ("", "-"):
+    console, path = messages.console(), output.output
+    inputs = input.listed()
+    wanted = Wanted(picture.kind(), picture.numbers(), picture.item)
+    scale = picture.range()
+    if messages.json and path in ("", "-"):
         raise UsageError("--json and the picture both want standard output; give -o FILE.png")
-    _refuse_weights(inputs, raw=raw)
-    reading = Reading(layout, values.memory_of(memory), values.raw_of(raw, shape, dtype_in))
-    mark = values.number_of("--nodata", nodata) if nodata else None
+    _refuse_weights(inputs, raw=raw.raw)
+    reading = input.reading(resources.budget(), raw.spec())
+    mark = input.mark()
     with ExitStack() as stack:
         opened = reading.open(inputs, stack)
-        if output:
+        if path:
             from onebyone_cli.picture.png import check_png
 
             files = [name for reader in opened for name in reader.about.files]
-            check_png(output, force=force, inputs=(*files, *values.files_of([inputs_from])))
-        canvas = png_canvas(output, size) if output else terminal_canvas(size)
+            read = (*files, *files_of([input.inputs_from]))
+            check_png(path, force=output.force, inputs=read)
+        canvas = png_canvas(path, picture.size) if path else terminal_canvas(picture.size)
         job = _Job(opened, wanted, canvas, reading.memory)
-        source, memory_left = job.hold(stack, console, progress)
-        drawing = job.draw(job.thumbnails(source, mark, memory_left), how, colormap)
+        source, memory_left = job.hold(stack, console, messages.progress)
+        thumbnails = job.thumbnails(source, mark, memory_left)
+        drawing = job.draw(thumbnails, scale, picture.colormap)
         source.check_unchanged()
     names = job.names
-    size_put = canvas.put(drawing, names, job.sheet, force=force)
+    size_put = canvas.put(drawing, names, job.sheet, force=output.force)
     console.say(_closing_line(drawing, job, names))
-    console.document(_document(output, drawing, job, names) | size_put)
+    console.document(_document(path, drawing, job, names) | size_put)
 
 
 class Wanted(NamedTuple):
@@ -137,50 +121,9 @@ class Wanted(NamedTuple):
             )
 
 
-def _kind(
-    channel: int | None, rgb: str, pca: bool, colormap: str
-) -> Literal["sheet", "channel", "rgb", "pca"]:
-    if (channel is not None) + bool(rgb) + pca > 1:
-        raise UsageError("--channel, --rgb and --pca each say what to show; give one of them")
-    if (rgb or pca) and colormap != "grey":
-        raise UsageError("--colormap is for single channels, not for --rgb and --pca")
-    return "pca" if pca else "rgb" if rgb else "sheet" if channel is None else "channel"
-
-
-def _channels(channel: int | None, rgb: str) -> tuple[int, ...]:
-    parts = rgb.split(",") if rgb else []
-    known = all(part.isascii() and part.isdigit() and len(part) < _DIGITS for part in parts)
-    if parts and not (len(parts) == 3 and known):
-        raise UsageError(f"--rgb {rgb} is not three channels; write R,G,B, as in 29,19,9")
-    return tuple(map(int, parts)) if channel is None else (channel,)
-
-
-def _stretch_of(percentiles: str, value_range: str) -> "Stretch":
-    from onebyone_cli.operations.view.drawing import Stretch
-
-    if percentiles and value_range:
-        raise UsageError("--stretch and --range each say what is dark and bright; give one of them")
-    if value_range:
-        return Stretch(fixed=_two("--range", value_range, "0,255"))
-    low, high = _two("--stretch", percentiles or "2,98", "2,98")
-    if low < 0 or high > 100:
-        raise UsageError(f"--stretch {percentiles} is beyond 0 to 100 percent")
-    return Stretch(low, high)
-
-
-def _two(option: str, text: str, example: str) -> tuple[float, float]:
-    parts = text.split(",")
-    if len(parts) != 2:
-        raise UsageError(f"{option} {text} is not a range; write it like {example}")
-    low, high = (values.number_of(option, part, example) for part in parts)
-    if not -float("inf") < low < high < float("inf"):
-        raise UsageError(f"{option} {text} is empty; the first must be less than the second")
-    return low, high
-
-
 def _refuse_weights(inputs: Sequence[str], *, raw: bool) -> None:
     for path in inputs:
-        if not raw and path.lower().endswith(_WEIGHTS) and os.path.isfile(path):
+        if not raw and path.lower().endswith(ONLY_WEIGHTS) and os.path.isfile(path):
             raise DataError(f"is no stack; {_other_way(path)}", path)
 
 
@@ -285,16 +228,16 @@ class _Job:
         height, width = self.sheet.shown_height, self.sheet.shown_width
         return Thumbnails(source, self.item, self.channels, height, width, nodata, memory)
 
-    def draw(self, thumbnails: "Thumbnails", stretch: "Stretch", colormap: str) -> "Drawing":
+    def draw(self, thumbnails: "Thumbnails", scale: "Scale", colormap: str) -> "Drawing":
         """Read and draw."""
         from onebyone_cli.operations.view import drawing
         from onebyone_cli.picture.colormap import load
 
         if self.kind == "pca":
-            return drawing.draw_components(thumbnails, self.sheet, stretch)
+            return drawing.draw_components(thumbnails, self.sheet, scale)
         if self.kind == "rgb":
-            return drawing.draw_composite(thumbnails, self.sheet, stretch)
-        return drawing.draw_sheet(thumbnails, self.sheet, stretch, load(colormap), PAPER)
+            return drawing.draw_composite(thumbnails, self.sheet, scale)
+        return drawing.draw_sheet(thumbnails, self.sheet, scale, load(colormap), PAPER)
 
 
 def _spread(channels: int, cells: int) -> list[int]:

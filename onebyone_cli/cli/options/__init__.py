@@ -1,1 +1,1 @@
-"""Options of the command line."""
+"""The options of all commands, a file for each heading of help."""

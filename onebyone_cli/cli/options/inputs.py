@@ -1,642 +1,284 @@
-"""Every option that commands share, once. Types are plain: Typer reads them at start-up."""
+"""The inputs of commands: stacks, moments, parts and files."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
-import typer
+from onebyone_cli.cli.groups import Group, argument, option
+from onebyone_cli.cli.options.compute import number_of, type_of
+from onebyone_cli.errors import UsageError
+from onebyone_cli.spec import LAYOUTS
 
-Inputs = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="INPUT...",
-        help="A .npy or .h5 file (file.h5:/dataset), an image, a folder of images, or - for a "
-        ".npy stream on standard input. Several are stacked along the channels (bands).",
-        default_factory=list,
-        show_default=False,
-    ),
-]
-InputsOrMoments = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="INPUT...",
-        help="A .npy or .h5 file (file.h5:/dataset), an image, a folder of images, or - for a "
-        ".npy stream on standard input. Several are stacked along the channels (bands). Or "
-        "moments that stats has saved: several are joined.",
-        default_factory=list,
-        show_default=False,
-    ),
-]
-Output = Annotated[
-    str,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="OUTPUT",
-        help="Where the result goes. The suffix picks the format; a name that ends in / is a "
-        "folder of images; - is a .npy stream on standard output.",
-        show_default=False,
-    ),
-]
-Force = Annotated[
-    bool, typer.Option("-f", "--force", help="Replace an existing output.", show_default=False)
-]
-IfChanged = Annotated[
-    bool,
-    typer.Option(
-        "--if-changed",
-        help="Replace an existing output only if its bytes would be others; else it is left "
-        "alone, with its time of modification.",
-        show_default=False,
-    ),
-]
-DepFile = Annotated[
-    str,
-    typer.Option(
-        "--depfile",
-        metavar="FILE",
-        help="Write a rule for make as well: OUTPUT depends on all files that were read.",
-        show_default=False,
-    ),
-]
-InputsFrom = Annotated[
-    str,
-    typer.Option(
+if TYPE_CHECKING:
+    from onebyone_cli.formats.contracts.about import RawSpec
+    from onebyone_cli.stack.reading import Reading
+    from onebyone_cli.stack.selection import Selection
+
+#: Sizes of more digits are none that any array has.
+_SIZE_DIGITS = 19
+
+_STACK = (
+    "A .npy or .h5 file (file.h5:/dataset), an image, a folder of images, or - for a .npy stream "
+    "on standard input."
+)
+
+_LAYOUT = option(
+    "--layout",
+    default="CHW",
+    choices=LAYOUTS,
+    help="Order of the last three axes in the input. Default: CHW.",
+)
+
+
+def check_names(inputs: Sequence[str], others: Sequence[str], maps: Sequence[str] = ()) -> None:
+    """Refuse names of files that can't be meant.
+
+    Parameters
+    ----------
+    inputs, others : sequence of str
+        Inputs, and other files that have to be named.
+    maps : sequence of str
+        Other stacks that are read, such as a mask; empty where one was not given.
+
+    Raises
+    ------
+    UsageError
+        If standard input is named twice, or a name is empty.
+    """
+    if [*inputs, *maps].count("-") > 1:
+        raise UsageError("standard input is named twice, and it can be read only once")
+    if "" in (*inputs, *others):
+        raise UsageError("one of the file names is empty; is a variable of the shell not set?")
+
+
+class Named(Group):
+    """Inputs by their names, on the command line or in a list."""
+
+    heading = "Input"
+
+    inputs: list[str] = argument("INPUT...", multiple=True, names="input", daily=True, help=_STACK)
+    inputs_from: str = option(
         "--inputs-from",
         metavar="FILE",
-        help="Read more names of inputs from a file, or from standard input (-): one a line, or "
-        "each ended by NUL, as find -print0 does.",
-        show_default=False,
-    ),
-]
-FormatName = Annotated[
-    str,
-    typer.Option(
-        "--format",
-        metavar="NAME",
-        help="Format of the output, whatever its name: npy, hdf5, png, tiff, jpeg, bmp, pgm, "
-        "ppm, pfm.",
-        show_default=False,
-    ),
-]
-Layout = Annotated[
-    Literal["CHW", "HWC", "HCW"],
-    typer.Option("--layout", help="Order of the last three axes in the input."),
-]
-Raw = Annotated[
-    bool,
-    typer.Option(
+        help="Read more names of inputs from a file, or from standard input (-): one per line, or "
+        "each ended by NUL, as find -print0 writes them.",
+    )
+
+    def listed(self, others: Sequence[str] = (), maps: Sequence[str] = ()) -> list[str]:
+        """List the inputs: those of the command line, then those of ``--inputs-from``.
+
+        Parameters
+        ----------
+        others, maps : sequence of str
+            As in `check_names`.
+
+        Raises
+        ------
+        UsageError
+            If there is none, or standard input would be read twice.
+        """
+        found = self._all(maps)
+        check_names(found, others, maps)
+        return found
+
+    def _all(self, maps: Sequence[str]) -> list[str]:
+        source = self.inputs_from
+        if source == "-" and "-" in (*self.inputs, *maps):
+            raise UsageError("standard input is named as an input and as the list of --inputs-from")
+        if source:
+            from onebyone_cli.cli.options.name_list import read_names
+
+            more = read_names(source)
+            if source == "-" and "-" in more:
+                raise UsageError(
+                    "the list of --inputs-from is standard input, and names it as input"
+                )
+            return [*self.inputs, *more]
+        if not self.inputs:
+            raise UsageError("no input; name one, or a list of them with --inputs-from FILE")
+        return list(self.inputs)
+
+
+class Pixels(Group):
+    """How the pixels of inputs are read."""
+
+    heading = "Input"
+
+    channels: str = option(
+        "--channels",
+        metavar="SPEC",
+        daily=True,
+        help="Use only these channels, counting from 0: numbers, ranges without their end, or with "
+        "! what to leave out, as in 3, 10:51 or 0:50,!6:8. Others are not read.",
+    )
+    layout: Literal["CHW", "HWC", "HCW"] = _LAYOUT
+    nodata: str = option(
+        "--nodata",
+        metavar="VALUE",
+        daily=True,
+        help="The value that marks invalid pixels, as NaN does.",
+    )
+
+    def selection(self) -> "Selection | None":
+        """Read ``--channels``; None where it was not given."""
+        from onebyone_cli.stack.selection import parse_selection
+
+        return parse_selection(self.channels) if self.channels else None
+
+    def mark(self) -> float | None:
+        """Read ``--nodata``; None where it was not given."""
+        return number_of("--nodata", self.nodata) if self.nodata else None
+
+
+class Input(Pixels, Named):
+    """Inputs that are stacked along the channels."""
+
+    inputs: list[str] = argument(
+        "INPUT...",
+        multiple=True,
+        names="input",
+        daily=True,
+        help=f"{_STACK} Several are stacked along the channels (bands).",
+    )
+
+    def reading(self, memory: int, raw: "RawSpec | None") -> "Reading":
+        """Gather how the inputs are read.
+
+        Parameters
+        ----------
+        memory : int
+            Budget in bytes.
+        raw : RawSpec or None
+            What inputs without a header hold.
+        """
+        from onebyone_cli.stack.reading import Reading
+
+        return Reading(self.layout, memory, raw, self.selection())
+
+
+class ApplyInput(Input):
+    """Inputs of ``apply``."""
+
+    each: bool = option(
+        "--each",
+        type=bool,
+        daily=True,
+        help="Treat every input as a stack of its own; OUTPUT is a folder. A pipe may bring "
+        "several, one after another: those of standard input become stdin_0.npy, stdin_1.npy "
+        "and so on. With -o - the results follow each other on standard output.",
+    )
+
+
+class LearnInput(Input):
+    """Inputs of ``fit`` and ``stats``."""
+
+    inputs: list[str] = argument(
+        "INPUT...",
+        multiple=True,
+        names="input",
+        daily=True,
+        help=f"{_STACK} Several are stacked along the channels (bands). Or moments that stats has "
+        "saved; several are joined.",
+    )
+    each: bool = option(
+        "--each",
+        type=bool,
+        help="Treat every input as a stack of its own; the pixels of all of them count together. "
+        "A pipe may bring several stacks, one after another.",
+    )
+
+
+class Pair(Pixels):
+    """The two stacks of ``compare``."""
+
+    a: str = argument("A", help=f"{_STACK[:-1]}; a named pipe is a .npy stream as well.")
+    b: str = argument("B", help="Another stack of the same shape.")
+    layout_b: Literal["", "CHW", "HWC", "HCW"] = option(
+        "--layout-b",
+        choices=LAYOUTS,
+        help="Order of the last three axes in B, if it is not that of A.",
+    )
+
+
+class Paths(Named):
+    """What ``info`` looks at."""
+
+    inputs: list[str] = argument(
+        "PATH...",
+        multiple=True,
+        names="input",
+        help="An input of any kind, a weights file or model, moments that stats has saved, or "
+        "the output of a stopped job (OUTPUT or OUTPUT.part).",
+    )
+    layout: Literal["CHW", "HWC", "HCW"] = _LAYOUT
+
+
+class Stacks(Group):
+    """Stacks whose headers give sizes to ``cost``."""
+
+    heading = "Input"
+
+    inputs: list[str] = argument(
+        "INPUT...", multiple=True, help="Stacks that give C and HxW; only their headers are read."
+    )
+    layout: Literal["CHW", "HWC", "HCW"] = _LAYOUT
+
+
+class Parts(Named):
+    """What ``merge`` joins."""
+
+    inputs: list[str] = argument(
+        "PART...",
+        multiple=True,
+        help="With -o: moments that stats has saved. Without: outputs of apply --shard.",
+    )
+
+
+class Raw(Group):
+    """What inputs without a header hold."""
+
+    heading = "Input without a header"
+
+    raw: bool = option(
         "--raw",
-        help="Inputs are numbers without a header, in files or pipes of any name; say with "
-        "--shape and --dtype-in what they are.",
-        show_default=False,
-    ),
-]
-Shape = Annotated[
-    str,
-    typer.Option(
+        type=bool,
+        help="Inputs are numbers without a header, in files or pipes of any name; --shape and "
+        "--dtype-in describe them.",
+    )
+    shape: str = option(
         "--shape",
         metavar="SIZES",
-        help="For --raw: the sizes of each input in the order of --layout, as in 50,600,600; "
-        "those before the last three are a batch.",
-        show_default=False,
-    ),
-]
-DTypeIn = Annotated[
-    str,
-    typer.Option(
+        help="The sizes of each input in the order of --layout, as in 50,600,600; those before "
+        "the last three are a batch.",
+    )
+    dtype_in: str = option(
         "--dtype-in",
         metavar="TYPE",
-        help="For --raw: the type of the numbers, such as f4 or float32, u1 or uint8; with > "
-        "before it the byte order is big-endian.",
-        show_default=False,
-    ),
-]
-DType = Annotated[
-    str,
-    typer.Option(
-        "--dtype",
-        metavar="TYPE",
-        help="Type of the output, such as float16, uint8 or int32. Integers are rounded half to "
-        "even and saturate. Default: the type of the arithmetic.",
-        show_default=False,
-    ),
-]
-Compute = Annotated[
-    Literal["auto", "float32", "float64"],
-    typer.Option(
-        "--compute",
-        help="Type of the arithmetic. auto is float32 where it holds every input value exactly, "
-        "else float64.",
-    ),
-]
-NoData = Annotated[
-    str,
-    typer.Option(
-        "--nodata",
-        metavar="VALUE",
-        help="Pixels with this value in any channel are invalid, as those with NaN are: every "
-        "output channel gets it.",
-        show_default=False,
-    ),
-]
-NanTo = Annotated[
-    str,
-    typer.Option(
-        "--nan-to",
-        metavar="VALUE",
-        help="What NaN becomes in the output.",
-        show_default=False,
-    ),
-]
-NoDataInLearning = Annotated[
-    str,
-    typer.Option(
-        "--nodata",
-        metavar="VALUE",
-        help="Leave out what has this value, as NaN is left out.",
-        show_default=False,
-    ),
-]
-Scale = Annotated[
-    str,
-    typer.Option(
-        "--scale",
-        metavar="auto|MIN,MAX",
-        help="Map a range onto the whole range of the integer output (uint8 unless --dtype); auto "
-        "is the range of the result.",
-        show_default=False,
-    ),
-]
-Memory = Annotated[
-    str,
-    typer.Option(
-        "--memory",
-        metavar="SIZE",
-        help="Most memory for pixels, caches and decoders together, as in 256M or 2G. Default: "
-        "the smaller of 256M and half of what the machine allows.",
-        show_default=False,
-    ),
-]
-Threads = Annotated[
-    int | None,
-    typer.Option(
-        "--threads",
-        metavar="N",
-        help="Most worker threads. Default: the processors this process may use.",
-        show_default=False,
-    ),
-]
-Resume = Annotated[
-    Literal["auto", "off"],
-    typer.Option(
-        "--resume",
-        help="auto: a long job that is stopped leaves OUTPUT.part and a journal, and the same "
-        "command goes on from there (.npy, and .h5 without compression); off: it leaves nothing.",
-    ),
-]
-Restart = Annotated[
-    bool,
-    typer.Option(
-        "--restart", help="Discard what a stopped job has left, and begin anew.", show_default=False
-    ),
-]
-CheckpointEvery = Annotated[
-    float,
-    typer.Option(
-        "--checkpoint-every",
-        metavar="SECONDS",
-        min=0,
-        help="Time from one checkpoint to the next; jobs that are stopped before the first leave "
-        "nothing. 0 notes everything at once.",
-    ),
-]
-RequeueExitCode = Annotated[
-    int | None,
-    typer.Option(
-        "--requeue-exit-code",
-        metavar="N",
-        min=1,
-        max=125,
-        help="Exit status after SIGTERM, SIGUSR1 or SIGXCPU with a checkpoint, for a batch system "
-        "that requeues on one of its own. Default: 75.",
-        show_default=False,
-    ),
-]
-ShardOf = Annotated[
-    str,
-    typer.Option(
-        "--shard",
-        metavar="I/N|auto",
-        help="Compute share I of N, counting from 0, straight into OUTPUT.part; auto asks the "
-        "array of Slurm, PBS or SGE. When all are done: onebyone merge OUTPUT.",
-        show_default=False,
-    ),
-]
-StatsShard = Annotated[
-    str,
-    typer.Option(
-        "--shard",
-        metavar="I/N|auto",
-        help="Look at share I of N of every input, counting from 0, and save its moments with -o; "
-        "auto asks the array of Slurm, PBS or SGE.",
-        show_default=False,
-    ),
-]
-Scheduler = Annotated[
-    str,
-    typer.Option(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="Have shards computed by the workers of a Dask cluster, as in tcp://host:8786. They "
-        "must see the same files. Each shard has --memory and one thread, or --threads.",
-        show_default=False,
-    ),
-]
-SchedulerFile = Annotated[
-    str,
-    typer.Option(
-        "--scheduler-file",
-        metavar="FILE",
-        help="The same; the address is in this file, which dask scheduler or dask-mpi has left.",
-        show_default=False,
-    ),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        "--workers",
-        metavar="N",
-        help="The same with N processes on this machine, which share its processors.",
-        show_default=False,
-    ),
-]
-DryRun = Annotated[
-    bool,
-    typer.Option(
-        "--dry-run", help="Check everything, show the plan, write nothing.", show_default=False
-    ),
-]
-Json = Annotated[
-    bool,
-    typer.Option("--json", help="Print one JSON document on standard output.", show_default=False),
-]
-Quiet = Annotated[
-    bool, typer.Option("-q", "--quiet", help="Say nothing but errors.", show_default=False)
-]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.", show_default=False)]
-ShowProgress = Annotated[
-    bool | None,
-    typer.Option(
-        "--progress/--no-progress",
-        help="Show how far the job is. Default: for jobs that take a while.",
-        show_default=False,
-    ),
-]
-FSync = Annotated[
-    bool,
-    typer.Option(
-        "--fsync",
-        help="Have the output on the disk before it is published.",
-        show_default=False,
-    ),
-]
-Debug = Annotated[
-    bool,
-    typer.Option("--debug", help="Show a traceback with an error.", show_default=False),
-]
-Compression = Annotated[
-    Literal["none", "gzip", "lzf"],
-    typer.Option("--compression", help="Compress an .h5 output."),
-]
-CompressionLevel = Annotated[
-    int, typer.Option("--level", min=0, max=9, metavar="0-9", help="Effort of gzip.")
-]
-Shuffle = Annotated[
-    bool,
-    typer.Option("--shuffle", help="Shuffle bytes before compression.", show_default=False),
-]
-Fletcher32 = Annotated[
-    bool,
-    typer.Option("--fletcher32", help="Give every chunk a checksum.", show_default=False),
-]
-Chunks = Annotated[
-    str,
-    typer.Option(
-        "--chunks",
-        metavar="CxHxW",
-        help="Size of the chunks of an .h5 output, as in 1x64x600.",
-        show_default=False,
-    ),
-]
-Components = Annotated[
-    int | None,
-    typer.Option("-k", "--components", metavar="K", help="Components to keep.", show_default=False),
-]
-Variance = Annotated[
-    str,
-    typer.Option(
-        "--variance",
-        metavar="FRACTION",
-        help="Keep the fewest components that explain this part of the variance, as in 0.99.",
-        show_default=False,
-    ),
-]
-SNR = Annotated[
-    str,
-    typer.Option(
-        "--snr",
-        metavar="RATIO",
-        help="For mnf: keep the components whose signal-to-noise ratio is this or more.",
-        show_default=False,
-    ),
-]
-AllComponents = Annotated[
-    bool, typer.Option("--all", help="Keep all components there are.", show_default=False)
-]
-Method = Annotated[
-    Literal["pca", "svd", "mnf", "maf", "lda", "ica", "random", "unmix"],
-    typer.Option(
-        "--method",
-        help="pca: principal components; svd: the same without centring; mnf: minimum noise "
-        "fraction; maf: autocorrelation factors; lda: what tells classes apart (--labels); ica: "
-        "independent components; random: a random projection; unmix: amounts of known spectra "
-        "(--endmembers).",
-    ),
-]
-Standardize = Annotated[
-    bool,
-    typer.Option(
-        "--standardize",
-        help="For pca: divide each channel by its standard deviation first (correlation PCA).",
-        show_default=False,
-    ),
-]
-Whiten = Annotated[
-    bool,
-    typer.Option(
-        "--whiten",
-        help="For pca: divide each component by its standard deviation.",
-        show_default=False,
-    ),
-]
-Noise = Annotated[
-    Literal["right", "lower", "lowerright", "both"] | None,
-    typer.Option(
-        "--noise",
-        metavar="right|lower|lowerright|both",
-        help="For mnf and maf: the neighbours whose differences are taken for noise; both is right "
-        "and lower. Default: lowerright for mnf, both for maf.",
-        show_default=False,
-    ),
-]
-StatsNoise = Annotated[
-    Literal["right", "lower", "lowerright", "both"] | None,
-    typer.Option(
-        "--noise",
-        metavar="right|lower|lowerright|both",
-        help="Save the moments of the differences of these neighbours, too: what mnf and maf "
-        "learn from.",
-        show_default=False,
-    ),
-]
-StatsLabels = Annotated[
-    str,
-    typer.Option(
-        "--labels",
-        metavar="FILE",
-        help="Save the moments of each class, too: what lda learns from. A map of integers, the "
-        "class of each pixel; 0 is no class.",
-        show_default=False,
-    ),
-]
-NoiseRows = Annotated[
-    str,
-    typer.Option(
-        "--noise-rows",
-        metavar="FIRST:END",
-        help="Compare neighbours in these rows only, as in 0:100.",
-        show_default=False,
-    ),
-]
-NoiseColumns = Annotated[
-    str,
-    typer.Option(
-        "--noise-cols",
-        metavar="FIRST:END",
-        help="Compare neighbours in these columns only.",
-        show_default=False,
-    ),
-]
-NoiseFrom = Annotated[
-    str,
-    typer.Option(
-        "--noise-from",
-        metavar="FILE",
-        help="For mnf: a stack of noise alone, such as a dark frame, or its moments; its "
-        "covariance is that of the noise.",
-        show_default=False,
-    ),
-]
-Labels = Annotated[
-    str,
-    typer.Option(
-        "--labels",
-        metavar="FILE",
-        help="For lda: a map of integers, the class of each pixel; 0 is no class.",
-        show_default=False,
-    ),
-]
-Endmembers = Annotated[
-    str,
-    typer.Option(
-        "--endmembers",
-        metavar="FILE",
-        help="For unmix: a matrix with one row per channel and one column per endmember "
-        "(spillover matrix), in any format of weights.",
-        show_default=False,
-    ),
-]
-Kind = Annotated[
-    Literal["gaussian", "sparse"] | None,
-    typer.Option(
-        "--kind",
-        metavar="gaussian|sparse",
-        help="For random: how weights are drawn. Default: gaussian.",
-        show_default=False,
-    ),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(
-        "--seed",
-        metavar="N",
-        help="Of whatever is drawn at random: the same seed gives the same result. Default: 0.",
-        show_default=False,
-    ),
-]
-Mask = Annotated[
-    str,
-    typer.Option(
-        "--mask",
-        metavar="FILE",
-        help="A map of one channel: pixels where it is 0 or NaN are left out.",
-        show_default=False,
-    ),
-]
-Sample = Annotated[
-    int | None,
-    typer.Option(
-        "--sample",
-        metavar="N",
-        help="Look at about N pixels only, drawn at random: little else is read.",
-        show_default=False,
-    ),
-]
-Plot = Annotated[
-    str,
-    typer.Option(
-        "--plot",
-        metavar="FILE",
-        help="Draw the eigenvalues (scree plot) as .png or .svg; needs matplotlib.",
-        show_default=False,
-    ),
-]
-Residual = Annotated[
-    str,
-    typer.Option(
-        "--residual",
-        metavar="PATH",
-        help="Write what the components leave unexplained: for each pixel the root mean square, "
-        "over the channels, of its reconstruction error.",
-        show_default=False,
-    ),
-]
-Model = Annotated[
-    str,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="MODEL.npz",
-        help="Where the model goes: a weights file for apply.",
-        show_default=False,
-    ),
-]
-SaveModel = Annotated[
-    str,
-    typer.Option(
-        "--save", metavar="MODEL.npz", help="Save what was learned, too.", show_default=False
-    ),
-]
-Moments = Annotated[
-    str,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="PART.npz",
-        help="Save the moments, which fit and merge can join with others.",
-        show_default=False,
-    ),
-]
-EachStack = Annotated[
-    bool,
-    typer.Option(
-        "--each",
-        help="Every input is a stack of its own, and the pixels of all of them count together. "
-        "A pipe may bring several stacks, one after another.",
-        show_default=False,
-    ),
-]
-Picture = Annotated[
-    str,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE.png",
-        help="Write a PNG; - is standard output. Without it the picture is drawn in the terminal.",
-        show_default=False,
-    ),
-]
-OneChannel = Annotated[
-    int | None,
-    typer.Option(
-        "--channel",
-        metavar="N",
-        min=0,
-        help="Show this channel alone, counting from 0.",
-        show_default=False,
-    ),
-]
-ThreeChannels = Annotated[
-    str,
-    typer.Option(
-        "--rgb",
-        metavar="R,G,B",
-        help="Show three channels as red, green and blue, as in 29,19,9.",
-        show_default=False,
-    ),
-]
-ThreeComponents = Annotated[
-    bool,
-    typer.Option(
-        "--pca",
-        help="Show the first three principal components as red, green and blue; they are learned "
-        "on the picture itself, at 256×256 pixels at most.",
-        show_default=False,
-    ),
-]
-Item = Annotated[
-    int | None,
-    typer.Option(
-        "--item",
-        metavar="N",
-        min=0,
-        help="Which stack of a batch, counting from 0 in the order of the file. Default: 0.",
-        show_default=False,
-    ),
-]
-Percentiles = Annotated[
-    str,
-    typer.Option(
-        "--stretch",
-        metavar="LOW,HIGH",
-        help="Percentiles of each channel that become dark and bright; 0,100 is its whole range. "
-        "Default: 2,98.",
-        show_default=False,
-    ),
-]
-ValueRange = Annotated[
-    str,
-    typer.Option(
-        "--range",
-        metavar="MIN,MAX",
-        help="Numbers that become dark and bright, the same in all channels.",
-        show_default=False,
-    ),
-]
-ColormapName = Annotated[
-    Literal["grey", "viridis", "magma", "coolwarm"],
-    typer.Option(
-        "--colormap",
-        help="Colours of single channels. coolwarm has 0 in its middle, unless --range says else.",
-    ),
-]
-PictureSize = Annotated[
-    int | None,
-    typer.Option(
-        "--size",
-        metavar="PIXELS",
-        min=1,
-        help="Longer side of the picture, at most. Small stacks are enlarged by whole numbers. "
-        "Default: 1024, or what fits the terminal.",
-        show_default=False,
-    ),
-]
-NoDataInPictures = Annotated[
-    str,
-    typer.Option(
-        "--nodata",
-        metavar="VALUE",
-        help="What has this value is invalid, as NaN and infinities are: it has a colour of its "
-        "own (magenta in grey and in composites), and does not count for the stretch.",
-        show_default=False,
-    ),
-]
+        help="The type of the numbers, such as f4 or float32, u1 or uint8; with > before it the "
+        "byte order is big-endian.",
+    )
+
+    def spec(self) -> "RawSpec | None":
+        """Read the description; None where inputs have headers."""
+        if not self.raw and (self.shape or self.dtype_in):
+            raise UsageError("--shape and --dtype-in are for inputs without a header; add --raw")
+        if not self.raw:
+            return None
+        if not (self.shape and self.dtype_in):
+            raise UsageError("--raw needs --shape, as in 50,600,600, and --dtype-in, as in f4")
+        from onebyone_cli.formats.contracts.about import RawSpec
+
+        order = self.dtype_in[0] if self.dtype_in[0] in "<>" else ""
+        name = type_of("--dtype-in", self.dtype_in.removeprefix(order))
+        return RawSpec(_sizes(self.shape), name, order == ">")
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    sizes = text.split(",")
+    if not all(size.isascii() and size.isdigit() and len(size) < _SIZE_DIGITS for size in sizes):
+        raise UsageError(f"--shape {text} is not a shape; write C,H,W, as in 50,600,600")
+    shape = tuple(map(int, sizes))
+    if 0 in shape:
+        raise UsageError(f"--shape {text} holds no pixels; give sizes of 1 or more")
+    if len(shape) < 2:
+        raise UsageError(f"--shape {text} has one axis; write C,H,W, or H,W for a single channel")
+    return shape

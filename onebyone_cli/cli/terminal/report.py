@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from onebyone_cli.cli.terminal.console import Console
     from onebyone_cli.cli.terminal.resources import Spent
     from onebyone_cli.learners.model import Model
+    from onebyone_cli.learners.statistics import Evidence
     from onebyone_cli.operations.apply.settings import ApplyReport
 
 #: Components listed for people; all are in the JSON document and in the model.
@@ -98,3 +99,21 @@ def document(model: "Model") -> dict[str, Any]:
         "explained_variance_ratio": model.explained_variance_ratio.tolist(),
         "warnings": list(model.warnings),
     }
+
+
+def moments_line(evidence: "Evidence") -> str:
+    """Say in a closing line what moments are of."""
+    line = f"moments of {count(evidence.channels, 'channel')} and {count(evidence.count, 'pixel')}"
+    if evidence.classes is None:
+        return line
+    labelled = sum(moments.count for moments in evidence.classes.values())
+    classes = "1 class" if len(evidence.classes) == 1 else f"{len(evidence.classes)} classes"
+    return f"{line}, {labelled} of them in {classes}"
+
+
+def classes_document(evidence: "Evidence") -> dict[str, Any]:
+    """Gather the classes for programs; nothing where there were no labels."""
+    if evidence.classes is None:
+        return {}
+    pixels = sorted((label, moments.count) for label, moments in evidence.classes.items())
+    return {"classes": [{"label": label, "pixels": number} for label, number in pixels]}

@@ -95,6 +95,8 @@ class About(NamedTuple):
         Name of the stream if this is one of several that come through it; else empty.
     container : Container or None
         How the file keeps the numbers, where the format tells.
+    selected : tuple of int
+        The channels of the file that are read, where they are not all.
     load_metadata : callable
         Gives the `Metadata`. A format that reads them when they are wanted keeps them.
     """
@@ -106,6 +108,7 @@ class About(NamedTuple):
     raw: RawSpec | None = None
     series: str = ""
     container: Container | None = None
+    selected: tuple[int, ...] = ()
     load_metadata: Callable[[], Metadata] = Metadata
 
     @property

@@ -19,6 +19,7 @@ from onebyone_cli.errors import (
     ReadWriteError,
     Stopped,
     UsageError,
+    setting,
 )
 from onebyone_cli.formats.contracts.writer import ResumableWriter, StreamWriter, Writer
 from onebyone_cli.operations.apply.fingerprint import fingerprint_of
@@ -128,7 +129,7 @@ class ApplyJob:
         self.shard = settings.shard
         if self.shard is not None and not self.has_fixed_offsets:
             raise UsageError(
-                f"--shard needs an output with fixed offsets, and {self._writer.path} has none; "
+                f"a shard needs an output with fixed offsets, and {self._writer.path} has none; "
                 "write .npy, or .h5 without compression and chunks"
             )
         self.plan = self._make_plan()
@@ -380,12 +381,12 @@ def _say_how_to_go_on(reason: BaseException, checkpoint: Checkpoint) -> None:
     """Have a signal or an error tell that there is a checkpoint."""
     advice = (
         "; what is done is kept: run the same command again to go on, "
-        "or with --restart to begin anew"
+        f"or with {setting('resume', 'restart')} to begin anew"
     )
     if isinstance(reason, Stopped):
         reason.checkpoint, reason.status = checkpoint.path, checkpoint.policy.status
     elif isinstance(reason, OneByOneError):
         reason.advise(advice)
     elif isinstance(reason, MemoryError):
-        message = "out of memory; give a smaller --memory" + advice
+        message = f"out of memory; give a smaller {setting('memory')}" + advice
         raise ReadWriteError(message, checkpoint.path) from reason

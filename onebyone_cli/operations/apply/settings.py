@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from onebyone_cli.arithmetic.cast import CastCounts
 from onebyone_cli.arithmetic.conv1x1 import Convolution, argmax_dtype
-from onebyone_cli.errors import (
-    ShapeMismatchError,
-)
-from onebyone_cli.spec import StackSpec
+from onebyone_cli.errors import ShapeMismatchError, UsageError, setting
+from onebyone_cli.operations.machine import memory_of, threads_of
+from onebyone_cli.spec import ITEM_BYTES, StackSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.plan.shards import Shard
 
+
+#: Types of the arithmetic.
+_COMPUTE = ("auto", "float32", "float64")
 
 #: What is counted in tiles, in the order in which it is told.
 _COUNTED = ("invalid_pixels", *CastCounts._fields)
@@ -77,6 +79,55 @@ class ApplySettings(NamedTuple):
         return asked._replace(resume=resume, shared=self.shard is not None)
 
 
+def checked_settings(
+    *,
+    memory: int | str | None = None,
+    threads: int | None = None,
+    compute: str = "auto",
+    dtype: str | None = None,
+    argmax: bool = False,
+    nodata: float | None = None,
+    nan_to: float | None = None,
+    scale: Any = None,
+) -> ApplySettings:
+    """Check the choices of a user.
+
+    Parameters
+    ----------
+    memory, threads
+        As in `memory_of` and `threads_of`.
+    compute, dtype : str
+        As in `ApplySettings`; None or empty for the default.
+    argmax : bool
+        Whether the index of the largest channel is written.
+    nodata, nan_to, scale
+        As in `ApplySettings`.
+
+    Raises
+    ------
+    UsageError
+        If one is out of range or unknown.
+    """
+    if compute not in _COMPUTE:
+        raise UsageError(
+            f"{setting('compute', compute)} is unknown; choose from {', '.join(_COMPUTE)}"
+        )
+    if dtype and dtype not in ITEM_BYTES:
+        raise UsageError(
+            f"{setting('dtype', dtype)} is unknown; choose from {', '.join(ITEM_BYTES)}"
+        )
+    return ApplySettings(
+        memory=memory_of(memory),
+        threads=threads_of(threads),
+        compute=compute,
+        dtype=dtype or "",
+        collapse="argmax" if argmax else "",
+        nodata=nodata,
+        nan_to=nan_to,
+        scale=scale,
+    )
+
+
 class ApplyReport(NamedTuple):
     """What was done.
 
@@ -126,7 +177,7 @@ def _check_channels(
         layout = "HWC" if wanted == spec.width else "HCW" if wanted == spec.height else ""
         if not layout or len(inputs) > 1:
             raise
-        hint = f"; if it is stored {'×'.join(layout)}, say --layout {layout}"
+        hint = f"; if it is stored {'×'.join(layout)}, give {setting('layout', layout)}"
         raise ShapeMismatchError(error.message + hint, error.path) from error
 
 

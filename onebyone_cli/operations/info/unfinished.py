@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.commit.journal import read_journal
 from onebyone_cli.commit.unfinished import State, Unfinished
-from onebyone_cli.errors import DataError
+from onebyone_cli.errors import DataError, setting, spelled
 from onebyone_cli.plan.tiles import count_tiles
 from onebyone_cli.spec import StackSpec
 
@@ -56,8 +56,9 @@ class UnfinishedFacts(NamedTuple):
         """How to go on."""
         if not self.shards:
             return (
-                "if it is not running, run the same command again to go on, or with --restart to "
-                f"begin anew; to give up, remove {self.part} and {self.part}.json"
+                "if it is not running, run the same command again to go on, or with "
+                f"{spelled(setting('resume', 'restart'))} to begin anew; to give up, remove "
+                f"{self.part} and {self.part}.json"
             )
         if not self.shards_missing:
             return f"publish it with: onebyone merge {self.path}"

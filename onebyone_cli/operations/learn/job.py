@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.errors import DataError, UsageError, setting
+from onebyone_cli.learners.channel_statistics import no_statistics
 from onebyone_cli.learners.differences import Neighbour, Window
+from onebyone_cli.learners.moments import no_moments
 from onebyone_cli.learners.statistics import Evidence, no_evidence
 from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 from onebyone_cli.operations.learn.worker import Gatherer, halo_of
@@ -145,7 +147,7 @@ class LearnJob:
         chosen = np.zeros(0, np.int64) if chosen is None else chosen
         tiles_of_slab = -(-plan.slab_pixels // plan.tile_pixels) * plan.slab_items
         whole = OrderedMerge(
-            no_evidence(spec.channels),
+            self._nothing(),
             iter_tiles(self._slabs(chosen), plan.tile_pixels),
             most_waiting=plan.threads * tiles_of_slab + self._spare_tiles,
         )
@@ -177,6 +179,17 @@ class LearnJob:
             )
         return whole.total
 
+    def _nothing(self) -> Evidence:
+        """Return empty statistics of all kinds that are wanted, which is what a share may hold."""
+        channels = self.input.channels
+        nothing = no_evidence(channels)
+        if self.wanted.statistics:
+            nothing.statistics = no_statistics(channels)
+        if self.labels is not None:
+            nothing.classes = {}
+        nothing.differences = {each: no_moments(channels) for each in self.wanted.differences}
+        return nothing
+
     def _gatherer(self, source: Stack, chosen: NDArray[np.int64]) -> Gatherer:
         return Gatherer(
             self.plan,
@@ -206,8 +219,8 @@ class LearnJob:
         most = max(2, share_of(self._settings.memory, "classes") // (self._square + _CLASS_BYTES))
         if len(evidence.classes or ()) > most:
             raise UsageError(
-                f"the labels have more than {most} classes, and the moments of so "
-                "many outgrow --memory; give more of it, or check that this is a label map"
+                f"the labels have more than {most} classes, and the moments of so many outgrow "
+                f"{setting('memory')}; give more of it, or check that this is a label map"
             )
 
     @property
@@ -293,12 +306,12 @@ def _window(wanted: Wanted, height: int, width: int) -> Window:
     """Check the window in which neighbours are compared; the whole plane where none is given."""
     window = Window(wanted.rows or (0, height), wanted.columns or (0, width))
     for option, (first, end), size in (
-        ("--noise-rows", window.rows, height),
-        ("--noise-cols", window.columns, width),
+        ("noise_rows", window.rows, height),
+        ("noise_cols", window.columns, width),
     ):
         if not 0 <= first < end <= size:
             raise UsageError(
-                f"{option} {first}:{end} is not within the {size} there are; write FIRST:END, "
-                f"as in 0:{size}, END being the one after the last"
+                f"{setting(option, f'{first}:{end}')} is not within the {size} there are; "
+                f"write FIRST:END, as in 0:{size}, END being the one after the last"
             )
     return window

@@ -1,12 +1,11 @@
-"""What ``fit`` and ``reduce`` are asked to learn, checked as far as that goes without data."""
+"""What is to be learned, checked as far as possible before data are read."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from onebyone_cli.cli import values
-from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.errors import DataError, UsageError, setting, spelled
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
@@ -14,78 +13,101 @@ if TYPE_CHECKING:
     from onebyone_cli.learners.model import Model
     from onebyone_cli.learners.statistics import Evidence
     from onebyone_cli.operations.learn.settings import Wanted
+    from onebyone_cli.stack.reading import MapLike
     from onebyone_cli.weights import ChannelMap
 
-#: Options of learners as they are typed.
-_FLAGS = {
-    "k": "-k",
-    "variance": "--variance",
-    "snr": "--snr",
-    "standardize": "--standardize",
-    "whiten": "--whiten",
-    "kind": "--kind",
-    "seed": "--seed without --sample",
-}
+#: Options that learners take by these names.
+_OF_LEARNERS = ("k", "variance", "snr", "standardize", "whiten", "kind", "seed")
 
-#: The same for what learners need to know, with who can make use of it.
+#: Options for what learners need to know, with the need that they serve.
 _NEEDS = {
-    "noise": ("--noise", "differences"),
-    "noise_rows": ("--noise-rows", "differences"),
-    "noise_cols": ("--noise-cols", "differences"),
-    "noise_from": ("--noise-from", "noise"),
-    "labels": ("--labels", "classes"),
-    "endmembers": ("--endmembers", "endmembers"),
+    "noise": "differences",
+    "noise_rows": "differences",
+    "noise_cols": "differences",
+    "noise_from": "noise",
+    "labels": "classes",
+    "endmembers": "endmembers",
 }
 
-#: Options that say how many components are kept, and how they are written.
-_HOW_MANY = ("k", "variance", "snr")
-_HOW_MANY_SHOWN = {"-k": "-k K", "--variance": "--variance FRACTION", "--snr": "--snr RATIO"}
+#: Options that say how many components are kept, and what their values are called.
+_HOW_MANY = {"k": "K", "variance": "FRACTION", "snr": "RATIO"}
 
 
-class Asked(NamedTuple):
-    """What the command line says about learning, as it was typed; empty where it says nothing."""
+class LearnRequest(NamedTuple):
+    """What is to be learned; None, False or empty where nothing is said.
 
-    method: str
+    Attributes
+    ----------
+    method : str
+        Name of a learner.
+    k, variance, snr, all_components
+        How many components are kept.
+    standardize, whiten, kind, seed
+        Options of learners.
+    noise : str
+        Neighbours whose differences are noise, a key of `learners.differences.DIRECTIONS`.
+    noise_rows, noise_cols : (int, int) or None
+        Window in which neighbours are compared: first, and the one after the last.
+    noise_from : str
+        A stack of noise, or its moments.
+    labels, mask : str, ndarray or None
+        Maps that go with every stack.
+    endmembers : str, array-like or None
+        Known spectra, one in each column.
+    sample : int or None
+        Pixels to look at; None for all.
+    plot : str
+        The scree plot to be written.
+    """
+
+    method: str = "pca"
     k: int | None = None
-    variance: str = ""
-    snr: str = ""
+    variance: float | None = None
+    snr: float | None = None
     all_components: bool = False
     standardize: bool = False
     whiten: bool = False
     kind: str = ""
     seed: int | None = None
     noise: str = ""
-    noise_rows: str = ""
-    noise_cols: str = ""
+    noise_rows: tuple[int, int] | None = None
+    noise_cols: tuple[int, int] | None = None
     noise_from: str = ""
-    labels: str = ""
-    endmembers: str = ""
+    labels: "MapLike" = None
+    endmembers: Any = None
+    mask: "MapLike" = None
+    sample: int | None = None
+    plot: str = ""
 
     def has(self, option: str) -> bool:
-        """Say whether an option was given, be it as 0."""
+        """Whether an option is given, be it as 0."""
         value = getattr(self, option)
-        return value is not None and value is not False and value != ""
+        return not (value is None or value is False or (isinstance(value, str) and not value))
 
 
-class Choice(NamedTuple):
-    """A learner, and what it is asked for; checked as far as that goes without data."""
+class CheckedRequest(NamedTuple):
+    """A learner and its options, checked as far as possible without data."""
 
-    asked: Asked
+    request: LearnRequest
     learner: "Learner"
     options: Mapping[str, Any]
 
+    @property
+    def _method(self) -> str:
+        return setting("method", self.request.method)
+
     def wanted(self) -> "Wanted":
-        """Say what has to be gathered for it."""
+        """Return what has to be gathered for it."""
         from onebyone_cli.learners.differences import CUSTOMARY
         from onebyone_cli.operations.learn.settings import Wanted
 
-        asked, needs = self.asked, self.learner.needs
+        asked, needs = self.request, self.learner.needs
         measured = "differences" in needs and not asked.noise_from
         return Wanted(
             pixels="pixels" in needs,
             differences=directions_of(asked.noise or CUSTOMARY[asked.method]) if measured else (),
-            rows=values.range_of("--noise-rows", asked.noise_rows),
-            columns=values.range_of("--noise-cols", asked.noise_cols),
+            rows=asked.noise_rows,
+            columns=asked.noise_cols,
             sample="sample" in needs,
         )
 
@@ -100,18 +122,18 @@ class Choice(NamedTuple):
             If the learner's library is not installed.
         """
         self.learner.prepare()
-        k = self.asked.k
+        k = self.request.k
         if k is not None and k > channels and self.learner.reads_pixels:
             raise DataError(
                 f"has {count(channels, 'channel')}, and {k} components were asked for; "
-                f"ask for -k {channels} or fewer",
+                f"ask for {setting('k', channels)} or fewer",
                 source,
             )
 
     def check_stacks(self) -> None:
         """Raise `UsageError` if the learner needs to know more of stacks than their pixels."""
-        if "classes" in self.learner.needs and not self.asked.labels:
-            raise UsageError(f"--method {self.asked.method} needs --labels FILE")
+        if "classes" in self.learner.needs and not self.request.has("labels"):
+            raise UsageError(f"{self._method} needs {setting('labels', 'FILE')}")
 
     def check_moments(self, evidence: "Evidence", source: str) -> None:
         """Check that saved moments tell what the learner needs; keep what it wants of them.
@@ -125,17 +147,26 @@ class Choice(NamedTuple):
         """
         from onebyone_cli.learners.differences import CUSTOMARY
 
-        asked, needs = self.asked, self.learner.needs
+        asked, needs = self.request, self.learner.needs
         if "sample" in needs:
-            raise UsageError(f"--method {asked.method} needs the pixels themselves; name stacks")
+            raise UsageError(f"{self._method} needs the pixels themselves; name stacks")
         if asked.noise_rows or asked.noise_cols:
-            raise UsageError("--noise-rows and --noise-cols are for stacks; give them to stats")
+            raise UsageError(
+                f"{setting('noise_rows')} and {setting('noise_cols')} are for stacks; "
+                "give them to stats"
+            )
+        if not (evidence.count or evidence.invalid):
+            raise DataError(
+                "holds no pixels, as the share of a small stack may; name the other parts, too",
+                source,
+            )
         if "pixels" in needs and "moments" not in evidence.kinds:
             raise DataError("holds no moments of pixels; make it with stats -o", source)
         if "classes" in needs:
             if evidence.classes is None:
                 raise DataError(
-                    "holds no moments of classes; make it with stats --labels MAP", source
+                    f"holds no moments of classes; make it with stats {setting('labels', 'MAP')}",
+                    source,
                 )
             evidence.leave_out_unlabelled()
         if "differences" not in needs or asked.noise_from:
@@ -147,72 +178,71 @@ class Choice(NamedTuple):
             which = f" ({missing[0]})" if missing else ""
             raise DataError(
                 f"holds no differences of neighbours{which}; "
-                f"make it with stats --noise {asked.noise or CUSTOMARY[asked.method]}",
+                f"make it with stats {setting('noise', asked.noise or CUSTOMARY[asked.method])}",
                 source,
             )
         evidence.differences = {each: evidence.differences[each] for each in wanted}
 
     def learn(self, evidence: "Evidence", source: str) -> "Model":
         """Learn a model from what was gathered, or from what is known beforehand."""
-        return self.learner.learn(evidence, self.asked.endmembers or source, self.options)
+        endmembers = self.request.endmembers
+        return self.learner.learn(
+            evidence, endmembers if isinstance(endmembers, str) else source, self.options
+        )
 
     def stand_in(self, channels: int) -> "ChannelMap":
         """Make weights of the shape that will be learned, as far as that is known beforehand."""
         from onebyone_cli.weights.channel_map import zero_map
 
-        k = self.asked.k or (channels if self.asked.all_components else 1)
-        return zero_map(k, channels, f"--method {self.asked.method}")
+        k = self.request.k or (channels if self.request.all_components else 1)
+        return zero_map(k, channels, spelled(self._method))
 
 
-def choice_of(asked: Asked, *, mask: str = "", sampling: bool = False, plot: str = "") -> Choice:
-    """Check what the user asked of the learner.
-
-    Parameters
-    ----------
-    asked : Asked
-        As typed.
-    mask : str
-        The map that leaves pixels out of the learning, if any.
-    sampling : bool
-        Whether a sample is drawn, which takes a seed as well.
-    plot : str
-        The scree plot to be, if any.
+def check_request(request: LearnRequest) -> CheckedRequest:
+    """Check a request.
 
     Raises
     ------
     UsageError
-        If options contradict each other or are for other methods.
+        If options contradict each other, are out of range, or are for other methods.
     """
     from onebyone_cli.learners import NAMES, load
 
-    learner = load(asked.method)
-    for flag, is_given, fits in _rules(asked, mask, sampling, plot):
+    learner = load(request.method)
+    method = setting("method", request.method)
+    for option, is_given, fits in _rules(request):
         if is_given and not fits(learner):
             able = _listed([name for name in NAMES if fits(load(name))], "and")
-            raise UsageError(f"{flag} is for --method {able}, not for {asked.method}")
-    if "endmembers" in learner.needs and not asked.endmembers:
-        raise UsageError(f"--method {asked.method} needs --endmembers FILE")
-    if asked.noise_from and (asked.noise or asked.noise_rows or asked.noise_cols):
-        raise UsageError("--noise-from brings its own noise; leave out the other --noise options")
-    _check_how_many(asked, learner)
-    given = _values_of(asked)
-    return Choice(asked, learner, {option: given[option] for option in learner.options})
+            raise UsageError(f"{option} is for {setting('method', able)}, not for {request.method}")
+    if "endmembers" in learner.needs and not request.has("endmembers"):
+        raise UsageError(f"{method} needs {setting('endmembers', 'FILE')}")
+    if request.noise_from and (request.noise or request.noise_rows or request.noise_cols):
+        raise UsageError(
+            f"{setting('noise_from')} brings its own noise; leave out the other "
+            f"{setting('noise')} options"
+        )
+    _check_how_many(request, learner)
+    given = _options_of(request)
+    return CheckedRequest(request, learner, {option: given[option] for option in learner.options})
 
 
-def _rules(
-    asked: Asked, mask: str, sampling: bool, plot: str
-) -> "Iterator[tuple[str, bool, Callable[[Learner], bool]]]":
-    """Tell of each option that is not for every method whether it was given, and who takes it."""
-    for option, flag in _FLAGS.items():
-        given = asked.has(option) and not (option == "seed" and sampling)
-        yield flag, given, partial(_takes, option)
-    for option, (flag, need) in _NEEDS.items():
-        yield flag, asked.has(option), partial(_needs, need)
+def _rules(request: LearnRequest) -> "Iterator[tuple[str, bool, Callable[[Learner], bool]]]":
+    """Yield (option, is given, accepts a learner) for what only some methods take."""
+    sampling = request.sample is not None
+    for option in _OF_LEARNERS:
+        if option == "seed":
+            without = f"{setting('seed')} without {setting('sample')}"
+            yield without, request.has(option) and not sampling, partial(_takes, option)
+        else:
+            yield setting(option), request.has(option), partial(_takes, option)
+    for option, need in _NEEDS.items():
+        yield setting(option), request.has(option), partial(_needs, need)
     reads_pixels = attrgetter("reads_pixels")
-    yield "--all", asked.all_components, reads_pixels  # else there is no end of them, or no choice
-    yield "--mask", bool(mask), reads_pixels
-    yield "--sample", sampling, reads_pixels
-    yield "--plot", bool(plot), attrgetter("eigenvalues")
+    # Without pixels there is no end of components, or no choice.
+    yield setting("k", "all"), request.all_components, reads_pixels
+    yield setting("mask"), request.has("mask"), reads_pixels
+    yield setting("sample"), sampling, reads_pixels
+    yield setting("plot"), bool(request.plot), attrgetter("eigenvalues")
 
 
 def _takes(option: str, learner: "Learner") -> bool:
@@ -223,42 +253,53 @@ def _needs(need: str, learner: "Learner") -> bool:
     return need in learner.needs
 
 
-def _check_how_many(asked: Asked, learner: "Learner") -> None:
+def _check_how_many(request: LearnRequest, learner: "Learner") -> None:
     """Check that exactly one option says how many components are kept."""
-    ways = [_FLAGS[option] for option in _HOW_MANY if option in learner.options]
-    ways += ["--all"] * learner.reads_pixels
-    found = [_FLAGS[option] for option in _HOW_MANY if asked.has(option)]
-    found += ["--all"] * asked.all_components
+    ways = [setting(name, _HOW_MANY[name]) for name in _HOW_MANY if name in learner.options]
+    ways += [setting("k", "all")] * learner.reads_pixels
+    found = [setting(name) for name in _HOW_MANY if request.has(name)]
+    found += [setting("k", "all")] * request.all_components
     if ways and len(found) != 1:
-        wanted = _listed([_HOW_MANY_SHOWN.get(flag, flag) for flag in ways], "or")
+        wanted = _listed(ways, "or")
         if len(ways) == 1:
-            raise UsageError(f"--method {asked.method} needs {wanted}")
+            raise UsageError(f"{setting('method', request.method)} needs {wanted}")
         raise UsageError(f"give {wanted}; found {_listed(found, 'and') or 'none of them'}")
 
 
-def _values_of(asked: Asked) -> dict[str, Any]:
-    """Read what learners are given, and refuse what is out of range."""
+def _options_of(request: LearnRequest) -> dict[str, Any]:
+    """Return the options of learners by name; refuse what is out of range."""
     from onebyone_cli.learners.model import check_components, check_variance
 
-    variance = values.number_of("--variance", asked.variance, "0.99") if asked.variance else None
-    snr = values.number_of("--snr", asked.snr, "10") if asked.snr else None
-    if asked.k is not None:
-        check_components(asked.k)
-    if variance is not None:
-        check_variance(variance)
-    if snr is not None:
+    if request.k is not None:
+        check_components(request.k)
+    if request.variance is not None:
+        check_variance(request.variance)
+    if request.snr is not None:
         from onebyone_cli.learners.mnf import check_snr
 
-        check_snr(snr)
+        check_snr(request.snr)
     return {
-        "k": asked.k,
-        "variance": variance,
-        "snr": snr,
-        "standardize": asked.standardize,
-        "whiten": asked.whiten,
-        "kind": asked.kind or "gaussian",
-        "seed": values.seed_of(asked.seed),
+        "k": request.k,
+        "variance": request.variance,
+        "snr": request.snr,
+        "standardize": request.standardize,
+        "whiten": request.whiten,
+        "kind": request.kind or "gaussian",
+        "seed": check_seed(request.seed),
     }
+
+
+def check_seed(seed: int | None) -> int:
+    """Check a seed; 0 where none is given.
+
+    Raises
+    ------
+    UsageError
+        If it is negative.
+    """
+    if seed is not None and seed < 0:
+        raise UsageError(f"{setting('seed', seed)} is negative; give 0 or more")
+    return seed or 0
 
 
 def _listed(words: Sequence[str], last: str) -> str:
@@ -267,7 +308,17 @@ def _listed(words: Sequence[str], last: str) -> str:
 
 
 def directions_of(noise: str) -> tuple[str, ...]:
-    """Read ``--noise``: the directions it stands for."""
+    """Return the directions that a name of ``--noise`` stands for.
+
+    Raises
+    ------
+    UsageError
+        If there is no such name.
+    """
     from onebyone_cli.learners.differences import DIRECTIONS
 
+    if noise and noise not in DIRECTIONS:
+        raise UsageError(
+            f"{setting('noise', noise)} is unknown; choose from {', '.join(DIRECTIONS)}"
+        )
     return DIRECTIONS[noise] if noise else ()

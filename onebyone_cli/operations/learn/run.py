@@ -1,170 +1,111 @@
-"""Gathering what learners need: from stacks, or from moments that other jobs have saved."""
+"""Learn from stacks, or from moments that other jobs have saved."""
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from onebyone_cli.cli.terminal.progress import Progress
-from onebyone_cli.commit.publication import Publication
-from onebyone_cli.errors import DataError, ShapeMismatchError, UsageError
+from onebyone_cli.errors import ShapeMismatchError, UsageError, setting
+from onebyone_cli.operations.learn.gathered import Gathered, are_moments, headers_of, join_saved
+from onebyone_cli.operations.learn.given import add_given
+from onebyone_cli.operations.learn.request import check_seed
+from onebyone_cli.stack.reading import Reading, open_map
 from onebyone_cli.units import count
-from onebyone_cli.version import __version__
 
 if TYPE_CHECKING:
-    from onebyone_cli.cli.terminal.console import Console
-    from onebyone_cli.cluster.run import OnCluster
     from onebyone_cli.formats.contracts.reader import Reader, Series, StreamReader
     from onebyone_cli.learners.model import Model
     from onebyone_cli.learners.statistics import Evidence
+    from onebyone_cli.operations.learn.gathered import Say
     from onebyone_cli.operations.learn.job import LearnJob
-    from onebyone_cli.operations.learn.request import Asked
+    from onebyone_cli.operations.learn.request import CheckedRequest
     from onebyone_cli.operations.learn.settings import LearnSettings
+    from onebyone_cli.stack.reading import MapLike
+    from onebyone_cli.stack.sources import OnProgress
 
     Stack = Sequence[Reader | StreamReader]
-
-_ZIP_MAGIC = b"PK\x03\x04"
-
-
-class Known:
-    """What was gathered, and from what.
-
-    Attributes
-    ----------
-    evidence : Evidence
-        The numbers.
-    source : str
-        The inputs, for messages.
-    inputs : list
-        Name and shape of each stack, for the record.
-    names : tuple of str
-        Names of the channels, or nothing.
-    files : tuple of str
-        All files that were read for it.
-    pixel_bytes : int
-        Bytes of all their pixels.
-    """
-
-    def __init__(
-        self,
-        evidence: "Evidence",
-        source: str,
-        names: tuple[str, ...] = (),
-        files: tuple[str, ...] = (),
-    ) -> None:
-        self.evidence, self.source = evidence, source
-        self.inputs: list[dict[str, Any]] = []
-        self.names, self.files, self.pixel_bytes = names, files, 0
-
-    def note(self, inputs: "Stack") -> None:
-        """Note a stack that belongs to it; those of one stream and shape are counted."""
-        from onebyone_cli.stack.stack import stacked_spec
-
-        files = tuple(name for reader in inputs for name in reader.about.files)
-        if self.files[-len(files) :] != files:
-            self.files += files
-        self.pixel_bytes += sum(reader.spec.data_bytes for reader in inputs)
-        shape = stacked_spec(inputs, inputs[0].spec.dtype).shape
-        entry = {"name": _name_of(inputs), "shape": list(shape)}
-        if not inputs[0].about.series:
-            self.inputs.append(entry)
-        elif self.inputs and self.inputs[-1] | entry == self.inputs[-1]:
-            self.inputs[-1]["arrays"] += 1
-        else:
-            self.inputs.append(entry | {"arrays": 1})
-
-    def record(self) -> dict[str, Any]:
-        """Say where it came from, for ``meta``."""
-        return {"inputs": self.inputs, "version": __version__}
+    #: Gathers the statistics of all jobs together somewhere else, such as on a cluster.
+    Gather = Callable[[Sequence[LearnJob]], Evidence]
+    #: Checks what headers hold; may add to it.
+    Check = Callable[[Gathered], None]
 
 
-class Maps(NamedTuple):
-    """What goes with every stack, open; None where it was not asked for."""
+class PixelMaps(NamedTuple):
+    """Maps that go with every stack, open; None where there is none."""
 
     mask: "Reader | None" = None
     labels: "Reader | None" = None
 
 
-class Pass(NamedTuple):
-    """How pixels are gone through.
+class LearnPass(NamedTuple):
+    """How the pixels of stacks are read.
 
     Attributes
     ----------
     settings : LearnSettings
         Machine, validity, and what is gathered.
-    mask, labels : str
-        Maps that go with every stack; empty for none.
+    mask, labels : str, ndarray or None
+        Maps that go with every stack; empty or None for none.
     sample : int or None
         Pixels to look at; None for all.
     seed : int
-        Of the sample.
-    cluster : OnCluster or None
-        Who goes through them; None for this process.
+        Seed of the sample.
+    gather : callable or None
+        Gathers in place of this process.
     """
 
     settings: "LearnSettings"
-    mask: str = ""
-    labels: str = ""
+    mask: "MapLike" = None
+    labels: "MapLike" = None
     sample: int | None = None
     seed: int = 0
-    cluster: "OnCluster | None" = None
+    gather: "Gather | None" = None
+
+    @classmethod
+    def of(cls, request: "CheckedRequest", settings: "LearnSettings") -> "LearnPass":
+        """Make the pass that a request needs."""
+        asked = request.request
+        return cls(settings, asked.mask, asked.labels, asked.sample, check_seed(asked.seed))
 
     @property
     def draws(self) -> bool:
-        """Whether something is drawn at random from the pixels of all stacks together."""
+        """Whether a sample is drawn from the pixels of all stacks together."""
         return self.sample is not None or self.settings.wanted.sample
 
-    def of_sample(self) -> "Pass":
+    def of_sample(self) -> "LearnPass":
         """Make the pass that this process keeps where a cluster gathers: it draws the sample."""
         from onebyone_cli.operations.learn.sampling import ICA_PIXELS
         from onebyone_cli.operations.learn.settings import Wanted
 
         settings = self.settings._replace(wanted=Wanted(pixels=False, sample=True))
-        return self._replace(settings=settings, sample=ICA_PIXELS, cluster=None)
+        return self._replace(settings=settings, sample=ICA_PIXELS, gather=None)
 
     def refuse_for_moments(self) -> None:
-        """Raise `UsageError` if something is asked for that only pixels can tell."""
+        """Raise `UsageError` if an option needs pixels, which moments do not hold."""
         asked = {
-            "--nodata": self.settings.nodata is not None,
-            "--mask": self.mask,
-            "--labels": self.labels,
-            "--sample": self.sample is not None,
+            "nodata": self.settings.nodata is not None,
+            "mask": self.mask is not None and self.mask != "",
+            "labels": self.labels is not None and self.labels != "",
+            "sample": self.sample is not None,
         }
-        for flag in (flag for flag, given in asked.items() if given):
+        for name in (name for name, given in asked.items() if given):
             raise UsageError(
-                f"{flag} looks at pixels, and moments have none; "
+                f"{setting(name)} looks at pixels, and moments have none; "
                 "give it to the stats that takes the moments"
             )
 
-    def open_maps(self, stack: ExitStack) -> "Maps":
-        """Open mask and labels, to be read as often as need be.
+    def open_maps(self, stack: ExitStack) -> PixelMaps:
+        """Open mask and labels, to be read any number of times; `stack` closes them."""
+        memory = self.settings.memory
+        mask, labels = (open_map(each, memory, stack) for each in (self.mask, self.labels))
+        return PixelMaps(mask, labels)
 
-        Parameters
-        ----------
-        stack : ExitStack
-            Closes them.
-        """
-        from onebyone_cli.formats import opening
-        from onebyone_cli.stack.sources import hold_streams
-
-        def opened(path: str) -> "Reader | None":
-            if not path:
-                return None
-            memory = self.settings.memory // 8
-            readers = opening.open_inputs([path], layout="CHW", memory=memory, stack=stack)
-            # A pipe gives its bytes once; they are laid aside in a file, outside of the plan.
-            (held,), _ = hold_streams(readers, 0, stack, lambda step, done, total: None)
-            return held
-
-        return Maps(opened(self.mask), opened(self.labels))
-
-    def jobs(self, stacks: "Sequence[Stack]", maps: "Maps") -> "list[LearnJob]":
-        """Check and plan a job for every stack; nothing is read but headers."""
+    def jobs(self, stacks: "Sequence[Stack]", maps: PixelMaps) -> "list[LearnJob]":
+        """Check and plan a job for every stack; only headers are read."""
         from onebyone_cli.operations.learn.job import LearnJob
 
         if self.sample is not None and self.sample < 1:
-            raise UsageError(f"--sample {self.sample} is no pixel at all; give 1 or more")
+            raise UsageError(f"{setting('sample', self.sample)} is too few; give 1 or more")
         settings = self.settings._replace(runs_only=self.sample is not None)
         jobs = []
         for inputs in stacks:
@@ -173,60 +114,53 @@ class Pass(NamedTuple):
             _check_channels(job.input.channels, inputs[0].path, jobs[0].input.channels, stacks)
         return jobs
 
-    def run(
-        self,
-        jobs: "Sequence[LearnJob]",
-        into: "Evidence",
-        console: "Console",
-        progress: bool | None,
-    ) -> None:
+    def run(self, jobs: "Sequence[LearnJob]", into: "Evidence", on_progress: "OnProgress") -> None:
         """Gather from all stacks together."""
         from onebyone_cli.operations.learn.sampling import ICA_PIXELS, choose_runs
 
-        if self.cluster is not None:
-            into.merge(self.cluster.gather(jobs, console, progress))
+        if self.gather is not None:
+            into.merge(self.gather(jobs))
             return
         pixels = self.sample or (ICA_PIXELS if self.settings.wanted.sample else 0)
         chosen = choose_runs(jobs, pixels, self.seed) if pixels else [None] * len(jobs)
-        with Progress(console, progress) as on_progress:
-            for job, runs in zip(jobs, chosen, strict=True):
-                into.merge(job.run(on_progress, runs))
-                into.check_classes(self.labels)
+        for job, runs in zip(jobs, chosen, strict=True):
+            into.merge(job.run(on_progress, runs))
+            into.check_classes(self.labels if isinstance(self.labels, str) else "labels")
 
 
 def _check_channels(channels: int, path: str, first: int, stacks: "Sequence[Stack]") -> None:
     if channels != first:
         raise ShapeMismatchError(
             f"has {count(channels, 'channel')} and {stacks[0][0].path} has {first}; "
-            "stacks that count together need the same channels",
+            "all stacks of a fit must have the same number of channels",
             path,
         )
 
 
 def gather(
     stacks: "Sequence[Stack]",
-    way: Pass,
-    check: "Callable[[Known], None]",
-    console: "Console",
-    progress: bool | None,
-    maps: Maps | None = None,
+    way: LearnPass,
+    check: "Check",
+    on_progress: "OnProgress",
+    *,
+    maps: PixelMaps | None = None,
     series: "Sequence[Series]" = (),
-) -> Known:
+) -> Gathered:
     """Gather from open stacks; everything is checked before the first is read.
 
-    What streams bring comes after the stacks that are known, each stack checked when it begins.
+    The stacks of streams come after those that are open, each checked when it begins.
 
     Parameters
     ----------
     stacks : sequence of sequences of Reader or StreamReader
         Inputs of each stack.
-    way : Pass
-        How.
+    way : LearnPass
+        How they are read.
     check : callable
-        Given what headers tell, refuses what can't be; may add to the evidence.
-    console, progress
-        Where progress is shown, and whether.
-    maps : Maps, optional
+        Checks what headers hold; may add to the statistics.
+    on_progress : callable
+        Called with the step, the bytes done and all bytes.
+    maps : PixelMaps, optional
         Those of `way` where they are open already.
     series : sequence of Series
         Streams of more stacks.
@@ -235,226 +169,107 @@ def gather(
         maps = way.open_maps(stack) if maps is None else maps
         more = chain.from_iterable(series)
         if way.draws and series:
-            stacks = [*stacks, *_laid_aside(more, stack, console, progress)]
+            from onebyone_cli.stack.sources import hold_series
+
+            held = hold_series(more, stack, on_progress)
+            stacks = [*stacks, *([reader] for reader in held)]
         elif not stacks:
             stacks = [[next(more)]]
         jobs = way.jobs(stacks, maps)
-        known = headers_of(stacks)
-        check(known)
-        way.run(jobs, known.evidence, console, progress)
-        if way.cluster is not None and way.settings.wanted.sample:
+        gathered = headers_of(stacks)
+        check(gathered)
+        way.run(jobs, gathered.evidence, on_progress)
+        if way.gather is not None and way.settings.wanted.sample:
             drawing = way.of_sample()
-            drawing.run(drawing.jobs(stacks, maps), known.evidence, console, progress)
+            drawing.run(drawing.jobs(stacks, maps), gathered.evidence, on_progress)
         for reader in more:
             (job,) = way.jobs([[reader]], maps)
             _check_channels(job.input.channels, reader.path, jobs[0].input.channels, stacks)
-            known.note([reader])
-            way.run([job], known.evidence, console, progress)
+            gathered.note([reader])
+            way.run([job], gathered.evidence, on_progress)
     if way.settings.shard is not None:
-        known.inputs = [each | {"shard": str(way.settings.shard)} for each in known.inputs]
-    return known
+        shard = {"shard": str(way.settings.shard)}
+        gathered.inputs = [each | shard for each in gathered.inputs]
+    return gathered
 
 
-def _laid_aside(
-    more: "Iterable[Reader | StreamReader]",
-    stack: ExitStack,
-    console: "Console",
-    progress: bool | None,
-) -> "list[Stack]":
-    """Lay aside what streams bring: a sample is drawn from all stacks together."""
-    from onebyone_cli.stack.sources import hold_series
+def learn(
+    names: Sequence[str],
+    request: "CheckedRequest",
+    way: LearnPass,
+    reading: Reading,
+    *,
+    on_progress: "OnProgress",
+    say: "Say",
+    each: bool = False,
+    on_headers: "Check | None" = None,
+) -> "tuple[Model, Gathered]":
+    """Learn a model from stacks or from saved moments.
 
-    with Progress(console, progress) as on_progress:
-        return [[reader] for reader in hold_series(more, stack, on_progress)]
-
-
-def headers_of(stacks: "Sequence[Stack]") -> Known:
-    """Know of stacks what their headers say: channels, sizes, names."""
-    from onebyone_cli.learners.statistics import no_evidence
-    from onebyone_cli.stack.stack import channel_names
-
-    channels = sum(reader.spec.channels for reader in stacks[0])
-    names = dict.fromkeys(_name_of(inputs) for inputs in stacks)
-    known = Known(no_evidence(channels), " ".join(names), channel_names(stacks[0]))
-    for inputs in stacks:
-        known.note(inputs)
-    return known
-
-
-def _name_of(inputs: "Stack") -> str:
-    """Name the inputs of a stack, or the stream that it came through with others."""
-    return " ".join(reader.about.series or reader.path for reader in inputs)
-
-
-def are_moments(inputs: Sequence[str], *, raw: bool = False) -> bool:
-    """Say whether the inputs are moments that were saved, by their content, unless they are raw.
+    Parameters
+    ----------
+    names : sequence of str
+        Inputs of one stack, or with `each` one stack an input; or files of moments.
+    request : CheckedRequest
+        What is learned.
+    way : LearnPass
+        How pixels are read.
+    reading : Reading
+        How inputs are opened.
+    on_progress : callable
+        Called with the step, the bytes done and all bytes.
+    say : callable
+        Takes warnings, a line each.
+    on_headers : callable, optional
+        Called when headers have been checked, before pixels are read.
 
     Raises
     ------
-    UsageError
-        If some are and some are not.
+    OneByOneError
+        If inputs can't be read, do not fit each other, or do not hold what the method needs.
     """
-    from onebyone_cli import formats
-    from onebyone_cli.formats import opening
 
-    archives = [text for text in inputs if not raw and _is_archive(text)]
-    if archives and len(archives) < len(inputs):
-        other = next(text for text in inputs if text not in archives)
-        formats.of_input(opening.split_inner(other)[0])  # says so if it is not there
-        raise UsageError(
-            f"{archives[0]} is an archive, as moments are, and {other} is a stack; "
-            "take the moments of all stacks with stats -o, or name stacks only"
+    def check(gathered: Gathered) -> None:
+        request.check_channels(gathered.evidence.channels, gathered.source)
+        add_given(
+            gathered,
+            request.request,
+            reading,
+            way.settings,
+            on_progress=on_progress,
+            say=say,
         )
-    return bool(archives)
+        if on_headers is not None:
+            on_headers(gathered)
 
-
-def _is_archive(path: str) -> bool:
-    """Say whether a file begins as zip archives do, which all files of moments are."""
-    try:
-        if not os.path.isfile(path):
-            return False
-        with open(path, "rb") as file:
-            return file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
-    except (OSError, ValueError):  # whoever opens it next will say what is wrong
-        return False
-
-
-def join_saved(paths: Sequence[str], console: "Console") -> Known:
-    """Join moments that were saved, in the order given.
-
-    Raises
-    ------
-    ShapeMismatchError
-        If they have not the same channels.
-    DataError
-        If one is something else, or they were not gathered in the same way.
-    """
-    from onebyone_cli.learners import moments_file
-    from onebyone_cli.learners.statistics import no_evidence
-
-    known: Known | None = None
-    for path in paths:
-        if os.access(path, os.R_OK) and not _is_archive(path):
-            raise DataError("is no .npz file; expected moments, as stats -o writes them", path)
-        evidence, meta = moments_file.load_moments(path)
-        if known is None:
-            names = tuple(meta.get("channels", ()))
-            joined = no_evidence(evidence.channels)
-            known = Known(joined, " ".join(paths), names, tuple(paths))
-            kinds, first = evidence.kinds, path
-        elif not kinds:  # what a shard without any tile holds
-            kinds, first = evidence.kinds, path
-        if evidence.channels != known.evidence.channels:
-            raise ShapeMismatchError(
-                f"has moments of {count(evidence.channels, 'channel')} and {first} of "
-                f"{known.evidence.channels}; only those of the same channels can be joined",
-                path,
+    if are_moments(names, raw=reading.raw is not None):
+        way.refuse_for_moments()
+        gathered = join_saved(names, say)
+        request.check_moments(gathered.evidence, gathered.source)
+        check(gathered)
+    else:
+        request.check_stacks()
+        with ExitStack() as stack:
+            stacks, series = reading.open_stacks(names, stack, each=each)
+            gathered = gather_for(
+                request, stacks, way, check, on_progress=on_progress, series=series
             )
-        if evidence.kinds and evidence.kinds != kinds:
-            raise DataError(
-                f"holds {', '.join(evidence.kinds)} and {first} holds {', '.join(kinds)}; "
-                "make them with the same options of stats",
-                path,
-            )
-        repeated = [each for each in meta.get("inputs", ()) if each in known.inputs]
-        if repeated:
-            console.say(
-                f"warning: {path}: {repeated[0]['name']} was counted in already; "
-                "is a part named twice?"
-            )
-        known.inputs += meta.get("inputs", ())
-        known.evidence.merge(evidence)
-        known.evidence.check_classes(path)
-    assert known is not None
-    return known
+    return request.learn(gathered.evidence, gathered.source), gathered
 
 
-def add_given(
-    known: Known, asked: "Asked", layout: str, settings: "LearnSettings", console: "Console"
-) -> None:
-    """Add what comes from other files: a stack of noise, or spectra that are known."""
-    evidence = known.evidence
-    if asked.endmembers:
-        from onebyone_cli.weights import load_weights
-
-        # What is not finite is refused by the learner, in words that fit.
-        matrix = load_weights(asked.endmembers, allow_nonfinite=True).weight
-        if len(matrix) != evidence.channels:
-            turned = "; maybe transpose it" if matrix.shape[1] == evidence.channels else ""
-            raise ShapeMismatchError(
-                f"has {count(len(matrix), 'row')} and {known.source} has "
-                f"{count(evidence.channels, 'channel')}; expected one row per channel, one column "
-                f"per endmember{turned}",
-                asked.endmembers,
-            )
-        evidence.endmembers = matrix
-    if asked.noise_from:
-        noise = _noise_of(asked.noise_from, layout, settings, console)
-        known.files += noise.files
-        evidence.noise = noise.evidence.pixels
-        if evidence.noise.channels != evidence.channels:
-            raise ShapeMismatchError(
-                f"has {count(evidence.noise.channels, 'channel')} and {known.source} has "
-                f"{evidence.channels}; noise needs the same channels",
-                asked.noise_from,
-            )
-        if evidence.noise.count < 2 or evidence.noise.constant.all():
-            raise DataError(
-                f"no channel varies in its {count(evidence.noise.count, 'valid pixel')}; expected "
-                "a stack of noise alone, such as a dark frame",
-                asked.noise_from,
-            )
-
-
-def save(
-    model: "Model",
-    known: Known,
-    path: str,
-    publication: Publication,
-) -> bool:
-    """Save a model with a record of what it was learned from; say whether it has changed."""
-    from onebyone_cli.weights.archive import save_model
-
-    arrays: dict[str, Any] = dict(model.arrays)
-    if known.names:
-        arrays["channels"] = list(known.names)
-    meta = {**model.meta, **known.record()}
-    return save_model(path, arrays, meta, publication)
-
-
-def save_moments(known: Known, path: str, publication: Publication) -> None:
-    """Save what was gathered with a record of what it was gathered from."""
-    from onebyone_cli.learners import moments_file
-
-    meta = known.record() | ({"channels": list(known.names)} if known.names else {})
-    moments_file.save_moments(path, known.evidence, meta, publication)
-
-
-def moments_of(evidence: "Evidence") -> str:
-    """Say in a closing line what moments are of."""
-    line = f"moments of {count(evidence.channels, 'channel')} and {count(evidence.count, 'pixel')}"
-    if evidence.classes is None:
-        return line
-    labelled = sum(moments.count for moments in evidence.classes.values())
-    classes = "1 class" if len(evidence.classes) == 1 else f"{len(evidence.classes)} classes"
-    return f"{line}, {labelled} of them in {classes}"
-
-
-def document(evidence: "Evidence") -> dict[str, Any]:
-    """Gather the classes for programs; nothing where no labels were looked at."""
-    if evidence.classes is None:
-        return {}
-    pixels = sorted((label, moments.count) for label, moments in evidence.classes.items())
-    return {"classes": [{"label": label, "pixels": number} for label, number in pixels]}
-
-
-def _noise_of(path: str, layout: str, settings: "LearnSettings", console: "Console") -> Known:
-    from onebyone_cli.formats import opening
-    from onebyone_cli.operations.learn.settings import Wanted
-
-    if are_moments([path]):
-        return join_saved([path], console)
-    way = Pass(settings._replace(wanted=Wanted()))
-    with ExitStack() as stack:
-        opened = opening.open_inputs([path], layout=layout, memory=settings.memory, stack=stack)
-        return gather([opened], way, lambda known: None, console, None)
+def gather_for(
+    request: "CheckedRequest",
+    stacks: "Sequence[Stack]",
+    way: LearnPass,
+    check: "Check",
+    *,
+    on_progress: "OnProgress",
+    series: "Sequence[Series]" = (),
+) -> Gathered:
+    """Gather what a method needs; of a method that reads no pixels, what headers hold."""
+    if request.learner.reads_pixels:
+        return gather(stacks, way, check, on_progress, series=series)
+    # Only the number of channels counts, which every stack of a stream has.
+    gathered = headers_of(stacks or [[next(iter(series[0]))]])
+    check(gathered)
+    return gathered

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,14 +18,15 @@ from onebyone_cli.picture.stretch import percentile_range, stretched, symmetric
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from onebyone_cli.arithmetic.scale import Scale
     from onebyone_cli.learners.model import Model
     from onebyone_cli.operations.view.thumbnail import Thumbnails
     from onebyone_cli.picture.colormap import Colormap
     from onebyone_cli.picture.sheet import Place, Sheet
 
 #: Bytes for each pixel of a picture while it is drawn: the numbers of three planes, two copies of
-#: one in which percentiles are found, colours, which are invalid, and the file.
-_PIXEL_BYTES = 64
+#: them in which percentiles are found, colours, which are invalid, and the file.
+_PIXEL_BYTES = 96
 
 #: Longer side of the picture that components are learned on: 65,536 pixels are plenty.
 _LEARNED_SIDE = 256
@@ -34,25 +35,29 @@ _LEARNED_SIDE = 256
 _STRIP_ROWS = 64
 
 
-class Stretch(NamedTuple):
-    """How the range of a plane is found.
+Range = tuple[float, float]
 
-    Attributes
+
+def ranges_of(planes: NDArray[np.float64], scale: Scale) -> list[Range | None]:
+    """Find the numbers of each plane that are dark and bright.
+
+    Parameters
     ----------
-    low, high : float
-        Percentiles that are dark and bright.
-    fixed : tuple of float or None
-        The range itself, where the user named it.
+    planes : ndarray of shape (n, height, width)
+        NaN where a pixel is invalid.
+    scale : Scale
+        One range for all planes, or one for each.
+
+    Returns
+    -------
+    list of (float, float) or None
+        None for a plane without a valid pixel.
     """
-
-    low: float = 2.0
-    high: float = 98.0
-    fixed: tuple[float, float] | None = None
-
-    def range_of(self, plane: NDArray[np.float64]) -> tuple[float, float] | None:
-        """Find the range of a plane; None if it has no valid pixel."""
-        found = percentile_range(plane, self.low, self.high)
-        return found and (self.fixed or found)
+    ends = (scale.low, scale.high) if scale.kind == "percentiles" else (0.0, 100.0)
+    if scale.each:
+        return [percentile_range(plane, *ends) for plane in planes]
+    found = (scale.low, scale.high) if scale.kind == "range" else percentile_range(planes, *ends)
+    return [found if np.isfinite(plane).any() else None for plane in planes]
 
 
 @dataclass(slots=True)
@@ -65,7 +70,7 @@ class Drawing:
         The picture.
     invalid, empty : ndarray of bool, shape (height, width)
         Pixels that show no number, and those between cells.
-    ranges : list of tuple or None
+    ranges : list of (float, float) or None
         Numbers that are dark and bright in each plane.
     places : list of Place
         Where each cell begins.
@@ -102,7 +107,7 @@ class Drawing:
 def draw_sheet(
     thumbnails: Thumbnails,
     sheet: Sheet,
-    stretch: Stretch,
+    scale: Scale,
     colormap: Colormap,
     background: tuple[int, int, int],
 ) -> Drawing:
@@ -114,8 +119,8 @@ def draw_sheet(
         As many planes as the sheet has cells, in the size in which cells show them.
     sheet : Sheet
         Where cells lie.
-    stretch : Stretch
-        For each plane by itself.
+    scale : Scale
+        What is dark and bright.
     colormap : Colormap
         For all of them. The range of a diverging one is made symmetric.
     background : tuple of int
@@ -123,18 +128,18 @@ def draw_sheet(
     """
     planes = thumbnails.whole()
     drawing = _blank(sheet, background)
-    for plane, place in zip(planes, drawing.places, strict=True):
-        found = stretch.range_of(plane)
-        if found and colormap.diverging and not stretch.fixed:
-            found = symmetric(found)
-        drawing.ranges.append(found)
+    ranges = ranges_of(planes, scale)
+    if colormap.diverging and scale.kind != "range":
+        ranges = [found and symmetric(found) for found in ranges]
+    drawing.ranges = ranges
+    for plane, place, found in zip(planes, drawing.places, ranges, strict=True):
         for rows in _strips(plane):
             shares = stretched(plane[rows], found or (0.0, 0.0))
             drawing.fill(place, rows, coloured(shares, colormap), np.isnan(shares), sheet)
     return drawing
 
 
-def draw_composite(thumbnails: Thumbnails, sheet: Sheet, stretch: Stretch) -> Drawing:
+def draw_composite(thumbnails: Thumbnails, sheet: Sheet, scale: Scale) -> Drawing:
     """Draw three planes as red, green and blue.
 
     Parameters
@@ -143,13 +148,13 @@ def draw_composite(thumbnails: Thumbnails, sheet: Sheet, stretch: Stretch) -> Dr
         Three planes.
     sheet : Sheet
         Of one cell.
-    stretch : Stretch
-        For each plane by itself.
+    scale : Scale
+        What is dark and bright in each plane.
     """
-    return _composite(thumbnails.whole(), sheet, stretch)
+    return _composite(thumbnails.whole(), sheet, scale)
 
 
-def draw_components(thumbnails: Thumbnails, sheet: Sheet, stretch: Stretch) -> Drawing:
+def draw_components(thumbnails: Thumbnails, sheet: Sheet, scale: Scale) -> Drawing:
     """Draw the first three principal components of all planes as red, green and blue.
 
     They are learned on a smaller picture first, and then applied to bands of this one: all planes
@@ -161,8 +166,8 @@ def draw_components(thumbnails: Thumbnails, sheet: Sheet, stretch: Stretch) -> D
         All planes.
     sheet : Sheet
         Of one cell.
-    stretch : Stretch
-        For each component by itself.
+    scale : Scale
+        What is dark and bright in each component.
 
     Raises
     ------
@@ -180,7 +185,7 @@ def draw_components(thumbnails: Thumbnails, sheet: Sheet, stretch: Stretch) -> D
     # A component in which nothing varies is rounding, which would be stretched to all colours.
     still = model.eigenvalues[:3] <= negligible(model.eigenvalues)
     planes[still] = np.where(np.isnan(planes[still]), np.nan, 0.0)
-    drawing = _composite(planes, sheet, stretch)
+    drawing = _composite(planes, sheet, scale)
     drawing.shares = model.explained_variance_ratio[:3].tolist()
     return drawing
 
@@ -213,9 +218,9 @@ def _learn(thumbnails: Thumbnails) -> Model:
     return fit_pca(moments, k=3, source=few.stack.path)
 
 
-def _composite(planes: NDArray[np.float64], sheet: Sheet, stretch: Stretch) -> Drawing:
+def _composite(planes: NDArray[np.float64], sheet: Sheet, scale: Scale) -> Drawing:
     drawing = _blank(sheet, (0, 0, 0))
-    drawing.ranges = [stretch.range_of(plane) for plane in planes]
+    drawing.ranges = ranges_of(planes, scale)
     for rows in _strips(planes[0]):
         shares = np.stack(
             [

@@ -6,14 +6,17 @@ silence), and only numbers are numbers, not ``true`` and not ``"0.5"``.
 
 import json
 from array import array
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, BinaryIO
+from math import isfinite
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onebyone_cli.errors import DataError
 from onebyone_cli.units import count
+from onebyone_cli.weights.formats.contract import WeightsFile, WeightsFormat
 from onebyone_cli.weights.rules import SHAPES, quote
 
 #: Integers of more digits, which no 64 bits hold, become floats at once: Python limits (and takes
@@ -31,31 +34,9 @@ _KINDS = {
 }
 
 
-def read_json(file: BinaryIO, path: str, wanted: str) -> dict[str, Any]:
-    """Read a JSON weights file.
-
-    Parameters
-    ----------
-    file : binary file
-        At its beginning.
-    path : str
-        Its name for messages.
-    wanted : str
-        ``"weight"`` or ``"bias"``: the array that must be there, and the name of a nameless one.
-
-    Returns
-    -------
-    dict
-        ``wanted``, float64, maybe with NaN and infinity; with a weight also the bias if there is
-        one and all other fields as they are.
-
-    Raises
-    ------
-    DataError
-        With line and column where the text is not JSON, else with the place of the value, such
-        as ``weight[2][1]``.
-    """
-    document = _parse(file.read(), path)
+def _read(source: WeightsFile) -> dict[str, Any]:
+    path, wanted = source.path, source.wanted
+    document = _parse(source.file.read(), path)
     if isinstance(document, list):
         return {wanted: _array(document, wanted, path)}
     if not isinstance(document, dict):
@@ -76,6 +57,43 @@ def read_json(file: BinaryIO, path: str, wanted: str) -> dict[str, Any]:
     for name in (name for name in SHAPES if name in fields):
         fields[name] = _array(fields[name], name, path)
     return fields
+
+
+def _write(fields: Mapping[str, Any], suffix: str) -> bytes:
+    """Write a field on a line, and a matrix with a row on a line: people look at these files."""
+    plain = {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in fields.items()}
+    lines = [f"  {_dump(name)}: {_field(value)}" for name, value in plain.items()]
+    # Half a surrogate, as in the name of a file that is no text, becomes an escape of JSON.
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode(errors="backslashreplace")
+
+
+def _field(value: Any) -> str:
+    if isinstance(value, list) and value and all(isinstance(row, list) for row in value):
+        return "[\n    " + ",\n    ".join(map(_dump, value)) + "\n  ]"
+    return _dump(value)
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _holds(name: str, value: Any) -> bool:
+    return is_finite(value)
+
+
+#: Parsing takes about 20 times the size of the file, in Python objects.
+FORMAT = WeightsFormat(read=_read, write=_write, holds=_holds, limit=64 * 2**20)
+
+
+def is_finite(value: Any) -> bool:
+    """Say whether JSON can hold a value: it has neither NaN nor infinity."""
+    if isinstance(value, np.ndarray):
+        return bool(np.isfinite(value).all())
+    if isinstance(value, dict):
+        return all(map(is_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(is_finite, value))
+    return not isinstance(value, float) or isfinite(value)
 
 
 def flatten_meta(fields: dict[str, Any]) -> dict[str, Any]:

@@ -1,54 +1,60 @@
-"""Matrices in ``.npy`` files, and in the members of ``.npz`` archives.
+"""Matrices in ``.npy`` files and in the members of ``.npz`` archives.
 
 They are read with our own header parser, never ``numpy.load``: nothing can be unpickled, and no
 buffer is made before the size of the file and the header agree and are believable.
 """
 
-from collections.abc import Callable
+import io
+from collections.abc import Mapping
 from math import prod
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from onebyone_cli.errors import DataError
 from onebyone_cli.npy_header import NpyHeader, read_header
-from onebyone_cli.weights.rules import SHAPES, Shape
+from onebyone_cli.weights.formats.contract import (
+    Stored,
+    WeightsFile,
+    WeightsFormat,
+    holds_nothing_else,
+)
+from onebyone_cli.weights.rules import SHAPES, ShapeRule
 
 #: Largest array believed, in bytes as float64, and so the most that a zip bomb can fill. It is
 #: 11585 × 11585 channels; weights in real use are thousands of times smaller.
 MAX_ARRAY_BYTES = 2**30
 
-ShapeRule = Callable[[Shape, str], Shape]
+
+def _read(source: WeightsFile) -> dict[str, Any]:
+    return {source.wanted: read_array(source.file, source.size, source.path, SHAPES[source.wanted])}
 
 
-def read_npy(file: BinaryIO, size: int, path: str, wanted: str) -> dict[str, Any]:
-    """Read a ``.npy`` weights file.
+def _write(fields: Mapping[str, Any], suffix: str) -> bytes:
+    return npy_bytes(next(iter(fields.values())))
 
-    Parameters
-    ----------
-    file : binary file
-        At its beginning.
-    size : int
-        Bytes of the file.
-    path : str
-        Its name for messages.
-    wanted : str
-        ``"weight"`` or ``"bias"``: what the array is.
 
-    Returns
-    -------
-    dict
-        The array by its name, float64.
+def _look(file: BinaryIO, path: str) -> Stored:
+    return Stored(read_header(file.read, path).dtype)
+
+
+FORMAT = WeightsFormat(read=_read, write=_write, holds=holds_nothing_else, look=_look)
+
+
+def npy_bytes(values: ArrayLike) -> bytes:
+    """Return the bytes of a ``.npy`` file: little-endian and in C order on every machine.
 
     Raises
     ------
-    DataError
-        If it is malformed, not a matrix, cut short, or has bytes after its array.
-    PolicyError
-        If only pickle could load it.
+    ValueError
+        If the values would need pickle.
     """
-    return {wanted: read_array(file, size, path, SHAPES[wanted])}
+    array = np.asarray(values, order="C")
+    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
+    return buffer.getvalue()
 
 
 def read_array(file: Any, size: int, path: str, rule: ShapeRule) -> NDArray[np.float64]:

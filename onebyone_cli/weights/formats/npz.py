@@ -4,23 +4,27 @@ Members are read through :mod:`zipfile` and our own header parser: nothing is ex
 and sizes are believed only where the zip directory and the header agree.
 """
 
+import json
 import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from errno import EINVAL
 from io import BytesIO
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from onebyone_cli.errors import DataError, OneByOneError, PolicyError
-from onebyone_cli.weights.formats.json import flatten_meta, parse_meta
-from onebyone_cli.weights.formats.npy import ShapeRule, read_array
-from onebyone_cli.weights.rules import SHAPES, Shape, quote
+from onebyone_cli.names import split_inner, suffix_of
+from onebyone_cli.npy_header import read_header
+from onebyone_cli.weights.formats.contract import Stored, WeightsFile, WeightsFormat
+from onebyone_cli.weights.formats.json import flatten_meta, is_finite, parse_meta
+from onebyone_cli.weights.formats.npy import npy_bytes, read_array
+from onebyone_cli.weights.rules import SHAPES, Shape, ShapeRule, quote
 
 #: Largest member kept for show (`ChannelMap.meta`); larger ones are left unread.
 _MAX_META_BYTES = 2**20
@@ -33,6 +37,23 @@ _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 _ENCRYPTED = 0x1
 
+#: In this order in the file; other members follow by name, and ``meta`` is the last.
+_MEMBERS = (
+    "weight",
+    "bias",
+    "mean",
+    "scale",
+    "eigenvalues",
+    "explained_variance",
+    "explained_variance_ratio",
+    "channels",
+)
+
+#: The oldest time that zip has: the time of saving is no part of a file.
+_TIME = (1980, 1, 1, 0, 0, 0)
+
+_UNIX, _READABLE = 3, 0o644 << 16
+
 #: The header numpy writes for text of up to one axis: exactly that, as it is only kept for show.
 _TEXT_HEADER = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '([<>]U[1-9][0-9]{0,7})', 'fortran_order': False, "
@@ -41,48 +62,88 @@ _TEXT_HEADER = re.compile(
 )
 
 
-def read_npz(file: BinaryIO, path: str, wanted: str) -> dict[str, Any]:
-    """Read a ``.npz`` weights file.
-
-    Parameters
-    ----------
-    file : binary file
-        Anywhere; must allow seeking.
-    path : str
-        Its name for messages.
-    wanted : str
-        ``"weight"`` or ``"bias"``: the member that must be there.
-
-    Returns
-    -------
-    dict
-        ``wanted``, float64; with a weight also the bias if there is one, the fields of the JSON
-        member ``meta`` and the other numeric members of up to one axis. Other members are left
-        alone.
-
-    Raises
-    ------
-    DataError
-        If the archive or one of these members is damaged or hostile, or ``wanted`` is missing.
-    PolicyError
-        If only pickle could load the weight or the bias.
-    """
-    with _archive_errors(path), zipfile.ZipFile(file) as archive:
+def _read(source: WeightsFile) -> dict[str, Any]:
+    """Read the wanted arrays, JSON in ``meta``, and other numbers and texts of up to one axis."""
+    path, wanted = source.path, source.wanted
+    name = source.member or wanted
+    with _archive_errors(path), zipfile.ZipFile(source.file) as archive:
         members = _members(archive, path)
-        if wanted not in members:
+        if name not in members:
             if "pixels.comoment" in members:
                 raise DataError("holds moments, not weights; learn weights from it with fit", path)
             raise DataError(
-                f"has no member {wanted!r} but {_names(members)}; "
+                f"has no member {name!r} but {_names(members)}; "
                 f"save it with numpy.savez(file, {wanted}=...)",
                 path,
             )
+        if source.member:
+            return {wanted: _read_member(archive, members[name], name, path, SHAPES[wanted])}
         arrays = {
             name: _read_member(archive, members[name], name, path, SHAPES[name])
             for name in SHAPES
             if name in members and wanted in (name, "weight")
         }
         return (_read_meta(archive, members) if wanted == "weight" else {}) | arrays
+
+
+def _write(fields: Mapping[str, Any], suffix: str) -> bytes:
+    """Make members of arrays and lists of texts, as learners do; the rest goes into ``meta``."""
+    arrays: dict[str, Any] = {}
+    meta: dict[str, Any] = {}
+    for name, value in fields.items():
+        is_texts = isinstance(value, list) and value and all(isinstance(v, str) for v in value)
+        (arrays if isinstance(value, np.ndarray) or is_texts else meta)[name] = value
+    return model_bytes(arrays, meta)
+
+
+def _holds(name: str, value: Any) -> bool:
+    return isinstance(value, np.ndarray) or is_finite(value)
+
+
+def _look(file: BinaryIO, path: str) -> Stored:
+    with zipfile.ZipFile(file) as archive:
+        names = {name.removesuffix(".npy"): name for name in archive.namelist()}
+        path, member = split_inner(path, lambda name: suffix_of(name) == ".npz")
+        with archive.open(names[member or "weight"]) as array:
+            return Stored(read_header(array.read, path).dtype, tuple(names))
+
+
+FORMAT = WeightsFormat(read=_read, write=_write, holds=_holds, look=_look)
+
+
+def model_bytes(arrays: Mapping[str, ArrayLike], meta: Mapping[str, Any]) -> bytes:
+    """Return the bytes of an archive; the same input gives the same bytes.
+
+    Parameters
+    ----------
+    arrays : mapping
+        Numbers or texts by member name.
+    meta : mapping
+        What a JSON document can hold, numpy numbers included; it becomes the text ``meta``.
+
+    Raises
+    ------
+    ValueError
+        If an array would need pickle, or `meta` holds NaN or infinity.
+    """
+    others = sorted(arrays.keys() - set(_MEMBERS))
+    members = {name: arrays[name] for name in (*_MEMBERS, *others) if name in arrays}
+    members["meta"] = json.dumps(
+        dict(meta), ensure_ascii=False, sort_keys=True, allow_nan=False, default=_plain
+    )
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, values in members.items():
+            info = zipfile.ZipInfo(f"{name}.npy", _TIME)
+            info.create_system, info.external_attr = _UNIX, _READABLE
+            archive.writestr(info, npy_bytes(values))
+    return buffer.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} can't be kept in JSON")
 
 
 def read_arrays(file: BinaryIO, path: str) -> tuple[dict[str, NDArray[np.float64]], dict[str, Any]]:

@@ -1,4 +1,4 @@
-r"""Matrices written as text: ``.csv``, ``.tsv``, ``.txt`` and ``--kernel``.
+r"""Matrices written as text: ``.csv``, ``.tsv``, ``.txt``, and typed ones.
 
 The grammar, strict on purpose, since a number misread is a wrong picture that nobody notices::
 
@@ -14,17 +14,19 @@ one, to say what is wrong and where.
 
 import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onebyone_cli.errors import DataError
+from onebyone_cli.names import suffix_of
 from onebyone_cli.units import count
+from onebyone_cli.weights.formats.contract import WeightsFile, WeightsFormat, holds_nothing_else
 from onebyone_cli.weights.rules import NOT_FINITE, quote
 
 # Possessive (*+, ++): a row of 100 MiB is matched in linear time and without a backtracking stack.
@@ -180,33 +182,13 @@ class RowCollector:
         )
 
 
-def read_rows(
-    file: BinaryIO, path: str, delimiter: Delimiter | None, *, allow_nonfinite: bool
-) -> NDArray[np.float64]:
-    """Read a text file.
-
-    Parameters
-    ----------
-    file : binary file
-        At its beginning.
-    path : str
-        Its name for messages.
-    delimiter : Delimiter or None
-        None: commas if the first row has one, else blanks.
-    allow_nonfinite : bool
-        Whether NaN and infinity are taken.
-
-    Returns
-    -------
-    ndarray of float64, shape (rows, columns)
-
-    Raises
-    ------
-    DataError
-        With line and column (in characters), both from 1.
-    """
-    collector = RowCollector(path, delimiter, allow_nonfinite=allow_nonfinite)
-    for number, raw in enumerate(file, 1):
+def _read(source: WeightsFile) -> dict[str, Any]:
+    """Read rows; errors have line and column (in characters), both from 1."""
+    path = source.path
+    # In .txt the first row shows the delimiter.
+    delimiter = {".csv": COMMAS, ".tsv": TABS}.get(suffix_of(path))
+    collector = RowCollector(path, delimiter, allow_nonfinite=source.allow_nonfinite)
+    for number, raw in enumerate(source.file, 1):
         row = _decode(raw, number, path)
         body = row.strip(" \t")
         if not body or body.startswith("#"):
@@ -218,7 +200,20 @@ def read_rows(
                 path,
             )
         collector.add(row, _in_line(number))
-    return collector.matrix()
+    return {source.wanted: collector.matrix()}
+
+
+def _write(fields: Mapping[str, Any], suffix: str) -> bytes:
+    """Write a row on a line, of a bias each number; with all digits of float64."""
+    delimiter = {".csv": ",", ".tsv": "\t", ".txt": " "}[suffix]
+    matrix = next(iter(fields.values()))
+    matrix = matrix if matrix.ndim == 2 else matrix[:, np.newaxis]
+    rows = (delimiter.join(map(repr, row)) for row in matrix.tolist())
+    return ("\n".join(rows) + "\n").encode()
+
+
+#: Reading takes up to 4 times the size of the file.
+FORMAT = WeightsFormat(read=_read, write=_write, holds=holds_nothing_else, limit=256 * 2**20)
 
 
 def _in_line(number: int) -> Place:

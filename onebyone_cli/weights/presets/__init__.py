@@ -1,15 +1,14 @@
-"""Kernels that need no learning: plain ones, and those that papers and standards give.
+"""Weights that need no learning: simple ones, and published ones.
 
-``tables`` is what a published kernel is; ``tasselled_cap`` and ``colour`` hold such tables, each
-with its source beside it; ``plain`` makes those that depend on the number of channels alone, and
-``standardize`` those that depend on statistics. The listing in `PUBLISHED` is what ``weights new``
-offers; tables are plain data, so that help needs no numpy.
+``tables`` defines what a published kernel is. ``tasselled_cap`` and ``colour`` are tables with
+their sources. ``plain`` makes weights from the number of channels, ``standardize`` from statistics.
+Tables are plain data, so that help needs no numpy.
 """
 
 from onebyone_cli.weights.presets import colour, tasselled_cap
 from onebyone_cli.weights.presets.tables import Published
 
-#: Every published kernel, by the name it is asked for by.
+#: All published kernels by name.
 PUBLISHED: dict[str, Published] = {
     kernel.name: kernel for kernel in (*colour.KERNELS, *tasselled_cap.KERNELS)
 }

@@ -1,12 +1,12 @@
-"""Luma and colour differences of red, green and blue, by the two usual sets of constants."""
+"""Luma and colour differences of R'G'B', with the constants of Rec. 601 and Rec. 709."""
 
 from onebyone_cli.weights.presets.tables import Published
 
-#: Recommendation, and its shares of red and blue in luma; green has the rest.
+#: Recommendation, and its coefficients of red and blue in luma; green has the rest.
 _REC_601 = ("ITU-R BT.601-7", 0.299, 0.114)
 _REC_709 = ("ITU-R BT.709-6", 0.2126, 0.0722)
 
-#: What is added to colour differences of 8 bits, so that they are not negative.
+#: Offset of 8-bit colour differences, so that they are not negative.
 _OFFSET = 128.0
 
 _RGB = ("red", "green", "blue")
@@ -21,7 +21,7 @@ def _grey(name: str, title: str, source: str, red: float, blue: float) -> Publis
 
 
 def _ycbcr(name: str, title: str, source: str, red: float, blue: float) -> Published:
-    """Luma, and the differences of blue and red from it, scaled to reach from −½ to ½."""
+    """Luma, and the differences of blue and red from it, scaled to −½ to ½."""
     luma = _luma(red, blue)
     cb = (*(-part / (2 * (1 - blue)) for part in luma[:2]), 0.5)
     cr = (0.5, *(-part / (2 * (1 - red)) for part in luma[1:]))

@@ -1,4 +1,4 @@
-"""Kernels that depend on the number of channels alone."""
+"""Weights that depend on the number of channels only."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 
 def identity(channels: int) -> ChannelMap:
-    """Make every channel what it is: weight (C, C)."""
+    """Return the weight (C, C) that keeps every channel."""
     return _map(np.eye(channels), "identity", [f"channel {c}" for c in range(channels)])
 
 
 def mean(channels: int) -> ChannelMap:
-    """Make the mean of all channels: weight (1, C)."""
+    """Return the weight (1, C) of the mean of all channels."""
     return _map(np.full((1, channels), 1 / channels), "mean", ["mean"])
 
 
 def select(channels: int, chosen: Sequence[int]) -> ChannelMap:
-    """Take some of the channels, in the order named: weight (len(chosen), C)."""
+    """Return the weight (len(chosen), C) that selects channels, in the given order."""
     weight = np.zeros((len(chosen), channels))
     weight[np.arange(len(chosen)), list(chosen)] = 1.0
     return _map(weight, "select", [f"channel {channel}" for channel in chosen])
 
 
 def difference(channels: int, one: int, other: int) -> ChannelMap:
-    """Subtract channel `other` from channel `one`: weight (1, C)."""
+    """Return the weight (1, C) of channel `one` minus channel `other`."""
     weight = np.zeros((1, channels))
     weight[0, one] += 1.0
     weight[0, other] -= 1.0

@@ -1,4 +1,4 @@
-"""Channels made comparable: each minus its mean, divided by its standard deviation."""
+"""Standardize channels: subtract the mean and divide by the standard deviation."""
 
 from __future__ import annotations
 
@@ -21,35 +21,30 @@ def standardize(
     source: str,
     names: Sequence[str] = (),
 ) -> ChannelMap:
-    """Make the map whose output has mean 0 and standard deviation 1 in every channel.
+    """Return the map whose output has mean 0 and standard deviation 1 in every channel.
 
     Parameters
     ----------
     mean, deviation : ndarray of float64, shape (C,)
-        Of the channels.
     source : str
-        Where they come from, for messages.
+        Origin of the statistics, for messages.
     names : sequence of str
-        Of the channels; empty where they have none.
+        Names of the channels; may be empty.
 
     Returns
     -------
     ChannelMap
-        Weight (C, C), diagonal with 1 / deviation; bias −mean / deviation.
+        Diagonal weight (C, C), 1 / deviation; bias −mean / deviation.
 
     Raises
     ------
     DataError
-        If a channel is constant, or too little is known of it.
+        If a channel is constant, or its standard deviation is unknown.
     """
     for channel, spread in enumerate(deviation.tolist()):
         if not 0 < spread < np.inf:
             found = "is constant" if spread == 0 else "has no standard deviation"
-            raise DataError(
-                f"channel {channel} {found}, so that nothing can be divided by it; "
-                "leave the channel out",
-                source,
-            )
+            raise DataError(f"channel {channel} {found}; leave the channel out", source)
     meta = {"title": "standardize", "mean": mean, "scale": deviation}
     if names:
         meta |= {"channels": list(names), "outputs": list(names)}

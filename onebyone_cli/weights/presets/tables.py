@@ -1,4 +1,4 @@
-"""A kernel that somebody has published, as plain data."""
+"""The table of a published kernel, as plain data."""
 
 from __future__ import annotations
 
@@ -19,21 +19,19 @@ class Published(NamedTuple):
     Attributes
     ----------
     name : str
-        What it is asked for by.
+        The name on the command line.
     title : str
-        What it is, and of which numbers.
+        The transformation, and the numbers that it is for.
     source : str
-        Where the coefficients stand.
-    channels : tuple of str
-        Names of the input channels (bands), in order.
-    outputs : tuple of str
-        Names of the output channels, one for each row.
-    weight : tuple of rows
-        One row of coefficients for each output channel.
+        Paper or standard with the coefficients.
+    channels, outputs : tuple of str
+        Names of the input channels (bands) and of the output channels, in order.
+    weight : tuple of tuple of float
+        One row of coefficients per output channel.
     usual : int
-        Rows that are meant unless all are asked for.
+        Number of rows that are used by default.
     bias : tuple of float
-        One number for each row; empty for none.
+        One number per row; empty for none.
     """
 
     name: str
@@ -53,25 +51,24 @@ def published_map(
     in_channels: int | None = None,
     all_rows: bool = False,
 ) -> ChannelMap:
-    """Make a map of a published kernel.
+    """Make the weights of a published kernel.
 
     Parameters
     ----------
     kernel : Published
-        The coefficients.
     channels : sequence of int
-        Which channels of the stack are its own, in its order; empty where the stack has no others.
+        Indices in the stack of the kernel's channels; empty if the stack has no others.
     in_channels : int or None
-        Channels of the stack; needed with `channels`.
+        Channels of the stack; required with `channels`.
     all_rows : bool
-        Whether to take all output channels, or the usual ones.
+        Whether to use all output channels.
 
     Raises
     ------
     ShapeMismatchError
-        If there are more channels than it takes, or fewer.
+        If the number of channels is not the kernel's.
     UsageError
-        If there are several of one channel, or more than the stack has.
+        If a channel occurs twice, or the stack has fewer.
     """
     import numpy as np
 
@@ -81,16 +78,16 @@ def published_map(
     if channels and len(channels) != own:
         raise ShapeMismatchError(
             f"{kernel.name} takes {count(own, 'channel')} ({', '.join(kernel.channels)}), and "
-            f"{setting('channels')} names {len(channels)}; name its own, in this order"
+            f"{setting('channels')} names {len(channels)}; name these channels, in this order"
         )
     if not channels and in_channels not in (None, own):
         raise ShapeMismatchError(
             f"{kernel.name} takes {count(own, 'channel')} ({', '.join(kernel.channels)}), and "
-            f"{setting('c')} says {in_channels}; say with "
-            f"{setting('channels')} which of them are its own, in this order"
+            f"{setting('c')} is {in_channels}; name these channels with "
+            f"{setting('channels')}, in this order"
         )
     if len(set(channels)) < len(channels):
-        raise UsageError(f"{setting('channels')} names a channel twice; give each of them once")
+        raise UsageError(f"{setting('channels')} names a channel twice; name each once")
     places = list(channels) or list(range(own))
     whole = in_channels or own
     rows = len(kernel.weight) if all_rows else kernel.usual

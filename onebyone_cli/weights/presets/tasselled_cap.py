@@ -1,12 +1,12 @@
 """Tasselled cap transformations: brightness, greenness and wetness from the bands of a satellite.
 
-The idea is that of Kauth & Thomas 1976, "The tasselled cap – a graphic description of the
-spectral-temporal development of agricultural crops as seen by Landsat", LARS Symposia 159. The
-coefficients are those of the papers named beside them, each compared with two or more independent
-listings; rows of a set are orthonormal up to the four digits that are printed (of MODIS to 0.014,
-as published), which is also how misprints in some listings show.
+The method is that of Kauth & Thomas 1976, "The tasselled cap – a graphic description of the
+spectral-temporal development of agricultural crops as seen by Landsat", LARS Symposia 159. Each set
+of coefficients is from the paper named with it, and agrees with two or more independent listings.
+Its rows are orthonormal up to the four digits that are printed (MODIS: to 0.014, as published),
+which reveals misprints in some listings.
 
-Coefficients of one level of processing do not fit another: mind what the title says.
+Coefficients of one processing level do not fit another: see the title.
 """
 
 from onebyone_cli.weights.presets.tables import Published

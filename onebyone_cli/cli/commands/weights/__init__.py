@@ -1,11 +1,13 @@
 """``onebyone weights``: look at weights, make them, translate them, fold chains of them."""
 
+from onebyone_cli.weights.formats import describe
+
 #: Commands below this one, in the order in which help lists them; see `cli.NAMES`.
 NAMES = ("show", "new", "convert", "compose")
 
-HELP = """Look at weights, make them, translate them, fold chains of them.
+HELP = f"""Look at weights, make them, translate them, fold chains of them.
 
-Weights are small files: .npy, .npz, .csv, .tsv, .txt or .json, one row for each output channel.
+Weights are small files: {describe()}, one row for each output channel.
 """
 
 EXAMPLES = """\b

@@ -1,14 +1,11 @@
 """``onebyone weights compose``: a chain of layers folded into one."""
 
-from typing import Annotated
-
-import typer
-
-from onebyone_cli.cli import values
 from onebyone_cli.cli.commands.weights import saving
-from onebyone_cli.cli.options import inputs
-from onebyone_cli.cli.terminal.console import Console
+from onebyone_cli.cli.options.inputs import check_names
+from onebyone_cli.cli.options.messages import Messages
+from onebyone_cli.cli.options.weights import Layers, WeightsOutput
 from onebyone_cli.units import count
+from onebyone_cli.weights.formats import split_member
 
 EXAMPLES = """\b
 Examples:
@@ -16,25 +13,8 @@ Examples:
   onebyone apply stack.npy -w both.npz -o scores.npy
 """
 
-Layers = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="LAYER...",
-        help="Weights files, the layer that is applied first as the first.",
-        show_default=False,
-    ),
-]
 
-
-def compose(
-    layers: Layers,
-    output: saving.Output = "",
-    bias_to: saving.BiasTo = "",
-    force: inputs.Force = False,
-    json: inputs.Json = False,
-    quiet: inputs.Quiet = False,
-    debug: inputs.Debug = False,
-) -> None:
+def compose(weights: Layers, output: WeightsOutput, messages: Messages) -> None:
     """Fold a chain of layers into one that does the same.
 
     The weight is the product of the weights, and biases go through the layers that follow them;
@@ -43,14 +23,18 @@ def compose(
     from onebyone_cli.weights import load_weights
     from onebyone_cli.weights.algebra import compose as fold
 
-    console = Console(quiet=quiet, json=json)
-    values.check_names(layers, [])
-    saving.check_output(output, bias_to, force=force, inputs=tuple(layers))
-    weights = fold([load_weights(path) for path in layers])
-    lost = saving.save(weights, output, bias_to, force=force)
-    console.say(
-        f"{output}: {weights.out_channels}×{weights.in_channels}, from "
-        f"{count(len(layers), 'layer')}"
+    console, path, layers = messages.console(), output.output, weights.layers
+    check_names(layers, [])
+    saving.check_output(
+        path,
+        output.bias_to,
+        force=output.force,
+        inputs=tuple(split_member(layer)[0] for layer in layers),
     )
-    shape = list(weights.weight.shape)
-    console.document({"output": output, "layers": list(layers), "shape": shape, "left_out": lost})
+    folded = fold([load_weights(name) for name in layers])
+    lost = saving.save(folded, path, output.bias_to, force=output.force)
+    console.say(
+        f"{path}: {folded.out_channels}×{folded.in_channels}, from {count(len(layers), 'layer')}"
+    )
+    shape = list(folded.weight.shape)
+    console.document({"output": path, "layers": layers, "shape": shape, "left_out": lost})

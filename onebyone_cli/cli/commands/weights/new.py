@@ -1,11 +1,10 @@
 """``onebyone weights new``: kernels that need no learning."""
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from onebyone_cli.cli.commands.weights import saving
-from onebyone_cli.cli.options import inputs
+from onebyone_cli.cli.options.messages import Messages
+from onebyone_cli.cli.options.weights import NewWeights, WeightsOutput
 from onebyone_cli.cli.terminal.console import Console, print_out
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.units import count
@@ -34,90 +33,38 @@ _MADE = {
 #: What people ask for, and can't be had.
 _NOT_LINEAR = ("normalized-difference", "normalised-difference", "ndvi", "ndwi", "ratio")
 
-Kind = Annotated[
-    str,
-    typer.Argument(
-        metavar="[KIND]",
-        help="Which kernel: identity, mean, select, difference, standardize, or one of those that "
-        "--list names.",
-        show_default=False,
-    ),
-]
-Listed = Annotated[
-    bool,
-    typer.Option(
-        "--list", help="Name all kinds; with --json their sources, too.", show_default=False
-    ),
-]
-InChannels = Annotated[
-    int | None,
-    typer.Option("-c", metavar="C", min=1, help="Channels of the stack.", show_default=False),
-]
-Channels = Annotated[
-    str,
-    typer.Option(
-        "--channels",
-        metavar="NUMBERS",
-        help="Channels that are meant, counting from 0, as in 3,1,2. For a published kernel: "
-        "which of the stack's are its own, in its order.",
-        show_default=False,
-    ),
-]
-Stats = Annotated[
-    str,
-    typer.Option(
-        "--stats",
-        metavar="PART.npz",
-        help="For standardize: moments that stats -o has saved.",
-        show_default=False,
-    ),
-]
-AllRows = Annotated[
-    bool,
-    typer.Option(
-        "--all",
-        help="All output channels of a published kernel, not the usual ones alone.",
-        show_default=False,
-    ),
-]
+
+def kinds() -> tuple[str, ...]:
+    """List all kinds."""
+    from onebyone_cli.weights.presets import PUBLISHED
+
+    return (*_MADE, *PUBLISHED)
 
 
-def new(
-    kind: Kind = "",
-    output: saving.Output = "",
-    bias_to: saving.BiasTo = "",
-    in_channels: InChannels = None,
-    channels: Channels = "",
-    stats: Stats = "",
-    all_rows: AllRows = False,
-    listed: Listed = False,
-    force: inputs.Force = False,
-    json: inputs.Json = False,
-    quiet: inputs.Quiet = False,
-    debug: inputs.Debug = False,
-) -> None:
+def new(asked: NewWeights, output: WeightsOutput, messages: Messages) -> None:
     """Make weights that need no learning.
 
     Plain ones, such as a selection of channels; published ones, such as tasselled caps and
     Y'CbCr, with names of their channels and the paper or standard they are from; and a
     standardization from statistics.
     """
-    console = Console(quiet=quiet, json=json)
-    if listed:
+    console, kind, in_channels = messages.console(), asked.kind, asked.in_channels
+    if asked.listed:
         _list(console)
         return
     _check_kind(kind)
-    chosen = _channels_of(channels)
-    _check_options(kind, chosen, in_channels, stats, all_rows)
-    saving.check_output(output, bias_to, force=force, inputs=(stats,))
+    chosen = asked.chosen()
+    _check_options(kind, chosen, in_channels, asked.stats, asked.all_rows)
+    path, bias_to, force = output.output, output.bias_to, output.force
+    saving.check_output(path, bias_to, force=force, inputs=(asked.stats,))
     if in_channels is not None:
         from onebyone_cli.weights.save import check_size
 
-        check_size(output, in_channels if kind == "identity" else max(1, len(chosen)), in_channels)
-    weights = _made(kind, chosen, in_channels, stats, all_rows)
-    lost = saving.save(weights, output, bias_to, force=force)
-    console.say(f"{output}: {weights.out_channels}×{weights.in_channels}, {weights.meta['title']}")
-    document = {"output": output, "kind": kind, "shape": list(weights.weight.shape)}
+        check_size(path, in_channels if kind == "identity" else max(1, len(chosen)), in_channels)
+    weights = _made(kind, chosen, in_channels, asked.stats, asked.all_rows)
+    lost = saving.save(weights, path, bias_to, force=force)
+    console.say(f"{path}: {weights.out_channels}×{weights.in_channels}, {weights.meta['title']}")
+    document = {"output": path, "kind": kind, "shape": list(weights.weight.shape)}
     console.document(document | {"left_out": lost})
 
 
@@ -140,13 +87,6 @@ def _list(console: Console) -> None:
         for name, kernel in PUBLISHED.items()
     ]
     console.document({"kinds": [*kinds, *published]})
-
-
-def _channels_of(text: str) -> list[int]:
-    parts = text.split(",") if text else []
-    if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
-        raise UsageError(f"--channels {text} is no list of channels; write it like 3,1,2")
-    return [int(part) for part in parts]
 
 
 def _check_kind(kind: str) -> None:
@@ -175,7 +115,7 @@ def _check_options(
         (in_channels is not None and kind == "standardize", "-c"),
     ):
         if refused:
-            raise UsageError(f"{option} means nothing with {kind}; leave it away")
+            raise UsageError(f"{option} has no meaning for {kind}; leave it out")
     for missing, needed in (
         (kind == "standardize" and not stats, "--stats PART.npz, which stats -o writes"),
         (kind == "select" and not chosen, "--channels, as in --channels 3,1,2"),

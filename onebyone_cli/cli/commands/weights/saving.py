@@ -1,36 +1,12 @@
 """What commands that write weights share."""
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from onebyone_cli.weights import ChannelMap
-
-Output = Annotated[
-    str,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="OUTPUT",
-        help="Where the weights go; the suffix picks the format: .npy, .npz, .csv, .tsv, .txt or "
-        ".json.",
-        show_default=False,
-    ),
-]
-BiasTo = Annotated[
-    str,
-    typer.Option(
-        "--bias-to",
-        metavar="FILE",
-        help="Where the bias goes, if the format of the weights has no place for it; apply takes "
-        "it with --bias.",
-        show_default=False,
-    ),
-]
 
 
 def check_output(output: str, bias_to: str, *, force: bool, inputs: tuple[str, ...] = ()) -> None:

@@ -2,16 +2,17 @@
 
 from math import isfinite
 from textwrap import wrap
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from onebyone_cli.cli import values
-from onebyone_cli.cli.options import inputs
-from onebyone_cli.cli.terminal.console import Console, print_out, print_table
+from onebyone_cli.cli.options.inputs import check_names
+from onebyone_cli.cli.options.messages import Messages
+from onebyone_cli.cli.options.picture import WeightsPicture
+from onebyone_cli.cli.options.weights import ShownWeights
+from onebyone_cli.cli.terminal.console import print_out, print_table
 from onebyone_cli.cli.terminal.picture_output import terminal_canvas
 from onebyone_cli.errors import UsageError
 from onebyone_cli.units import count, printable
+from onebyone_cli.weights.formats import split_member
 
 if TYPE_CHECKING:
     from onebyone_cli.weights import ChannelMap
@@ -39,28 +40,9 @@ _MOST_PIXELS, _SQUARE = 2048, 24
 #: Letters of a name in a table.
 _LETTERS = 12
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="Weights.", show_default=False)]
-Picture = Annotated[
-    str,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE.png",
-        help="Draw the weights as a picture, too.",
-        show_default=False,
-    ),
-]
 
-
-def show(
-    file: File,
-    output: Picture = "",
-    force: inputs.Force = False,
-    json: inputs.Json = False,
-    quiet: inputs.Quiet = False,
-    debug: inputs.Debug = False,
-) -> None:
-    """Draw weights, and tell what there is to know.
+def show(given: ShownWeights, picture: WeightsPicture, messages: Messages) -> None:
+    """Draw weights and show what is known of them.
 
     Their norms, rank and condition, which channels matter to which filter, and how much each
     channel matters to all of them.
@@ -72,14 +54,15 @@ def show(
     from onebyone_cli.weights import load_weights
     from onebyone_cli.weights.algebra import facts_of
 
-    console = Console(quiet=quiet, json=json)
-    values.check_names([file], [])
+    console = messages.console()
+    file, output, force = given.file, picture.output, picture.force
+    check_names([file], [])
     if output:
         from onebyone_cli.picture.png import check_png
 
         if output == "-":
-            raise UsageError("standard output is for what is told; name a .png file")
-        check_png(output, force=force, inputs=(file,))
+            raise UsageError("standard output is for the report; name a .png file")
+        check_png(output, force=force, inputs=(split_member(file)[0],))
     weights = load_weights(file)
     report = _Report(weights, facts_of(weights.weight))
     if output:
@@ -123,7 +106,7 @@ class _Report:
     def __init__(self, weights: "ChannelMap", facts: "Facts") -> None:
         from onebyone_cli.operations.info.archives import explained_shares
         from onebyone_cli.weights.algebra import channel_shares, row_norms, strongest
-        from onebyone_cli.weights.stored import stored_type
+        from onebyone_cli.weights.load import stored_type
 
         self._weights, self._facts = weights, facts
         self._type = stored_type(weights.source)

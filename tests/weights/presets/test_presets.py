@@ -15,7 +15,7 @@ from onebyone_cli.weights.presets import PUBLISHED, plain
 from onebyone_cli.weights.presets.standardize import standardize
 from onebyone_cli.weights.presets.tables import published_map
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CAPS = [name for name in PUBLISHED if name.startswith("tasselled-cap")]
 
 

@@ -4,9 +4,11 @@ import os
 
 import numpy as np
 import pytest
+from command import onebyone
 
 from onebyone_cli.errors import DataError, InputMissingError, PolicyError
-from onebyone_cli.weights import load, load_weights
+from onebyone_cli.weights import formats, load_weights
+from onebyone_cli.weights.load import stored_type, unread_members
 from onebyone_cli.weights.typed import parse_bias
 
 
@@ -71,13 +73,13 @@ def test_no_permission(tmp_path):
         load_weights(str(path))
 
 
-@pytest.mark.parametrize(
-    ("suffix", "limit"), [("csv", "MAX_TEXT_BYTES"), ("json", "MAX_JSON_BYTES")]
-)
-def test_text_files_have_a_limit(tmp_path, monkeypatch, suffix, limit):
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "txt", "json"])
+def test_text_files_have_a_limit(tmp_path, suffix):
     path = tmp_path / f"w.{suffix}"
+    limit = formats.of_path(str(path)).limit
+    assert 2**24 < limit < 2**30
     with path.open("wb") as file:
-        file.truncate(getattr(load, limit) + 1)
+        file.truncate(limit + 1)
     with pytest.raises(DataError, match=r"save large matrices as \.npy"):
         load_weights(str(path))
 
@@ -143,3 +145,50 @@ def test_npy_that_claims_the_moon(tmp_path):
         )
     with pytest.raises(DataError, match="claims"):
         load_weights(str(path))
+
+
+def test_a_member_of_an_archive_is_the_weight_or_the_bias(tmp_path):
+    path = str(tmp_path / "net.npz")
+    first, bias = np.arange(6.0).reshape(2, 3), np.array([0.5, -1.0])
+    np.savez(path, **{"conv.weight": first.reshape(2, 3, 1, 1), "conv.bias": bias, "mean": bias})
+    weights = load_weights(f"{path}:conv.weight")
+    assert weights.weight.tolist() == first.tolist()
+    assert weights.source == f"{path}:conv.weight"
+    assert not weights.has_bias
+    assert not weights.meta
+    assert parse_bias(f"{path}:conv.bias").tolist() == bias.tolist()
+    assert stored_type(weights.source) == "float64"
+    assert unread_members(weights.source, weights) == ["conv.bias", "mean"]
+    with pytest.raises(DataError, match=r"has no member 'fc' but 'conv\.weight', 'conv\.bias'"):
+        load_weights(f"{path}:fc")
+    with pytest.raises(DataError, match=r"the weight has shape \(2,\)"):
+        load_weights(f"{path}:mean")
+
+
+def test_a_whole_name_with_a_colon_is_a_file(tmp_path):
+    path = str(tmp_path / "a.npz:weight.csv")
+    np.savetxt(path, np.eye(2), delimiter=",")
+    assert load_weights(path).weight.tolist() == np.eye(2).tolist()
+
+
+def test_the_archive_of_a_member_is_an_input(tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((2, 3, 4)))
+    np.savez(tmp_path / "w.npz", a=np.eye(2))
+    before = (tmp_path / "w.npz").read_bytes()
+    for args in (
+        ("apply", "x.npy", "-w", "w.npz:a", "-o", "w.npz", "--format", "npy"),
+        ("weights", "convert", "w.npz:a", "w.npz"),
+        ("weights", "compose", "w.npz:a", "w.npz:a", "-o", "w.npz"),
+    ):
+        done = onebyone(*args, "--force", cwd=tmp_path)
+        assert done.returncode == 73
+        assert "is an input" in done.stderr
+    assert (tmp_path / "w.npz").read_bytes() == before
+    assert onebyone("apply", "x.npy", "-w", "w.npz:a", "-o", "y.npy", cwd=tmp_path).returncode == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), np.ones((2, 3, 4)))
+
+
+@pytest.mark.parametrize("suffix", formats.SUFFIXES)
+def test_every_suffix_has_a_format(suffix):
+    assert formats.of_path(f"W{suffix.upper()}") is not None
+    assert suffix in formats.describe()

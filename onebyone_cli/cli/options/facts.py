@@ -1,0 +1,28 @@
+"""What ``info`` prints."""
+
+from onebyone_cli.cli.groups import Group, option
+from onebyone_cli.errors import UsageError
+
+#: What can be printed alone.
+FIELDS = ("shape", "dtype", "channels", "height", "width", "layout", "format", "bytes")
+
+
+class Facts(Group):
+    """One bare value in place of everything."""
+
+    heading = "What to compute"
+
+    get: str = option(
+        "--get",
+        metavar="FIELD",
+        daily=True,
+        complete=lambda: FIELDS,
+        help="Print one value alone, a line for each path: shape, dtype, channels, height, width, "
+        "layout, format, bytes. Of weights, channels are those they take.",
+    )
+
+    def field(self) -> str:
+        """Read ``--get``; empty where it was not given."""
+        if self.get and self.get not in FIELDS:
+            raise UsageError(f"--get {self.get} is unknown; choose from {', '.join(FIELDS)}")
+        return self.get

@@ -1,0 +1,22 @@
+"""Which page ``man`` shows."""
+
+from onebyone_cli.cli.groups import Group, argument
+
+
+def _commands() -> tuple[str, ...]:
+    from onebyone_cli.cli import NAMES
+
+    return NAMES
+
+
+class Page(Group):
+    """A page of the manual."""
+
+    heading = "What to compute"
+
+    command: list[str] = argument(
+        "COMMAND",
+        multiple=True,
+        complete=_commands,
+        help="The command whose page is shown. Default: the page of the program.",
+    )

@@ -1,0 +1,191 @@
+"""Where results go, and how they are stored."""
+
+from typing import TYPE_CHECKING, Literal
+
+from onebyone_cli.cli.groups import REQUIRED, Group, option
+from onebyone_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from onebyone_cli.commit.publication import Publication
+    from onebyone_cli.formats.contracts.writer import Storage
+
+_FORMATS = ("npy", "hdf5", "png", "tiff", "jpeg", "bmp", "pgm", "ppm", "pfm")
+
+_OUTPUT = option(
+    "-o",
+    "--output",
+    default=REQUIRED,
+    metavar="OUTPUT",
+    names="file",
+    daily=True,
+    help="The output. The suffix selects the format; a name that ends in / is a folder of "
+    "images; - is a .npy stream on standard output.",
+)
+
+_PLOT = option(
+    "--plot",
+    metavar="FILE",
+    help="Plot the eigenvalues (scree plot) as .png or .svg; needs matplotlib.",
+)
+
+FORCE = option("-f", "--force", type=bool, daily=True, help="Overwrite an existing output.")
+
+
+class Overwriting(Group):
+    """Whether an existing output is replaced."""
+
+    heading = "Output"
+
+    force: bool = FORCE
+
+
+class Synced(Overwriting):
+    """Whether an output is flushed to disk."""
+
+    fsync: bool = option(
+        "--fsync",
+        type=bool,
+        help="Flush the output to disk before renaming it into place.",
+    )
+
+    def publication(self, if_changed: bool = False) -> "Publication":
+        """Gather how outputs are published."""
+        from onebyone_cli.commit.publication import Publication
+
+        return Publication(self.force, self.fsync, if_changed)
+
+
+class Output(Synced):
+    """The stack that a command writes."""
+
+    output: str = _OUTPUT
+    format_name: str = option(
+        "--format",
+        metavar="NAME",
+        complete=lambda: _FORMATS,
+        help="Format of the output, whatever its name: npy, hdf5, png, tiff, jpeg, bmp, pgm, "
+        "ppm, pfm.",
+    )
+
+
+class ReduceOutput(Output):
+    """What ``reduce`` writes."""
+
+    output: str = _OUTPUT
+    save: str = option("--save", metavar="MODEL.npz", daily=True, help="Save the model, too.")
+    residual: str = option(
+        "--residual",
+        metavar="PATH",
+        help="Write the reconstruction error, too: for each pixel its root mean square over the "
+        "channels.",
+    )
+    plot: str = _PLOT
+
+
+class ModelOutput(Synced):
+    """What ``fit`` writes."""
+
+    output: str = option(
+        "-o",
+        "--output",
+        default=REQUIRED,
+        metavar="MODEL.npz",
+        daily=True,
+        help="The model: a weights file for apply.",
+    )
+    plot: str = _PLOT
+
+
+class MomentsOutput(Synced):
+    """What ``stats`` writes."""
+
+    output: str = option(
+        "-o",
+        "--output",
+        metavar="PART.npz",
+        daily=True,
+        help="Save the moments, which fit and merge can join with others.",
+    )
+
+
+class WholeOutput(Synced):
+    """What ``merge`` writes."""
+
+    output: str = option(
+        "-o",
+        "--output",
+        metavar="WHOLE.npz",
+        daily=True,
+        help="The file for the joined moments.",
+    )
+
+
+class Hdf5(Group):
+    """Storage of an ``.h5`` output."""
+
+    heading = "HDF5 output"
+
+    compression: Literal["none", "gzip", "lzf"] = option(
+        "--compression",
+        default="none",
+        choices=("none", "gzip", "lzf"),
+        help="Compress an .h5 output. Default: none.",
+    )
+    level: int = option(
+        "--level",
+        type=int,
+        default=4,
+        least=0,
+        most=9,
+        metavar="0-9",
+        help="Compression level of gzip. Default: 4.",
+    )
+    shuffle: bool = option("--shuffle", type=bool, help="Shuffle bytes before compression.")
+    fletcher32: bool = option("--fletcher32", type=bool, help="Add a checksum to every chunk.")
+    chunks: str = option(
+        "--chunks",
+        metavar="CxHxW",
+        help="Size of the chunks of an .h5 output, as in 1x64x600.",
+    )
+
+    def storage(self) -> "Storage":
+        """Read how the output is stored."""
+        from onebyone_cli.formats.contracts.writer import Storage
+
+        text = self.chunks.lower().replace("×", "x")
+        sizes = text.split("x") if text else []
+        if not all(size.isascii() and size.isdigit() for size in sizes):
+            raise UsageError(f"--chunks {self.chunks} is not a size; write CxHxW, as in 1x64x600")
+        return Storage(
+            compression="" if self.compression == "none" else self.compression,
+            level=self.level,
+            shuffle=self.shuffle,
+            fletcher32=self.fletcher32,
+            chunks=tuple(map(int, sizes)),
+        )
+
+
+class ForMake(Group):
+    """Options for rules of make."""
+
+    heading = "For make"
+
+    if_changed: bool = option(
+        "--if-changed",
+        type=bool,
+        help="Replace an existing output only if its bytes differ; otherwise its time of "
+        "modification stays.",
+    )
+    depfile: str = option(
+        "--depfile",
+        metavar="FILE",
+        help="Write a rule for make, too: OUTPUT depends on all files that were read.",
+    )
+
+    def check(self, output: str, shard: str = "") -> None:
+        """Raise `UsageError` if this run does not publish its output as a file."""
+        if self.if_changed and output == "-":
+            raise UsageError("--if-changed compares with an existing file; name one with -o, not -")
+        for flag in ["--if-changed"] * self.if_changed + ["--depfile"] * bool(self.depfile):
+            if shard:
+                raise UsageError(f"{flag} is for a run that publishes its output, not for --shard")

@@ -1,0 +1,177 @@
+"""The plan of a job of ``apply`` and what it did: lines for people, the same for programs."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from onebyone_cli.cli.terminal import report
+from onebyone_cli.cli.terminal.console import Console, error, print_out
+from onebyone_cli.cli.terminal.progress import Progress
+from onebyone_cli.cli.terminal.resources import spent_since
+from onebyone_cli.errors import ExitStatus, OneByOneError, status_of
+from onebyone_cli.units import count, format_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from onebyone_cli.operations.apply.each import Outcome
+    from onebyone_cli.operations.apply.job import ApplyJob
+    from onebyone_cli.operations.apply.settings import ApplyReport
+    from onebyone_cli.stack.sources import OnProgress
+
+
+class JobRunner(NamedTuple):
+    """Runs jobs, or shows their plans, and reports what was done.
+
+    Attributes
+    ----------
+    console : Console
+        Where reports go.
+    progress : bool or None
+        Whether progress is shown; None where the job takes long.
+    dry_run : bool
+        Whether plans are shown and nothing is run.
+    on_cluster : bool
+        Whether a cluster computes all shards of the job.
+    is_one_of_many : bool
+        Whether the report of a job is a detail.
+    """
+
+    console: Console
+    progress: bool | None
+    dry_run: bool = False
+    on_cluster: bool = False
+    is_one_of_many: bool = False
+
+    def run(
+        self,
+        job: "ApplyJob",
+        output: str,
+        run: "Callable[[OnProgress], ApplyReport] | None" = None,
+    ) -> dict[str, Any]:
+        """Run a job, and return the report for programs.
+
+        Parameters
+        ----------
+        job : ApplyJob
+            The job.
+        output : str
+            Its output, as the user wrote it.
+        run : callable, optional
+            Runs it in place of ``job.run``.
+        """
+        console = self.console
+        content = _document(job, output)
+        lines = _plan_lines(job, output)
+        if self.on_cluster and job.shard is not None:
+            shards = count(job.shard.count, "shard")
+            lines.append(f"cluster   {shards}, each with these threads and memory")
+            content["shards"] = job.shard.count
+        if self.dry_run:
+            if not console.json:
+                print_out("\n".join(lines))
+            return content
+        for line in lines:
+            console.detail(line)
+        started = time.monotonic()
+        with Progress(console, self.progress) as on_progress:
+            done = (run or job.run)(on_progress)
+        say = console.detail if self.is_one_of_many else console.say
+        if self.on_cluster or job.shard is None:
+            moved = 0 if done.went_on else job.input_bytes + job.output.data_bytes
+            spent = spent_since(started, moved)
+            say(report.applied(output, done, spent))
+        else:
+            spent = spent_since(started)
+            after = f"after the last: onebyone merge {output}"
+            say(f"{output}: shard {job.shard} is done{spent}; {after}")
+        return content | dict(done.counts) | {"changed": done.changed} | spent.document()
+
+
+def report_each(
+    outcomes: "Iterable[Outcome]", folder: str, console: Console, *, dry_run: bool
+) -> tuple[list[dict[str, Any]], int]:
+    """Report what became of every stack.
+
+    Parameters
+    ----------
+    outcomes : iterable of Outcome
+        As they come; a stream may bring any number of them.
+    folder : str
+        Where the outputs go.
+    console : Console
+        Where reports go.
+    dry_run : bool
+        Whether only plans were shown.
+
+    Returns
+    -------
+    documents : list of dict
+        A report of each for programs, where they are asked for.
+    status : int
+        The exit status.
+    """
+    started = time.monotonic()
+    documents: list[dict[str, Any]] = []
+    written = skipped = failed = 0
+    for outcome in outcomes:
+        if outcome.error is not None:
+            failed += 1
+            error(str(outcome.error))
+        elif outcome.is_skipped:
+            skipped += 1
+            console.detail(f"{outcome.output}: exists, skipped")
+        else:
+            written += 1
+        if console.json:
+            documents.append(_outcome_document(outcome))
+    if not dry_run:
+        line = f"{report.shown(folder)}: {count(written, 'stack')} written"
+        line += f", {skipped} skipped" if skipped else ""
+        line += f", {failed} failed" if failed else ""
+        console.say(f"{line}{spent_since(started)}")
+    return documents, ExitStatus.DATA if failed else ExitStatus.DONE
+
+
+def _outcome_document(outcome: "Outcome") -> dict[str, Any]:
+    if outcome.error is not None:
+        return {"input": outcome.input, "output": outcome.output, "error": _error(outcome.error)}
+    if outcome.content is None:
+        return {"input": outcome.input, "output": outcome.output, "skipped": True}
+    return outcome.content
+
+
+def _error(error: OneByOneError) -> dict[str, Any]:
+    return {"code": int(status_of(error)), "message": error.message, "path": error.path}
+
+
+def _document(job: "ApplyJob", output: str) -> dict[str, Any]:
+    return {
+        "output": output,
+        "shape": list(job.output.shape),
+        "dtype": job.output.dtype,
+        "input_shape": list(job.input.shape),
+        "arithmetic": job.input.dtype,
+        "plan": job.plan.as_dict(),
+    }
+
+
+def _plan_lines(job: "ApplyJob", output: str) -> list[str]:
+    plan = job.plan
+    lines = [
+        f"input     {job.input.size}, read as {job.input.dtype}",
+        f"output    {report.shown(output)}: {job.output.size} {job.output.dtype}, "
+        f"{format_bytes(job.output.data_bytes)}",
+        f"strategy  {plan.strategy}: {count(plan.slabs, 'slab')} of up to "
+        f"{count(plan.slab_items * plan.slab_pixels, 'pixel')}, tiles of {plan.tile_pixels}",
+        f"threads   {plan.threads}",
+        f"memory    {format_bytes(plan.total_bytes)} of {format_bytes(plan.memory)}",
+    ]
+    for name, size, in_memory in (
+        ("input", plan.spool_input_bytes, plan.input_in_memory),
+        ("output", plan.spool_output_bytes, plan.output_in_memory),
+    ):
+        if size:
+            place = "in memory" if in_memory else "in a file under $TMPDIR"
+            lines.append(f"spool     {name}, {format_bytes(size)} {place}")
+    return lines

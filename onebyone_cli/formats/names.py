@@ -1,0 +1,57 @@
+"""Names of inputs and outputs, as users write them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from onebyone_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def files_of(inputs: Sequence[str]) -> tuple[str, ...]:
+    """Name the files of inputs, without datasets: none of them may be written to."""
+    from onebyone_cli.formats.opening import split_inner
+
+    return tuple(split_inner(text)[0] for text in inputs if text)
+
+
+def absolute(text: str) -> str:
+    """Name an input, and the dataset in it, from the root."""
+    from onebyone_cli.formats.opening import split_inner
+
+    path, inner = split_inner(text)
+    return ":".join(filter(None, [os.path.abspath(path), inner]))
+
+
+def check_outputs(outputs: Sequence[str]) -> None:
+    """Raise `UsageError` if two outputs are the same file, however they are spelled."""
+    from onebyone_cli.commit.unfinished import journal_of, part_of
+
+    paths = files_of(outputs)
+    files = {path if path == "-" else os.path.realpath(path) for path in paths}
+    parts = {name for path in paths for name in (part_of(path), journal_of(path))}
+    if len(files) < len(paths) or files & parts:
+        raise UsageError("two outputs have the same name; give each its own")
+
+
+def check_archive_name(path: str, what: str) -> None:
+    """Raise `UsageError` unless a file has the suffix of models and moments."""
+    if not path.endswith(".npz"):
+        raise UsageError(f"'{path}': the name of {what} must end in .npz")
+
+
+def check_shared(flag: str, inputs: Sequence[str]) -> None:
+    """Raise `UsageError` for an input that jobs on several machines can't all read."""
+    paths = files_of(inputs)
+    if any(os.path.exists(path) and not is_stored(path) for path in paths if path != "-"):
+        raise UsageError(f"{flag} needs inputs that every job can read; a pipe is read only once")
+    if "-" in paths:
+        raise UsageError(f"{flag} needs inputs that every job can read, not standard input")
+
+
+def is_stored(path: str) -> bool:
+    """Whether an input can be read again: a file or a folder, not a pipe."""
+    return os.path.isfile(path) or os.path.isdir(path)

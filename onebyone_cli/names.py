@@ -1,0 +1,35 @@
+"""Names of files, as users write them."""
+
+import os
+from collections.abc import Callable
+
+
+def suffix_of(path: str) -> str:
+    """Return the suffix of a name in lower case, with its dot; empty if there is none."""
+    return os.path.splitext(path)[1].lower()
+
+
+def split_inner(text: str, holds_arrays: Callable[[str], bool]) -> tuple[str, str]:
+    """Split ``file.h5:/path/to/dataset`` or ``file.npz:member``.
+
+    The colon must follow a file that holds several arrays, and no file may have the whole name.
+
+    Parameters
+    ----------
+    text : str
+        As the user wrote it.
+    holds_arrays : callable
+        Given the part before a colon, says whether it names a file that holds several arrays.
+
+    Returns
+    -------
+    path, inner : str
+        `inner` is empty where no array is named.
+    """
+    if ":" not in text or os.path.lexists(text):
+        return text, ""
+    colons = [at for at, letter in enumerate(text) if letter == ":"]
+    parts = [(text[:at], text[at + 1 :]) for at in colons if holds_arrays(text[:at])]
+    # Of several readings, the one of a file that is there, else the shortest name.
+    there = [part for part in parts if os.path.lexists(part[0])]
+    return (there or parts or [(text, "")])[0]

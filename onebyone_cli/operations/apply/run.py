@@ -1,0 +1,243 @@
+"""Apply weights to inputs: load the layers, check and plan a job."""
+
+from collections.abc import Sequence
+from os.path import exists
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from onebyone_cli.commit.publication import NEW, Publication
+from onebyone_cli.errors import UsageError, setting, spelled
+from onebyone_cli.units import count
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from onebyone_cli.arithmetic.conv1x1 import Layer
+    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+    from onebyone_cli.formats.contracts.writer import Storage, Target
+    from onebyone_cli.operations.apply.job import ApplyJob
+    from onebyone_cli.operations.apply.settings import ApplySettings
+    from onebyone_cli.operations.depfile import DepFile
+    from onebyone_cli.operations.elsewhere import Elsewhere
+    from onebyone_cli.weights import ChannelMap
+
+    Inputs = Sequence[Reader | StreamReader]
+
+
+class WeightsRequest(NamedTuple):
+    """Which layers are applied.
+
+    Attributes
+    ----------
+    weights : sequence of str or ChannelMap
+        Weights of each layer, or files of them.
+    kernel : sequence of str
+        The same as text, in place of `weights`.
+    bias : sequence of str, ndarray of shape (K,) or None
+        One for each layer, or empty: a file or text, numbers, or None for a layer without.
+    activation : sequence of str
+        As in `make_layers`.
+    inverse, denoise : bool
+        Reconstruct channels from the components of a model; project onto them first.
+    allow_nonfinite : bool
+        Whether weights may be NaN or infinite.
+    """
+
+    weights: "Sequence[str | ChannelMap]" = ()
+    kernel: Sequence[str] = ()
+    bias: "Sequence[str | NDArray[Any] | None]" = ()
+    activation: Sequence[str] = ()
+    inverse: bool = False
+    denoise: bool = False
+    allow_nonfinite: bool = False
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names that may be those of files."""
+        from onebyone_cli.weights.formats import split_member
+
+        named = (each for each in (*self.weights, *self.bias) if isinstance(each, str))
+        return tuple(split_member(each)[0] for each in named)
+
+    def load(self) -> "tuple[Layer, ...]":
+        """Read weights and biases, and join them into a chain.
+
+        Raises
+        ------
+        UsageError
+            If options contradict each other.
+        OneByOneError
+            If a file can't be read, or layers do not fit each other.
+        """
+        from onebyone_cli.arithmetic.conv1x1 import make_layers
+
+        if self.inverse or self.denoise:
+            return make_layers(self._inverse_maps(), [])
+        return make_layers(self._maps(), self.activation)
+
+    def _maps(self) -> "list[ChannelMap]":
+        if self.weights and self.kernel:
+            raise UsageError(f"give {setting('weights')} or {setting('kernel')}, not both")
+        if not (self.weights or self.kernel):
+            raise UsageError(f"no weights; give {setting('weights')} or {setting('kernel')}")
+        if self.weights:
+            maps = [self._map(each) for each in self.weights]
+        else:
+            from onebyone_cli.weights.typed import parse_kernel
+
+            source = spelled(setting("kernel"))
+            maps = [
+                parse_kernel(text, source, allow_nonfinite=self.allow_nonfinite)
+                for text in self.kernel
+            ]
+        if self.bias and len(self.bias) != len(maps):
+            raise UsageError(
+                f"{setting('bias')} is given {count(len(self.bias), 'time')} for "
+                f"{count(len(maps), 'layer')}; give it once for each"
+            )
+        return [
+            self._with_bias(each, bias)
+            for each, bias in zip(maps, self.bias or [None] * len(maps), strict=True)
+        ]
+
+    def _map(self, given: "str | ChannelMap") -> "ChannelMap":
+        from onebyone_cli.weights import load_weights
+
+        if isinstance(given, str):
+            return load_weights(given, allow_nonfinite=self.allow_nonfinite)
+        return given
+
+    def _with_bias(self, found: "ChannelMap", bias: "str | NDArray[Any] | None") -> "ChannelMap":
+        if bias is None:
+            return found
+        if not isinstance(bias, str):
+            return found.with_bias(bias, "bias")
+        from onebyone_cli.weights.typed import parse_bias
+
+        source = bias if exists(bias) else spelled(setting("bias"))
+        numbers = parse_bias(bias, source, allow_nonfinite=self.allow_nonfinite)
+        return found.with_bias(numbers, source)
+
+    def _inverse_maps(self) -> "list[ChannelMap]":
+        """Make the inverse transform of a model, after the transform itself for `denoise`."""
+        from onebyone_cli.learners.model import inverse_map
+
+        if self.inverse and self.denoise:
+            raise UsageError(f"give {setting('inverse')} or {setting('denoise')}, not both")
+        if len(self.weights) != 1 or self.kernel or self.bias or self.activation:
+            raise UsageError(
+                f"{setting('inverse')} and {setting('denoise')} take one model as "
+                f"{setting('weights')}, and nothing beside it"
+            )
+        model = self._map(self.weights[0])
+        saved = model.meta
+        inverse = inverse_map(model, saved.get("mean"), saved.get("scale"), saved.get("inverse"))
+        return [model, inverse] if self.denoise else [inverse]
+
+
+class Output(NamedTuple):
+    """Where a result goes.
+
+    Attributes
+    ----------
+    path : str
+        As the user wrote it.
+    format_name : str
+        Name of a format; empty to go by `path`.
+    also_read : tuple of str
+        Files that are read beside the inputs; none of them may be written to.
+    storage : Storage or None
+        Compression and chunks.
+    publication : Publication
+        How it is published.
+    """
+
+    path: str
+    format_name: str = ""
+    also_read: tuple[str, ...] = ()
+    storage: "Storage | None" = None
+    publication: Publication = NEW
+
+    def target(self, inputs: "Inputs", settings: "ApplySettings") -> "Target":
+        """Check the name, and choose the format; nothing is created."""
+        from onebyone_cli.formats import opening
+
+        return opening.make_target(
+            self.path,
+            inputs=inputs,
+            also_read=self.also_read,
+            format_name=self.format_name,
+            publication=settings.publication(self.publication),
+            storage=self.storage,
+        )
+
+
+def plan_apply(
+    inputs: "Inputs",
+    layers: "Sequence[Layer]",
+    output: Output,
+    settings: "ApplySettings",
+    *,
+    held: "Inputs | None" = None,
+    is_rehearsal: bool = False,
+) -> "ApplyJob":
+    """Check and plan a job; nothing is created.
+
+    Parameters
+    ----------
+    inputs : sequence of Reader or StreamReader
+        Open, in channel order.
+    layers : sequence of Layer
+        The chain to apply.
+    output : Output
+        Where the result goes.
+    settings : ApplySettings
+        The choices.
+    held : sequence of Reader, optional
+        The inputs in a form that can be read several times; `inputs` unless given.
+    is_rehearsal : bool
+        As in `ApplyJob`.
+    """
+    from onebyone_cli.operations.apply.job import ApplyJob
+
+    return ApplyJob(
+        inputs if held is None else held,
+        layers,
+        output.target(inputs, settings),
+        settings,
+        is_rehearsal=is_rehearsal,
+    )
+
+
+class Apply(NamedTuple):
+    """What is applied to stacks, and how.
+
+    Attributes
+    ----------
+    layers : sequence of Layer
+        The chain.
+    output : Output
+        Where results go.
+    settings : ApplySettings
+        The choices.
+    rules : DepFile
+        Collects what the outputs are made from.
+    """
+
+    layers: "Sequence[Layer]"
+    output: Output
+    settings: "ApplySettings"
+    rules: "DepFile"
+
+    def plan(self, inputs: "Inputs", path: str) -> "ApplyJob":
+        """Check and plan the job of one stack; `path` is its output."""
+        files = (name for reader in inputs for name in reader.about.files)
+        self.rules.add(path, (*files, *self.output.also_read))
+        return plan_apply(inputs, self.layers, self.output._replace(path=path), self.settings)
+
+    def plan_elsewhere(self, inputs: "Inputs", elsewhere: "Elsewhere") -> "ApplyJob":
+        """Check and plan the job of one stack that is computed elsewhere."""
+
+        def make_job(settings: "ApplySettings") -> "ApplyJob":
+            return self._replace(settings=settings).plan(inputs, self.output.path)
+
+        return elsewhere.plan(make_job, self.settings)

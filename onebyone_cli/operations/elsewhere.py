@@ -1,0 +1,64 @@
+"""Shards of an operation that are computed outside of this process, such as on a cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from onebyone_cli.plan.shards import Shard, shards_of_output, shards_of_pass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from onebyone_cli.learners.statistics import Evidence as Evidence  # noqa: PLC0414  the cluster has it from here
+    from onebyone_cli.operations.apply.job import ApplyJob
+    from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
+    from onebyone_cli.operations.learn.job import LearnJob
+
+
+class Elsewhere(Protocol):
+    """Computes jobs in shards, outside of this process."""
+
+    def plan(
+        self, make_job: Callable[[ApplySettings], ApplyJob], settings: ApplySettings
+    ) -> ApplyJob:
+        """Check a job, and return its first shard."""
+
+    def fill(self, job: ApplyJob, weights: bytes | None) -> ApplyReport:
+        """Compute all shards of a planned job, and publish its output.
+
+        Parameters
+        ----------
+        job : ApplyJob
+            As `plan` has made it.
+        weights : bytes or None
+            A weights file that was learned just now; None where the weights are in files.
+        """
+
+    def gather(self, jobs: Sequence[LearnJob]) -> Evidence:
+        """Gather the statistics of all jobs together."""
+
+
+def plan_shards(make_job: Callable[[ApplySettings], ApplyJob], settings: ApplySettings) -> ApplyJob:
+    """Check a job, divide it into shards, and return the first of them.
+
+    Parameters
+    ----------
+    make_job : callable
+        Makes the job with these settings.
+    settings : ApplySettings
+        Those of the whole job.
+
+    Raises
+    ------
+    UsageError
+        If the output has no fixed offsets.
+    """
+    whole = make_job(settings._replace(checkpoints=None))
+    size = whole.input.data_bytes + whole.output.data_bytes
+    return make_job(settings._replace(shard=Shard(0, shards_of_output(size, whole.output))))
+
+
+def count_shards(jobs: Sequence[LearnJob]) -> tuple[int, int]:
+    """Return the number of shards of a pass over stacks, and the bytes of all stacks."""
+    size = sum(job.input.data_bytes for job in jobs)
+    return shards_of_pass(size), size

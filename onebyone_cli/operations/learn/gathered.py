@@ -1,0 +1,228 @@
+"""What a pass over stacks has gathered, with a record of what it was gathered from."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from onebyone_cli.commit.publication import NEW, Publication
+from onebyone_cli.errors import DataError, ShapeMismatchError, UsageError
+from onebyone_cli.units import count
+from onebyone_cli.version import __version__
+
+if TYPE_CHECKING:
+    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+    from onebyone_cli.learners.model import Model
+    from onebyone_cli.learners.statistics import Evidence
+
+    Stack = Sequence[Reader | StreamReader]
+    #: Takes a line for the user.
+    Say = Callable[[str], None]
+
+_ZIP_MAGIC = b"PK\x03\x04"
+
+
+class Gathered:
+    """Statistics of pixels, and the inputs that the pixels come from.
+
+    Attributes
+    ----------
+    evidence : Evidence
+        The numbers.
+    source : str
+        The inputs, for messages.
+    inputs : list
+        Name and shape of each stack, for the record.
+    names : tuple of str
+        Names of the channels, or nothing.
+    files : tuple of str
+        All files that were read for it.
+    pixel_bytes : int
+        Bytes of all their pixels.
+    """
+
+    def __init__(
+        self,
+        evidence: "Evidence",
+        source: str,
+        names: tuple[str, ...] = (),
+        files: tuple[str, ...] = (),
+    ) -> None:
+        self.evidence, self.source = evidence, source
+        self.inputs: list[dict[str, Any]] = []
+        self.names, self.files, self.pixel_bytes = names, files, 0
+
+    def note(self, inputs: "Stack") -> None:
+        """Note a stack that belongs to it; those of one stream and shape are counted."""
+        from onebyone_cli.stack.stack import stacked_spec
+
+        files = tuple(name for reader in inputs for name in reader.about.files)
+        if self.files[-len(files) :] != files:
+            self.files += files
+        self.pixel_bytes += sum(reader.spec.data_bytes for reader in inputs)
+        shape = stacked_spec(inputs, inputs[0].spec.dtype).shape
+        entry = {"name": name_of(inputs), "shape": list(shape)}
+        if not inputs[0].about.series:
+            self.inputs.append(entry)
+        elif self.inputs and self.inputs[-1] | entry == self.inputs[-1]:
+            self.inputs[-1]["arrays"] += 1
+        else:
+            self.inputs.append(entry | {"arrays": 1})
+
+    def record(self) -> dict[str, Any]:
+        """Return the provenance, for ``meta``."""
+        return {"inputs": self.inputs, "version": __version__}
+
+
+def name_of(inputs: "Stack") -> str:
+    """Name the inputs of a stack, or the stream that it came through with others."""
+    return " ".join(reader.about.series or reader.path for reader in inputs)
+
+
+def headers_of(stacks: "Sequence[Stack]") -> Gathered:
+    """Collect what headers hold of stacks: channels, sizes, names; no statistics yet."""
+    from onebyone_cli.learners.statistics import no_evidence
+    from onebyone_cli.stack.stack import channel_names
+
+    channels = sum(reader.spec.channels for reader in stacks[0])
+    names = dict.fromkeys(name_of(inputs) for inputs in stacks)
+    gathered = Gathered(no_evidence(channels), " ".join(names), channel_names(stacks[0]))
+    for inputs in stacks:
+        gathered.note(inputs)
+    return gathered
+
+
+def are_moments(inputs: Sequence[str], *, raw: bool = False) -> bool:
+    """Whether the inputs are saved moments, by their content, unless they are raw.
+
+    Raises
+    ------
+    UsageError
+        If some are and some are not.
+    """
+    from onebyone_cli import formats
+    from onebyone_cli.formats import opening
+
+    archives = [text for text in inputs if not raw and _is_archive(text)]
+    if archives and len(archives) < len(inputs):
+        other = next(text for text in inputs if text not in archives)
+        formats.of_input(opening.split_inner(other)[0])  # says so if it is not there
+        raise UsageError(
+            f"{archives[0]} is an archive, as moments are, and {other} is a stack; "
+            "take the moments of all stacks with stats -o, or name stacks only"
+        )
+    return bool(archives)
+
+
+def _is_archive(path: str) -> bool:
+    """Whether a file begins as zip archives do, which all files of moments are."""
+    try:
+        if not os.path.isfile(path):
+            return False
+        with open(path, "rb") as file:
+            return file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+    except (OSError, ValueError):  # opening it later raises the error
+        return False
+
+
+def join_saved(paths: Sequence[str], say: "Say") -> Gathered:
+    """Join saved moments in the order given.
+
+    Raises
+    ------
+    ShapeMismatchError
+        If their numbers of channels differ.
+    DataError
+        If one is something else, or they were gathered with different options.
+    """
+    from onebyone_cli.learners import moments_file
+    from onebyone_cli.learners.statistics import no_evidence
+
+    gathered: Gathered | None = None
+    alike: tuple[str, list[str]] | None = None
+    for path in paths:
+        if os.access(path, os.R_OK) and not _is_archive(path):
+            raise DataError("is no .npz file; expected moments, as stats -o writes them", path)
+        evidence, meta = moments_file.load_moments(path)
+        if gathered is None:
+            names = tuple(meta.get("channels", ()))
+            joined = no_evidence(evidence.channels)
+            gathered, first = Gathered(joined, " ".join(paths), names, tuple(paths)), path
+        if evidence.channels != gathered.evidence.channels:
+            raise ShapeMismatchError(
+                f"has moments of {count(evidence.channels, 'channel')} and {first} of "
+                f"{gathered.evidence.channels}; only those of the same channels can be joined",
+                path,
+            )
+        if evidence.count or evidence.invalid:  # an empty share joins any other
+            alike = alike or (path, evidence.kinds)
+            if evidence.kinds != alike[1]:
+                raise DataError(
+                    f"holds {', '.join(evidence.kinds)} and {alike[0]} holds "
+                    f"{', '.join(alike[1])}; make them with the same options of stats",
+                    path,
+                )
+        repeated = [each for each in meta.get("inputs", ()) if each in gathered.inputs]
+        if repeated:
+            say(
+                f"warning: {path}: {repeated[0]['name']} was counted in already; "
+                "is a part named twice?"
+            )
+        gathered.inputs += meta.get("inputs", ())
+        gathered.evidence.merge(evidence)
+        gathered.evidence.check_classes(path)
+    assert gathered is not None
+    return gathered
+
+
+def load_statistics(content: bytes, *, with_unlabelled: bool) -> "Evidence":
+    """Read the bytes of a file of moments.
+
+    Parameters
+    ----------
+    content : bytes
+        The file.
+    with_unlabelled : bool
+        Whether pixels of no class count, where there are classes.
+    """
+    import tempfile
+
+    from onebyone_cli.learners.moments_file import load_moments
+
+    with tempfile.TemporaryDirectory() as folder:
+        name = os.path.join(folder, "moments.npz")
+        with open(name, "xb") as file:
+            file.write(content)
+        evidence, _ = load_moments(name)
+    if evidence.classes is not None and not with_unlabelled:
+        evidence.leave_out_unlabelled()
+    return evidence
+
+
+def save(model: "Model", gathered: Gathered, path: str, publication: Publication) -> bool:
+    """Save a model with its provenance; return whether the file has changed."""
+    from onebyone_cli.weights.save import save_model
+
+    arrays: dict[str, Any] = dict(model.arrays)
+    if gathered.names:
+        arrays["channels"] = list(gathered.names)
+    meta = {**model.meta, **gathered.record()}
+    return save_model(path, arrays, meta, publication)
+
+
+def model_bytes(model: "Model", gathered: Gathered) -> bytes:
+    """Return the bytes of the file that `save` writes."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        name = os.path.join(folder, "model.npz")
+        save(model, gathered, name, NEW)
+        with open(name, "rb") as file:
+            return file.read()
+
+
+def save_moments(gathered: Gathered, path: str, publication: Publication) -> None:
+    """Save statistics with their provenance."""
+    from onebyone_cli.learners import moments_file
+
+    meta = gathered.record() | ({"channels": list(gathered.names)} if gathered.names else {})
+    moments_file.save_moments(path, gathered.evidence, meta, publication)

@@ -1,0 +1,301 @@
+"""Learn the components of a stack, and apply what was learned to the same stack."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple
+
+from onebyone_cli.commit import targets
+from onebyone_cli.errors import UsageError, setting
+from onebyone_cli.formats.names import check_archive_name, check_outputs
+from onebyone_cli.operations.apply.run import Output, plan_apply
+from onebyone_cli.operations.learn import gathered as saving
+from onebyone_cli.operations.learn.gathered import Gathered, are_moments, headers_of
+from onebyone_cli.operations.learn.given import add_given
+from onebyone_cli.operations.learn.run import LearnPass, PixelMaps, gather
+from onebyone_cli.operations.learn.settings import LearnSettings
+from onebyone_cli.picture import scree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+    from onebyone_cli.learners.model import Model
+    from onebyone_cli.operations.apply.job import ApplyJob
+    from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
+    from onebyone_cli.operations.depfile import DepFile
+    from onebyone_cli.operations.elsewhere import Elsewhere
+    from onebyone_cli.operations.learn.gathered import Say
+    from onebyone_cli.operations.learn.request import CheckedRequest
+    from onebyone_cli.stack.reading import Reading
+    from onebyone_cli.stack.sources import OnProgress
+    from onebyone_cli.weights import ChannelMap
+
+    Inputs = Sequence[Reader | StreamReader]
+
+
+class ReduceOutputs(NamedTuple):
+    """Where results go.
+
+    Attributes
+    ----------
+    result : Output
+        The components.
+    model, residual, plot : str
+        Files of the model, the error of each pixel and the scree plot; empty for none.
+    rules : DepFile
+        Collects what the result is made from.
+    """
+
+    result: Output
+    model: str
+    residual: str
+    plot: str
+    rules: DepFile
+
+    def check(self) -> None:
+        """Refuse what can't be written, as far as names and files show it.
+
+        Raises
+        ------
+        UsageError
+            If two outputs are the same file, or a name does not fit.
+        OutputRefusedError
+            If a file exists already, or is an input.
+        """
+        result, read = self.result, self.result.also_read
+        names = [result.path, self.model, self.residual, self.plot, self.rules.path]
+        check_outputs(names)
+        self.rules.check(result.path)
+        if self.model:
+            check_archive_name(self.model, "a model")
+            targets.check_target(self.model, force=result.publication.may_replace, inputs=read)
+        if self.plot:
+            scree.check_plot(self.plot, force=result.publication.may_replace, inputs=read)
+
+    def save(self, model: Model, gathered: Gathered) -> None:
+        """Write what goes beside the result, after the result itself."""
+        publication = self.result.publication
+        if self.model:
+            saving.save(model, gathered, self.model, publication)
+        if self.plot:
+            scree.draw_scree(model, self.plot, publication)
+        self.rules.write()
+
+
+class ReduceReport(NamedTuple):
+    """What was learned and written.
+
+    Attributes
+    ----------
+    model : Model
+        What was learned.
+    gathered : Gathered
+        What it was learned from.
+    result : ApplyReport
+        The components.
+    residual : ApplyReport or None
+        The errors, where they were asked for.
+    errors : list of float
+        Root mean square error of each channel; empty where it is not known.
+    moved : int
+        Bytes of pixels read and written; 0 where that is not known.
+    """
+
+    model: Model
+    gathered: Gathered
+    result: ApplyReport
+    residual: ApplyReport | None
+    errors: list[float]
+    moved: int
+
+
+class Reduce(NamedTuple):
+    """One run of the operation.
+
+    Attributes
+    ----------
+    request : CheckedRequest
+        What is learned.
+    outputs : ReduceOutputs
+        Where results go.
+    settings : ApplySettings
+        How it is applied; memory, threads and nodata are those of the learning, too.
+    reading : Reading
+        How inputs are opened.
+    elsewhere : Elsewhere or None
+        Computes in place of this process.
+    """
+
+    request: CheckedRequest
+    outputs: ReduceOutputs
+    settings: ApplySettings
+    reading: Reading
+    elsewhere: Elsewhere | None = None
+
+    def run(self, names: Sequence[str], *, on_progress: OnProgress, say: Say) -> ReduceReport:
+        """Check everything, learn, apply, and write all outputs.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The inputs, one stack.
+        on_progress : callable
+            Called with the step, the bytes done and all bytes.
+        say : callable
+            Takes warnings, a line each.
+        """
+        self.outputs.check()
+        if are_moments(names, raw=self.reading.raw is not None):
+            raise UsageError(
+                f"reduce needs pixels, and {names[0]} is an archive, as moments are; "
+                "learn from it with fit, then apply the model to stacks"
+            )
+        with ExitStack() as stack:
+            opened = self.reading.open(names, stack)
+            return self._run(" ".join(names), opened, stack, on_progress, say)
+
+    def _run(
+        self, source: str, opened: Inputs, stack: ExitStack, on_progress: OnProgress, say: Say
+    ) -> ReduceReport:
+        from onebyone_cli.stack.sources import hold_streams
+
+        maps = self._check(source, opened, stack)
+        held, memory = opened, self.settings.memory
+        if self.elsewhere is None:
+            held, memory = hold_streams(opened, memory, stack, on_progress)
+        gathered = self._gather(held, maps, memory, on_progress, say)
+        model = self.request.learn(gathered.evidence, source)
+        job = self._result_job(opened, held, model.map, memory)
+        if self.elsewhere is None:
+            result = job.run(on_progress)
+        else:
+            result = self.elsewhere.fill(job, saving.model_bytes(model, gathered))
+        rest = None
+        if self.outputs.residual:
+            rest = self._residual_job(opened, held, model.residual(), memory).run(on_progress)
+        self.outputs.save(model, gathered)
+        moments = gathered.evidence.overall
+        errors = model.channel_errors(moments).tolist() if moments.count else []
+        moved = 0 if result.went_on else job.input_bytes + job.output.data_bytes
+        if moved and self.request.learner.reads_pixels and self.request.request.sample is None:
+            moved += gathered.pixel_bytes
+        return ReduceReport(model, gathered, result, rest, errors, moved)
+
+    def _check(self, source: str, opened: Inputs, stack: ExitStack) -> PixelMaps:
+        """Refuse what can be refused before the long reading; open the maps."""
+        outputs, memory = self.outputs, self.settings.memory
+        files = (name for reader in opened for name in reader.about.files)
+        outputs.rules.add(outputs.result.path, (*files, *outputs.result.also_read))
+        channels = sum(reader.spec.channels for reader in opened)
+        self.request.check_channels(channels, source)
+        stand_in = self.request.stand_in(channels)
+        self._result_job(opened, opened, stand_in, memory, is_rehearsal=True)
+        if outputs.residual:
+            self._residual_job(opened, opened, stand_in, memory, is_rehearsal=True)
+        way = self._way(memory)
+        maps = way.open_maps(stack)
+        way.jobs([opened], maps)
+        return maps
+
+    def _way(self, memory: int) -> LearnPass:
+        wanted = self.request.wanted()
+        if self.outputs.residual and not self.request.request.has("labels"):
+            wanted = wanted._replace(pixels=True)  # errors are computed from moments
+        settings = LearnSettings(memory, self.settings.threads, self.settings.nodata, wanted)
+        way = LearnPass.of(self.request, settings)
+        return way._replace(gather=self.elsewhere.gather if self.elsewhere else None)
+
+    def _gather(
+        self,
+        held: Inputs,
+        maps: PixelMaps,
+        memory: int,
+        on_progress: OnProgress,
+        say: Say,
+    ) -> Gathered:
+        way = self._way(memory)
+
+        def check(gathered: Gathered) -> None:
+            add_given(
+                gathered,
+                self.request.request,
+                self.reading,
+                way.settings,
+                on_progress=on_progress,
+                say=say,
+            )
+
+        if self.request.learner.reads_pixels or self.outputs.residual:
+            return gather([held], way, check, on_progress, maps=maps)
+        gathered = headers_of([held])
+        check(gathered)
+        return gathered
+
+    def _result_job(
+        self,
+        opened: Inputs,
+        held: Inputs,
+        weights: ChannelMap,
+        memory: int,
+        *,
+        is_rehearsal: bool = False,
+    ) -> ApplyJob:
+        settings, output = self.settings._replace(memory=memory), self.outputs.result
+
+        def make_job(settings: ApplySettings) -> ApplyJob:
+            return _job(opened, held, weights, output, settings, is_rehearsal)
+
+        return _planned(make_job, settings, self.elsewhere)
+
+    def _residual_job(
+        self,
+        opened: Inputs,
+        held: Inputs,
+        weights: ChannelMap,
+        memory: int,
+        *,
+        is_rehearsal: bool = False,
+    ) -> ApplyJob:
+        from onebyone_cli.spec import arithmetic_dtype
+
+        # The rest is a small difference of large numbers: in float64, whatever the input.
+        settings = self.settings._replace(
+            memory=memory,
+            compute="float64",
+            dtype=arithmetic_dtype([reader.spec.dtype for reader in held]),
+            scale=None,
+            collapse="rms",
+        )
+        path = self.outputs.residual
+        output = self.outputs.result._replace(path=path, format_name="", storage=None)
+        try:
+            return _job(opened, held, weights, output, settings, is_rehearsal)
+        except UsageError as error:
+            # The settings that the message names are those of the result.
+            found = error.message.partition("; ")[0]
+            raise UsageError(
+                f"{setting('residual', path)}: {found}; name a .npy or .h5 file"
+            ) from error
+
+
+def _planned(
+    make_job: Callable[[ApplySettings], ApplyJob],
+    settings: ApplySettings,
+    elsewhere: Elsewhere | None,
+) -> ApplyJob:
+    return make_job(settings) if elsewhere is None else elsewhere.plan(make_job, settings)
+
+
+def _job(
+    opened: Inputs,
+    held: Inputs,
+    weights: ChannelMap,
+    output: Output,
+    settings: ApplySettings,
+    is_rehearsal: bool,
+) -> ApplyJob:
+    from onebyone_cli.arithmetic.conv1x1 import make_layers
+
+    layers = make_layers([weights], [])
+    return plan_apply(opened, layers, output, settings, held=held, is_rehearsal=is_rehearsal)
