@@ -41,11 +41,16 @@ class Sidecar(NamedTuple):
     content: str
 
 
+def sidecar_beside(path: str, name: str, content: str) -> Sidecar:
+    """Make a sidecar of that name in the folder of an output."""
+    return Sidecar(os.path.join(os.path.dirname(path), os.path.basename(name)), content)
+
+
 def sidecar_of(extra: Mapping[str, Any], path: str) -> Sidecar | None:
     """Read the sidecar of an output from what a journal says; see `noted_of`."""
     match extra.get("sidecar"):
         case [str(name), str(content)]:
-            return Sidecar(os.path.join(os.path.dirname(path), os.path.basename(name)), content)
+            return sidecar_beside(path, name, content)
     return None
 
 
