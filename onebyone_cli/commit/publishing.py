@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.commit.temporaries import claim, let_go, remove
@@ -18,7 +19,7 @@ from onebyone_cli.system.pipes import write_all
 from onebyone_cli.system.rename import publish, sync_folder, temporary_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from onebyone_cli.commit.publication import Publication
 
@@ -72,6 +73,20 @@ def write_sidecar(sidecar: Sidecar) -> None:
         remove(new)
 
 
+@contextmanager
+def reporting(path: str) -> Iterator[None]:
+    """Report what the system says of an output that is being published."""
+    try:
+        yield
+    except OneByOneError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise read_write_error("writing", path, error) from error
+        message = f"has appeared while this was running; use {setting('force')} to replace it"
+        raise OutputRefusedError(message, path) from error
+
+
 def publish_file(
     fd: int,
     temporary: str,
@@ -86,16 +101,12 @@ def publish_file(
 
     Parameters
     ----------
-    fd : int
-        Its descriptor; closed in any case.
-    temporary : str
-        The name that it has.
-    target : str
-        The name it gets; a link there is not followed.
+    fd, temporary : int, str
+        Its descriptor, closed in any case; the name that it has.
+    target, path : str
+        The name it gets, where a link is not followed; the output as the user wrote it.
     publication : Publication
         How it is published.
-    path : str
-        The output, as the user wrote it, for messages.
     size : int, optional
         Bytes it must have by now.
     sidecar : Sidecar, optional
@@ -114,19 +125,17 @@ def publish_file(
     OutputRefusedError
         If the output has appeared in the meantime and may not be replaced.
     """
-    try:
-        try:
+    with reporting(path):
+        with ExitStack() as opened:
+            opened.callback(os.close, fd)  # some systems report only then that it is not written
             found = os.fstat(fd).st_size
             if size is not None and found != size:
                 raise ReadWriteError(
                     f"has {found} bytes after writing and should have {size}", path
                 )
-            is_equal = publication.if_changed and have_same_bytes(temporary, target)
-            is_equal = is_equal and (sidecar is None or _holds(sidecar))
+            is_equal = publication.if_changed and _is_published(temporary, target, sidecar)
             if publication.fsync and not is_equal:
                 os.fsync(fd)
-        finally:
-            os.close(fd)  # some systems report only now that it could not be written
         if is_equal:
             if publication.fsync:
                 sync_file(target)
@@ -138,15 +147,11 @@ def publish_file(
             _publish_pair(temporary, target, sidecar, publication)
         if publication.fsync:
             sync_folder(target)
-    except OneByOneError:
-        raise
-    except FileExistsError as error:
-        raise OutputRefusedError(
-            f"has appeared while this was running; use {setting('force')} to replace it", path
-        ) from error
-    except OSError as error:
-        raise read_write_error("writing", path, error) from error
     return True
+
+
+def _is_published(temporary: str, target: str, sidecar: Sidecar | None) -> bool:
+    return have_same_bytes(temporary, target) and (sidecar is None or _holds(sidecar))
 
 
 def _publish_pair(temporary: str, target: str, sidecar: Sidecar, publication: Publication) -> None:

@@ -446,7 +446,7 @@ def refused(job: Job, field: str, *options: str) -> None:
     assert done.returncode == 73
     assert field in done.stderr
     assert "another command" in done.stderr
-    assert "discard it with --restart" in done.stderr
+    assert "discard it with --resume restart" in done.stderr
     assert done.stderr.count("\n") == 1
     assert {name: (job.folder / name).read_bytes() for name in job.files()} == before
 
@@ -510,7 +510,7 @@ def test_what_is_damaged_is_refused(sabotage: str, job: Job) -> None:
     done = job.run()
     assert done.returncode == 73
     assert message in done.stderr
-    assert "discard it with --restart" in done.stderr
+    assert "discard it with --resume restart" in done.stderr
     assert job.run("--resume", "restart").returncode == 0
     assert (digest(job.path), job.files()) == (wanted, ["out.npy"])
 

@@ -274,6 +274,7 @@ def test_an_error_of_a_lock_that_is_closed_is_none(tmp_path: Path, monkeypatch: 
 
 
 def test_what_can_not_be_removed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from onebyone_cli.commit import temporaries
     from onebyone_cli.commit.part import PartFile
     from onebyone_cli.commit.publication import Publication
 
@@ -284,8 +285,11 @@ def test_what_can_not_be_removed_is_said(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(errno.EIO if os.path.lexists(path) else errno.ENOENT, "Input/output error")
 
     monkeypatch.setattr(os, "unlink", fail)
-    with pytest.warns(RuntimeWarning, match=r"out.part.json can't be removed: Input/output error"):
-        file.commit(0)
+    said: list[str] = []
+    monkeypatch.setattr(temporaries, "_warn", said.append)
+    file.commit(0)
+    part = os.path.realpath(tmp_path / "out.part.json")
+    assert said == [f"{part} can't be removed: Input/output error; remove it"]
 
 
 def test_the_program_says_in_a_line_what_it_could_not_remove(folder: Path):

@@ -396,7 +396,7 @@ class TestConformance:
         path = target_of(kind, tmp_path)
         save(path, numbers_of(1, ONE))
         before = snapshot(tmp_path)
-        with pytest.raises(OutputRefusedError, match="use force"):
+        with pytest.raises(OutputRefusedError, match="use force="):
             writer_of(path, ONE)
         assert snapshot(tmp_path) == before
 
