@@ -15,15 +15,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import typer
-
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "man"))
 
 import make_man  # noqa: E402 (found by the line above)
-from make_man import Block, Command, Note, Parameter  # noqa: E402
+from make_man import Note  # noqa: E402
 
-from onebyone_cli import cli  # noqa: E402
+from onebyone_cli.cli.groups import Option  # noqa: E402
+from onebyone_cli.cli.manual import Page, all_pages  # noqa: E402
+from onebyone_cli.cli.terminal.help_text import usage_words  # noqa: E402
 
 FOLDER = HERE / "reference"
 
@@ -32,55 +32,41 @@ WRITTEN_BY = "<!-- Written by docs/make_reference.py: change the help of the com
 
 def make_pages() -> dict[str, str]:
     """Write all pages, by the names of their files."""
-    root = make_man.read_command(typer.main.get_command(cli.app))
-    return dict(_pages_below(root))
+    return {_file_of(page): "\n".join([WRITTEN_BY, "", *lines_of(page)]) for page in all_pages()}
 
 
-def _pages_below(command: Command) -> Iterator[tuple[str, str]]:
-    yield _file_of(command), "\n".join([WRITTEN_BY, "", *page_of(command)])
-    for child in command.children:
-        yield from _pages_below(child)
+def _file_of(page: Page) -> str:
+    return f"{'-'.join(page.path[1:])}.md" if page.path[1:] else "README.md"
 
 
-def _file_of(command: Command) -> str:
-    return f"{'-'.join(command.path[1:])}.md" if command.path[1:] else "README.md"
-
-
-def page_of(command: Command) -> Iterator[str]:
+def lines_of(page: Page) -> Iterator[str]:
     """Write the page of a command, line by line."""
-    yield f"# {' '.join(command.path)}"
+    yield f"# {' '.join(page.path)}"
     yield ""
-    for block in command.help:
-        yield from _paragraph(block)
-    yield from _fenced(_synopsis(command))
-    for title, parameters in (("Arguments", command.arguments), ("Options", command.options)):
-        if parameters:
-            yield f"## {title}\n"
-            yield from map(_parameter, parameters)
-            yield ""
-    if command.examples:
-        yield "## Examples\n"
-        for block in command.examples:
-            yield from _paragraph(block)
-    if command.children:
-        yield from _commands(command)
-        yield from _rest(command)
+    for text in page.paragraphs:
+        yield _plain(text) + "\n"
+    yield _fenced(" ".join([*page.path, *usage_words(page)]))
+    yield "## Examples\n"
+    yield _fenced("\n".join(page.examples))
+    for heading, pages in page.children.items():
+        yield f"## {heading}\n"
+        for child in pages:
+            yield f"- [`{child.path[-1]}`]({_file_of(child)}): {_plain(child.summary)}."
+        yield ""
+    for heading, records in page.sections.items():
+        yield f"## {heading}\n"
+        yield from map(_parameter, records)
+        yield ""
+    yield from _rest(page)
 
 
-def _commands(command: Command) -> Iterator[str]:
-    yield "## Commands\n"
-    for child in command.children:
-        yield f"- [`{child.path[-1]}`]({_file_of(child)}): {_plain(child.summary)}."
-    yield ""
-
-
-def _rest(command: Command) -> Iterator[str]:
+def _rest(page: Page) -> Iterator[str]:
     """Write what is true of all commands."""
-    if len(command.path) > 1:
+    if len(page.path) > 1:
         return
     yield "## Exit status\n"
     yield "| status | meaning |\n|---|---|"
-    for status, text in sorted(make_man.statuses_of(command).items()):
+    for status, text in sorted(make_man.statuses_of(page).items()):
         yield f"| {status} | {_plain(text)} |"
     yield f"| by signal | {_plain(make_man.BY_SIGNAL)} |\n"
     for title, notes in (("Environment", make_man.ENVIRONMENT), ("Files", make_man.FILES)):
@@ -93,39 +79,16 @@ def _note(note: Note) -> str:
     return f"- {', '.join(f'`{name}`' for name in note.name.split(', '))}: {_plain(note.text)}"
 
 
-def _synopsis(command: Command) -> str:
-    words = [" ".join(command.path)]
-    for parameter in (*command.arguments, *command.options):
-        value = _value(parameter) + "..." * (parameter.repeated and not parameter.names)
-        if parameter.required:
-            words.append(" ".join(filter(None, [*parameter.names[:1], value])))
-        elif not parameter.names:
-            words.append(f"[{value}]")
-    return " ".join([*words, "[OPTION]...", *["COMMAND"] * bool(command.children)])
+def _parameter(record: Option) -> str:
+    names = [f"`{name}`" for name in (*record.flags, record.off) if name]
+    value = f"`{record.value_name}`" if record.value_name else ""
+    required = " Required." * (record.is_required and bool(names))
+    term = " ".join(filter(None, [", ".join(names), value]))
+    return f"- {term}: {_plain(record.help)}{required}"
 
 
-def _value(parameter: Parameter) -> str:
-    return "|".join(parameter.value.words) if parameter.value else ""
-
-
-def _parameter(parameter: Parameter) -> str:
-    names = [f"`{name}`" for name in parameter.names]
-    value = f"`{_value(parameter)}`" if parameter.value else ""
-    required = " Required." * (parameter.required and bool(names))
-    return (
-        f"- {' '.join(filter(None, [', '.join(names), value]))}: {_plain(parameter.help)}{required}"
-    )
-
-
-def _paragraph(block: Block) -> Iterator[str]:
-    if block.verbatim:
-        yield from _fenced(block.text)
-    else:
-        yield _plain(block.text) + "\n"
-
-
-def _fenced(text: str) -> Iterator[str]:
-    yield f"```text\n{text}\n```\n"
+def _fenced(text: str) -> str:
+    return f"```text\n{text}\n```\n"
 
 
 def _plain(text: str) -> str:

@@ -12,21 +12,17 @@ here: what exit statuses mean, which environment variables matter and which file
 from __future__ import annotations
 
 import argparse
-import inspect
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
 from pathlib import Path
-from textwrap import dedent
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import typer
-
-from onebyone_cli import __version__, cli
+from onebyone_cli import __version__
+from onebyone_cli.cli.groups import Option
+from onebyone_cli.cli.manual import Page, read_page
 from onebyone_cli.errors import ExitStatus
 
 HERE = Path(__file__).resolve().parent
@@ -106,17 +102,17 @@ ENVIRONMENT = (
         "--memory is at most half of it.",
         "--memory",
     ),
-    Note("TMPDIR", "The folder for spools, see FILES. Default: /tmp.", "--memory"),
+    Note("TMPDIR", "The folder for temporary files, see FILES. Default: /tmp.", "--memory"),
     Note(
         "TERM",
         "If it is unset, empty or dumb there are plain lines in place of a progress bar and of "
         "drawn tables.",
-        "--progress --channels",
+        "--progress --get",
     ),
     Note(
         "NO_COLOR",
         "If it is set and not empty, the progress bar has no colour and no heading is bold.",
-        "--progress --channels",
+        "--progress --get",
     ),
     Note(
         "COLORTERM",
@@ -174,180 +170,18 @@ FILES = (
         "OUTPUT.part.json",
         "The journal of OUTPUT.part: what the job is, with digests of the weights and the times of "
         "the inputs, what is done of it, and what was counted. Together they are a checkpoint. The "
-        "same command goes on from it; any other is refused, unless with --restart. Remove both to "
-        "give up.",
+        "same command goes on from it; any other is refused, unless with --resume restart. To give "
+        "up, remove both.",
         "--resume",
     ),
     Note(
         "$TMPDIR/onebyone-*",
-        "Spools: what can be read or written only in one order, a pipe say, is laid aside here "
-        "when memory does not hold it. A spool has lost its name by the time it is filled: it is "
-        "not listed, takes room on the disk, and is gone when the program is.",
+        "Buffered data: what can be read or written only in one order, such as a pipe, is kept "
+        "here when memory does not hold it. Such a file has no name while it is used: it is not "
+        "listed, takes space on the disk, and is gone when the program ends.",
         "--memory",
     ),
 )
-
-
-# ----------------------------------------------------------------------------- reading the commands
-
-
-class Block(NamedTuple):
-    """A paragraph, or lines that stay as they are."""
-
-    text: str
-    verbatim: bool = False
-
-
-class Placeholder(NamedTuple):
-    """What stands for a value: alternatives, each typed as it is or replaced."""
-
-    words: tuple[str, ...]
-    literal: tuple[bool, ...]
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """An argument or an option."""
-
-    #: All names of an option; none for an argument.
-    names: tuple[str, ...]
-    value: Placeholder | None
-    help: str
-    required: bool
-    repeated: bool
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command, with those below it."""
-
-    path: tuple[str, ...]
-    help: tuple[Block, ...]
-    examples: tuple[Block, ...]
-    parameters: tuple[Parameter, ...]
-    children: tuple[Command, ...]
-
-    @property
-    def page(self) -> str:
-        """Name of its page, as in ``onebyone-apply``."""
-        return "-".join(self.path)
-
-    @property
-    def summary(self) -> str:
-        """The first sentence of its help, without a full stop."""
-        return self._sentences[0].removesuffix(".")
-
-    @property
-    def description(self) -> tuple[Block, ...]:
-        """Its help but for the summary, unless that is all."""
-        rest = tuple(map(Block, self._sentences[1:])) + self.help[1:]
-        return rest or self.help
-
-    @property
-    def _sentences(self) -> list[str]:
-        """The first sentence, and the rest of its paragraph if there is one."""
-        return _SENTENCE_END.split(self.help[0].text if self.help else self.page, maxsplit=1)
-
-    @property
-    def arguments(self) -> list[Parameter]:
-        """What is told by its place."""
-        return [parameter for parameter in self.parameters if not parameter.names]
-
-    @property
-    def options(self) -> list[Parameter]:
-        """What is told by its name."""
-        return [parameter for parameter in self.parameters if parameter.names]
-
-
-def read_command(command: Any, above: tuple[str, ...] = (), parent: Any = None) -> Command:
-    """Read a command of Typer's and all below it, but for what is hidden."""
-    context = command.context_class(
-        command, info_name=command.name, parent=parent, **command.context_settings
-    )
-    path = (*above, command.name)
-    parameters = command.get_params(context)
-    names = command.list_commands(context) if hasattr(command, "list_commands") else ()
-    children = [command.get_command(context, name) for name in names]
-    return Command(
-        path=path,
-        help=tuple(blocks(command.help or "")),
-        examples=tuple(_without_heading(blocks(command.epilog or ""))),
-        parameters=tuple(read_parameter(each) for each in parameters if not each.hidden),
-        children=tuple(read_command(each, path, context) for each in children if not each.hidden),
-    )
-
-
-def read_parameter(parameter: Any) -> Parameter:
-    """Read an argument or an option of Typer's."""
-    is_option = parameter.param_type_name == "option"
-    is_flag = is_option and (parameter.is_flag or parameter.count)
-    facts = [parameter.help or "", _default(parameter), _range(parameter)]
-    return Parameter(
-        names=tuple(_option_names(parameter)) if is_option else (),
-        value=None if is_flag else _placeholder(parameter, is_option=is_option),
-        help=" ".join(filter(None, facts)),
-        required=parameter.required,
-        repeated=getattr(parameter, "multiple", False) or parameter.nargs == -1,
-    )
-
-
-def blocks(text: str) -> Iterator[Block]:
-    r"""Split help into paragraphs. As in ``--help``, ``\b`` keeps lines and ``\f`` ends it."""
-    for part in re.split(r"\n\s*\n", inspect.cleandoc(text.partition("\f")[0])):
-        if part.startswith("\b"):
-            yield Block(dedent(part.removeprefix("\b").strip("\n")), verbatim=True)
-        elif part.strip():
-            yield Block(" ".join(part.split()))
-
-
-def _without_heading(epilog: Iterable[Block]) -> Iterator[Block]:
-    """Take away the heading of examples, and what they are indented by."""
-    for block in epilog:
-        text = re.sub(r"\AExamples?:\s*?(\n|\Z)", "", block.text)
-        if text:
-            yield Block(dedent(text).strip("\n"), block.verbatim)
-
-
-def _option_names(parameter: Any) -> Iterator[str]:
-    """Names of an option, short ones first; those of ``--help`` come in no order at all."""
-    for names in (parameter.opts, parameter.secondary_opts):
-        yield from sorted(names, key=lambda name: name.startswith("--"))
-
-
-def _placeholder(parameter: Any, *, is_option: bool) -> Placeholder:
-    """Choices are typed as they are; so are alternatives in lower case."""
-    choices = getattr(parameter.type, "choices", None)
-    if choices and not parameter.metavar:
-        words = tuple(_plain(choice) for choice in choices)
-        return Placeholder(words, (True,) * len(words))
-    text = parameter.metavar or (parameter.type.name if is_option else parameter.name).upper()
-    words = tuple(text.strip("[]").removesuffix("...").split("|"))
-    return Placeholder(words, tuple(len(words) > 1 and word.islower() for word in words))
-
-
-def _default(parameter: Any) -> str:
-    shown, value = parameter.show_default, parameter.default
-    if isinstance(shown, str):
-        return f"Default: {shown}."
-    if not shown or callable(value) or value is None or value in (False, "", [], ()):
-        return ""
-    return f"Default: {parameter.opts[0] if value is True else _plain(value)}."
-
-
-def _range(parameter: Any) -> str:
-    """Tell the limits of a number, unless the placeholder does."""
-    least, most = getattr(parameter.type, "min", None), getattr(parameter.type, "max", None)
-    if parameter.metavar and re.match(r"\d", parameter.metavar):
-        return ""
-    if least is not None and most is not None:
-        return f"From {least} to {most}."
-    if least is not None:
-        return f"At least {least}."
-    return f"At most {most}." if most is not None else ""
-
-
-def _plain(value: Any) -> str:
-    return str(value.value if isinstance(value, Enum) else value)
 
 
 # ------------------------------------------------------------------------------------ writing roff
@@ -436,9 +270,9 @@ def _styled(text: str, styles: Styles) -> str:
     return "".join(parts) + escape_prose(text[end:])
 
 
-def verbatim(text: str) -> list[str]:
+def verbatim(examples: Sequence[str]) -> list[str]:
     """Write lines that stay as they are, the long ones continued as a shell would read them."""
-    lines = [part for line in text.splitlines() for part in fold(line)]
+    lines = [part for line in examples for part in fold(line)]
     return [".EX", *(line_of(escape(line)) for line in lines), ".EE"]
 
 
@@ -451,12 +285,12 @@ def fold(line: str) -> list[str]:
     return [f"{line[: fitting[-1]]} \\", *fold("    " + line[fitting[-1] + 1 :])]
 
 
-def paragraphs(texts: Iterable[Block], styles: Styles = NO_STYLES) -> list[str]:
-    """Write blocks, apart by empty lines."""
+def paragraphs(texts: Iterable[str], styles: Styles = NO_STYLES) -> list[str]:
+    """Write paragraphs, apart by empty lines."""
     lines: list[str] = []
-    for block in texts:
+    for text in texts:
         lines += [".PP"] if lines else []
-        lines += verbatim(block.text) if block.verbatim else prose(block.text, styles)
+        lines += prose(text, styles)
     return lines
 
 
@@ -473,76 +307,78 @@ def section(title: str, lines: Sequence[str]) -> list[str]:
 # ------------------------------------------------------------------------------- parts of the pages
 
 
-def value_of(parameter: Parameter) -> str:
+def value_of(record: Option) -> str:
     """Write what stands for a value."""
-    return "|".join(style(word) for word, style in styles_of(parameter).items())
+    dots = "..." * record.value_name.endswith("...")
+    return "|".join(style(word) for word, style in styles_of(record).items()) + dots
 
 
-def synopsis(command: Command) -> list[str]:
+def synopsis(page: Page) -> list[str]:
     """Write what must be given; options are told further down."""
     words = []
-    for parameter in (*command.arguments, *command.options):
+    for record in page.records:
         # The blank must not be broken, and dots at the end of a line must not end a sentence.
-        name = bold(parameter.names[0]) + "\\ " if parameter.names else ""
-        word = name + value_of(parameter) + "..." * (parameter.repeated and not name)
-        if parameter.required:
-            words.append(word)
-        elif not parameter.names:
-            words.append(f"[{word}]")
+        if record.flags and record.is_required:
+            words.append(f"{bold(record.flags[0])}\\ {value_of(record)}")
+        elif not record.flags:
+            words.append(value_of(record) if record.is_required else f"[{value_of(record)}]")
     words.append("[\\fIOPTION\\fR]...")
-    if command.children:
+    if page.children:
         words += ["\\fICOMMAND\\fR", "[\\fIARGUMENT\\fR]..."]
-    return [f'.SY "{escape(" ".join(command.path))}"', *map(line_of, words), ".YS"]
+    return [f'.SY "{escape(" ".join(page.path))}"', *map(line_of, words), ".YS"]
 
 
-def description(command: Command) -> list[str]:
+def description(page: Page) -> list[str]:
     """Write the help but for the summary, which is in the name, unless that is all."""
-    return paragraphs(command.description, placeholders_of(command))
+    return paragraphs(page.description, placeholders_of(page))
 
 
-def children(command: Command) -> list[str]:
+def children(page: Page) -> list[str]:
     """Write the commands below."""
     lines: list[str] = []
-    for child in command.children:
-        lines += entry(reference(child.page), prose(child.summary + "."))
+    for heading, pages in page.children.items():
+        lines.append(f".SS {heading}")
+        for child in pages:
+            lines += entry(reference(name_of(child)), prose(child.summary + "."))
     return lines
 
 
-def parameters(command: Command) -> list[str]:
-    """Write arguments, then options."""
+def parameters(page: Page) -> list[str]:
+    """Write arguments and options under their headings."""
     lines: list[str] = []
-    for parameter in (*command.arguments, *command.options):
-        names = ", ".join(map(bold, parameter.names))
-        dots = "..." * (parameter.repeated and not names)
-        term = f"{names} {value_of(parameter)}".strip() + dots
-        required = " Required." * (parameter.required and bool(names))
-        styles = {**placeholders_of(command), **styles_of(parameter)}
-        lines += entry(term, prose(parameter.help + required, styles))
+    for heading, records in page.sections.items():
+        lines.append(f".SS {heading}")
+        for record in records:
+            names = ", ".join(map(bold, filter(None, [*record.flags, record.off])))
+            required = " Required." * (record.is_required and bool(names))
+            styles = {**placeholders_of(page), **styles_of(record)}
+            term = f"{names} {value_of(record)}".strip()
+            lines += entry(term, prose(record.help + required, styles))
     return lines
 
 
-def exit_status(command: Command) -> list[str]:
+def exit_status(page: Page) -> list[str]:
     """Write what every status means."""
     lines: list[str] = []
-    for status, text in sorted(statuses_of(command).items()):
+    for status, text in sorted(statuses_of(page).items()):
         lines += entry(bold(str(status)), prose(text))
     return [*lines, ".PP", *prose(BY_SIGNAL)]
 
 
-def statuses_of(command: Command) -> dict[int, str]:
+def statuses_of(page: Page) -> dict[int, str]:
     """Say what statuses mean; the page of the program has those of single commands as well."""
     texts = {int(status): text for status, text in EXIT_STATUS.items()}
     for name, (status, text) in OWN_STATUS.items():
-        if command.path[1:] == (name,):
+        if page.path[1:] == (name,):
             texts[status] = text
-        elif not command.path[1:]:
+        elif not page.path[1:]:
             texts[status] = f"Of {name} alone: {text[0].lower()}{text[1:]}"
     return texts
 
 
-def notes(command: Command, all_notes: Iterable[Note], style: Style) -> list[str]:
+def notes(page: Page, all_notes: Iterable[Note], style: Style) -> list[str]:
     """Write those notes that concern a command."""
-    options = set(_all_options(command))
+    options = set(_all_options(page))
     lines: list[str] = []
     for note in all_notes:
         if not note.option or options & set(note.option.split()):
@@ -551,18 +387,10 @@ def notes(command: Command, all_notes: Iterable[Note], style: Style) -> list[str
     return lines
 
 
-def examples(command: Command) -> list[str]:
-    """Write the examples of a command, or else the first one of each below it."""
-    if command.examples or not command.children:
-        return paragraphs(command.examples)
-    return paragraphs(Block(text, verbatim=True) for text in _first_examples(command))
-
-
-def see_also(command: Command, family: Sequence[Command]) -> list[str]:
+def see_also(page: Page, family: Sequence[Page]) -> list[str]:
     """Write the names of the pages above, beside and below."""
-    pages = [*(each.page for each in family if each != command)]
-    pages += [child.page for child in command.children]
-    return [reference(page) + "," * (page != pages[-1]) for page in pages]
+    names = [name_of(each) for each in (*family, *children_of(page)) if each != page]
+    return [reference(name) + "," * (name != names[-1]) for name in names]
 
 
 def reference(page: str) -> str:
@@ -570,55 +398,57 @@ def reference(page: str) -> str:
     return f"{bold(page)}(1)"
 
 
-def styles_of(parameter: Parameter) -> dict[str, Style]:
+def styles_of(record: Option) -> dict[str, Style]:
     """Styles of the words that stand for a value: bold if typed as they are, else italic."""
-    if parameter.value is None:
-        return {}
-    words = zip(parameter.value.words, parameter.value.literal, strict=True)
-    return {word: bold if literal else italic for word, literal in words}
+    words = record.value_name.strip("[]").removesuffix("...").split("|")
+    typed = {
+        word for word in words if word in record.choices or (len(words) > 1 and word.islower())
+    }
+    return {word: bold if word in typed else italic for word in words if word}
 
 
-def placeholders_of(command: Command) -> dict[str, Style]:
+def placeholders_of(page: Page) -> dict[str, Style]:
     """Styles of the words that stand for something wherever the help of a command has them."""
-    styles = (styles_of(parameter).items() for parameter in command.parameters)
+    styles = (styles_of(record).items() for record in page.records)
     return {word: style for words in styles for word, style in words if style is italic}
 
 
-def _all_options(command: Command) -> Iterator[str]:
-    for option in command.options:
-        yield from option.names
-    for child in command.children:
+def name_of(page: Page) -> str:
+    """Name a page, as in ``onebyone-apply``."""
+    return "-".join(page.path)
+
+
+def children_of(page: Page) -> list[Page]:
+    """List the pages below a page."""
+    return [child for pages in page.children.values() for child in pages]
+
+
+def _all_options(page: Page) -> Iterator[str]:
+    for record in page.records:
+        yield from record.flags
+    for child in children_of(page):
         yield from _all_options(child)
-
-
-def _first_examples(command: Command) -> Iterator[str]:
-    for child in command.children:
-        texts = [block.text for block in child.examples if block.verbatim]
-        if texts:
-            yield re.split(r"(?<!\\)\n", texts[0])[0]
-        else:
-            yield from _first_examples(child)
 
 
 # --------------------------------------------------------------------------------------- the pages
 
 
-def page_of(command: Command, family: Sequence[Command], date: str) -> str:
+def page_of(page: Page, family: Sequence[Page], date: str) -> str:
     """Write the page of a command."""
-    program, title = command.path[0], escape(command.page.upper())
+    program, title = page.path[0], escape(name_of(page).upper())
     body = [
         f'.TH {title} 1 "{date}" "{program} {__version__}" "{program} manual"',
         *RAGGED,
-        *section("NAME", [f"{escape(command.page)} \\- {_as_name(command.summary)}"]),
-        *section("SYNOPSIS", synopsis(command)),
-        *section("DESCRIPTION", description(command)),
-        *section("COMMANDS", children(command)),
-        *section("OPTIONS", parameters(command)),
-        *section("EXIT STATUS", exit_status(command)),
-        *section("ENVIRONMENT", notes(command, ENVIRONMENT, bold)),
-        *section("FILES", notes(command, FILES, italic)),
-        *section("EXAMPLES", examples(command)),
-        *section("SEE ALSO", see_also(command, family)),
+        *section("NAME", [f"{escape(name_of(page))} \\- {_as_name(page.summary)}"]),
+        *section("SYNOPSIS", synopsis(page)),
+        *section("DESCRIPTION", description(page)),
+        *section("COMMANDS", children(page)),
+        *section("OPTIONS", parameters(page)),
+        *section("EXIT STATUS", exit_status(page)),
+        *section("ENVIRONMENT", notes(page, ENVIRONMENT, bold)),
+        *section("FILES", notes(page, FILES, italic)),
+        *section("EXAMPLES", verbatim(page.examples)),
+        *section("SEE ALSO", see_also(page, family)),
     ]
     return "\n".join([WRITTEN_BY, *_fallbacks("\n".join(body)), *body]) + "\n"
 
@@ -636,18 +466,16 @@ def _fallbacks(text: str) -> Iterator[str]:
             yield f".if !c{glyph} .fchar {glyph} {plain}"
 
 
-def make_pages(app: Any, date: str) -> dict[str, str]:
+def make_pages(root: Page, date: str) -> dict[str, str]:
     """Write the pages of a program and all its commands, by the names of their files."""
-    root = read_command(typer.main.get_command(app))
     return {f"{name}.1": text for name, text in _pages_below(root, [root], date)}
 
 
-def _pages_below(
-    command: Command, family: Sequence[Command], date: str
-) -> Iterator[tuple[str, str]]:
-    yield command.page, page_of(command, family, date)
-    for child in command.children:
-        yield from _pages_below(child, [command, *command.children], date)
+def _pages_below(page: Page, family: Sequence[Page], date: str) -> Iterator[tuple[str, str]]:
+    yield name_of(page), page_of(page, family, date)
+    below = children_of(page)
+    for child in below:
+        yield from _pages_below(child, [page, *below], date)
 
 
 def page_date() -> str:
@@ -685,7 +513,7 @@ def main(arguments: Sequence[str] | None = None, *, folder: Path = HERE) -> int:
     parser = argparse.ArgumentParser(description="Write the man pages.")
     parser.add_argument("--check", action="store_true", help="only name the pages that are stale")
     options = parser.parse_args(arguments)
-    pages = make_pages(cli.app, page_date())
+    pages = make_pages(read_page(), page_date())
     if not options.check:
         write_pages(folder, pages)
         return 0

@@ -9,17 +9,17 @@ def suffix_of(path: str) -> str:
     return os.path.splitext(path)[1].lower()
 
 
-def split_inner(text: str, holds_arrays: Callable[[str], bool]) -> tuple[str, str]:
+def split_inner(text: str, holds_several: Callable[[str], bool]) -> tuple[str, str]:
     """Split ``file.h5:/path/to/dataset`` or ``file.npz:member``.
 
-    The colon must follow a file that holds several arrays, and no file may have the whole name.
+    The colon must follow the name of a file of several arrays, and no file may have the whole name.
 
     Parameters
     ----------
     text : str
         As the user wrote it.
-    holds_arrays : callable
-        Given the part before a colon, says whether it names a file that holds several arrays.
+    holds_several : callable
+        Returns whether a file of this name holds several arrays.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def split_inner(text: str, holds_arrays: Callable[[str], bool]) -> tuple[str, st
     if ":" not in text or os.path.lexists(text):
         return text, ""
     colons = [at for at, letter in enumerate(text) if letter == ":"]
-    parts = [(text[:at], text[at + 1 :]) for at in colons if holds_arrays(text[:at])]
+    parts = [(text[:at], text[at + 1 :]) for at in colons if holds_several(text[:at])]
     # Of several readings, the one of a file that is there, else the shortest name.
     there = [part for part in parts if os.path.lexists(part[0])]
     return (there or parts or [(text, "")])[0]

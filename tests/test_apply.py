@@ -32,7 +32,7 @@ from strategies import (
 )
 
 from onebyone_cli.arithmetic.conv1x1 import Layer, make_layers
-from onebyone_cli.commit import atomic
+from onebyone_cli.commit import temporaries
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import (
     DataError,
@@ -44,7 +44,7 @@ from onebyone_cli.errors import (
 from onebyone_cli.formats import opening
 from onebyone_cli.formats.contracts.writer import Storage
 from onebyone_cli.operations.apply.job import ApplyJob
-from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
+from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings, scale_of
 from onebyone_cli.plan.memory import Plan
 from onebyone_cli.plan.tiles import tile_pixels
 from onebyone_cli.spec import StackSpec, arithmetic_dtype
@@ -63,6 +63,10 @@ class Done:
     plan: Plan
     report: ApplyReport
     steps: list[tuple[str, int, int]] = field(default_factory=list)
+
+
+def settings_of(memory: int, threads: int, scale: Any = None, **more: Any) -> ApplySettings:
+    return ApplySettings(memory, threads, scale=scale_of(scale), **more)
 
 
 def run(
@@ -88,7 +92,7 @@ def run(
         target = opening.make_target(
             str(output), inputs=opened, publication=Publication(force=True), storage=storage
         )
-        job = ApplyJob(opened, layers, target, ApplySettings(memory, threads, **settings))
+        job = ApplyJob(opened, layers, target, settings_of(memory, threads, **settings))
         assert job.plan.total_bytes <= memory
         steps: list[tuple[str, int, int]] = []
 
@@ -99,7 +103,7 @@ def run(
 
         report = job.run(note)
         assert (report.input, report.output) == (job.input, job.output)
-        assert not atomic._under_way
+        assert not temporaries._under_way
         return Done(job.plan, report, steps)
 
 
@@ -366,7 +370,7 @@ def least_memory(inputs: Sequence[Path], layers: Sequence[Layer], output: Path, 
 
             target = opening.make_target(str(output), publication=Publication(force=True))
             try:
-                ApplyJob(opened, layers, target, ApplySettings(middle, 1, **more))
+                ApplyJob(opened, layers, target, settings_of(middle, 1, **more))
                 high = middle
             except UsageError:
                 low = middle + 1

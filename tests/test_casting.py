@@ -123,7 +123,7 @@ def test_every_edge(source: str, target: str):
 @pytest.mark.parametrize("target", INTEGERS)
 @pytest.mark.parametrize("source", SOURCES)
 def test_nan_needs_a_stand_in(source: str, target: str):
-    with pytest.raises(DataError, match=f"NaN, which {target} can't hold; give --nan-to"):
+    with pytest.raises(DataError, match=f"NaN, which {target} can't hold; give nan_to="):
         cast([1, math.nan], source, target)
     # What is beyond the stack is no concern.
     out, counts = cast([1, 0], source, target, 3)
@@ -303,7 +303,7 @@ def test_ranges_that_are_none(low: float, high: float, source: str):
 
 @pytest.mark.parametrize("target", FLOATS)
 def test_floats_are_not_scaled(target: str):
-    with pytest.raises(UsageError, match=f"{target} is none; give --dtype uint8"):
+    with pytest.raises(UsageError, match=f"{target} is none; give dtype=uint8"):
         Cast("float32", target, scale=(0, 1))
 
 

@@ -571,10 +571,10 @@ def test_sizes_that_disagree_and_too_little_memory(tmp_path: Path):
 @pytest.mark.parametrize(
     ("given", "what"),
     [
-        ({"rows": (0, 4)}, r"--noise-rows 0:4 is not within the 3 there are"),
-        ({"rows": (2, 2)}, r"--noise-rows 2:2"),
-        ({"columns": (-1, 2)}, r"--noise-cols -1:2 is not within the 5 there are"),
-        ({"columns": (4, 3)}, r"--noise-cols 4:3"),
+        ({"rows": (0, 4)}, r"noise_rows=0:4 is not within the 3 there are"),
+        ({"rows": (2, 2)}, r"noise_rows=2:2"),
+        ({"columns": (-1, 2)}, r"noise_cols=-1:2 is not within the 5 there are"),
+        ({"columns": (4, 3)}, r"noise_cols=4:3"),
     ],
 )
 def test_windows_that_are_not_in_the_plane(tmp_path: Path, given, what):
@@ -587,7 +587,7 @@ def test_windows_that_are_not_in_the_plane(tmp_path: Path, given, what):
 def test_more_classes_than_memory_holds(tmp_path: Path, channels: int, memory: int):
     np.save(tmp_path / "x.npy", np.zeros((channels, 16, 128), np.float32))
     np.save(tmp_path / "labels.npy", np.arange(16 * 128).reshape(16, 128))
-    with pytest.raises(UsageError, match="classes, and the moments of so many outgrow --memory"):
+    with pytest.raises(UsageError, match="classes, and the moments of so many outgrow memory="):
         gather([tmp_path / "x.npy"], labels=tmp_path / "labels.npy", memory=memory)
 
 

@@ -39,7 +39,7 @@ from onebyone_cli.formats.contracts.reader import StreamReader
 from onebyone_cli.learners.statistics import Evidence
 from onebyone_cli.npy_header import format_header
 from onebyone_cli.operations.apply.job import ApplyJob
-from onebyone_cli.operations.apply.settings import ApplySettings
+from onebyone_cli.operations.apply.settings import ApplySettings, scale_of
 from onebyone_cli.operations.learn.job import LearnJob
 from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 from onebyone_cli.operations.workers import run_workers
@@ -242,6 +242,7 @@ def layers_of(weight: Array) -> Any:
 def apply(
     inputs: Sequence[str], weight: Array, output: Path, *, layout: str = "CHW", **settings: Any
 ) -> ApplyJob:
+    settings["scale"] = scale_of(settings.get("scale"))
     chosen = ApplySettings(**{"memory": 64 * MIB, "threads": 2} | settings)
     with ExitStack() as stack:
         opened = [stack.enter_context(opening.open_input(name, layout=layout)) for name in inputs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     OneLayer: TypeAlias = "ArrayLike | Path | HasMap | ChannelMap"
     #: One, or a chain of them.
     WeightsLike: TypeAlias = OneLayer | Sequence[Any]
-    Scale: TypeAlias = "Literal['auto'] | tuple[float, float]"
+    Scale: TypeAlias = str | tuple[float, float]
 
 
 @overload
@@ -134,8 +134,10 @@ def apply(
     dtype : dtype-like, optional
         Type of the result; integers are rounded half to even and saturate. The default is that of
         the arithmetic: float32 where it holds every input value exactly, else float64.
-    scale : "auto" or (float, float), optional
-        Range that is mapped onto the whole range of an integer `dtype` (uint8 unless given).
+    scale : str or (float, float), optional
+        Range that is mapped onto the whole range of an integer `dtype` (uint8 unless given): the
+        range itself; ``"auto"``, that of all numbers of the result; ``"each"``, that of each
+        channel; or percentiles, as in ``"2%,98%"`` of all numbers or ``"2%,98%,each"``.
     compute : str
         ``"float32"`` or ``"float64"`` for the arithmetic; ``"auto"`` chooses.
     nodata : float, optional

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from onebyone_cli.api.model import Model
 from onebyone_cli.api.opening import open_readers, unheard
 from onebyone_cli.learners import load
+from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.learn.given import add_given
 from onebyone_cli.operations.learn.request import LearnRequest, check_request
 from onebyone_cli.operations.learn.run import LearnPass, gather_for
 from onebyone_cli.operations.learn.settings import LearnSettings
 from onebyone_cli.operations.machine import memory_of, threads_of
-from onebyone_cli.stack.reading import Reading
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def fit(
     stack: StackLike,
-    k: int | None = None,
+    k: int | Literal["all"] | None = None,
     *,
     method: str = "pca",
     variance: float | None = None,
@@ -54,7 +54,7 @@ def fit(
     ----------
     stack : ndarray of shape (..., C, H, W), path, OpenStack, or a sequence of them
         What is learned from; several are stacked along the channels.
-    k : int, optional
+    k : int or "all", optional
         Components to keep. Without it, and without `variance` and `snr`, all are kept.
     method : str
         ``"pca"``, ``"svd"``, ``"mnf"``, ``"maf"``, ``"lda"``, ``"ica"``, ``"random"`` or
@@ -90,14 +90,15 @@ def fit(
     DataError, InputMissingError
         As in `apply`; also if nothing can be learned from the pixels.
     """
-    all_components = k is variance is snr is None and load(method).reads_pixels
+    if k is variance is snr is None and load(method).reads_pixels:
+        k = "all"
     request = check_request(
         LearnRequest(
             method=method,
-            k=k,
+            k=None if k == "all" else k,
             variance=variance,
             snr=snr,
-            all_components=all_components,
+            all_components=k == "all",
             standardize=standardize,
             whiten=whiten,
             kind=kind or "",

@@ -11,8 +11,8 @@ import numpy as np
 from onebyone_cli.api.applying import apply
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import Publication
-from onebyone_cli.formats.names import check_archive_name
 from onebyone_cli.operations.learn.gathered import save
+from onebyone_cli.operations.names import check_archive_name
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:

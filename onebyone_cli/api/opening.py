@@ -13,10 +13,10 @@ import numpy as np
 
 from onebyone_cli.errors import DataError, UsageError, setting
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.machine import memory_of
 from onebyone_cli.spec import LAYOUTS, Slab
 from onebyone_cli.stack.in_memory import ArrayInput
-from onebyone_cli.stack.reading import Reading
 from onebyone_cli.stack.sources import hold_streams
 from onebyone_cli.stack.stack import channel_names, stacked_spec
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.errors import DataError, UsageError, setting
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 
 class CastCounts(NamedTuple):
@@ -49,8 +49,9 @@ class Cast:
         Types of the arithmetic and of the output.
     fill : float, optional
         What NaN becomes; None leaves it, which integers can't.
-    scale : (float, float), optional
-        A range that is mapped onto the whole range of an integer type.
+    scale : pair of array-like of shape (), (1,) or (K,), optional
+        Both ends of the range that is mapped onto the whole range of an integer type: one range
+        for all channels, or one for each.
 
     Raises
     ------
@@ -65,12 +66,12 @@ class Cast:
         target: str,
         *,
         fill: float | None = None,
-        scale: tuple[float, float] | None = None,
+        scale: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> None:
         self.target = target
         self._integer = is_integer(target)
         self._fill = fill
-        self._scale = scale
+        self._ends: tuple[NDArray[Any], NDArray[Any]] | None = None
         if self._integer:
             self._low, self._high = limits(target)
             self._check_fill()
@@ -78,11 +79,11 @@ class Cast:
             self._check_float_fill()
         if scale is not None and not self._integer:
             raise UsageError(
-                f"--scale maps onto the whole range of an integer type, and {target} is none; "
-                "give --dtype uint8 or uint16"
+                f"{setting('scale')} maps onto the whole range of an integer type, and {target} is "
+                f"none; give {setting('dtype', 'uint8')} or uint16"
             )
         if scale is not None:
-            _check_range(*scale, source)
+            self._ends = _ends_in(scale, source)
         #: Whether tiles pass unchanged, so that they may be computed in place.
         self.is_identity = source == target and fill is None and scale is None
 
@@ -131,17 +132,17 @@ class Cast:
             if self._fill is None:
                 raise DataError(
                     f"the result has NaN, which {self.target} can't hold; "
-                    "give --nan-to VALUE, or write a float type"
+                    f"give {setting('nan_to', 'VALUE')}, or write a float type"
                 )
-            values[missing] = 0 if self._scale is None else self._scale[0]
-        if self._scale is None:
+            np.copyto(values, 0 if self._ends is None else self._ends[0], where=missing)
+        if self._ends is None:
             np.rint(values, out=values)
             above, below = self._beyond(values)
         else:
-            low, high = (values.dtype.type(end) for end in self._scale)
+            low, high = self._ends
             above, below = values > high, values < low
         saturated = int(np.count_nonzero(above)) + int(np.count_nonzero(below))
-        if self._scale is not None:
+        if self._ends is not None:
             self._stretch(values, low, high)
             # What rounding carries past the end was within the range, and is not counted.
             over, under = self._beyond(values)
@@ -158,15 +159,18 @@ class Cast:
         # may not be.
         return values >= self._high + 1, values < self._low
 
-    def _stretch(self, values: NDArray[Any], low: Any, high: Any) -> None:
+    def _stretch(self, values: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> None:
         """Map the range onto that of the integers, and round."""
         np.clip(values, low, high, out=values)
-        if not np.isfinite(high - low):  # wider than the type: at half the size it is not
-            values *= values.dtype.type(0.5)
-            low, high = low / 2, high / 2
+        too_wide = ~np.isfinite(high - low)
+        if too_wide.any():  # wider than the type: at half the size it is not
+            half = np.where(too_wide, values.dtype.type(0.5), values.dtype.type(1))
+            values *= half
+            low, high = low * half, high * half
         values -= low
+        span = high - low
         # A constant result has no range to map: it goes to the bottom, as a black image.
-        values /= (high - low) or values.dtype.type(1)
+        values /= np.where(span == 0, values.dtype.type(1), span)
         values *= self._high - self._low
         values += self._low
         np.rint(values, out=values)
@@ -179,7 +183,7 @@ class Cast:
         if np.isinf(rounded) and not np.isinf(self._fill):
             raise UsageError(
                 f"invalid pixels can't be {self._fill:g} in {self.target} output, which ends "
-                "before; give another --nan-to, or another --dtype"
+                f"before; give another {setting('nan_to')}, or another {setting('dtype')}"
             )
 
     def _check_fill(self) -> None:
@@ -189,15 +193,21 @@ class Cast:
         whole = np.isfinite(fill) and fill == int(fill)
         if not (whole and self._low <= fill <= self._high):
             raise UsageError(
-                f"invalid pixels can't be {fill:g} in {self.target} output; give --nan-to a "
-                f"whole number from {self._low} to {self._high}, or another --dtype"
+                f"invalid pixels can't be {fill:g} in {self.target} output; give "
+                f"{setting('nan_to')} a whole number from {self._low} to {self._high}, or another "
+                f"{setting('dtype')}"
             )
 
 
-def _check_range(low: float, high: float, dtype: str) -> None:
+def _ends_in(scale: tuple[ArrayLike, ArrayLike], dtype: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Round both ends to the type of the arithmetic: shape (1, 1) or (K, 1)."""
+    exact = [np.atleast_1d(np.asarray(end, np.float64))[:, None] for end in scale]
     with np.errstate(over="ignore"):
-        ends = np.array([low, high]).astype(dtype)
-    if not np.isfinite(ends).all():
-        raise UsageError(f"--scale needs two values MIN,MAX that are finite in {dtype}")
-    if high < low:
-        raise UsageError(f"--scale {low:g},{high:g} is upside down; give MIN,MAX")
+        low, high = (end.astype(dtype) for end in exact)
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        raise UsageError(f"{setting('scale')} needs two values MIN,MAX that are finite in {dtype}")
+    if (exact[1] < exact[0]).any():
+        raise UsageError(
+            f"{setting('scale', f'{low[0, 0]:g},{high[0, 0]:g}')} is upside down; give MIN,MAX"
+        )
+    return low, high

@@ -3,7 +3,7 @@
 from math import isfinite
 from typing import Literal, NamedTuple
 
-from onebyone_cli.errors import UsageError
+from onebyone_cli.errors import UsageError, setting
 
 
 class Scale(NamedTuple):
@@ -25,6 +25,11 @@ class Scale(NamedTuple):
     low: float = 0.0
     high: float = 0.0
     each: bool = False
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the range is that of the numbers, which are looked at first."""
+        return self.kind != "range"
 
 
 def parse_scale(text: str) -> Scale:
@@ -57,9 +62,11 @@ def parse_scale(text: str) -> Scale:
         raise _not_a_scale(text)
     low, high = _two(text, parts)
     if low == high:
-        raise UsageError(f"--scale {text} is not a range: both ends are equal; give MIN,MAX")
+        raise UsageError(
+            f"{setting('scale', text)} is not a range: both ends are equal; give MIN,MAX"
+        )
     if low > high:
-        raise UsageError(f"--scale {text} is upside down; give MIN,MAX")
+        raise UsageError(f"{setting('scale', text)} is upside down; give MIN,MAX")
     return Scale("range", low, high)
 
 
@@ -69,11 +76,12 @@ def _two(text: str, parts: list[str]) -> tuple[float, float]:
     except ValueError as error:
         raise _not_a_scale(text) from error
     if not (isfinite(low) and isfinite(high)):
-        raise UsageError(f"--scale {text} is not finite; give MIN,MAX, as in 0,255")
+        raise UsageError(f"{setting('scale', text)} is not finite; give MIN,MAX, as in 0,255")
     return low, high
 
 
 def _not_a_scale(text: str) -> UsageError:
     return UsageError(
-        f"--scale {text} is not a range; write MIN,MAX (0,255), auto, each, or percentiles (2%,98%)"
+        f"{setting('scale', text)} is not a range; write MIN,MAX (0,255), auto, each, or "
+        "percentiles (2%,98%)"
     )

@@ -6,17 +6,29 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from onebyone_cli.cli.manual import COMMANDS
 from onebyone_cli.cli.spread import spread
 from onebyone_cli.errors import UsageError
 from onebyone_cli.version import __version__
 
-#: Commands in the order in which help lists them. Each is a function in a module, both of this
-#: name, beside a text ``EXAMPLES``; or a package with ``NAMES`` of its own and texts ``HELP`` and
-#: ``EXAMPLES``.
-NAMES = (
-    *("apply", "fit", "reduce", "stats", "merge"),
-    *("info", "view", "compare", "weights", "cost", "man"),
-)
+#: What Typer is told of all commands: it is not to use rich.
+_PLAIN: dict[str, Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
+
+
+def _help_of(ctx: Any) -> str:
+    from onebyone_cli.cli.manual import read_page
+    from onebyone_cli.cli.terminal.help_text import full_help
+
+    return full_help(read_page(*_words_of(ctx)))
+
+
+def _words_of(ctx: Any) -> list[str]:
+    """Return the names of a command and of those above it, without the program's."""
+    words: list[str] = []
+    while ctx.parent is not None:
+        words.insert(0, ctx.info_name)
+        ctx = ctx.parent
+    return words
 
 
 class _Command(TyperCommand):
@@ -32,9 +44,9 @@ class _Command(TyperCommand):
                 raise UsageError(f"{flag} is empty; is a variable of the shell not set?")
         return rest
 
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Name arguments as they are called: Typer puts those that must be given in braces."""
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+    def get_help(self, ctx: Any) -> str:
+        """Show all options under their headings."""
+        return _help_of(ctx)
 
 
 class _Commands(TyperGroup):
@@ -48,8 +60,12 @@ class _Commands(TyperGroup):
         Their names.
     """
 
-    package = f"{__name__}.commands"
-    names: tuple[str, ...] = NAMES
+    package = "onebyone_cli.cli.commands"
+    names = tuple(name for names in COMMANDS.values() for name in names)
+
+    def get_help(self, ctx: Any) -> str:
+        """Show the commands under their headings."""
+        return _help_of(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.names)
@@ -59,30 +75,29 @@ class _Commands(TyperGroup):
             self.commands = {name: TyperCommand(name) for name in self.names}  # to be suggested
             return None
         module = import_module(f"{self.package}.{cmd_name}")
-        if hasattr(module, "NAMES"):
+        if hasattr(module, "COMMANDS"):
             return _group(cmd_name, module)
-        alone = typer.Typer(
-            add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
-        )
-        alone.command(cmd_name, cls=_Command, epilog=module.EXAMPLES)(
-            spread(getattr(module, cmd_name))
-        )
+        alone = typer.Typer(add_completion=False, **_PLAIN)
+        settings = {"help_option_names": ["--help"]}  # -h is an option of its own
+        command = alone.command(cmd_name, cls=_Command, context_settings=settings)
+        command(spread(getattr(module, cmd_name), _show_short_help))
         return typer.main.get_command(alone)
+
+
+def _show_short_help(ctx: typer.Context, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from onebyone_cli.cli.manual import read_page
+        from onebyone_cli.cli.terminal.help_text import short_help
+
+        typer.echo(short_help(read_page(*_words_of(ctx))))
+        raise typer.Exit
 
 
 def _group(name: str, module: Any) -> Any:
     """Make the commands below a command."""
-    below = type("_Below", (_Commands,), {"package": module.__name__, "names": module.NAMES})
-    group = typer.Typer(
-        name=name,
-        cls=below,
-        help=module.HELP,
-        epilog=module.EXAMPLES,
-        no_args_is_help=True,
-        add_completion=False,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-    )
+    names = tuple(name for names in module.COMMANDS.values() for name in names)
+    below = type("_Below", (_Commands,), {"package": module.__name__, "names": names})
+    group = typer.Typer(name=name, cls=below, no_args_is_help=True, add_completion=False, **_PLAIN)
     group.callback()(lambda: None)
     return typer.main.get_command(group)
 
@@ -91,9 +106,8 @@ app = typer.Typer(
     name="onebyone",
     cls=_Commands,
     no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    **_PLAIN,
 )
 
 
@@ -112,8 +126,4 @@ def onebyone(
         ),
     ] = False,
 ) -> None:
-    """Apply 1×1 convolutions to tensor files: C×H×W stacks in, K×H×W stacks out, streaming.
-
-    Every pixel of the result is a weighted sum of the same pixel of all channels (bands):
-    Y[k, h, w] = bias[k] + Σ_c weight[k, c] · X[c, h, w].
-    """
+    """Run a command."""

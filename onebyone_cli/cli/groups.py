@@ -55,8 +55,8 @@ class Option:
     off : str
         The name that switches a flag off; empty if nothing does.
     names : str
-        What its value names: ``"input"`` (a file, a folder or a dataset), ``"file"``, ``"maybe"``
-        (a file if there is one of that name, else text); empty for no file.
+        ``"file"`` if its value names a file, a folder or what is meant in one, ``"maybe"`` if it is
+        text where there is no file of that name; else empty.
     daily : bool
         Whether short help shows it.
     hidden : bool
@@ -208,13 +208,15 @@ class Group:
 def _absolute(names: str, value: Any) -> str:
     """Name a file from the root; text that names no file stays as it is."""
     text = str(value)
-    if text == "-" or not names or (names == "maybe" and not os.path.exists(text)):
+    if text == "-" or not names:
         return text
-    if names != "input":
-        return os.path.abspath(text)
-    from onebyone_cli.formats.names import absolute
+    from onebyone_cli.operations.names import absolute
+    from onebyone_cli.weights.formats import split_member
 
-    return absolute(text)
+    if names != "maybe":
+        return absolute(text)
+    path, _ = split_member(text)
+    return os.path.abspath(path) + text[len(path) :] if os.path.exists(path) else text
 
 
 def groups_of(command: Callable[..., Any]) -> dict[str, type[Group]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from onebyone_cli.cli.groups import Group
 from onebyone_cli.errors import UsageError
-from onebyone_cli.formats.names import absolute, check_shared
+from onebyone_cli.operations.names import absolute, check_shared
 
 if TYPE_CHECKING:
     from onebyone_cli.cli.options.compute import Numbers

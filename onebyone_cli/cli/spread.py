@@ -10,13 +10,17 @@ import typer
 from onebyone_cli.cli.groups import REQUIRED, Option, groups_of
 
 
-def spread(command: Callable[..., Any]) -> Callable[..., Any]:
+def spread(
+    command: Callable[..., Any], show_short_help: Callable[[typer.Context, bool], None]
+) -> Callable[..., Any]:
     """Spread the groups of a command into options, for Typer to read.
 
     Parameters
     ----------
     command : callable
         A function whose parameters are groups.
+    show_short_help : callable
+        Called for ``-h``.
 
     Returns
     -------
@@ -29,6 +33,20 @@ def spread(command: Callable[..., Any]) -> Callable[..., Any]:
         for name, record in kind.members.items():
             assert name not in parameters, f"two groups of one command have {name}"
             parameters[name] = _parameter(name, record)
+
+    short = typer.Option(
+        "-h",
+        is_eager=True,
+        callback=show_short_help,
+        show_default=False,
+        help="Show examples and the most used options.",
+    )
+    parameters["short_help"] = inspect.Parameter(
+        "short_help",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False,
+        annotation=Annotated[bool, short],
+    )
 
     @wraps(command)
     def run(**given: Any) -> Any:

@@ -140,12 +140,14 @@ def find_journal(name: str, path: str, describe: Callable[[], Mapping[str, Any]]
     except FileNotFoundError:
         return None
     except DataError as error:
-        raise OutputRefusedError(f"{error}; discard it with {setting('restart')}", path) from error
+        raise OutputRefusedError(
+            f"{error}; discard it with {setting('resume', 'restart')}", path
+        ) from error
     difference = difference_of(journal.job, describe())
     if difference:
         raise OutputRefusedError(
             f"{name} is a checkpoint of another command: {difference}; run that "
-            f"command again to go on with it, or discard it with {setting('restart')}",
+            f"command again to go on with it, or discard it with {setting('resume', 'restart')}",
             path,
         )
     return journal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.commit.temporaries import claim, let_go, remove
 from onebyone_cli.errors import (
@@ -18,6 +18,8 @@ from onebyone_cli.system.pipes import write_all
 from onebyone_cli.system.rename import publish, sync_folder, temporary_beside
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from onebyone_cli.commit.publication import Publication
 
 #: Files are compared in pieces of this size.
@@ -42,6 +44,32 @@ class Sidecar(NamedTuple):
 def sidecar_beside(path: str, name: str, content: str) -> Sidecar:
     """Make a sidecar of that name in the folder of an output."""
     return Sidecar(os.path.join(os.path.dirname(path), os.path.basename(name)), content)
+
+
+def sidecar_of(extra: Mapping[str, Any], path: str) -> Sidecar | None:
+    """Read the sidecar of an output from what a journal says; see `noted_of`."""
+    match extra.get("sidecar"):
+        case [str(name), str(content)]:
+            return sidecar_beside(path, name, content)
+    return None
+
+
+def noted_of(fd: int, sidecar: Sidecar | None) -> dict[str, Any]:
+    """Describe a finished file for whoever publishes it, in words and numbers of JSON."""
+    found = os.fstat(fd)
+    noted = {"size": found.st_size, "inode": found.st_ino}
+    return noted if sidecar is None else {**noted, "sidecar": list(sidecar)}
+
+
+def write_sidecar(sidecar: Sidecar) -> None:
+    """Write a sidecar that is missing."""
+    new = temporary_beside(os.path.realpath(sidecar.path))
+    claim(new)
+    try:
+        _write_new(new, sidecar.content.encode(), sidecar.path, fsync=True)
+        publish(new, os.path.realpath(sidecar.path), force=False)
+    finally:
+        remove(new)
 
 
 def publish_file(
@@ -145,6 +173,7 @@ def _publish_pair(temporary: str, target: str, sidecar: Sidecar, publication: Pu
             else:
                 undo.callback(_take_back, os.lstat(temporary), target, temporary)
             publish(temporary, target, force=is_forced)
+            undo.callback(_take_back, os.lstat(new), header, new)
             publish(new, header, force=is_forced)
             undo.pop_all()
     finally:
@@ -163,11 +192,13 @@ def _keep_as(target: str, other: str) -> None:
 def _move_back(aside: str, name: str) -> None:
     if os.path.lexists(aside):
         os.replace(aside, name)
+    if os.path.lexists(aside):  # two names of one file, of which renaming has removed none
+        os.unlink(aside)
 
 
 def _take_back(found: os.stat_result, target: str, temporary: str) -> None:
     if os.path.lexists(target) and os.path.samestat(os.lstat(target), found):
-        os.replace(target, temporary)
+        _move_back(target, temporary)
 
 
 def _write_new(path: str, content: bytes, name: str, *, fsync: bool) -> None:
@@ -182,9 +213,18 @@ def _write_new(path: str, content: bytes, name: str, *, fsync: bool) -> None:
         os.close(fd)
 
 
-def replace_file(path: str, content: bytes) -> None:
-    """Replace a small file that is whole at every instant; a link in its place is replaced."""
-    new = temporary_beside(path)
+def replace_file(path: str, new: str, content: bytes) -> None:
+    """Replace a small file that is whole at every instant; a link in its place is replaced.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    new : str
+        Name under which it is written first, which no other run uses.
+    content : bytes
+        What it will hold.
+    """
     claim(new)
     try:
         _write_new(new, content, path, fsync=True)

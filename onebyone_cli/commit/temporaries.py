@@ -50,9 +50,14 @@ def let_go(*paths: str) -> None:
     _under_way.difference_update(paths)
 
 
-def remove_claimed(*paths: str) -> None:
-    """Remove those of these that are claimed."""
-    for path in _under_way.intersection(paths):
+def is_claimed(path: str) -> bool:
+    """Whether this run is to remove it, unless it is let go."""
+    return path in _under_way
+
+
+def remove_claimed(path: str) -> None:
+    """Remove a temporary if it is claimed."""
+    if is_claimed(path):
         remove(path)
 
 

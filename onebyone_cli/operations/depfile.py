@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from onebyone_cli.commit import atomic, targets
 from onebyone_cli.commit.publication import NEW, Publication
 from onebyone_cli.errors import OutputRefusedError, UsageError, setting
-from onebyone_cli.formats.names import check_outputs, files_of
+from onebyone_cli.operations.names import check_outputs, files_of
 
 #: Names go on lines of their own beyond this width.
 _WIDTH = 78

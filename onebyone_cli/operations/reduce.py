@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import UsageError, setting
-from onebyone_cli.formats.names import check_archive_name, check_outputs
 from onebyone_cli.operations.apply.run import Output, plan_apply
 from onebyone_cli.operations.learn import gathered as saving
 from onebyone_cli.operations.learn.gathered import Gathered, are_moments, headers_of
 from onebyone_cli.operations.learn.given import add_given
 from onebyone_cli.operations.learn.run import LearnPass, PixelMaps, gather
 from onebyone_cli.operations.learn.settings import LearnSettings
+from onebyone_cli.operations.names import check_archive_name, check_outputs
 from onebyone_cli.picture import scree
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
     from onebyone_cli.operations.depfile import DepFile
     from onebyone_cli.operations.elsewhere import Elsewhere
+    from onebyone_cli.operations.inputs import Reading
     from onebyone_cli.operations.learn.gathered import Say
     from onebyone_cli.operations.learn.request import CheckedRequest
-    from onebyone_cli.stack.reading import Reading
     from onebyone_cli.stack.sources import OnProgress
     from onebyone_cli.weights import ChannelMap
 

@@ -1,25 +1,12 @@
-"""A selection of channels: what the words mean, and readers that read nothing else."""
+"""A selection of channels, as typed."""
 
 from __future__ import annotations
 
 import re
-from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
-from onebyone_cli.errors import UsageError
-from onebyone_cli.formats.arrays.layout import PIECE_BYTES, SCRATCH_BYTES
-from onebyone_cli.formats.contracts.metadata import selected_metadata
-from onebyone_cli.formats.contracts.reader import Reader, Series, StreamReader
+from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.units import count
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
-
-    from numpy.typing import NDArray
-
-    from onebyone_cli.formats.arrays.layout import ArrayLayout
-    from onebyone_cli.formats.contracts.about import About
-    from onebyone_cli.spec import PixelGrid, Slab, StackSpec
 
 #: A channel or a half-open range; numbers of more digits are those of no channel.
 _PART = re.compile(r"(!?)(?:([0-9]{1,9})|([0-9]{0,9}):([0-9]{0,9}))", re.ASCII)
@@ -77,9 +64,10 @@ class Selection(NamedTuple):
         for part in self.parts:
             named = part.within(channels)
             if named.stop > channels or (named.start >= channels and part.end is None):
+                beyond = max(named.start, named.stop - 1)
                 raise UsageError(
-                    f"--channels {self.text} names channel {max(named.start, named.stop - 1)}, and "
-                    f"the stack has {count(channels, 'channel')}, counted from 0"
+                    f"{setting('channels', self.text)} names channel {beyond}, and the stack has "
+                    f"{count(channels, 'channel')}, counted from 0"
                 )
             if part.is_left_out:
                 left_out |= set(named)
@@ -95,7 +83,7 @@ class Selection(NamedTuple):
         """List the channels where the stack is not known: no open ends, nothing left out."""
         if any(part.is_left_out or part.end is None for part in self.parts):
             raise UsageError(
-                f"--channels {self.text}: the stack is not known here; "
+                f"{setting('channels', self.text)}: the stack is not known here; "
                 "list the channels, as in 3,1,2 or 10:51"
             )
         found = [channel for part in self.parts for channel in part.within(0)]
@@ -104,10 +92,10 @@ class Selection(NamedTuple):
 
     def _check(self, found: list[int]) -> None:
         if not found:
-            raise UsageError(f"--channels {self.text} leaves no channel")
+            raise UsageError(f"{setting('channels', self.text)} leaves no channel")
         twice = [channel for channel in found if found.count(channel) > 1][:1]
         if twice:
-            raise UsageError(f"--channels {self.text} selects channel {twice[0]} twice")
+            raise UsageError(f"{setting('channels', self.text)} selects channel {twice[0]} twice")
 
 
 def parse_selection(text: str) -> Selection:
@@ -130,7 +118,7 @@ def parse_selection(text: str) -> Selection:
         found = _PART.fullmatch(word)
         if not found or word.removeprefix("!") == ":":
             raise UsageError(
-                f"--channels {text} is not a selection; write channels and ranges, as in "
+                f"{setting('channels', text)} is not a selection; write channels and ranges, as in "
                 "3, 10:51 or 0:50,!6:8"
             )
         left_out, alone, first, end = found.groups()
@@ -138,257 +126,8 @@ def parse_selection(text: str) -> Selection:
             first, end = alone, str(int(alone) + 1)
         part = Part(int(first) if first else None, int(end) if end else None, bool(left_out))
         if part.end is not None and (part.first or 0) >= part.end:
-            raise UsageError(f"--channels {text}: the range {word} is empty; write FIRST:END")
+            raise UsageError(
+                f"{setting('channels', text)}: the range {word} is empty; write FIRST:END"
+            )
         parts.append(part)
     return Selection(text, tuple(parts))
-
-
-def select(
-    readers: Sequence[Reader | StreamReader], selection: Selection | None
-) -> list[Reader | StreamReader]:
-    """Make readers of the selected channels of a stack, in the order of the selection.
-
-    Parameters
-    ----------
-    readers : sequence of Reader or StreamReader
-        The inputs of the stack, in channel order, which are closed by those who opened them.
-    selection : Selection or None
-        None for all channels.
-
-    Raises
-    ------
-    UsageError
-        As `Selection.indices`, or if the channels of a pipe are wanted in another order than that
-        in which they come.
-    """
-    if selection is None:
-        return list(readers)
-    owners = [(at, own) for at, reader in enumerate(readers) for own in range(reader.spec.channels)]
-    runs: list[tuple[int, list[int]]] = []
-    for channel in selection.indices(len(owners)):
-        at, own = owners[channel]
-        if runs and runs[-1][0] == at:
-            runs[-1][1].append(own)
-        else:
-            runs.append((at, [own]))
-    streams = [at for at, _ in runs if isinstance(readers[at], StreamReader)]
-    if len(streams) > len(set(streams)):
-        raise _out_of_order(selection.text, readers[streams[0]].path)
-    return [_selected(readers[at], own, selection.text) for at, own in runs]
-
-
-def _selected(
-    reader: Reader | StreamReader, channels: list[int], text: str
-) -> Reader | StreamReader:
-    if channels == list(range(reader.spec.channels)):
-        return reader
-    if isinstance(reader, Reader):
-        return SelectedReader(reader, channels)
-    if channels != sorted(channels):
-        raise _out_of_order(text, reader.path)
-    return SelectedStream(reader, channels)
-
-
-def _out_of_order(text: str, path: str) -> UsageError:
-    return UsageError(
-        f"--channels {text}: {path} is read once, from its first channel to its last; "
-        "name its channels in that order"
-    )
-
-
-def _about(reader: Reader | StreamReader, channels: list[int]) -> About:
-    """Describe a reader of some channels by what is known of all of them."""
-    about, total = reader.about, reader.spec.channels
-    return about._replace(
-        selected=tuple(channels),
-        load_metadata=lambda: selected_metadata(about.metadata, channels, total),
-    )
-
-
-class SelectedReader(Reader):
-    """Some channels of another reader, in any order; the others are not read.
-
-    Where the numbers of a pixel lie side by side, and where a reader reads all channels anyway, all
-    between the first and the last are read a few pixels at a time.
-    """
-
-    def __init__(self, reader: Reader, channels: Sequence[int]) -> None:
-        self.about = _about(reader, list(channels))
-        self.spec = reader.spec._replace(channels=len(channels))
-        self._reader = reader
-        self._channels = list(channels)
-        self._runs = list(_runs(self._channels))
-        self._first, self._last = min(channels), max(channels) + 1
-        self._gathers = len(self._runs) > 1 and _reads_all(reader)
-        self.cache_bytes, self.chunk_shape = reader.cache_bytes, reader.chunk_shape
-        self.scratch_bytes = reader.scratch_bytes + SCRATCH_BYTES * self._gathers
-
-    def read(self, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
-        """Read a slab of the channels; see `Reader.read`."""
-        if self._gathers:
-            self._gather(slab, out, scratch)
-            return
-        for at, first, last in self._runs:
-            place = out[:, at : at + last - first]
-            self._reader.read_channels(slab, first, last, place, scratch)
-
-    def read_channels(
-        self, slab: Slab, first: int, last: int, out: NDArray[Any], scratch: NDArray[Any]
-    ) -> None:
-        """Read some of the channels; see `Reader.read_channels`."""
-        SelectedReader(self._reader, self._channels[first:last]).read(slab, out, scratch)
-
-    def read_grid(self, grid: PixelGrid, out: NDArray[Any], scratch: NDArray[Any]) -> None:
-        """Read some pixels of some of the channels; see `Reader.read_grid`."""
-        own = [self._channels[channel] for channel in grid.channels]
-        self._reader.read_grid(grid._replace(channels=own), out, scratch)
-
-    def check_unchanged(self) -> None:
-        """Raise `ReadWriteError` if the file was changed since it was opened."""
-        self._reader.check_unchanged()
-
-    def abandon(self) -> None:
-        """Cancel pending reads after a failure."""
-        self._reader.abandon()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._reader.close()
-
-    def _gather(self, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
-        """Read all channels between the first and the last, a few pixels at a time."""
-        span = self._last - self._first
-        room, scratch = scratch[-SCRATCH_BYTES:], scratch[:-SCRATCH_BYTES]
-        numbers = room[: SCRATCH_BYTES // out.itemsize * out.itemsize].view(out.dtype)
-        step = max(1, numbers.size // span)
-        wanted = [channel - self._first for channel in self._channels]
-        for item in range(slab.items):
-            for start in range(0, slab.pixels, step):
-                stop = min(start + step, slab.pixels)
-                part = slab._replace(
-                    item=slab.item + item,
-                    items=1,
-                    start=slab.start + start,
-                    stop=slab.start + stop,
-                )
-                piece = numbers[: span * (stop - start)].reshape(1, span, stop - start)
-                self._reader.read_channels(part, self._first, self._last, piece, scratch)
-                out[item, :, start:stop] = piece[0, wanted]
-
-
-def _reads_all(reader: Reader) -> bool:
-    """Whether reading one channel takes as long as reading those beside it."""
-    if type(reader).read_channels is Reader.read_channels:
-        return True
-    layout = getattr(reader, "layout", None)
-    if layout is None:
-        return False
-    *_, channel, _, column = layout.strides
-    return bool(channel < column * layout.spec.width)
-
-
-def _runs(channels: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-    """Group channels that follow each other: place of the first, the first, one after the last."""
-    start = 0
-    for at in range(1, len(channels) + 1):
-        if at == len(channels) or channels[at] != channels[at - 1] + 1:
-            yield start, channels[start], channels[at - 1] + 1
-            start = at
-
-
-class SelectedStream(StreamReader):
-    """Some channels of a stream, in its order; what comes between them is dropped."""
-
-    def __init__(self, reader: StreamReader, channels: Sequence[int]) -> None:
-        self.about = _about(reader, list(channels))
-        self.spec = reader.spec._replace(channels=len(channels))
-        self._reader = reader
-        self._channels = list(channels)
-        stored = reader.stored
-        # The stream is an array of records of all channels: what comes for one channel of each.
-        self._run_bytes = _inner_bytes(stored)
-        self._record_bytes = self._run_bytes * stored.spec.channels
-        self._gathers = self._record_bytes <= PIECE_BYTES
-        self.stored = stored._replace(
-            spec=self.spec, strides=_packed(stored, self.spec), offset=0, shape=()
-        )
-        self.buffer_bytes = reader.buffer_bytes + 2 * PIECE_BYTES * self._gathers
-
-    def drain(self, write: Callable[[memoryview], None]) -> None:
-        """Pass on the numbers of the channels; see `StreamReader.drain`."""
-        keep = self._records(write) if self._gathers else self._cut(write)
-        next(keep)
-        self._reader.drain(keep.send)
-
-    def _records(self, write: Callable[[memoryview], None]) -> Generator[None, memoryview, None]:
-        """Collect whole records, and pass on the channels of each."""
-        import numpy as np
-
-        size = self._record_bytes
-        room = bytearray(PIECE_BYTES // size * size)
-        held = 0
-        while True:
-            data = yield
-            while data:
-                count = min(len(data), len(room) - held)
-                room[held : held + count] = data[:count]
-                held, data = held + count, data[count:]
-                whole = held // size * size
-                if not whole:
-                    continue
-                records = np.frombuffer(room, np.uint8, whole).reshape(
-                    -1, size // self._run_bytes, self._run_bytes
-                )
-                write(np.ascontiguousarray(records[:, self._channels]).reshape(-1).data)
-                room[: held - whole] = room[whole:held]
-                held -= whole
-
-    def _cut(self, write: Callable[[memoryview], None]) -> Generator[None, memoryview, None]:
-        """Pass on long runs of the channels as they come."""
-        chosen, at = set(self._channels), 0
-        while True:
-            data = yield
-            while data:
-                run, done = divmod(at, self._run_bytes)
-                piece = data[: self._run_bytes - done]
-                if run % self._reader.spec.channels in chosen:
-                    write(piece)
-                at, data = at + len(piece), data[len(piece) :]
-
-    def close(self) -> None:
-        """Close the stream."""
-        self._reader.close()
-
-
-def _inner_bytes(stored: ArrayLayout) -> int:
-    """Count the bytes that come for one channel before those of the next."""
-    *batch, channel, height, width = stored.strides
-    spec = stored.spec
-    sizes = zip((*batch, height, width), (*spec.batch, spec.height, spec.width), strict=True)
-    return spec.item_bytes * prod(size for stride, size in sizes if stride < channel)
-
-
-def _packed(stored: ArrayLayout, spec: StackSpec) -> tuple[int, ...]:
-    """Compute strides of fewer channels whose axes follow each other as in a stored array."""
-    strides = list(stored.strides)
-    step = spec.item_bytes
-    # An axis of one number has any stride: the size tells equal strides apart.
-    for axis in sorted(range(len(strides)), key=lambda at: (strides[at], stored.spec.shape[at])):
-        strides[axis], step = step, step * spec.shape[axis]
-    return tuple(strides)
-
-
-class SelectedSeries(Series):
-    """Stacks that follow each other in a stream, some channels of each."""
-
-    def __init__(self, series: Series, selection: Selection) -> None:
-        self.path = series.path
-        self._series, self._selection = series, selection
-
-    def __iter__(self) -> Iterator[Reader | StreamReader]:
-        for reader in self._series:
-            yield select([reader], self._selection)[0]
-
-    def close(self) -> None:
-        """Close the stream."""
-        self._series.close()

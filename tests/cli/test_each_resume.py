@@ -87,20 +87,20 @@ def test_what_was_done_is_told(inputs: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "more", "status"),
+    ("number", "status"),
     [
-        (signal.SIGTERM, [], 75),
-        (signal.SIGUSR1, ["--requeue-exit-code", "99"], 99),
-        (signal.SIGINT, [], -signal.SIGINT),
+        (signal.SIGTERM, 75),
+        (signal.SIGUSR1, 75),
+        (signal.SIGINT, -signal.SIGINT),
     ],
 )
 def test_a_batch_system_is_told_that_it_can_go_on(
-    inputs: Path, tmp_path: Path, number: int, more: list[str], status: int
+    inputs: Path, tmp_path: Path, number: int, status: int
 ) -> None:
-    done = stopped(inputs, tmp_path, number, *more)
+    done = stopped(inputs, tmp_path, number)
     assert done.returncode == status
-    assert done.stderr.splitlines()[-1].endswith("or with --restart to begin anew")
-    assert again(inputs, tmp_path, *more).returncode == 0
+    assert done.stderr.splitlines()[-1].endswith("or with --resume restart to begin anew")
+    assert again(inputs, tmp_path).returncode == 0
 
 
 def test_where_nothing_can_go_on_nothing_is_promised(inputs: Path, tmp_path: Path) -> None:
@@ -113,13 +113,15 @@ def again(inputs: Path, folder: Path, *more: str) -> Completed:
     return onebyone(*command(inputs, *more), cwd=folder)
 
 
-@pytest.mark.parametrize("more", [["--dtype", "float64"], ["--bias", "1 1"], ["--restart"]])
+@pytest.mark.parametrize(
+    "more", [["--dtype", "float64"], ["--bias", "1 1"], ["--resume", "restart"]]
+)
 def test_outputs_of_another_command_are_refused(
     inputs: Path, tmp_path: Path, more: list[str]
 ) -> None:
     stop(inputs, tmp_path, signal.SIGTERM)
     before = content_of(tmp_path / "out")
-    done = again(inputs, tmp_path, *more)
+    done = again(inputs, tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (73, 1)
     assert "exists already" in done.stderr
     assert content_of(tmp_path / "out") == before

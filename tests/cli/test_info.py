@@ -172,7 +172,7 @@ def test_one_that_is_missing_does_not_hide_the_others(tmp_path: Path) -> None:
     make_inputs(tmp_path)
     (tmp_path / "bad.npy").write_bytes(b"nothing")
     args = ["stack.npy", "bad.npy", "gone.npy", "batch.npy"]
-    done = onebyone("info", "--channels", *args, cwd=tmp_path)
+    done = onebyone("info", "--get", "channels", *args, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (65, b"6\n2\n")  # that of the first error
     assert [line.split(": ")[1] for line in done.stderr.splitlines()] == ["bad.npy", "gone.npy"]
     document = json.loads(onebyone("info", "--json", *args, cwd=tmp_path).stdout)

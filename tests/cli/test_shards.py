@@ -124,7 +124,7 @@ def test_shards_of_other_weights_are_refused(folder: Path):
     refused = run(folder, "merge", "out.npy", status=65)
     assert "the weights was" in refused.stderr
     run(folder, *COMMAND, "-o", "out.npy", "--shard", "0/2", status=73)
-    run(folder, *COMMAND, "-o", "out.npy", "--shard", "0/2", "--restart")
+    run(folder, *COMMAND, "-o", "out.npy", "--shard", "0/2", "--resume", "restart")
     run(folder, "merge", "out.npy")
     run(folder, *COMMAND, "-o", "whole.npy")
     assert (folder / "out.npy").read_bytes() == (folder / "whole.npy").read_bytes()

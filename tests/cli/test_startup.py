@@ -130,7 +130,7 @@ def test_arrays_need_neither_hdf5_nor_images(more: list[str], tmp_path: Path) ->
     [
         ["info", "stack.npy"],
         ["info", "--json", "stack.npy"],
-        ["info", "--channels", "stack.npy", "stack.npy"],
+        ["info", "--get", "channels", "stack.npy", "stack.npy"],
         ["cost", "-c", "50", "-k", "20", "-s", "600x600"],
         ["cost", "stack.npy", "-k", "20", "--json"],
         ["man", "apply"],

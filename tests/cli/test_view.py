@@ -42,7 +42,7 @@ def viewed(work: Path, *args: str) -> np.ndarray[Any, Any]:
 
 def test_a_channel_is_stretched_and_enlarged(tmp_path: Path):
     np.save(tmp_path / "x.npy", RAMP)
-    rgb = viewed(tmp_path, "x.npy", "--stretch", "0,100", "--size", "10")
+    rgb = viewed(tmp_path, "x.npy", "--scale", "each", "--size", "10")
     np.testing.assert_array_equal(rgb, RAMP[0, :, :, None].repeat(2, 0).repeat(2, 1).repeat(3, 2))
 
 
@@ -59,7 +59,7 @@ def test_three_channels_are_red_green_and_blue(tmp_path: Path):
     stack = np.arange(4 * 6, dtype=np.float32).reshape(4, 2, 3)
     stack[2] *= -1
     np.save(tmp_path / "x.npy", stack)
-    rgb = viewed(tmp_path, "x.npy", "--rgb", "3,2,1", "--range", "-17,23", "--size", "3")
+    rgb = viewed(tmp_path, "x.npy", "--rgb", "3,2,1", "--scale", "-17,23", "--size", "3")
     expected = np.clip((np.moveaxis(stack[[3, 2, 1]], 0, -1) + 17) / 40, 0, 1)
     np.testing.assert_array_equal(rgb, (expected * 255).round())
 
@@ -68,7 +68,7 @@ def test_components_are_those_of_fit(tmp_path: Path):
     rng = np.random.default_rng(5)
     mixed = rng.normal(size=(5, 3)) @ (rng.normal(size=(3, 400)) * [[9], [3], [1]])
     np.save(tmp_path / "x.npy", mixed.reshape(5, 20, 20))
-    rgb = viewed(tmp_path, "x.npy", "--pca", "--stretch", "0,100", "--size", "20")
+    rgb = viewed(tmp_path, "x.npy", "--pca", "--scale", "each", "--size", "20")
     onebyone("reduce", "x.npy", "-k", "3", "-o", "scores.npy", cwd=tmp_path)
     scores = np.load(tmp_path / "scores.npy")
     low, high = (getattr(scores, f)(axis=(1, 2), keepdims=True) for f in ("min", "max"))
@@ -92,7 +92,7 @@ def test_invalid_pixels_have_a_colour_of_their_own(tmp_path: Path):
     stack = RAMP.astype(np.float32)
     stack[0, 0] = [np.nan, np.inf, -np.inf, -9999]
     np.save(tmp_path / "x.npy", stack)
-    rgb = viewed(tmp_path, "x.npy", "--nodata", "-9999", "--stretch", "0,100", "--size", "4")
+    rgb = viewed(tmp_path, "x.npy", "--nodata", "-9999", "--scale", "each", "--size", "4")
     assert (rgb[0] == MAGENTA).all()
     assert rgb[1, 0].tolist() == [0, 0, 0]
     assert rgb[2, 3].tolist() == [255, 255, 255]
@@ -122,7 +122,7 @@ def test_the_document_says_what_was_drawn(tmp_path: Path):
 
 def test_a_diverging_map_has_zero_in_its_middle(tmp_path: Path):
     np.save(tmp_path / "x.npy", np.array([[[-1.0, 0.0, 3.0]]]))
-    rgb = viewed(tmp_path, "x.npy", "--colormap", "coolwarm", "--stretch", "0,100", "--size", "3")
+    rgb = viewed(tmp_path, "x.npy", "--colormap", "coolwarm", "--scale", "each", "--size", "3")
     assert np.ptp(rgb[0, 1].astype(int)) < 12
     assert rgb[0, 2].tolist() == [180, 4, 38]
     assert rgb[0, 0, 2] > rgb[0, 0, 0]
@@ -161,7 +161,7 @@ def test_whatever_holds_the_numbers_the_picture_is_the_same(tmp_path: Path):
 def test_a_sheet_has_every_channel(tmp_path: Path):
     stack = np.arange(6, dtype=np.uint8).reshape(6, 1, 1) * np.ones((1, 40, 40), np.uint8)
     np.save(tmp_path / "x.npy", stack)
-    rgb = viewed(tmp_path, "x.npy", "--range", "0,5", "--size", "200")
+    rgb = viewed(tmp_path, "x.npy", "--scale", "0,5", "--size", "200")
     found = {tuple(pixel) for pixel in rgb.reshape(-1, 3).tolist()}
     assert {(51 * channel,) * 3 for channel in range(6)} <= found
     assert (rgb == (48, 48, 48)).all(axis=-1).any(), "something is written"
@@ -280,7 +280,7 @@ def test_a_real_terminal_shows_the_pixels(tmp_path: Path):
     rng = np.random.default_rng(2)
     stack = rng.integers(0, 256, (3, 40, 60), np.uint8)
     np.save(tmp_path / "x.npy", stack)
-    command = "onebyone view x.npy --rgb 0,1,2 --range 0,255 2> told; touch done; sleep 60"
+    command = "onebyone view x.npy --rgb 0,1,2 --scale 0,255 2> told; touch done; sleep 60"
     socket = tmp_path / "s"
     surroundings = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
     new = ("new-session", "-d", "-x", "80", "-y", "24", "-c", str(tmp_path))

@@ -399,7 +399,7 @@ def test_restart_begins_anew(work: Path) -> None:
         73,
         True,
     )
-    succeeds(onebyone(*line, "--restart", cwd=work))
+    succeeds(onebyone(*line, "--resume", "restart", cwd=work))
     assert has_equal_bytes(work / "out.npy", work / "plain.npy")
     assert files_in(work) == sorted([*GIVEN, "out.npy"])
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onebyone_cli.cli.values import raw_of
 from strategies import (
     Array,
     cuts,
@@ -26,6 +25,7 @@ from strategies import (
     stored,
 )
 
+from onebyone_cli.cli.options.inputs import Raw
 from onebyone_cli.errors import DataError, InputMissingError, UsageError
 from onebyone_cli.formats import opening
 from onebyone_cli.formats.arrays.file import ArrayReader
@@ -265,6 +265,10 @@ def test_types_are_known_by_code_and_by_name(name: str):
             assert raw_of(True, "2,3", order + text) == RawSpec((2, 3), name, swapped)
 
 
+def raw_of(raw: bool, shape: str, dtype: str) -> RawSpec | None:
+    return Raw(raw=raw, shape=shape, dtype_in=dtype).spec()
+
+
 def test_no_raw_input():
     assert raw_of(False, "", "") is None
 
@@ -272,8 +276,8 @@ def test_no_raw_input():
 @pytest.mark.parametrize(
     ("raw", "shape", "dtype", "match"),
     [
-        (False, "2,3", "", "are for inputs without a header; give --raw, too"),
-        (False, "", "f4", "are for inputs without a header; give --raw, too"),
+        (False, "2,3", "", "are for inputs without a header; add --raw"),
+        (False, "", "f4", "are for inputs without a header; add --raw"),
         (True, "2,3", "", "--raw needs --shape, as in"),
         (True, "", "f4", "--raw needs --shape, as in"),
         (True, "2x3", "f4", "--shape 2x3 is not a shape; write C,H,W, as in 50,600,600"),

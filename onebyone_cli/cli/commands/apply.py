@@ -12,24 +12,23 @@ from onebyone_cli.cli.options.weights import ApplyWeights
 from onebyone_cli.cli.shares import check_shares, cluster_of
 from onebyone_cli.cli.terminal.apply_report import JobRunner, report_each
 from onebyone_cli.errors import UsageError
-from onebyone_cli.formats.names import files_of
 from onebyone_cli.operations.apply import run as engine
 from onebyone_cli.operations.apply.each import Each, TargetNames
 from onebyone_cli.operations.depfile import DepFile
+from onebyone_cli.operations.names import files_of
 
 if TYPE_CHECKING:
     from onebyone_cli.cluster.run import OnCluster
-    from onebyone_cli.stack.reading import Reading
+    from onebyone_cli.operations.inputs import Reading
 
-EXAMPLES = """\b
-Examples:
-  onebyone apply stack.npy -w weights.npy -o result.npy
-  onebyone apply map1.npy map2.npy --kernel "1 1" -o sum.npy
-  onebyone apply cube.h5:/radiance -w model.npz -o reduced.h5
-  onebyone apply rgb/ --kernel "0.2126 0.7152 0.0722" --dtype uint8 -o grey.png
-  cat stack.npy | onebyone apply - -w weights.npy -o - > result.npy
-  onebyone apply huge.npy -w weights.npy -o result.npy --workers 4
-  cat frame*.npy | onebyone apply - --each -w weights.npy -o - | next-program
+EXAMPLES = """
+onebyone apply stack.npy -w weights.npy -o result.npy
+onebyone apply map1.npy map2.npy --kernel "1 1" -o sum.npy
+onebyone apply cube.h5:/radiance -w model.npz -o reduced.h5
+onebyone apply rgb/ --kernel "0.2126 0.7152 0.0722" --dtype uint8 -o grey.png
+cat stack.npy | onebyone apply - -w weights.npy -o - > result.npy
+onebyone apply huge.npy -w weights.npy -o result.npy --workers 4
+cat frame*.npy | onebyone apply - --each -w weights.npy -o - | next-program
 """
 
 
@@ -66,7 +65,7 @@ def apply(
         output.format_name,
         (*asked.files, *files_of([input.inputs_from])),
         hdf5.storage(),
-        output.publication(make.if_changed),
+        output.publication(if_changed=make.if_changed),
     )
     groups = (weights, numbers, input, raw, output, hdf5, checkpoints)
     cluster = cluster_of(machines, resources, inputs, groups, console, output=goal)

@@ -13,7 +13,7 @@ from onebyone_cli.cli.options.running import Resources
 from onebyone_cli.cli.terminal.console import print_out, print_table
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.errors import UsageError
-from onebyone_cli.stack.reading import Reading
+from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.units import count, printable
 
 if TYPE_CHECKING:
@@ -22,12 +22,11 @@ if TYPE_CHECKING:
     from onebyone_cli.operations.compare.picture import DifferenceMap
     from onebyone_cli.spec import StackSpec
 
-EXAMPLES = """\b
-Examples:
-  onebyone compare expected.npy result.h5
-  onebyone compare expected.npy result.npy --relative 1e-5 -q && echo close
-  onebyone compare stack.npy denoised.npy --difference difference.png
-  onebyone compare stack.npy <(onebyone apply codes.npy -w model.npz --inverse -o -)
+EXAMPLES = """
+onebyone compare expected.npy result.h5
+onebyone compare expected.npy result.npy --relative 1e-5 -q && echo close
+onebyone compare stack.npy denoised.npy --difference difference.png
+onebyone compare stack.npy <(onebyone apply codes.npy -w model.npz --inverse -o -)
 """
 
 #: The exit status for stacks that differ, as that of diff and cmp; 0 is for those that do not.

@@ -12,12 +12,11 @@ from onebyone_cli.errors import UsageError
 from onebyone_cli.plan.layer_cost import DTYPE, Comparison, Design, Saving, compare, npy_bytes
 from onebyone_cli.units import format_bytes
 
-EXAMPLES = """\b
-Examples:
-  onebyone cost -c 50 -k 20 -s 600x600
-  onebyone cost -c 10 -k 4 -s 32x32
-  onebyone cost -c 192 -k 32 -s 28x28 --reduce 16
-  onebyone cost stack.npy -w weights.npy
+EXAMPLES = """
+onebyone cost -c 50 -k 20 -s 600x600
+onebyone cost -c 10 -k 4 -s 32x32
+onebyone cost -c 192 -k 32 -s 28x28 --reduce 16
+onebyone cost stack.npy -w weights.npy
 """
 
 #: Numbers of more digits are no channels or pixels that anybody has.

@@ -13,27 +13,26 @@ from onebyone_cli.cli.terminal import report
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
 from onebyone_cli.commit import targets
-from onebyone_cli.formats.names import check_archive_name, check_outputs, files_of
 from onebyone_cli.operations.depfile import DepFile
 from onebyone_cli.operations.learn import run as learning
 from onebyone_cli.operations.learn.gathered import save
+from onebyone_cli.operations.names import check_archive_name, check_outputs, files_of
 from onebyone_cli.picture import scree
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
     from onebyone_cli.learners.model import Model
 
-EXAMPLES = """\b
-Examples:
-  onebyone fit stack.npy -k 3 -o model.npz
-  onebyone fit cube.h5:/radiance --variance 0.99 --nodata -9999 -o model.npz
-  onebyone fit cube.npy --method mnf --snr 10 -o model.npz
-  onebyone fit scenes/*.npy --each -k 3 -o model.npz
-  onebyone fit part*.npz -k 3 -o model.npz
-  onebyone fit stack.npy --method lda --labels classes.npy -k 2 -o model.npz
-  onebyone fit huge.npy -k 3 -o model.npz --scheduler-file scheduler.json
-  cat scene*.npy | onebyone fit - --each -k 3 -o model.npz
-  onebyone apply stack.npy -w model.npz -o scores.npy
+EXAMPLES = """
+onebyone fit stack.npy -k 3 -o model.npz
+onebyone fit cube.h5:/radiance --variance 0.99 --nodata -9999 -o model.npz
+onebyone fit cube.npy --method mnf --snr 10 -o model.npz
+onebyone fit scenes/*.npy --each -k 3 -o model.npz
+onebyone fit part*.npz -k 3 -o model.npz
+onebyone fit stack.npy --method lda --labels classes.npy -k 2 -o model.npz
+onebyone fit huge.npy -k 3 -o model.npz --scheduler-file scheduler.json
+cat scene*.npy | onebyone fit - --each -k 3 -o model.npz
+onebyone apply stack.npy -w model.npz -o scores.npy
 """
 
 
@@ -62,7 +61,7 @@ def fit(
     check_archive_name(target, "a model")
     check_outputs([target, output.plot, make.depfile])
     resources.show(console)
-    publication = output.publication(make.if_changed)
+    publication = output.publication(if_changed=make.if_changed)
     rules = DepFile(make.depfile, publication)
     rules.check(target)
     settings = LearnSettings(

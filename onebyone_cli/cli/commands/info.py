@@ -17,13 +17,12 @@ from onebyone_cli.weights.formats import ONLY_WEIGHTS
 if TYPE_CHECKING:
     from onebyone_cli.cli.terminal.file_report import Facts
 
-EXAMPLES = """\b
-Examples:
-  onebyone info stack.npy
-  onebyone info scenes/*.npy cube.h5:/radiance channels/ model.npz
-  onebyone info --get channels stack.npy
-  onebyone info --json stack.npy
-  onebyone info result.npy.part
+EXAMPLES = """
+onebyone info stack.npy
+onebyone info scenes/*.npy cube.h5:/radiance channels/ model.npz
+onebyone info --get channels stack.npy
+onebyone info --json stack.npy
+onebyone info result.npy.part
 """
 
 
@@ -62,7 +61,7 @@ def info(get: Wanted, input: Paths, messages: Messages) -> int:
 
 def _look(path: str, layout: str, wanted: str) -> "Facts | OneByOneError":
     """Find out what a path is; an error is kept, so that other paths can follow."""
-    from onebyone_cli.cli.terminal.file_report import bare
+    from onebyone_cli.cli.terminal.bare_value import bare
 
     try:
         facts = _facts(path, layout)
@@ -124,7 +123,7 @@ def _print(found: "Sequence[Facts]", is_one: bool) -> None:
 
 
 def _print_bare(found: "Sequence[Facts]", wanted: str) -> None:
-    from onebyone_cli.cli.terminal.file_report import bare
+    from onebyone_cli.cli.terminal.bare_value import bare
 
     if found:
         print_out("\n".join(bare(facts, wanted) for facts in found))

@@ -9,16 +9,15 @@ from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
 from onebyone_cli.formats import main_file
-from onebyone_cli.formats.names import check_archive_name, files_of
 from onebyone_cli.operations.learn.gathered import are_moments, join_saved, save_moments
+from onebyone_cli.operations.names import check_archive_name, files_of
 from onebyone_cli.units import count
 
-EXAMPLES = """\b
-Examples:
-  onebyone merge part1.npz part2.npz -o whole.npz
-  onebyone fit whole.npz -k 3 -o model.npz
-  onebyone apply huge.npy -w model.npz -o scores.npy --shard 0/4
-  onebyone merge scores.npy
+EXAMPLES = """
+onebyone merge part1.npz part2.npz -o whole.npz
+onebyone fit whole.npz -k 3 -o model.npz
+onebyone apply huge.npy -w model.npz -o scores.npy --shard 0/4
+onebyone merge scores.npy
 """
 
 

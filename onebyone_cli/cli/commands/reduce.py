@@ -15,21 +15,20 @@ from onebyone_cli.cli.terminal import report
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
 from onebyone_cli.errors import UsageError
-from onebyone_cli.formats.names import files_of
 from onebyone_cli.operations.apply.run import Output as Result
 from onebyone_cli.operations.depfile import DepFile
+from onebyone_cli.operations.names import files_of
 
 if TYPE_CHECKING:
     from onebyone_cli.cli.terminal.console import Console
     from onebyone_cli.operations.reduce import ReduceOutputs, ReduceReport
 
-EXAMPLES = """\b
-Examples:
-  onebyone reduce stack.npy -k 3 -o scores.npy
-  onebyone reduce cube.h5 --variance 0.99 -o scores.h5 --save model.npz
-  onebyone reduce cube.npy --method mnf -k 10 -o scores.npy --residual error.npy
-  onebyone reduce huge.npy -k 3 -o scores.npy --scheduler tcp://host:8786
-  onebyone reduce features.npy -k 3 --scale auto -o rgb.png
+EXAMPLES = """
+onebyone reduce stack.npy -k 3 -o scores.npy
+onebyone reduce cube.h5 --variance 0.99 -o scores.h5 --save model.npz
+onebyone reduce cube.npy --method mnf -k 10 -o scores.npy --residual error.npy
+onebyone reduce huge.npy -k 3 -o scores.npy --scheduler tcp://host:8786
+onebyone reduce features.npy -k 3 --scale auto -o rgb.png
 """
 
 
@@ -64,7 +63,7 @@ def reduce(
         raise UsageError(f"--json and {flag} - both want standard output; name a file for one")
     read = files_of([*inputs, *maps, learn.endmembers, input.inputs_from])
     result = Result(
-        target, output.format_name, read, publication=output.publication(make.if_changed)
+        target, output.format_name, read, publication=output.publication(if_changed=make.if_changed)
     )
     groups, noise = (learn, numbers, input, raw, checkpoints), request.wanted().differences
     cluster = cluster_of(machines, resources, inputs, groups, console, output=result, noise=noise)

@@ -17,24 +17,23 @@ from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.formats.names import check_archive_name, files_of
+from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.learn.gathered import are_moments, join_saved, save_moments
 from onebyone_cli.operations.learn.request import directions_of
 from onebyone_cli.operations.learn.run import LearnPass, gather
-from onebyone_cli.stack.reading import Reading
+from onebyone_cli.operations.names import check_archive_name, files_of
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
     from onebyone_cli.operations.learn.gathered import Gathered
     from onebyone_cli.stack.sources import OnProgress
 
-EXAMPLES = """\b
-Examples:
-  onebyone stats stack.npy
-  onebyone stats cube.h5 --nodata -9999 --json
-  onebyone stats scene1.npy -o part1.npz
-  onebyone fit part1.npz part2.npz -k 3 -o model.npz
-  onebyone stats scene1.npy --labels classes1.npy -o part1.npz
+EXAMPLES = """
+onebyone stats stack.npy
+onebyone stats cube.h5 --nodata -9999 --json
+onebyone stats scene1.npy -o part1.npz
+onebyone fit part1.npz part2.npz -k 3 -o model.npz
+onebyone stats scene1.npy --labels classes1.npy -o part1.npz
 """
 
 

@@ -12,7 +12,7 @@ from onebyone_cli.cli.options.running import Memory
 from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.cli.terminal.picture_output import PAPER, Canvas, png_canvas, terminal_canvas
 from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.formats.names import files_of
+from onebyone_cli.operations.names import files_of
 from onebyone_cli.units import count, format_bytes
 from onebyone_cli.weights.formats import ONLY_WEIGHTS
 
@@ -24,13 +24,12 @@ if TYPE_CHECKING:
     from onebyone_cli.spec import StackSpec
     from onebyone_cli.stack.stack import Stack
 
-EXAMPLES = """\b
-Examples:
-  onebyone view cube.h5
-  onebyone view cube.h5 --rgb 29,19,9 -o colours.png
-  onebyone view cube.h5 --pca -o components.png
-  onebyone view scores.npy --channel 0 --colormap viridis
-  onebyone apply cube.h5 -w model.npz -o - | onebyone view -
+EXAMPLES = """
+onebyone view cube.h5
+onebyone view cube.h5 --rgb 29,19,9 -o colours.png
+onebyone view cube.h5 --pca -o components.png
+onebyone view scores.npy --channel 0 --colormap viridis
+onebyone apply cube.h5 -w model.npz -o - | onebyone view -
 """
 
 

@@ -19,8 +19,8 @@ def number_of(flag: str, text: str, example: str = "0 or -9999") -> float:
         raise UsageError(f"{flag} {text} is not a number; write it like {example}") from error
 
 
-def type_of(flag: str, text: str) -> str:
-    """Read the name of a number type, such as ``float32`` or ``f4``.
+def type_of(flag: str, text: str, order: str = "") -> str:
+    """Read the name of a number type, such as ``float32`` or ``f4``, which may follow an order.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def type_of(flag: str, text: str) -> str:
     name = TYPE_NAMES.get(text, text)
     if name not in ITEM_BYTES:
         known = ", ".join((*TYPE_NAMES, *ITEM_BYTES))
-        raise UsageError(f"{flag} {text} is unknown; choose from {known}")
+        raise UsageError(f"{flag} {order}{text} is unknown; choose from {known}")
     return name
 
 
@@ -54,9 +54,9 @@ class Numbers(Group):
         metavar="SCALE",
         daily=True,
         complete=lambda: ("auto", "each", "2%,98%"),
-        help="Map a range of the result onto the whole range of the integer output (uint8 unless "
-        "--dtype): MIN,MAX; auto, the range of all numbers; each, the range of each channel; or "
-        "percentiles of all numbers, as in 2%,98%.",
+        help="Map a range onto the whole range of the integer output (uint8 unless --dtype). "
+        "MIN,MAX; auto: the range of all numbers; each: the range of each channel; 2%,98%: these "
+        "percentiles of all numbers.",
     )
     compute: Literal["auto", "float32", "float64"] = option(
         "--compute",
@@ -87,15 +87,6 @@ class Numbers(Group):
 
         return parse_scale(self.scale) if self.scale else None
 
-    def plain_range(self) -> Literal["auto"] | tuple[float, float] | None:
-        """Read ``--scale`` where it can be no range of each channel and no percentiles."""
-        found = self.range()
-        if found is None or found.kind == "auto":
-            return found and "auto"
-        if found.kind != "range":
-            raise UsageError(f"--scale {self.scale} is for view; give auto or MIN,MAX, as in 0,255")
-        return found.low, found.high
-
     def nan_value(self) -> float | None:
         """Read ``--nan-to``; None where it was not given."""
         return number_of("--nan-to", self.nan_to) if self.nan_to else None
@@ -112,7 +103,7 @@ class Numbers(Group):
             argmax=self.argmax,
             nodata=nodata,
             nan_to=self.nan_value(),
-            scale=self.plain_range(),
+            scale=self.range(),
         )
 
 

@@ -10,7 +10,7 @@ from onebyone_cli.spec import LAYOUTS
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.about import RawSpec
-    from onebyone_cli.stack.reading import Reading
+    from onebyone_cli.operations.inputs import Reading
     from onebyone_cli.stack.selection import Selection
 
 #: Sizes of more digits are none that any array has.
@@ -55,7 +55,7 @@ class Named(Group):
 
     heading = "Input"
 
-    inputs: list[str] = argument("INPUT...", multiple=True, names="input", daily=True, help=_STACK)
+    inputs: list[str] = argument("INPUT...", multiple=True, names="file", daily=True, help=_STACK)
     inputs_from: str = option(
         "--inputs-from",
         metavar="FILE",
@@ -107,8 +107,8 @@ class Pixels(Group):
         "--channels",
         metavar="SPEC",
         daily=True,
-        help="Use only these channels, counting from 0: numbers, ranges without their end, or with "
-        "! what to leave out, as in 3, 10:51 or 0:50,!6:8. Others are not read.",
+        help="Use only these channels, as in 3, 10:51 or 0:50,!6:8. They count from 0, and END of "
+        "FIRST:END is the one after the last; ! leaves some out. Other channels are not read.",
     )
     layout: Literal["CHW", "HWC", "HCW"] = _LAYOUT
     nodata: str = option(
@@ -135,7 +135,7 @@ class Input(Pixels, Named):
     inputs: list[str] = argument(
         "INPUT...",
         multiple=True,
-        names="input",
+        names="file",
         daily=True,
         help=f"{_STACK} Several are stacked along the channels (bands).",
     )
@@ -150,7 +150,7 @@ class Input(Pixels, Named):
         raw : RawSpec or None
             What inputs without a header hold.
         """
-        from onebyone_cli.stack.reading import Reading
+        from onebyone_cli.operations.inputs import Reading
 
         return Reading(self.layout, memory, raw, self.selection())
 
@@ -174,7 +174,7 @@ class LearnInput(Input):
     inputs: list[str] = argument(
         "INPUT...",
         multiple=True,
-        names="input",
+        names="file",
         daily=True,
         help=f"{_STACK} Several are stacked along the channels (bands). Or moments that stats has "
         "saved; several are joined.",
@@ -205,7 +205,7 @@ class Paths(Named):
     inputs: list[str] = argument(
         "PATH...",
         multiple=True,
-        names="input",
+        names="file",
         help="An input of any kind, a weights file or model, moments that stats has saved, or "
         "the output of a stopped job (OUTPUT or OUTPUT.part).",
     )
@@ -268,7 +268,7 @@ class Raw(Group):
         from onebyone_cli.formats.contracts.about import RawSpec
 
         order = self.dtype_in[0] if self.dtype_in[0] in "<>" else ""
-        name = type_of("--dtype-in", self.dtype_in.removeprefix(order))
+        name = type_of("--dtype-in", self.dtype_in.removeprefix(order), order)
         return RawSpec(_sizes(self.shape), name, order == ">")
 
 

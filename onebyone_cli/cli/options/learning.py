@@ -53,14 +53,14 @@ class Gathering(Group):
     labels: str = option(
         "--labels",
         metavar="FILE",
-        names="input",
+        names="file",
         help="Save the moments of each class, too: lda learns from them. A map of integers, the "
         "class of each pixel; 0 is no class.",
     )
     mask: str = option(
         "--mask",
         metavar="FILE",
-        names="input",
+        names="file",
         help="A map of one channel; pixels where it is 0 or NaN are left out.",
     )
     sample: int | None = option(
@@ -137,14 +137,14 @@ class Learning(Gathering):
     noise_from: str = option(
         "--noise-from",
         metavar="FILE",
-        names="input",
+        names="file",
         help="For mnf: a stack of noise alone, such as a dark frame, or its moments; its "
         "covariance is that of the noise.",
     )
     labels: str = option(
         "--labels",
         metavar="FILE",
-        names="input",
+        names="file",
         help="For lda: a map of integers, the class of each pixel; 0 is no class.",
     )
     endmembers: str = option(

@@ -4,9 +4,9 @@ from onebyone_cli.cli.groups import Group, argument
 
 
 def _commands() -> tuple[str, ...]:
-    from onebyone_cli.cli import NAMES
+    from onebyone_cli.cli.manual import COMMANDS
 
-    return NAMES
+    return tuple(name for names in COMMANDS.values() for name in names)
 
 
 class Page(Group):

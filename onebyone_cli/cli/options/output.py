@@ -18,8 +18,8 @@ _OUTPUT = option(
     metavar="OUTPUT",
     names="file",
     daily=True,
-    help="The output. The suffix selects the format; a name that ends in / is a folder of "
-    "images; - is a .npy stream on standard output.",
+    help="The result; the suffix selects the format. A name that ends in / is a folder of images; "
+    "- is a .npy stream on standard output.",
 )
 
 _PLOT = option(
@@ -48,8 +48,8 @@ class Synced(Overwriting):
         help="Flush the output to disk before renaming it into place.",
     )
 
-    def publication(self, if_changed: bool = False) -> "Publication":
-        """Gather how outputs are published."""
+    def publication(self, *, if_changed: bool = False) -> "Publication":
+        """Gather how the output is published."""
         from onebyone_cli.commit.publication import Publication
 
         return Publication(self.force, self.fsync, if_changed)

@@ -51,9 +51,9 @@ class Picture(Group):
         metavar="SCALE",
         daily=True,
         complete=lambda: ("auto", "each", "2%,98%", "2%,98%,each"),
-        help="The numbers that are dark and bright: MIN,MAX; auto, the range of all numbers; each, "
-        "the range of each channel; percentiles of all numbers, as in 2%,98%, or of each channel, "
-        "as in 2%,98%,each. Default: 2%,98%,each.",
+        help="The numbers that are dark and bright. MIN,MAX; auto: the range of all numbers; each: "
+        "the range of each channel; 2%,98%: these percentiles of all numbers; 2%,98%,each: of each "
+        "channel. Default: 2%,98%,each.",
     )
     colormap: Literal["grey", "viridis", "magma", "coolwarm"] = option(
         "--colormap",

@@ -93,7 +93,7 @@ class Checkpoints(Group):
     ) -> "Policy | None":
         """Read how checkpoints are taken; None where a later run could not resume this one."""
         from onebyone_cli.commit.checkpoint import Policy
-        from onebyone_cli.formats.names import files_of, is_stored
+        from onebyone_cli.operations.names import files_of, is_stored
 
         if not math.isfinite(self.checkpoint_every):
             raise UsageError(

@@ -123,9 +123,9 @@ class Converted(Group):
 
 
 def _kinds() -> tuple[str, ...]:
-    from onebyone_cli.cli.commands.weights.new import kinds
+    from onebyone_cli.weights.presets import MADE, PUBLISHED
 
-    return kinds()
+    return (*MADE, *PUBLISHED)
 
 
 class NewWeights(Group):

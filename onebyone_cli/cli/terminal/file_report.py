@@ -4,7 +4,6 @@ from functools import singledispatch
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.cli.terminal.metadata_report import metadata_document, metadata_lines
-from onebyone_cli.errors import DataError
 from onebyone_cli.operations.info.archives import MomentsFacts, WeightsFacts
 from onebyone_cli.operations.info.stacks import Needs, StackFacts
 from onebyone_cli.operations.info.unfinished import UnfinishedFacts
@@ -34,33 +33,6 @@ TEXTS = ("path", "what", "axes", "type")
 
 #: Names and datasets that a block lists; all are in the JSON document.
 _MOST_LISTED = 20
-
-
-def bare(facts: Facts, wanted: str) -> str:
-    """Give one value as a shell takes it.
-
-    Parameters
-    ----------
-    facts : Facts
-        What is known.
-    wanted : str
-        ``"shape"``, ``"dtype"`` or ``"channels"``.
-
-    Raises
-    ------
-    DataError
-        If what is there has no such thing.
-    """
-    if isinstance(facts, DatasetsFacts):
-        raise DataError(
-            f"has {len(facts.datasets)} datasets it could be; name one, "
-            f"as in {facts.path}:{facts.datasets[0].name}",
-            facts.path,
-        )
-    value = document(facts).get(wanted)
-    if not value:
-        raise DataError(f"has no {wanted} to print: it is {title(facts)}", facts.path)
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 @singledispatch

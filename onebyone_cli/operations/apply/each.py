@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from onebyone_cli.formats.contracts.reader import Reader
     from onebyone_cli.operations.apply.job import ApplyJob
-    from onebyone_cli.stack.reading import Reading
+    from onebyone_cli.operations.inputs import Reading
 
     Inputs = Sequence[Reader | StreamReader]
 

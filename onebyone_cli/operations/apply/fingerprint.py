@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from onebyone_cli.arithmetic.conv1x1 import Layer
+    from onebyone_cli.arithmetic.scale import Scale
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.operations.apply.settings import ApplySettings
     from onebyone_cli.spec import StackSpec
@@ -114,5 +115,8 @@ def _number(value: float | None) -> str | None:
     return None if value is None else repr(float(value))  # NaN is no JSON
 
 
-def _scale(scale: str | tuple[float, float] | None) -> str | list[str | None] | None:
-    return [_number(end) for end in scale] if isinstance(scale, tuple) else scale
+def _scale(scale: Scale | None) -> str | None:
+    if scale is None:
+        return None
+    ends = "" if scale.kind in ("auto", "each") else f" {scale.low!r} {scale.high!r}"
+    return f"{scale.kind}{ends}{' of each channel' * scale.each}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain
@@ -10,8 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.arithmetic.cast import Cast
 from onebyone_cli.arithmetic.conv1x1 import Convolution
+from onebyone_cli.arithmetic.ranges import (
+    counting_bytes,
+    find_range,
+    histogram_bytes,
+    range_before,
+    range_of_journal,
+)
 from onebyone_cli.commit.checkpoint import Checkpoint, Ledger
 from onebyone_cli.commit.journal import NOTHING
+from onebyone_cli.commit.publishing import noted_of
 from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.errors import (
     DataError,
@@ -30,11 +37,17 @@ from onebyone_cli.operations.apply.settings import (
     _check_channels,
     _output_spec,
 )
-from onebyone_cli.operations.apply.worker import Convolver, computes_in_place
+from onebyone_cli.operations.apply.worker import Convolver, computes_in_place, write_share
 from onebyone_cli.operations.metadata import output_metadata
 from onebyone_cli.operations.run import count_pixels, run_tiles
 from onebyone_cli.plan.memory import Plan, apply_costs, make_plan
-from onebyone_cli.plan.tiles import count_tiles, iter_slabs, iter_slabs_of_tiles, tile_range
+from onebyone_cli.plan.tiles import (
+    LONGEST_TILE,
+    count_tiles,
+    iter_slabs,
+    iter_slabs_of_tiles,
+    tile_range,
+)
 from onebyone_cli.spec import arithmetic_dtype
 from onebyone_cli.stack.sources import Sources
 from onebyone_cli.stack.spool import Spool
@@ -43,14 +56,14 @@ from onebyone_cli.stack.stack import stacked_metadata, stacked_spec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from onebyone_cli.arithmetic.conv1x1 import Layer
+    from onebyone_cli.arithmetic.ranges import Range
+    from onebyone_cli.arithmetic.scale import Scale
     from onebyone_cli.commit.journal import Done
     from onebyone_cli.formats.contracts.metadata import Metadata
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.formats.contracts.writer import AnyTarget
-    from onebyone_cli.operations.apply.worker import Write
+    from onebyone_cli.operations.apply.worker import Measure, Write
     from onebyone_cli.plan.shards import Share
     from onebyone_cli.spec import Slab
     from onebyone_cli.stack.sources import OnProgress
@@ -111,7 +124,8 @@ class ApplyJob:
         self.is_rehearsal = is_rehearsal
         dtype = arithmetic_dtype([reader.spec.dtype for reader in inputs], settings.compute)
         # The range takes a pass of its own; a share, or what a job has left, is no whole stack.
-        once = settings.scale != "auto" and not (settings.checkpoints or settings.shard)
+        measured = settings.scale is not None and settings.scale.is_measured
+        once = not (measured or settings.checkpoints or settings.shard)
         self._sources = Sources(inputs, in_order=once, memory=settings.memory)
         self.settings = settings
         self.input = stacked_spec(inputs, dtype)
@@ -123,7 +137,7 @@ class ApplyJob:
             dtype,
             self.output.dtype,
             fill=settings.fill,
-            scale=(0, 1) if settings.scale == "auto" else settings.scale,
+            scale=None if settings.scale is None else range_before(settings.scale),
         )
         self._writer = target.make_writer(self.output, partial(self._describe, inputs, layers))
         self.shard = settings.shard
@@ -173,12 +187,12 @@ class ApplyJob:
             source = self._sources.as_stack(self.input.dtype, self.plan, stack, on_progress)
             stack.enter_context(self._writer)
             stack.enter_context(self._taking_notes())
-            if self.settings.scale == "auto":
+            if self.settings.scale is not None and self.settings.scale.is_measured:
                 self.cast = Cast(
                     self.input.dtype,
                     self.output.dtype,
                     fill=self.settings.fill,
-                    scale=self._range(source, on_progress),
+                    scale=self._range(self.settings.scale, source, on_progress),
                 )
             counts = self._write(source, on_progress)
             if self.shard is not None:
@@ -243,10 +257,7 @@ class ApplyJob:
         if self._checkpoint is not None and isinstance(self._writer, ResumableWriter):
             file = self._writer.file
             file.sync()
-            noted: dict[str, Any] = {"size": os.fstat(file.fd).st_size, "complete": True}
-            if self._writer.sidecar is not None:
-                noted["sidecar"] = list(self._writer.sidecar)
-            self._checkpoint.complete(**noted)
+            self._checkpoint.complete(**noted_of(file.fd, self._writer.sidecar), complete=True)
 
     def _make_plan(self) -> Plan:
         convolution, sources = self.convolution, self._sources
@@ -262,8 +273,10 @@ class ApplyJob:
                 hidden=sum(convolution.hidden_channels),
                 staged=0 if in_place else convolution.out_channels,
                 collapsed=convolution.out_channels if self.settings.collapse else 0,
-                scratch=sources.scratch_bytes,
-                cache=sources.cache_bytes + max(self._writer.buffer_bytes, sources.buffer_bytes),
+                scratch=sources.scratch_bytes + counting_bytes(self.settings.scale, LONGEST_TILE),
+                cache=sources.cache_bytes
+                + max(self._writer.buffer_bytes, sources.buffer_bytes)
+                + histogram_bytes(self.settings.scale, self.output.channels),
             ),
             memory=self.settings.memory,
             threads=self.settings.threads,
@@ -293,20 +306,22 @@ class ApplyJob:
             from onebyone_cli.plan.shards import Share
 
             share = Share(self.shard, self.output, writer.data_offset)
-            write = partial(_write_share, writer, share)
+            write = partial(write_share, writer, share)
         self._run(source, write, on_progress, "applying", ledger, share)
         return ledger.done.counts
 
-    def _range(self, source: Stack, on_progress: OnProgress) -> tuple[float, float]:
-        """Smallest and largest finite value of the result, found by computing all of it."""
+    def _range(self, scale: Scale, source: Stack, on_progress: OnProgress) -> Range:
+        """Find the range of the result, or take it from the journal of an earlier run."""
         noted = {} if self._checkpoint is None else self._checkpoint.extra
-        match noted.get("range"):
-            case [float(low), float(high)]:
-                return low, high
-        workers = self._run(source, None, on_progress, "measuring", Ledger())
-        low, high = min(w.low for w in workers), max(w.high for w in workers)
-        found = (low, high) if low <= high else (0.0, 0.0)
-        noted["range"] = list(found)
+        channels = self.output.channels
+        found = range_of_journal(noted.get("range"), channels if scale.each else 1)
+        if found is None:
+
+            def look(step: str, measure: Measure) -> None:
+                self._run(source, None, on_progress, step, Ledger(), measure=measure)
+
+            found = find_range(scale, channels, look)
+            noted["range"] = [end.tolist() for end in found]
         return found
 
     def _run(
@@ -317,14 +332,15 @@ class ApplyJob:
         step: str,
         ledger: Ledger,
         share: Share | None = None,
-    ) -> Sequence[Convolver]:
-        """Run all slabs that are not done; without `write`, only measure the range."""
+        measure: Measure | None = None,
+    ) -> None:
+        """Run all slabs that are not done; the result is written or measured."""
         plan, convolution = self.plan, self.convolution
-        workers: list[Convolver] = []
 
         def make_work() -> Callable[[Slab], None]:
-            worker = Convolver(plan, convolution, self.cast, self.settings, source, write, share)
-            workers.append(worker)
+            worker = Convolver(
+                plan, convolution, self.cast, self.settings, source, write, share, measure
+            )
 
             def work(slab: Slab) -> None:
                 ledger.add(*tile_range(self.input, slab, plan.tile_pixels), worker.process(slab))
@@ -353,7 +369,6 @@ class ApplyJob:
             on_progress=on_progress,
             done=before,
         )
-        return workers
 
     def _cut_out(self, slab: Slab, done: Done) -> Iterator[Slab]:
         """Cut out of a slab what is not done; another run may have had slabs of another size."""
@@ -364,17 +379,6 @@ class ApplyJob:
                 yield slab
             else:
                 yield from iter_slabs_of_tiles(self.input, start, stop, tile, self.plan.slab_pixels)
-
-
-def _write_share(writer: Writer, share: Share, slab: Slab, block: NDArray[Any]) -> None:
-    """Write what belongs to a share of a slab, and nothing else."""
-    for index in range(slab.items):
-        for channel in range(share.spec.channels):
-            numbers = block[index, channel]
-            item = slab.item + index
-            for start, stop in share.runs(item, channel, slab.start, slab.stop):
-                part = numbers[start - slab.start : stop - slab.start]
-                writer.write_run(item, channel, start, part)
 
 
 def _say_how_to_go_on(reason: BaseException, checkpoint: Checkpoint) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from onebyone_cli.arithmetic.cast import CastCounts
 from onebyone_cli.arithmetic.conv1x1 import Convolution, argmax_dtype
+from onebyone_cli.arithmetic.scale import Scale, parse_scale
 from onebyone_cli.errors import ShapeMismatchError, UsageError, setting
 from onebyone_cli.operations.machine import memory_of, threads_of
 from onebyone_cli.spec import ITEM_BYTES, StackSpec
@@ -47,9 +48,8 @@ class ApplySettings(NamedTuple):
         Input value that marks a pixel as invalid, as NaN does.
     nan_to : float or None
         What NaN becomes in the output.
-    scale : "auto", (float, float) or None
-        Range that is mapped onto the whole range of an integer output; ``"auto"`` is the range of
-        the result.
+    scale : Scale or None
+        Range that is mapped onto the whole range of an integer output.
     checkpoints : Policy or None
         How a later run can go on where this one is stopped, where the output allows it.
     shard : Shard or None
@@ -63,7 +63,7 @@ class ApplySettings(NamedTuple):
     collapse: Literal["", "argmax", "rms"] = ""
     nodata: float | None = None
     nan_to: float | None = None
-    scale: Literal["auto"] | tuple[float, float] | None = None
+    scale: Scale | None = None
     checkpoints: Policy | None = None
     shard: Shard | None = None
 
@@ -88,7 +88,7 @@ def checked_settings(
     argmax: bool = False,
     nodata: float | None = None,
     nan_to: float | None = None,
-    scale: Any = None,
+    scale: Scale | str | tuple[float, float] | None = None,
 ) -> ApplySettings:
     """Check the choices of a user.
 
@@ -100,8 +100,10 @@ def checked_settings(
         As in `ApplySettings`; None or empty for the default.
     argmax : bool
         Whether the index of the largest channel is written.
-    nodata, nan_to, scale
+    nodata, nan_to : float or None
         As in `ApplySettings`.
+    scale : Scale, str, (float, float) or None
+        As in `ApplySettings`; a text as in `parse_scale`, or the range itself.
 
     Raises
     ------
@@ -124,8 +126,18 @@ def checked_settings(
         collapse="argmax" if argmax else "",
         nodata=nodata,
         nan_to=nan_to,
-        scale=scale,
+        scale=scale_of(scale),
     )
+
+
+def scale_of(scale: Scale | str | tuple[float, float] | None) -> Scale | None:
+    """Return a scale: a text is that of `parse_scale`, two numbers are the range itself."""
+    if isinstance(scale, str):
+        return parse_scale(scale)
+    if scale is None or isinstance(scale, Scale):
+        return scale
+    low, high = scale
+    return Scale("range", float(low), float(high))
 
 
 class ApplyReport(NamedTuple):

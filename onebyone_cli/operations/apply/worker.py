@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from onebyone_cli.arithmetic.cast import Cast
     from onebyone_cli.arithmetic.conv1x1 import Convolution
+    from onebyone_cli.formats.contracts.writer import Writer
     from onebyone_cli.operations.apply.settings import ApplySettings
     from onebyone_cli.plan.memory import Plan
     from onebyone_cli.plan.shards import Share
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from onebyone_cli.stack.stack import Stack
 
     Write = Callable[[Slab, NDArray[Any]], None]
+    Measure = Callable[[NDArray[Any]], None]
 
 
 def computes_in_place(cast: Cast, settings: ApplySettings) -> bool:
@@ -48,15 +50,13 @@ class Convolver:
     source : Stack
         The stack, readable, in the type of the arithmetic.
     write : callable or None
-        Takes a slab and its result, of shape (items, K, pixels); without it only the range of the
-        result is measured.
+        Takes a slab and its result, of shape (items, K, pixels); None where the result is only
+        measured.
     share : Share or None
         The share of the output that is computed, if it is not all of it.
 
-    Attributes
-    ----------
-    low, high : float
-        The range, where it is measured: the smallest and the largest finite value.
+    measure : callable, optional
+        Takes the result of a tile, of shape (items, K, pixels), where nothing is written.
     """
 
     def __init__(
@@ -68,11 +68,13 @@ class Convolver:
         source: Stack,
         write: Write | None,
         share: Share | None,
+        measure: Measure | None = None,
     ) -> None:
         items, pixels, tile = plan.slab_items, plan.slab_pixels, plan.tile_pixels
         self._source = source
         self._write = write
         self._share = share
+        self._measure = measure
         self._convolution = convolution
         self._cast = cast
         self._collapse = {"": None, "argmax": argmax, "rms": rms}[settings.collapse]
@@ -88,7 +90,6 @@ class Convolver:
         if not self._in_place:
             self._y = empty_rows((items, convolution.out_channels, tile), number)
         self._casts, self._invalid_pixels = CastCounts(), 0
-        self.low, self.high = np.inf, -np.inf
 
     def process(self, slab: Slab) -> dict[str, int]:
         """Read, convolve and write one slab; return what was counted in it."""
@@ -136,7 +137,7 @@ class Convolver:
         if self._collapse is not None:
             self._collapse(y, y[:, :1])
             y = y[:, :1]
-        if self._write is None:
+        if self._measure is not None:
             self._measure(y[:, :, :pixels])
         elif not self._in_place:
             return self._cast.apply(y, out, pixels)
@@ -156,8 +157,13 @@ class Convolver:
         y[:, :, :pixels].swapaxes(0, 1)[:, invalid] = np.nan
         return int(np.count_nonzero(invalid))
 
-    def _measure(self, y: NDArray[Any]) -> None:
-        finite = y[np.isfinite(y)]
-        if finite.size:
-            self.low = min(self.low, float(finite.min()))
-            self.high = max(self.high, float(finite.max()))
+
+def write_share(writer: Writer, share: Share, slab: Slab, block: NDArray[Any]) -> None:
+    """Write what belongs to a share of a slab, and nothing else."""
+    for index in range(slab.items):
+        for channel in range(share.spec.channels):
+            numbers = block[index, channel]
+            item = slab.item + index
+            for start, stop in share.runs(item, channel, slab.start, slab.stop):
+                part = numbers[start - slab.start : stop - slab.start]
+                writer.write_run(item, channel, start, part)

@@ -8,10 +8,10 @@ from onebyone_cli.operations.learn.gathered import Gathered, are_moments, header
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
+    from onebyone_cli.operations.inputs import Reading
     from onebyone_cli.operations.learn.gathered import Say
     from onebyone_cli.operations.learn.request import LearnRequest
     from onebyone_cli.operations.learn.settings import LearnSettings
-    from onebyone_cli.stack.reading import Reading
     from onebyone_cli.stack.sources import OnProgress
 
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from onebyone_cli.learners.learner import Learner
     from onebyone_cli.learners.model import Model
     from onebyone_cli.learners.statistics import Evidence
+    from onebyone_cli.operations.inputs import MapLike
     from onebyone_cli.operations.learn.settings import Wanted
-    from onebyone_cli.stack.reading import MapLike
     from onebyone_cli.weights import ChannelMap
 
 #: Options that learners take by these names.

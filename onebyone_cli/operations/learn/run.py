@@ -6,21 +6,21 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli.errors import ShapeMismatchError, UsageError, setting
+from onebyone_cli.operations.inputs import Reading, open_map
 from onebyone_cli.operations.learn.gathered import Gathered, are_moments, headers_of, join_saved
 from onebyone_cli.operations.learn.given import add_given
 from onebyone_cli.operations.learn.request import check_seed
-from onebyone_cli.stack.reading import Reading, open_map
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import Reader, Series, StreamReader
     from onebyone_cli.learners.model import Model
     from onebyone_cli.learners.statistics import Evidence
+    from onebyone_cli.operations.inputs import MapLike
     from onebyone_cli.operations.learn.gathered import Say
     from onebyone_cli.operations.learn.job import LearnJob
     from onebyone_cli.operations.learn.request import CheckedRequest
     from onebyone_cli.operations.learn.settings import LearnSettings
-    from onebyone_cli.stack.reading import MapLike
     from onebyone_cli.stack.sources import OnProgress
 
     Stack = Sequence[Reader | StreamReader]

@@ -37,7 +37,7 @@ def describe() -> str:
 
 def split_member(text: str) -> tuple[str, str]:
     """Split ``file.npz:member`` into file and member; see `names.split_inner`."""
-    return split_inner(text, lambda name: suffix_of(name) in _WITH_MEMBERS)
+    return split_inner(text, lambda path: suffix_of(path) in _WITH_MEMBERS)
 
 
 def of_path(path: str) -> WeightsFormat | None:

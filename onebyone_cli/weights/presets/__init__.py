@@ -12,3 +12,12 @@ from onebyone_cli.weights.presets.tables import Published
 PUBLISHED: dict[str, Published] = {
     kernel.name: kernel for kernel in (*colour.KERNELS, *tasselled_cap.KERNELS)
 }
+
+#: Kinds that are computed, not looked up.
+MADE = {
+    "identity": "every channel as it is",
+    "mean": "the mean of all channels",
+    "select": "some channels in another order: --channels 3,1,2",
+    "difference": "one channel minus another: --channels 3,1",
+    "standardize": "minus mean, divided by standard deviation: --stats FILE",
+}

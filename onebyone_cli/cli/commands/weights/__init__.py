@@ -2,19 +2,18 @@
 
 from onebyone_cli.weights.formats import describe
 
-#: Commands below this one, in the order in which help lists them; see `cli.NAMES`.
-NAMES = ("show", "new", "convert", "compose")
+#: Commands below this one, in the order in which help lists them; see `manual.COMMANDS`.
+COMMANDS = {"Commands": ("show", "new", "convert", "compose")}
 
 HELP = f"""Look at weights, make them, translate them, fold chains of them.
 
 Weights are small files: {describe()}, one row for each output channel.
 """
 
-EXAMPLES = """\b
-Examples:
-  onebyone weights show model.npz
-  onebyone weights new --list
-  onebyone weights new grey-709 -o grey.npz
-  onebyone weights convert model.npz model.json
-  onebyone weights compose standardize.npz model.npz -o both.npz
+EXAMPLES = """
+onebyone weights show model.npz
+onebyone weights new --list
+onebyone weights new grey-709 -o grey.npz
+onebyone weights convert model.npz model.json
+onebyone weights compose standardize.npz model.npz -o both.npz
 """

@@ -4,13 +4,12 @@ from onebyone_cli.cli.commands.weights import saving
 from onebyone_cli.cli.options.inputs import check_names
 from onebyone_cli.cli.options.messages import Messages
 from onebyone_cli.cli.options.weights import Layers, WeightsOutput
+from onebyone_cli.operations.names import files_of
 from onebyone_cli.units import count
-from onebyone_cli.weights.formats import split_member
 
-EXAMPLES = """\b
-Examples:
-  onebyone weights compose standardize.npz model.npz -o both.npz
-  onebyone apply stack.npy -w both.npz -o scores.npy
+EXAMPLES = """
+onebyone weights compose standardize.npz model.npz -o both.npz
+onebyone apply stack.npy -w both.npz -o scores.npy
 """
 
 
@@ -25,12 +24,7 @@ def compose(weights: Layers, output: WeightsOutput, messages: Messages) -> None:
 
     console, path, layers = messages.console(), output.output, weights.layers
     check_names(layers, [])
-    saving.check_output(
-        path,
-        output.bias_to,
-        force=output.force,
-        inputs=tuple(split_member(layer)[0] for layer in layers),
-    )
+    saving.check_output(path, output.bias_to, force=output.force, inputs=files_of(layers))
     folded = fold([load_weights(name) for name in layers])
     lost = saving.save(folded, path, output.bias_to, force=output.force)
     console.say(

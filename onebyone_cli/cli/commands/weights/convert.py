@@ -4,13 +4,12 @@ from onebyone_cli.cli.commands.weights import saving
 from onebyone_cli.cli.options.inputs import check_names
 from onebyone_cli.cli.options.messages import Messages
 from onebyone_cli.cli.options.weights import Converted, ConvertedOutput
-from onebyone_cli.weights.formats import split_member
+from onebyone_cli.operations.names import files_of
 
-EXAMPLES = """\b
-Examples:
-  onebyone weights convert model.npz model.json
-  onebyone weights convert model.npz kernel.csv --bias-to bias.csv
-  onebyone weights convert kernel.csv layer.npz --bias bias.csv
+EXAMPLES = """
+onebyone weights convert model.npz model.json
+onebyone weights convert model.npz kernel.csv --bias-to bias.csv
+onebyone weights convert kernel.csv layer.npz --bias bias.csv
 """
 
 
@@ -28,7 +27,7 @@ def convert(weights: Converted, written: ConvertedOutput, messages: Messages) ->
     console, source, output = messages.console(), weights.source, weights.output
     bias, bias_to, force = weights.bias, written.bias_to, written.force
     check_names([source], [output])
-    saving.check_output(output, bias_to, force=force, inputs=(split_member(source)[0], bias))
+    saving.check_output(output, bias_to, force=force, inputs=files_of([source, bias]))
     found = load_weights(source)
     if bias:
         found = found.with_bias(parse_bias(bias, "--bias"), "--bias")

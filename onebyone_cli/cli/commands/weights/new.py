@@ -12,33 +12,16 @@ from onebyone_cli.units import count
 if TYPE_CHECKING:
     from onebyone_cli.weights import ChannelMap
 
-EXAMPLES = """\b
-Examples:
-  onebyone weights new --list
-  onebyone weights new tasselled-cap-oli -o cap.npz
-  onebyone weights new tasselled-cap-oli --channels 1,2,3,4,5,6 -c 11 -o cap.npz
-  onebyone weights new select --channels 3,1,2 -c 4 -o order.csv
-  onebyone weights new standardize --stats part.npz -o standardize.npz
+EXAMPLES = """
+onebyone weights new --list
+onebyone weights new tasselled-cap-oli -o cap.npz
+onebyone weights new tasselled-cap-oli --channels 1,2,3,4,5,6 -c 11 -o cap.npz
+onebyone weights new select --channels 3,1,2 -c 4 -o order.csv
+onebyone weights new standardize --stats part.npz -o standardize.npz
 """
-
-#: Kinds that are made, not looked up.
-_MADE = {
-    "identity": "every channel as it is",
-    "mean": "the mean of all channels",
-    "select": "some channels in another order: --channels 3,1,2",
-    "difference": "one channel minus another: --channels 3,1",
-    "standardize": "minus mean, divided by standard deviation: --stats FILE",
-}
 
 #: What people ask for, and can't be had.
 _NOT_LINEAR = ("normalized-difference", "normalised-difference", "ndvi", "ndwi", "ratio")
-
-
-def kinds() -> tuple[str, ...]:
-    """List all kinds."""
-    from onebyone_cli.weights.presets import PUBLISHED
-
-    return (*_MADE, *PUBLISHED)
 
 
 def new(asked: NewWeights, output: WeightsOutput, messages: Messages) -> None:
@@ -69,13 +52,13 @@ def new(asked: NewWeights, output: WeightsOutput, messages: Messages) -> None:
 
 
 def _list(console: Console) -> None:
-    from onebyone_cli.weights.presets import PUBLISHED
+    from onebyone_cli.weights.presets import MADE, PUBLISHED
 
-    titles = _MADE | {name: kernel.title for name, kernel in PUBLISHED.items()}
+    titles = MADE | {name: kernel.title for name, kernel in PUBLISHED.items()}
     if not console.quiet:
         width = max(map(len, titles))
         print_out("\n".join(f"{name:<{width}}  {title}" for name, title in titles.items()))
-    kinds = [{"kind": name, "title": title} for name, title in _MADE.items()]
+    kinds = [{"kind": name, "title": title} for name, title in MADE.items()]
     published = [
         {
             "kind": name,
@@ -90,7 +73,7 @@ def _list(console: Console) -> None:
 
 
 def _check_kind(kind: str) -> None:
-    from onebyone_cli.weights.presets import PUBLISHED
+    from onebyone_cli.weights.presets import MADE, PUBLISHED
 
     if not kind:
         raise UsageError("no kind of kernel; see onebyone weights new --list")
@@ -99,7 +82,7 @@ def _check_kind(kind: str) -> None:
             f"{kind} divides by a sum of channels, so it is no weighted sum of them; "
             "its numerator is: onebyone weights new difference --channels 3,1 -c C"
         )
-    if kind not in (*_MADE, *PUBLISHED):
+    if kind not in (*MADE, *PUBLISHED):
         raise UsageError(f"the kind {kind} is unknown; see onebyone weights new --list")
 
 
@@ -107,7 +90,9 @@ def _check_options(
     kind: str, chosen: list[int], in_channels: int | None, stats: str, all_rows: bool
 ) -> None:
     """Refuse options that mean nothing with a kind, and miss those that it needs."""
-    is_made = kind in _MADE
+    from onebyone_cli.weights.presets import MADE
+
+    is_made = kind in MADE
     for refused, option in (
         (stats and kind != "standardize", "--stats"),
         (all_rows and is_made, "--all"),

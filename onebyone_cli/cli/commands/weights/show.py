@@ -11,18 +11,17 @@ from onebyone_cli.cli.options.weights import ShownWeights
 from onebyone_cli.cli.terminal.console import print_out, print_table
 from onebyone_cli.cli.terminal.picture_output import terminal_canvas
 from onebyone_cli.errors import UsageError
+from onebyone_cli.operations.names import files_of
 from onebyone_cli.units import count, printable
-from onebyone_cli.weights.formats import split_member
 
 if TYPE_CHECKING:
     from onebyone_cli.weights import ChannelMap
     from onebyone_cli.weights.algebra import Facts
 
-EXAMPLES = """\b
-Examples:
-  onebyone weights show model.npz
-  onebyone weights show model.npz -o weights.png
-  onebyone weights show kernel.csv --json
+EXAMPLES = """
+onebyone weights show model.npz
+onebyone weights show model.npz -o weights.png
+onebyone weights show kernel.csv --json
 """
 
 #: Filters and channels in tables for people; all are in the JSON document.
@@ -62,7 +61,7 @@ def show(given: ShownWeights, picture: WeightsPicture, messages: Messages) -> No
 
         if output == "-":
             raise UsageError("standard output is for the report; name a .png file")
-        check_png(output, force=force, inputs=(split_member(file)[0],))
+        check_png(output, force=force, inputs=files_of([file]))
     weights = load_weights(file)
     report = _Report(weights, facts_of(weights.weight))
     if output:

@@ -70,7 +70,7 @@ class Reading(NamedTuple):
         )
         if self.selection is None:
             return opened
-        from onebyone_cli.stack.selection import select
+        from onebyone_cli.stack.selected import select
 
         return select(opened, self.selection)
 
@@ -81,7 +81,7 @@ class Reading(NamedTuple):
         opened = opening.open_series(stream, layout=self.layout, raw=self.raw, stack=stack)
         if self.selection is None:
             return opened
-        from onebyone_cli.stack.selection import SelectedSeries
+        from onebyone_cli.stack.selected import SelectedSeries
 
         return SelectedSeries(opened, self.selection)
 

@@ -12,18 +12,17 @@ if TYPE_CHECKING:
 
 
 def files_of(inputs: Sequence[str]) -> tuple[str, ...]:
-    """Name the files of inputs, without datasets: none of them may be written to."""
+    """Name the files of inputs and weights, without datasets: none of them may be written to."""
     from onebyone_cli.formats.opening import split_inner
+    from onebyone_cli.weights.formats import split_member
 
-    return tuple(split_inner(text)[0] for text in inputs if text)
+    return tuple(split_member(split_inner(text)[0])[0] for text in inputs if text)
 
 
 def absolute(text: str) -> str:
-    """Name an input, and the dataset in it, from the root."""
-    from onebyone_cli.formats.opening import split_inner
-
-    path, inner = split_inner(text)
-    return ":".join(filter(None, [os.path.abspath(path), inner]))
+    """Name an input or a weights file, and what is meant in it, from the root."""
+    (path,) = files_of([text])
+    return os.path.abspath(path) + text.removeprefix(path)
 
 
 def check_outputs(outputs: Sequence[str]) -> None:

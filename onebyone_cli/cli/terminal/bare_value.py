@@ -1,0 +1,49 @@
+"""One value of what is known of a file, as a shell takes it."""
+
+import os
+
+from onebyone_cli.cli.terminal.file_report import DatasetsFacts, Facts, document, title
+from onebyone_cli.errors import DataError
+from onebyone_cli.operations.info.archives import MomentsFacts, WeightsFacts
+from onebyone_cli.operations.info.stacks import StackFacts
+
+#: Keys of the document whose names are others.
+_KEYS = {"layout": "axes", "bytes": "data_bytes"}
+
+
+def bare(facts: Facts, wanted: str) -> str:
+    """Give one value as a shell takes it.
+
+    Parameters
+    ----------
+    facts : Facts
+        What is known.
+    wanted : str
+        One of `cli.options.facts.FIELDS`.
+
+    Raises
+    ------
+    DataError
+        If what is there has no such thing.
+    """
+    if isinstance(facts, DatasetsFacts):
+        raise DataError(
+            f"has {len(facts.datasets)} datasets it could be; name one, "
+            f"as in {facts.path}:{facts.datasets[0].name}",
+            facts.path,
+        )
+    value = _format(facts) if wanted == "format" else document(facts).get(_KEYS.get(wanted, wanted))
+    if not value:
+        raise DataError(f"has no {wanted} to print: it is {title(facts)}", facts.path)
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _format(facts: Facts) -> str:
+    """Name the format of a file; empty where it has none."""
+    if isinstance(facts, StackFacts):
+        from onebyone_cli import formats
+        from onebyone_cli.formats.opening import split_inner
+
+        return formats.of_input(split_inner(facts.path)[0]).name
+    suffix = os.path.splitext(facts.path)[1].lower().removeprefix(".")
+    return suffix if isinstance(facts, WeightsFacts | MomentsFacts) else ""
