@@ -139,7 +139,7 @@ class Unfinished:
         OSError
             If it stays.
         """
-        with contextlib.suppress(FileNotFoundError):
+        if os.path.lexists(self.journal):
             os.unlink(self.journal)
             sync_folder(self.part)
 

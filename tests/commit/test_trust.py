@@ -17,6 +17,8 @@ from command import Completed, environment, onebyone, start
 COMMAND = ("apply", "x.npy", "-w", "w.npy", "-o", "out.npy")
 SHARDS = tuple(("--shard", f"{index}/2") for index in range(2))
 
+RESTART = ("--resume", "restart")
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
 
@@ -58,7 +60,7 @@ def test_a_published_output_is_never_written_into(folder: Path, more: tuple[str,
     assert ((folder / "out.npy").read_bytes() == before) == bool(more)
 
 
-@pytest.mark.parametrize("more", [(), ("--restart",), SHARDS[0]])
+@pytest.mark.parametrize("more", [(), RESTART, SHARDS[0]])
 def test_a_part_that_is_another_file_as_well_is_refused(folder: Path, more: tuple[str, ...]):
     other = expected(folder)
     os.link(folder / "expected.npy", folder / "out.npy.part")
@@ -103,7 +105,7 @@ def test_a_rename_of_two_names_of_one_file_leaves_one(tmp_path: Path):
 
 
 @as_root
-@pytest.mark.parametrize("more", [(), ("--restart",), SHARDS[0]])
+@pytest.mark.parametrize("more", [(), RESTART, SHARDS[0]])
 def test_a_part_of_another_user_is_refused(folder: Path, more: tuple[str, ...]):
     part = folder / "out.npy.part"
     part.touch()
@@ -124,16 +126,6 @@ def test_a_journal_of_another_user_is_refused(folder: Path, command: tuple[str, 
     done = run(folder, *command, status=73)
     assert "0-of-2.json: belongs to user 1234; remove it or write somewhere else" in done.stderr
     assert not (folder / "out.npy").exists()
-
-
-@as_root
-def test_notes_of_another_user_are_refused(folder: Path):
-    (folder / "outs").mkdir()
-    notes = folder / "outs" / ".onebyone-each.jsonl"
-    notes.touch()
-    os.chown(notes, 1234, -1)
-    done = run(folder, "apply", "x.npy", "--each", "-w", "w.npy", "-o", "outs", status=73)
-    assert "belongs to user 1234" in done.stderr
 
 
 def test_what_another_user_owns_is_refused_by_all(folder: Path, monkeypatch: pytest.MonkeyPatch):
@@ -183,14 +175,12 @@ def test_a_part_that_was_found_hands_on_no_permissions(folder: Path):
         ("out.npy.part.1-of-2.json", ("merge", "out.npy")),
         ("out.npy.part.1-of-2.json", ("info", "out.npy.part")),
         ("out.npy.part.1-of-2.json", (*COMMAND, *SHARDS[1])),
-        ("outs/.onebyone-each.jsonl", ("apply", "x.npy", "--each", "-w", "w.npy", "-o", "outs")),
     ],
 )
 @pytest.mark.parametrize("kind", ["pipe", "device"])
 def test_pipes_and_devices_are_refused(
     folder: Path, name: str, command: tuple[str, ...], kind: str
 ):
-    (folder / "outs").mkdir()
     if "json" in name:
         run(folder, *COMMAND, *SHARDS[0])
     if kind == "pipe":
@@ -255,12 +245,12 @@ def test_a_journal_without_a_part_goes_when_the_output_is_there(folder: Path):
     assert left(folder) == []
 
 
-def test_an_output_that_each_passes_over_has_no_journal_left(folder: Path):
-    each = ("apply", "x.npy", "y.npy", "--each", "-w", "w.npy", "-o", "outs")
-    np.save(folder / "y.npy", np.full((3, 4, 4), np.inf, np.float32))
-    run(folder, "apply", "x.npy", "--each", "-w", "w.npy", "-o", "outs", "--checkpoint-every", "0")
+@pytest.mark.parametrize(("more", "status"), [((), 73), (("--skip-existing",), 0)])
+def test_an_output_of_each_has_no_journal_left(folder: Path, more: tuple[str, ...], status: int):
+    each = ("apply", "x.npy", "--each", "-w", "w.npy", "-o", "outs")
+    run(folder, *each)
     (folder / "outs" / "x.npy.part.json").write_bytes(b"{}")
-    run(folder, *each, status=73)
+    run(folder, *each, *more, status=status)
     assert left(folder / "outs") == []
 
 
