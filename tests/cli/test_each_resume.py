@@ -70,7 +70,7 @@ def test_random_kills_lose_nothing_and_do_nothing_twice(
         skipped = [each for each in json.loads(done.stdout)["outputs"] if each.get("skipped")]
         assert len(skipped) == len(times)
         assert all(path.stat().st_mtime_ns == when for path, when in times.items())
-        outputs = {name: data for name, data in content_of(folder / "out").items()}
+        outputs = content_of(folder / "out")
         assert outputs == expected
 
 
@@ -171,7 +171,7 @@ def test_a_stream_that_breaks_off_stops_no_other(mixed: Path) -> None:
     done = onebyone(
         *("apply", "-", "b.npy", "--each", "--keep-going", "-w", "w.npy", "-o", "out"),
         cwd=mixed,
-        stdin=whole + whole[:-4],
+        input=whole + whole[:-4],
     )
     assert done.returncode == 65
     assert sorted(files_in(mixed / "out")) == ["b.npy", "stdin_0.npy"]
@@ -180,8 +180,8 @@ def test_a_stream_that_breaks_off_stops_no_other(mixed: Path) -> None:
 def test_stacks_of_a_stream_are_skipped(mixed: Path) -> None:
     whole = (mixed / "a.npy").read_bytes()
     arguments = ("apply", "-", "--each", "-w", "w.npy", "-o", "out", "--skip-existing", "-v")
-    assert onebyone(*arguments, cwd=mixed, stdin=whole).returncode == 0
-    done = onebyone(*arguments, cwd=mixed, stdin=whole * 2)
+    assert onebyone(*arguments, cwd=mixed, input=whole).returncode == 0
+    done = onebyone(*arguments, cwd=mixed, input=whole * 2)
     assert done.returncode == 0, done.stderr
     assert "out/stdin_0.npy: exists, skipped" in done.stderr
     assert sorted(files_in(mixed / "out")) == ["stdin_0.npy", "stdin_1.npy"]
