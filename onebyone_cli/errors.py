@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: A setting in a message, between two noncharacters of Unicode, which no text contains.
-_SETTING = re.compile("\ufdd0([a-z_]+)(?:=([^\ufdd1]*))?\ufdd1")
+_SETTING = re.compile("\ufdd0([a-z0-9_]+)(?:=([^\ufdd1]*))?\ufdd1")
 
 
 def setting(name: str, value: object = "") -> str:

@@ -224,9 +224,7 @@ class _Fields:
                 raise self._error(f"has {_quoted(token)} in its shape; expected sizes of 0 or more")
             # Python 2 wrote long integers with an L.
             digits = token.removesuffix("L") if self._version < 3 else token
-            if not digits.isdigit():
-                raise self._error(f"has {_quoted(token)} in its shape; expected a whole number")
-            if len(digits) > 1 and digits[0] == "0":
+            if not digits.isdigit() or (len(digits) > 1 and digits[0] == "0"):
                 raise self._error(f"has {_quoted(token)} in its shape; expected a whole number")
             if len(digits) > _MAX_DIGITS or len(sizes) == _MAX_AXES:
                 raise self._error("claims a shape that no array can have")

@@ -13,10 +13,7 @@ def parse_bytes(text: str) -> int:
 
     ``K``, ``KiB`` and so on are powers of 1024, ``KB`` of 1000, as in GNU tools.
 
-    Raises
-    ------
-    ValueError
-        If `text` is not a size, or is less than one byte.
+    Raises `ValueError` if `text` is not a size, or is less than one byte.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:

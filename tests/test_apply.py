@@ -32,7 +32,7 @@ from strategies import (
 )
 
 from onebyone_cli.arithmetic.conv1x1 import Layer, make_layers
-from onebyone_cli.commit import atomic
+from onebyone_cli.commit import temporaries
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import (
     DataError,
@@ -103,7 +103,7 @@ def run(
 
         report = job.run(note)
         assert (report.input, report.output) == (job.input, job.output)
-        assert not atomic._under_way
+        assert not temporaries._under_way
         return Done(job.plan, report, steps)
 
 

@@ -15,6 +15,7 @@ import pytest
 import typer
 
 from onebyone_cli import cli
+from onebyone_cli.cli.manual import COMMANDS, all_pages, read_page
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(
@@ -28,6 +29,7 @@ DOCUMENTS = sorted(
     ]
 )
 PROGRAM = "onebyone"
+NAMES = [name for names in COMMANDS.values() for name in names]
 
 #: What ends a command in a shell.
 _ENDS = {"|", "||", "&", "&&", ";", ";;", ")", "<", ">", ">>", "<<<", ":::"}
@@ -47,8 +49,8 @@ def texts() -> Iterator[tuple[str, str]]:
     """All that is told about the program, by what it is called."""
     for path in DOCUMENTS:
         yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
-    for name, command in commands().items():
-        yield f"help of {name}", f"{command.help}\n{command.epilog or ''}"
+    for page in all_pages():
+        yield f"help of {' '.join(page.path[1:])}", "\n".join([*page.paragraphs, *page.examples])
 
 
 @cache
@@ -132,7 +134,7 @@ def test_command_lines_are_found() -> None:
     lines = all_lines()
     places = {line.place for line in lines}
     assert {"README.md", "Makefile", "sample_data/README.md", "examples/slurm_array.sh"} <= places
-    assert {f"help of {name}" for name in cli.NAMES} <= places
+    assert {f"help of {name}" for name in NAMES} <= places
     assert (PROGRAM, "apply", "cube.h5:/radiance", "-w", "model.npz", "-o", "reduced.h5") in {
         line.words for line in lines
     }
@@ -183,9 +185,9 @@ def test_every_option_that_is_named_exists(path: Path) -> None:
 @pytest.mark.parametrize("name", commands())
 def test_help_names_options_that_exist(name: str) -> None:
     """An option that the help of a command speaks of is its own, or another command's by name."""
-    command = commands()[name]
+    page = read_page(*name.split())
     known = set().union(*map(options_of, commands()))
-    said = [command.help or "", *(each.help or "" for each in command.params)]
+    said = [*page.paragraphs, *(record.help for record in page.records)]
     for text in said:
         for option in re.findall(r"(?<![\w-])--[a-z][\w-]+", text):
             others = {other for other in commands() if re.search(rf"\b{other}\b", text)}
@@ -193,7 +195,7 @@ def test_help_names_options_that_exist(name: str) -> None:
             assert option in (allowed if name else known) or option == "--print0", (name, option)
 
 
-@pytest.mark.parametrize("name", cli.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_command_is_in_the_readme(name: str) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert re.search(rf"\b{PROGRAM} {name}\b", text)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from strategies import Array, new_folder, numbers_of, save_npy, seeds
 
 from onebyone_cli.arithmetic.conv1x1 import Layer
-from onebyone_cli.commit import atomic
+from onebyone_cli.commit import temporaries
 from onebyone_cli.commit.checkpoint import Policy
 from onebyone_cli.commit.merge import Published, publish_shards
 from onebyone_cli.commit.publication import Publication
@@ -169,7 +169,7 @@ def test_counts_of_shards_add_up_to_those_of_one_job(
     assert published == Published(len(drawn), whole.counts)
     for name, total in whole.counts.items():
         assert sum(share.counts[name] for share in shares) == total
-    assert not atomic._under_way
+    assert not temporaries._under_way
 
 
 def saturating(folder: Path, block: int, runs: Sequence[Run]) -> Counted:

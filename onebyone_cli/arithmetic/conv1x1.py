@@ -69,13 +69,7 @@ def make_layers(maps: Sequence[ChannelMap], activations: Sequence[str]) -> tuple
 
 
 class Convolution:
-    """A chain of layers that is applied to tiles.
-
-    Parameters
-    ----------
-    layers : sequence of Layer
-    dtype : str
-        Type of the arithmetic, ``"float32"`` or ``"float64"``.
+    """A chain of layers that is applied to tiles, in arithmetic of type `dtype`.
 
     Attributes
     ----------
@@ -142,10 +136,7 @@ class Convolution:
 def _in_arithmetic(numbers: NDArray[np.float64], dtype: str, source: str) -> NDArray[Any]:
     """Round weights to the type of the arithmetic.
 
-    Raises
-    ------
-    UsageError
-        If a finite weight becomes infinite.
+    Raises `UsageError` if a finite weight becomes infinite.
     """
     with np.errstate(over="ignore"):
         rounded = numbers.astype(dtype)
@@ -202,11 +193,7 @@ def _softmax(rows: NDArray[Any]) -> None:
 def argmax(y: NDArray[Any], out: NDArray[Any]) -> None:
     """Store the index of the largest output channel of each pixel; the lowest of equal ones.
 
-    Parameters
-    ----------
-    y : ndarray of shape (n, K, T)
-    out : ndarray of shape (n, 1, T)
-        Of a float type; NaN where any channel is NaN.
+    `y` has shape (n, K, T). `out` has shape (n, 1, T) and a float type: NaN where any channel is.
     """
     # Both before any write: `out` may be a view of `y`.
     missing, index = np.isnan(y).any(axis=1), y.argmax(axis=1)
@@ -215,14 +202,9 @@ def argmax(y: NDArray[Any], out: NDArray[Any]) -> None:
 
 
 def rms(y: NDArray[Any], out: NDArray[Any]) -> None:
-    """Store the root mean square of the output channels of each pixel.
+    """Store the root mean square of the output channels of each pixel; overwrites `y`.
 
-    Parameters
-    ----------
-    y : ndarray of shape (n, K, T)
-        Overwritten.
-    out : ndarray of shape (n, 1, T)
-        Of the same type; NaN where any channel is NaN.
+    `y` has shape (n, K, T), `out` (n, 1, T), of the same type: NaN where any channel is.
     """
     np.multiply(y, y, out=y)
     out[:, 0] = np.sqrt(y.mean(axis=1))

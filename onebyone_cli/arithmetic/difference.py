@@ -19,17 +19,10 @@ if TYPE_CHECKING:
 
 
 class Tolerance(NamedTuple):
-    """The allowed difference of two numbers.
+    """The allowed difference of two numbers: absolute, or relative to the larger magnitude.
 
     A pair is within the tolerance if it is within either part, as in ``math.isclose``. With both
     at 0, only equal numbers are.
-
-    Attributes
-    ----------
-    absolute : float
-        In the unit of the numbers.
-    relative : float
-        As a fraction of the larger magnitude of the pair.
     """
 
     absolute: float = 0.0
@@ -139,7 +132,6 @@ class Angles:
     count : int
         Pixels with an angle: valid, finite and not all zeros.
     total, largest : float
-        Sum and maximum of the angles.
     """
 
     count: int = 0
@@ -167,19 +159,9 @@ def rmse(squares: float, count: int) -> float:
 
 
 def psnr(error: float, peak: float) -> float:
-    """Return the peak signal-to-noise ratio in decibels.
+    """Return the peak signal-to-noise ratio in decibels, of a root mean square error.
 
-    Parameters
-    ----------
-    error : float
-        The root mean square error.
-    peak : float
-        The largest possible signal.
-
-    Returns
-    -------
-    float
-        Infinite without an error; NaN if undefined.
+    Infinite without an error; NaN if undefined.
     """
     if isnan(error) or not 0 < peak < inf:
         return nan
@@ -196,15 +178,10 @@ def in_digits_of(dtype: str, number: float) -> str:
 
 
 class TileComparer:
-    """Compare tiles, in buffers of its own.
+    """Compare tiles, in buffers for C channels and at most `pixels` pixels.
 
-    Parameters
-    ----------
-    channels, pixels : int
-        C, and the most pixels of a tile.
-    marks_a, marks_b : ndarray of shape (C, 1), or None
-        Invalid numbers of each stack besides NaN, see `Stack.marks`.
-    tolerance : Tolerance
+    `marks_a` and `marks_b`, of shape (C, 1), are the invalid numbers of each stack besides NaN, see
+    `Stack.marks`.
     """
 
     def __init__(
@@ -223,12 +200,10 @@ class TileComparer:
     def compare(
         self, a: NDArray[Any], b: NDArray[Any], item: int, start: int
     ) -> tuple[Differences, Floats]:
-        """Compare a tile.
+        """Compare a tile of two arrays of shape (C, n) and any types.
 
         Parameters
         ----------
-        a, b : ndarray of shape (C, n)
-            Of any types.
         item, start : int
             Item of the batch, and the tile's first pixel.
 

@@ -210,10 +210,13 @@ def _absolute(names: str, value: Any) -> str:
     text = str(value)
     if text == "-" or not names:
         return text
-    from onebyone_cli.operations.names import absolute, files_of
+    from onebyone_cli.operations.names import absolute
+    from onebyone_cli.weights.formats import split_member
 
-    is_file = names != "maybe" or os.path.exists(*files_of([text]))
-    return absolute(text) if is_file else text
+    if names != "maybe":
+        return absolute(text)
+    path, _ = split_member(text)
+    return os.path.abspath(path) + text[len(path) :] if os.path.exists(path) else text
 
 
 def groups_of(command: Callable[..., Any]) -> dict[str, type[Group]]:

@@ -19,8 +19,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.commit.journal import NOTHING, find_journal, journal_bytes, read_journal
 from onebyone_cli.commit.part import PartFile
-from onebyone_cli.commit.publishing import replace_file
-from onebyone_cli.commit.temporaries import remove
 from onebyone_cli.commit.unfinished import State
 from onebyone_cli.errors import (
     DataError,
@@ -139,7 +137,7 @@ class Checkpoint(Ledger):
         if part.found and not self.policy.restart:
             self._load()
         elif self.policy.always:
-            remove(self._left.journal)
+            self._left.forget()
         if self.done.ranges and self.done.ranges[-1][1] > self._tiles:
             raise OutputRefusedError(
                 f"{self._left.journal} has too many tiles; discard it with "
@@ -235,7 +233,7 @@ class Checkpoint(Ledger):
         if self._is_late():
             return
         content = journal_bytes(self.describe(), self.done, self._synced, self.extra)
-        replace_file(self._left.journal, content)
+        self._left.write(content)
 
     def _is_late(self) -> bool:
         """Say whether another run of the same shard has completed it while we did.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import TYPE_CHECKING
 
 from onebyone_cli.commit.publication import NEW, Publication
-from onebyone_cli.commit.publishing import have_same_bytes, sync_file
+from onebyone_cli.commit.publishing import have_same_bytes, reporting, sync_file
 from onebyone_cli.commit.temporaries import claim, let_go, refusal, remove_claimed
-from onebyone_cli.errors import OutputRefusedError, read_write_error, setting
 from onebyone_cli.system.rename import swap, sync_folder, temporary_beside
 
 if TYPE_CHECKING:
@@ -62,7 +60,7 @@ class AtomicFolder:
         ReadWriteError
             If the system fails. The old folder, if any, is untouched.
         """
-        try:
+        with reporting(self.path):
             if self.publication.if_changed and _have_same_files(self.temporary, self._target):
                 if self.publication.fsync:
                     _sync_files(self._target)
@@ -77,13 +75,6 @@ class AtomicFolder:
                 os.rename(self.temporary, self._target)
             if self.publication.fsync:
                 sync_folder(self._target)
-        except OSError as error:
-            if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-                raise OutputRefusedError(
-                    f"has appeared while this was running; use {setting('force')} to replace it",
-                    self.path,
-                ) from error
-            raise read_write_error("writing", self.path, error) from error
         # Under the temporary's name there is nothing now, or the folder that was replaced.
         self.discard()
         return True

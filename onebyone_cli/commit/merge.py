@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.journal import Journal, difference_of, find_journal, read_journal
 from onebyone_cli.commit.publication import Publication
-from onebyone_cli.commit.publishing import publish_file, sidecar_beside
+from onebyone_cli.commit.publishing import publish_file, sidecar_of, write_sidecar
 from onebyone_cli.commit.temporaries import remove
 from onebyone_cli.commit.unfinished import State, Unfinished
 from onebyone_cli.errors import DataError, InputMissingError, OutputRefusedError, setting
@@ -68,33 +68,43 @@ def publish_shards(path: str, publication: Publication) -> Published:
         If the system fails.
     """
     left = Unfinished(path)
-    if left.finish():
-        return Published(0, {})
-    if left.state is State.ABSENT:
+    if left.state in (State.ABSENT, State.PUBLISHED):
         if not os.path.exists(path):
             raise InputMissingError(
                 f"has no shards: {left.part} is not there; make them with "
                 f"{setting('shard', 'I/N')} first",
                 path,
             )
-        left.remove_orphans()
+        _complete_pair(left)
+        left.tidy()
         return Published(0, {})
     targets.check_target(path, force=publication.may_replace)
     found = left.shards()
     count = _check_complete(found, left)
     extra, counts = _check_same(found)
-    size, sidecar = int(extra.get("size", -1)), extra.get("sidecar")
     changed = publish_file(
         left.open(os.O_RDONLY),
         left.part,
         os.path.realpath(path),
         publication,
         path=path,
-        size=size,
-        sidecar=None if sidecar is None else sidecar_beside(path, *map(str, sidecar)),
+        size=int(extra.get("size", -1)),
+        sidecar=sidecar_of(extra, path),
     )
     left.remove_journals()
     return Published(count, counts, changed)
+
+
+def _complete_pair(left: Unfinished) -> None:
+    """Write the sidecar of an output whose publication was cut off before it."""
+    for name in left.shards().values():
+        extra = read_journal(name).extra
+        sidecar = sidecar_of(extra, left.path)
+        if sidecar is None or os.path.lexists(sidecar.path):
+            continue
+        found = os.stat(left.path)
+        if [found.st_ino, found.st_size] == [extra.get("inode"), extra.get("size")]:
+            write_sidecar(sidecar)
 
 
 def check_left(path: str, count: int, describe: Callable[[], Mapping[str, Any]]) -> bool:

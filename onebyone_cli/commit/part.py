@@ -13,7 +13,7 @@ from onebyone_cli.commit.owned import default_mode
 from onebyone_cli.commit.temporaries import let_go, refusal
 from onebyone_cli.commit.unfinished import State, Unfinished
 from onebyone_cli.errors import OneByOneError, OutputRefusedError, read_write_error, setting
-from onebyone_cli.system.rename import publish, sync_folder
+from onebyone_cli.system.rename import publish
 
 if TYPE_CHECKING:
     from onebyone_cli.commit.publication import Publication
@@ -130,9 +130,7 @@ class PartFile(AtomicFile):
                 f"{self.temporary}*",
                 self.path,
             )
-        if os.path.lexists(self._left.journal):
-            os.unlink(self._left.journal)
-            sync_folder(self.temporary)
+        self._left.forget()
         if size:  # ext4 writes a file out on closing that was emptied, even if it was empty
             os.ftruncate(self.fd, 0)
 

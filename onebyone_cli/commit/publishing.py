@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.commit.temporaries import claim, let_go, remove
 from onebyone_cli.errors import (
@@ -18,6 +19,8 @@ from onebyone_cli.system.pipes import write_all
 from onebyone_cli.system.rename import publish, sync_folder, temporary_beside
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from onebyone_cli.commit.publication import Publication
 
 #: Files are compared in pieces of this size.
@@ -44,6 +47,46 @@ def sidecar_beside(path: str, name: str, content: str) -> Sidecar:
     return Sidecar(os.path.join(os.path.dirname(path), os.path.basename(name)), content)
 
 
+def sidecar_of(extra: Mapping[str, Any], path: str) -> Sidecar | None:
+    """Read the sidecar of an output from what a journal says; see `noted_of`."""
+    match extra.get("sidecar"):
+        case [str(name), str(content)]:
+            return sidecar_beside(path, name, content)
+    return None
+
+
+def noted_of(fd: int, sidecar: Sidecar | None) -> dict[str, Any]:
+    """Describe a finished file for whoever publishes it, in words and numbers of JSON."""
+    found = os.fstat(fd)
+    noted = {"size": found.st_size, "inode": found.st_ino}
+    return noted if sidecar is None else {**noted, "sidecar": list(sidecar)}
+
+
+def write_sidecar(sidecar: Sidecar) -> None:
+    """Write a sidecar that is missing."""
+    new = temporary_beside(os.path.realpath(sidecar.path))
+    claim(new)
+    try:
+        _write_new(new, sidecar.content.encode(), sidecar.path, fsync=True)
+        publish(new, os.path.realpath(sidecar.path), force=False)
+    finally:
+        remove(new)
+
+
+@contextmanager
+def reporting(path: str) -> Iterator[None]:
+    """Report what the system says of an output that is being published."""
+    try:
+        yield
+    except OneByOneError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise read_write_error("writing", path, error) from error
+        message = f"has appeared while this was running; use {setting('force')} to replace it"
+        raise OutputRefusedError(message, path) from error
+
+
 def publish_file(
     fd: int,
     temporary: str,
@@ -58,16 +101,12 @@ def publish_file(
 
     Parameters
     ----------
-    fd : int
-        Its descriptor; closed in any case.
-    temporary : str
-        The name that it has.
-    target : str
-        The name it gets; a link there is not followed.
+    fd, temporary : int, str
+        Its descriptor, closed in any case; the name that it has.
+    target, path : str
+        The name it gets, where a link is not followed; the output as the user wrote it.
     publication : Publication
         How it is published.
-    path : str
-        The output, as the user wrote it, for messages.
     size : int, optional
         Bytes it must have by now.
     sidecar : Sidecar, optional
@@ -86,19 +125,17 @@ def publish_file(
     OutputRefusedError
         If the output has appeared in the meantime and may not be replaced.
     """
-    try:
-        try:
+    with reporting(path):
+        with ExitStack() as opened:
+            opened.callback(os.close, fd)  # some systems report only then that it is not written
             found = os.fstat(fd).st_size
             if size is not None and found != size:
                 raise ReadWriteError(
                     f"has {found} bytes after writing and should have {size}", path
                 )
-            is_equal = publication.if_changed and have_same_bytes(temporary, target)
-            is_equal = is_equal and (sidecar is None or _holds(sidecar))
+            is_equal = publication.if_changed and _is_published(temporary, target, sidecar)
             if publication.fsync and not is_equal:
                 os.fsync(fd)
-        finally:
-            os.close(fd)  # some systems report only now that it could not be written
         if is_equal:
             if publication.fsync:
                 sync_file(target)
@@ -110,15 +147,11 @@ def publish_file(
             _publish_pair(temporary, target, sidecar, publication)
         if publication.fsync:
             sync_folder(target)
-    except OneByOneError:
-        raise
-    except FileExistsError as error:
-        raise OutputRefusedError(
-            f"has appeared while this was running; use {setting('force')} to replace it", path
-        ) from error
-    except OSError as error:
-        raise read_write_error("writing", path, error) from error
     return True
+
+
+def _is_published(temporary: str, target: str, sidecar: Sidecar | None) -> bool:
+    return have_same_bytes(temporary, target) and (sidecar is None or _holds(sidecar))
 
 
 def _publish_pair(temporary: str, target: str, sidecar: Sidecar, publication: Publication) -> None:
@@ -145,6 +178,7 @@ def _publish_pair(temporary: str, target: str, sidecar: Sidecar, publication: Pu
             else:
                 undo.callback(_take_back, os.lstat(temporary), target, temporary)
             publish(temporary, target, force=is_forced)
+            undo.callback(_take_back, os.lstat(new), header, new)
             publish(new, header, force=is_forced)
             undo.pop_all()
     finally:
@@ -163,11 +197,13 @@ def _keep_as(target: str, other: str) -> None:
 def _move_back(aside: str, name: str) -> None:
     if os.path.lexists(aside):
         os.replace(aside, name)
+    if os.path.lexists(aside):  # two names of one file, of which renaming has removed none
+        os.unlink(aside)
 
 
 def _take_back(found: os.stat_result, target: str, temporary: str) -> None:
     if os.path.lexists(target) and os.path.samestat(os.lstat(target), found):
-        os.replace(target, temporary)
+        _move_back(target, temporary)
 
 
 def _write_new(path: str, content: bytes, name: str, *, fsync: bool) -> None:
@@ -182,9 +218,18 @@ def _write_new(path: str, content: bytes, name: str, *, fsync: bool) -> None:
         os.close(fd)
 
 
-def replace_file(path: str, content: bytes) -> None:
-    """Replace a small file that is whole at every instant; a link in its place is replaced."""
-    new = temporary_beside(path)
+def replace_file(path: str, new: str, content: bytes) -> None:
+    """Replace a small file that is whole at every instant; a link in its place is replaced.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    new : str
+        Name under which it is written first, which no other run uses.
+    content : bytes
+        What it will hold.
+    """
     claim(new)
     try:
         _write_new(new, content, path, fsync=True)

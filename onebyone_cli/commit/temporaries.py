@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from typing import TYPE_CHECKING
 
 from onebyone_cli.errors import OutputRefusedError
@@ -18,11 +17,11 @@ _under_way: set[str] = set()
 _made: list[str] = []
 
 
-def _warn_in_python(text: str) -> None:
-    warnings.warn(text, RuntimeWarning, stacklevel=2)
+def _say_nothing(text: str) -> None:
+    """Stand in for `_warn` where no face of the program has chosen one."""
 
 
-_warn: Callable[[str], None] = _warn_in_python
+_warn: Callable[[str], None] = _say_nothing
 
 
 def warn_with(warn: Callable[[str], None]) -> None:
@@ -50,9 +49,14 @@ def let_go(*paths: str) -> None:
     _under_way.difference_update(paths)
 
 
-def remove_claimed(*paths: str) -> None:
-    """Remove those of these that are claimed."""
-    for path in _under_way.intersection(paths):
+def is_claimed(path: str) -> bool:
+    """Whether this run is to remove it, unless it is let go."""
+    return path in _under_way
+
+
+def remove_claimed(path: str) -> None:
+    """Remove a temporary if it is claimed."""
+    if is_claimed(path):
         remove(path)
 
 

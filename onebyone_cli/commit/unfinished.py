@@ -11,7 +11,8 @@ import time
 from enum import Enum
 
 from onebyone_cli.commit.owned import open_owned
-from onebyone_cli.commit.temporaries import claim, let_go, remove, remove_claimed
+from onebyone_cli.commit.publishing import replace_file
+from onebyone_cli.commit.temporaries import claim, is_claimed, let_go, remove, remove_claimed
 from onebyone_cli.errors import OutputRefusedError
 from onebyone_cli.system.rename import NAME_BYTES, sync_folder
 
@@ -127,18 +128,40 @@ class Unfinished:
     def tidy(self) -> None:
         """Remove what is left of an output that was published."""
         if not self.finish() and os.path.lexists(self._target):
-            self.remove_orphans()
+            with contextlib.suppress(OSError):
+                self.remove_orphans()
+
+    def forget(self) -> None:
+        """Remove the journal for good: it must never speak of new bytes.
+
+        Raises
+        ------
+        OSError
+            If it stays.
+        """
+        if os.path.lexists(self.journal):
+            os.unlink(self.journal)
+            sync_folder(self.part)
+
+    def write(self, content: bytes) -> None:
+        """Replace the journal, which is whole at every instant, whoever else writes it."""
+        replace_file(self.journal, f"{self.journal}.new-{os.urandom(6).hex()}", content)
 
     def remove_journals(self) -> None:
         """Remove all journals, and warn of those that stay."""
         for name in (journal_of(self.path), *self.shards().values()):
-            remove(name)
+            _remove_journal(name)
 
     def remove_orphans(self) -> None:
         """Remove journals without a part: of a new part they would be believed.
 
         Other jobs may make the new one at this very time, and begin to take notes. What was there
         before the part was seen missing is not theirs.
+
+        Raises
+        ------
+        OSError
+            If one stays.
         """
         found = {}
         for name in (journal_of(self.path), *self.shards().values()):
@@ -149,7 +172,7 @@ class Unfinished:
         for name, changed in found.items():
             with contextlib.suppress(FileNotFoundError):
                 if os.lstat(name).st_mtime_ns == changed:
-                    remove(name)
+                    os.unlink(name)
         sync_folder(self.part)
 
     def claim(self) -> None:
@@ -162,12 +185,20 @@ class Unfinished:
 
     def remove_claimed(self) -> None:
         """Remove part and journal if they are claimed."""
-        remove_claimed(self.part, self.journal)
+        remove_claimed(self.part)
+        if is_claimed(self.journal):
+            _remove_journal(self.journal)
 
     def _is_target(self, found: os.stat_result) -> bool:
         with contextlib.suppress(OSError):
             return found.st_nlink > 1 and os.path.samestat(os.lstat(self._target), found)
         return False
+
+
+def _remove_journal(name: str) -> None:
+    """Remove a journal, and what a run that was killed while it wrote a new one has left."""
+    for found in (name, *glob.glob(glob.escape(name) + ".new-*")):
+        remove(found)
 
 
 def _has_second_name(path: str) -> bool:

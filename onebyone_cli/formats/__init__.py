@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 #: In the order in which help lists them.
-NAMES = ("npy", "hdf5", "images")
+NAMES = ("npy", "hdf5", "images", "envi")
 
 #: First bytes of a file that are looked at.
 _MAGIC_BYTES = 16
@@ -119,6 +119,12 @@ def of_datasets(path: str) -> bool:
     if found is None and os.path.isfile(path):
         found = _by_magic(path)
     return found is not None and found.has_datasets
+
+
+def main_file(path: str) -> str:
+    """Name the file with the numbers of an output, where its format has several files."""
+    found = _by_suffix(path)
+    return path if found is None or found.main_file is None else found.main_file(path)
 
 
 def suffix_list() -> str:

@@ -176,6 +176,7 @@ def make_target(
     """
     path, inner = split_inner(text)
     found, kind = of_output(path, format_name)
+    path = found.main_file(path) if found.main_file else path
     storage = storage or Storage()
     _check_storage(found, storage)
     inner = inner or next((each.about.inner for each in inputs if each.about.inner), "")

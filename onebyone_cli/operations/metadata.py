@@ -61,8 +61,11 @@ _ABOUT_CHANNELS = {
     *("bands", "bandnames", "bandname", "band", "channels", "channel", "channelnames"),
     *("wavelength", "wavelengths", "wavelengthunits", "wavelengthunit", "centerwavelength"),
     *("centerwavelengths", "centralwavelength", "fwhm", "bandwidth", "bandwidths", "bbl"),
-    *("badbands", "goodwavelengths", "defaultbands", "rgbbands", "spectranames", "nbands"),
+    *("badbands", "goodwavelengths", "spectranames"),
 }
+
+#: Attributes whose values are numbers of channels.
+_CHANNEL_NUMBERS = {"defaultbands", "rgbbands", "nbands", "numbands", "bandcount", "channelcount"}
 
 #: Attributes that name other objects of the input file.
 _ABOUT_THE_FILE = {
@@ -184,7 +187,7 @@ def _attributes(
         short = normalised(name)
         if short in _ABOUT_NUMBERS or short.startswith(_ABOUT_NUMBERS_FROM):
             continue
-        if short in _ABOUT_THE_FILE or (short in _ABOUT_MEANING and not same):
+        if short in _ABOUT_THE_FILE | _CHANNEL_NUMBERS or (short in _ABOUT_MEANING and not same):
             continue
         if each.axis == "C" or short in _ABOUT_CHANNELS:
             picked = _picked_list(each.value, sources) if each.axis == "C" else None

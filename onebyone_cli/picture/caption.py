@@ -26,21 +26,9 @@ def write_captions(
     size: int,
     colour: tuple[int, int, int],
 ) -> NDArray[Any]:
-    """Draw lines of text on a picture. Text wider than its box ends in an ellipsis.
+    """Return a copy of an RGB picture (uint8, (height, width, 3)) with lines of text.
 
-    Parameters
-    ----------
-    rgb : ndarray of uint8, shape (height, width, 3)
-        The picture; not changed.
-    captions : sequence of Caption
-    size : int
-        Font height in pixels.
-    colour : tuple of int
-        Text colour, RGB.
-
-    Returns
-    -------
-    ndarray of uint8, same shape
+    Text wider than its box ends in an ellipsis. `size` is the font height in pixels.
     """
     import numpy as np
     from PIL import Image, ImageDraw

@@ -12,7 +12,7 @@ coolwarm
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,6 @@ class Colormap(NamedTuple):
 
     Attributes
     ----------
-    name : str
     anchors : str
         Equidistant colours as hexadecimal RRGGBB, from the lowest number to the highest.
     invalid : tuple of int
@@ -81,10 +80,7 @@ NAMES = tuple(each.name for each in COLORMAPS)
 def load(name: str) -> Colormap:
     """Return the colormap of a name.
 
-    Raises
-    ------
-    UsageError
-        If the name is unknown.
+    Raises `UsageError` if the name is unknown.
     """
     found = next((each for each in COLORMAPS if each.name == name), None)
     if found is None:
@@ -94,13 +90,7 @@ def load(name: str) -> Colormap:
 
 
 def coloured(shares: NDArray[np.float64], colormap: Colormap) -> NDArray[np.uint8]:
-    """Map numbers to colours.
-
-    Parameters
-    ----------
-    shares : ndarray of float64
-        Any shape. 0 is the first colour of the map, 1 the last; NaN is invalid.
-    colormap : Colormap
+    """Map numbers from 0 (first colour) to 1 (last) to colours; NaN is invalid.
 
     Returns
     -------
@@ -111,7 +101,10 @@ def coloured(shares: NDArray[np.float64], colormap: Colormap) -> NDArray[np.uint
     for part in range(3):
         places = np.linspace(0, 255, len(anchors))
         table[:, part] = np.interp(np.arange(256), places, anchors[:, part])
-    return _looked_up(shares, np.vstack([table.round(), [colormap.invalid]]).astype(np.uint8))
+    table = np.vstack([table.round(), [colormap.invalid]])
+    index = np.where(np.isnan(shares), 1.0 + 1 / 255, shares) * 255
+    picture: NDArray[np.uint8] = table.astype(np.uint8)[index.round().astype(np.intp)]
+    return picture
 
 
 def composed(shares: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -130,9 +123,3 @@ def composed(shares: NDArray[np.float64]) -> NDArray[np.uint8]:
     rgb = np.moveaxis(np.where(invalid, 0.0, shares) * 255, 0, -1).round().astype(np.uint8)
     rgb[invalid] = MAGENTA
     return rgb
-
-
-def _looked_up(shares: NDArray[Any], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    index = np.where(np.isnan(shares), 1.0 + 1 / 255, shares) * 255
-    picture: NDArray[np.uint8] = table[index.round().astype(np.intp)]
-    return picture

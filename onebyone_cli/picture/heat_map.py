@@ -23,12 +23,10 @@ _SMALL, _LARGE = 1 / 8, 1 / 2
 
 
 def heat_map(matrix: Floats, *, rows: int, columns: int, largest_square: int) -> NDArray[np.uint8]:
-    """Draw a matrix with a diverging colormap.
+    """Draw a matrix of finite numbers, (K, C), with a diverging colormap.
 
     Parameters
     ----------
-    matrix : ndarray of float64, shape (K, C)
-        Finite numbers.
     rows, columns : int
         Largest size in pixels. In a larger matrix each pixel shows the number of largest
         magnitude in a block.

@@ -18,14 +18,8 @@ if TYPE_CHECKING:
 def check_png(path: str, *, force: bool, inputs: tuple[str, ...] = ()) -> None:
     """Refuse an output that can't or must not be written, before any work is done.
 
-    Parameters
-    ----------
-    path : str
-        The output; ``-`` is standard output.
-    force : bool
-        Whether an existing file may be overwritten.
-    inputs : tuple of str
-        Files that are read.
+    `path` may be ``-``, standard output. `force` permits to overwrite. `inputs` are files that are
+    read.
 
     Raises
     ------
@@ -48,19 +42,9 @@ def check_png(path: str, *, force: bool, inputs: tuple[str, ...] = ()) -> None:
 
 
 def write_png(rgb: NDArray[Any], path: str, *, force: bool = False) -> None:
-    """Write a picture to a path that `check_png` has accepted.
+    """Write an RGB picture (uint8, (height, width, 3)) to a path that `check_png` has accepted.
 
-    Parameters
-    ----------
-    rgb : ndarray of uint8, shape (height, width, 3)
-    path : str
-    force : bool
-        Overwrite an existing file.
-
-    Raises
-    ------
-    OutputRefusedError, ReadWriteError
-        As `atomic.write_file`.
+    Raises `OutputRefusedError` and `ReadWriteError` as `atomic.write_file`.
     """
     data = png_bytes(rgb)
     if path == "-":

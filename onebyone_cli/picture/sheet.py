@@ -50,8 +50,6 @@ class Sheet(NamedTuple):
         Pixels of a cell.
     times : int
         Enlargement factor; 1 where planes are reduced.
-    room : Room
-        The space that the sheet was planned for.
     """
 
     cells: int
@@ -97,21 +95,15 @@ class Sheet(NamedTuple):
 
     @property
     def _pitch(self) -> int:
-        return _up(self.room.caption + self.cell_height + self.room.gap_below, self.room.multiple)
+        pitch = self.room.caption + self.cell_height + self.room.gap_below
+        return -(-pitch // self.room.multiple) * self.room.multiple
 
 
 def plan_sheet(cells: int, height: int, width: int, room: Room) -> Sheet:
-    """Arrange planes so that they are shown as large as possible.
+    """Arrange planes of height × width pixels so that they are shown as large as possible.
 
-    Enlargement factors are integers, so that pixels stay squares; any reduction is possible.
-
-    Parameters
-    ----------
-    cells : int
-        Planes to show. Fewer are shown if they would become too small, see `Sheet.cells`.
-    height, width : int
-        Pixels of each plane.
-    room : Room
+    Enlargement factors are integers, so that pixels stay squares; any reduction is possible. Fewer
+    cells are shown if they would become too small, see `Sheet.cells`.
     """
     sheet = _arranged(cells, height, width, room)
     if sheet is None or _is_too_small(sheet, height, width):
@@ -167,7 +159,3 @@ def _fitted(cells: int, columns: int, height: int, width: int, room: Room) -> Sh
     else:
         wide = max(1, min(wide, round(width * high / height)))
     return Sheet(cells, columns, min(high, height), min(wide, width), 1, room)
-
-
-def _up(number: int, multiple: int) -> int:
-    return -(-number // multiple) * multiple

@@ -46,16 +46,7 @@ def symmetric(limits: tuple[float, float]) -> tuple[float, float]:
 def stretched(values: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.float64]:
     """Map a range linearly onto 0 to 1, and clip.
 
-    Parameters
-    ----------
-    values : ndarray of float64
-    limits : tuple of float
-        Numbers that become 0 and 1. If they are equal, that number becomes 0.5.
-
-    Returns
-    -------
-    ndarray of float64, same shape
-        NaN where `values` is not finite.
+    If both limits are equal, that number becomes 0.5. Numbers that are not finite become NaN.
     """
     low, high = limits
     finite = np.isfinite(values)

@@ -75,12 +75,7 @@ class Label(NamedTuple):
 def colours_of(environ: Mapping[str, str], *, is_terminal: bool) -> Colours:
     """Return the number of colours that the output can show.
 
-    Parameters
-    ----------
-    environ : mapping
-        Environment. ``NO_COLOR``, ``TERM``, ``COLORTERM`` and the locale matter.
-    is_terminal : bool
-        Whether the output is a terminal.
+    ``NO_COLOR``, ``TERM``, ``COLORTERM`` and the locale in the environment decide.
     """
     term = environ.get("TERM", "")
     if not is_terminal or environ.get("NO_COLOR") or not _is_utf8(environ):
@@ -160,9 +155,8 @@ def text_lines(
         lines = _ascii_lines(rgb, invalid, empty)
         return [_overlaid(line, text) for line, text in zip(lines, texts, strict=True)]
     codes = np.where(empty, _NOTHING, _codes(rgb, colours)).tolist()
-    sgr = _SGR[colours]
     return [
-        _colour_line(codes[2 * row], codes[2 * row + 1], text, sgr)
+        _colour_line(codes[2 * row], codes[2 * row + 1], text, colours)
         for row, text in enumerate(texts)
     ]
 
@@ -191,7 +185,7 @@ def _overlaid(line: str, text: Mapping[int, str]) -> str:
 
 
 def _colour_line(
-    upper: Sequence[int], lower: Sequence[int], text: Mapping[int, str], sgr: Any
+    upper: Sequence[int], lower: Sequence[int], text: Mapping[int, str], colours: Colours
 ) -> str:
     """Write one line, with an escape sequence only where a colour changes."""
     parts: list[str] = []
@@ -205,7 +199,7 @@ def _colour_line(
             cell, wanted = LOWER, (bottom, _NOTHING)
         else:
             cell, wanted = UPPER, (top, bottom)
-        parts.append(_change(now, wanted, sgr) + cell)
+        parts.append(_change(now, wanted, colours) + cell)
         now = wanted
     if now != (_NOTHING, _NOTHING):
         parts.append(RESET)
@@ -213,43 +207,29 @@ def _colour_line(
     return "".join(parts).rstrip(" ")
 
 
-def _change(now: tuple[int, int], wanted: tuple[int, int], sgr: Any) -> str:
+def _change(now: tuple[int, int], wanted: tuple[int, int], colours: Colours) -> str:
     if now == wanted:
         return ""
     if wanted == (_NOTHING, _NOTHING):
         return RESET
-    codes = [sgr(wanted[layer], layer) for layer in (0, 1) if now[layer] != wanted[layer]]
+    changed = [layer for layer in (0, 1) if now[layer] != wanted[layer]]
+    codes = [_sgr(wanted[layer], layer, colours) for layer in changed]
     return f"\x1b[{';'.join(codes)}m"
 
 
-def _sgr_basic(code: int, layer: int) -> str:
+def _sgr(code: int, layer: int, colours: Colours) -> str:
+    """Return the SGR parameters of a colour; layer 0 is the foreground, 1 the background."""
     if code == _NOTHING:
         return str(39 + 10 * layer)
+    if colours is Colours.TRUE:
+        return f"{38 + 10 * layer};2;{code >> 16};{code >> 8 & 255};{code & 255}"
+    if colours is Colours.PALETTE:
+        return f"{38 + 10 * layer};5;{code}"
     return str((30 if code < 8 else 82) + code + 10 * layer)
 
 
-def _sgr_palette(code: int, layer: int) -> str:
-    if code == _NOTHING:
-        return str(39 + 10 * layer)
-    return f"{38 + 10 * layer};5;{code}"
-
-
-def _sgr_true(code: int, layer: int) -> str:
-    if code == _NOTHING:
-        return str(39 + 10 * layer)
-    return f"{38 + 10 * layer};2;{code >> 16};{code >> 8 & 255};{code & 255}"
-
-
-_SGR = {
-    Colours.EIGHT: _sgr_basic,
-    Colours.SIXTEEN: _sgr_basic,
-    Colours.PALETTE: _sgr_palette,
-    Colours.TRUE: _sgr_true,
-}
-
-
 def _codes(rgb: NDArray[Any], colours: Colours) -> NDArray[Any]:
-    """Return the colour number of each pixel, as `_SGR` takes it."""
+    """Return the colour number of each pixel, as `_sgr` takes it."""
     import numpy as np
 
     if colours is Colours.TRUE:

@@ -26,15 +26,7 @@ LARGER_KERNELS = (3, 5)
 
 
 class Layer(NamedTuple):
-    """A convolution with square kernels, stride 1, zero padding and a bias.
-
-    Attributes
-    ----------
-    side : int
-        k of its k×k kernels.
-    in_channels, out_channels : int
-        C and K.
-    """
+    """A convolution with square kernels of k×k (`side`), stride 1, zero padding and a bias."""
 
     side: int
     in_channels: int
@@ -138,12 +130,7 @@ def compare(
 ) -> Comparison:
     """Compare a 1×1 layer (C to K channels) with larger kernels, with and without a bottleneck.
 
-    Parameters
-    ----------
-    in_channels, out_channels, height, width : int
-        C, K, H and W.
-    reduce : int
-        R, the output channels of the bottleneck's 1×1 layer; 0 for no bottleneck.
+    `reduce` is R, the output channels of the bottleneck's 1×1 layer; 0 for no bottleneck.
     """
 
     def design(*layers: Layer) -> Design:

@@ -90,10 +90,8 @@ class Costs(NamedTuple):
         Per pixel of a slab: input in the type of the arithmetic, and output.
     tile_pixel : int
         Per pixel of a tile: values between layers, and before the cast to the output type.
-    scratch : int
-        Per worker: the reader's scratch.
-    cache : int
-        Per job: chunk caches and decoders.
+    scratch, cache : int
+        The reader's scratch, per worker; chunk caches and decoders, per job.
     item : int
         Per item of a slab: padding of rows.
     """
@@ -117,7 +115,6 @@ def share_of(memory: int, use: Use, among: int = 1) -> int:
         ``"held streams"``: spools of streams that are read several times; ``"run of a stream"``:
         buffered pixels of a stream that is read once; ``"classes"``: moments of classes;
         ``"waiting tiles"``: statistics of tiles that wait to be merged in order.
-    among : int
     """
     return memory // _PARTS[use] // among
 
@@ -186,13 +183,10 @@ def make_plan(
         Largest number of channels anywhere from input to output.
     arithmetic_bytes : int
         Bytes of one number in the arithmetic.
-    costs : Costs
     memory : int
         The budget in bytes.
-    threads : int
-        Most workers.
-    longest_tile : int
-        Largest width of a tile.
+    threads, longest_tile : int
+        Upper bounds of the number of workers and the width of a tile.
     spool_input_bytes, spool_output_bytes : int
         Sizes of the spools that the job needs.
 

@@ -51,15 +51,9 @@ class Shard:
 
 
 class Share(NamedTuple):
-    """The part of an output that a shard writes.
+    """The part of a C-order ``(*batch, K, H, W)`` output that a shard writes.
 
-    Attributes
-    ----------
-    shard : Shard
-    spec : StackSpec
-        The output, a C-order ``(*batch, K, H, W)`` array.
-    data_offset : int
-        Bytes of the file before its first number.
+    `data_offset` is the number of bytes of the file before the first number.
     """
 
     shard: Shard
@@ -123,11 +117,7 @@ class Share(NamedTuple):
 def shards_of_output(data_bytes: int, output: StackSpec) -> int:
     """Return the number of shards of an output on a cluster, whatever the number of workers.
 
-    Parameters
-    ----------
-    data_bytes : int
-        Bytes read and written in all.
-    output : StackSpec
+    `data_bytes` is read and written in all.
     """
     plane = output.pixels * output.item_bytes
     return _shards(data_bytes, output.items * plane // (_LEAST_BLOCKS * BLOCK_BYTES))
@@ -146,16 +136,9 @@ def _shards(data_bytes: int, most: int) -> int:
 def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard:
     """Parse ``--shard``: ``I/N``, ``auto`` or ``auto/N``.
 
-    Parameters
-    ----------
-    text : str
-    environment : mapping
-        ``auto`` takes the task of an array from here, as set by a batch system.
+    ``auto`` reads the task of an array from the environment, as set by a batch system.
 
-    Raises
-    ------
-    UsageError
-        If the text is not a share, or the environment has no array task.
+    Raises `UsageError` if the text is not a share, or the environment has no array task.
     """
     if auto := _AUTO.fullmatch(text):
         shard = _of_task(environment, int(auto[1] or 0))

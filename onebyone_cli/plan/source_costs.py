@@ -14,16 +14,12 @@ class Capabilities(NamedTuple):
 
     Attributes
     ----------
-    spec : StackSpec
-        Shape and type as stored.
     is_stream : bool
         Whether all bytes come once, in the order of the source.
     run_pixels : int
         See `StreamReader.run_pixels`.
-    scratch_bytes, cache_bytes : int
-        Memory per worker; per job.
-    buffer_bytes : int
-        Memory for draining a stream.
+    scratch_bytes, cache_bytes, buffer_bytes : int
+        Memory per worker; per job; for draining a stream.
     """
 
     spec: StackSpec
@@ -49,10 +45,8 @@ class SourceCosts(NamedTuple):
 
     Attributes
     ----------
-    scratch_bytes : int
-        Per worker.
-    cache_bytes : int
-        Of readers while slabs are read.
+    scratch_bytes, cache_bytes : int
+        Per worker; of all readers.
     buffer_bytes : int
         Of the stream with the largest buffer, while it is drained.
     spool_bytes : int
@@ -70,14 +64,8 @@ def source_costs(
 ) -> SourceCosts:
     """Add up the memory that reading inputs takes.
 
-    Parameters
-    ----------
-    inputs : sequence of Capabilities
-        In channel order.
-    in_order : bool
-        Whether every slab is read once, in order. Streams in pixel order then need no spool.
-    memory : int
-        The budget in bytes.
+    `in_order` means that every slab is read once, in order. Streams in pixel order then need no
+    spool. `memory` is the budget in bytes.
     """
     flowing = [each for each in inputs if in_order and each.comes_in_slabs(memory)]
     spooled = [each for each in inputs if each.is_stream and each not in flowing]

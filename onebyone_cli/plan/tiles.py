@@ -29,18 +29,16 @@ _RUN = 64
 def tile_pixels(
     plane_pixels: int, widest: int, item_bytes: int, longest: int = LONGEST_TILE
 ) -> int:
-    """Return the width T of the grid.
+    """Return the width T of the grid: at most `longest`, and at most the plane.
 
     Parameters
     ----------
     plane_pixels : int
-        H·W. A smaller plane than T is one tile.
+        H·W.
     widest : int
         Largest number of channels anywhere from input to output.
     item_bytes : int
         Bytes of one number in the arithmetic.
-    longest : int
-        Largest T.
     """
     width = longest
     while width > _NARROWEST and width * widest * item_bytes > _TILE_BYTES:
@@ -56,13 +54,8 @@ def count_slabs(spec: StackSpec, slab_items: int, slab_pixels: int) -> int:
 def iter_slabs(spec: StackSpec, slab_items: int, slab_pixels: int) -> Iterator[Slab]:
     """Cut a stack into slabs, in order, without gaps or overlaps.
 
-    Parameters
-    ----------
-    spec : StackSpec
-    slab_items : int
-        Items of the batch in one slab; more than 1 only with whole planes.
-    slab_pixels : int
-        Pixels in one slab: a multiple of T, or all of the plane.
+    A slab has more than one item of the batch only with whole planes. `slab_pixels` is a multiple
+    of T, or all of the plane.
     """
     for item in range(0, spec.items, slab_items):
         items = min(slab_items, spec.items - item)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.formats.arrays.layout import PIECE_BYTES, SCRATCH_BYTES
+from onebyone_cli.formats.contracts.metadata import selected_metadata
 from onebyone_cli.formats.contracts.reader import Reader, Series, StreamReader
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from onebyone_cli.formats.arrays.layout import ArrayLayout
     from onebyone_cli.formats.contracts.about import About
-    from onebyone_cli.formats.contracts.metadata import Metadata
     from onebyone_cli.spec import PixelGrid, Slab, StackSpec
     from onebyone_cli.stack.selection import Selection
 
@@ -74,37 +74,11 @@ def _out_of_order(text: str, path: str) -> UsageError:
     )
 
 
-def _described(about: About, channels: Sequence[int]) -> About:
+def _described(reader: Reader | StreamReader, channels: Sequence[int]) -> About:
     """Describe some channels of an input."""
-    chosen = tuple(channels)
+    about, chosen, total = reader.about, tuple(channels), reader.spec.channels
     return about._replace(
-        selected=chosen, load_metadata=lambda: selected_metadata(about.metadata, chosen)
-    )
-
-
-def selected_metadata(metadata: Metadata, channels: Sequence[int]) -> Metadata:
-    """Keep what is said of some channels, in their order."""
-
-    def chosen(values: tuple[Any, ...]) -> tuple[Any, ...]:
-        # One entry holds for all channels, and there are none where nothing is known.
-        return tuple(values[channel] for channel in channels) if len(values) > 1 else values
-
-    attributes = {
-        name: each._replace(value=[each.value[channel] for channel in channels])
-        if each.axis == "C"
-        else each
-        for name, each in metadata.attributes.items()
-    }
-    return metadata._replace(
-        channels=chosen(metadata.channels),
-        attributes=attributes,
-        wavelengths=chosen(metadata.wavelengths),
-        widths=chosen(metadata.widths),
-        good=chosen(metadata.good),
-        nodata=chosen(metadata.nodata),
-        valid_range=chosen(metadata.valid_range),
-        scale=chosen(metadata.scale),
-        offset=chosen(metadata.offset),
+        selected=chosen, load_metadata=lambda: selected_metadata(about.metadata, chosen, total)
     )
 
 
@@ -117,7 +91,7 @@ class SelectedReader(Reader):
 
     def __init__(self, reader: Reader, channels: Sequence[int]) -> None:
         self.spec = reader.spec._replace(channels=len(channels))
-        self.about = _described(reader.about, channels)
+        self.about = _described(reader, channels)
         self._reader = reader
         self._channels = list(channels)
         self._runs = list(_runs(self._channels))
@@ -204,7 +178,7 @@ class SelectedStream(StreamReader):
 
     def __init__(self, reader: StreamReader, channels: Sequence[int]) -> None:
         self.spec = reader.spec._replace(channels=len(channels))
-        self.about = _described(reader.about, channels)
+        self.about = _described(reader, channels)
         self._reader = reader
         self._channels = list(channels)
         stored = reader.stored

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from onebyone_cli.cli import NAMES, options
-from onebyone_cli.cli.commands import weights
+from onebyone_cli.cli import options
 from onebyone_cli.cli.groups import HEADINGS, REQUIRED, Group, argument, groups_of, option
+from onebyone_cli.cli.manual import all_pages
 from onebyone_cli.cli.options.inputs import ApplyInput
 from onebyone_cli.cli.options.learning import Learning
 from onebyone_cli.cli.options.running import Resources
@@ -39,13 +39,10 @@ class More(Few):
 
 
 def commands() -> Iterator[tuple[str, Callable[..., Any]]]:
-    for name in NAMES:
-        if name != "weights":
-            module = import_module(f"onebyone_cli.cli.commands.{name}")
-            yield name, getattr(module, name)
-    for name in weights.NAMES:
-        module = import_module(f"onebyone_cli.cli.commands.weights.{name}")
-        yield f"weights {name}", getattr(module, name)
+    for page in all_pages():
+        if not page.children:
+            module = import_module(".".join(["onebyone_cli.cli.commands", *page.path[1:]]))
+            yield " ".join(page.path[1:]), getattr(module, page.path[-1])
 
 
 COMMANDS = dict(commands())
@@ -100,7 +97,10 @@ def test_every_option_has_help_and_names_of_its_own(name: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_spread_gives_a_parameter_for_each_record(name: str) -> None:
     wanted = [m for kind in groups_of(COMMANDS[name]).values() for m in kind.members]
-    assert list(inspect.signature(spread(COMMANDS[name])).parameters) == wanted
+    assert list(inspect.signature(spread(COMMANDS[name], print)).parameters) == [
+        *wanted,
+        "short_help",
+    ]
 
 
 def test_a_group_has_the_values_that_were_given() -> None:

@@ -1,7 +1,6 @@
 """``onebyone man`` shows what man would."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -11,53 +10,18 @@ from pathlib import Path
 import pytest
 from command import PROGRAM, Terminal, environment, onebyone, run
 
-from onebyone_cli import cli
-from onebyone_cli.cli.commands import weights
-from onebyone_cli.cli.terminal.man_text import plain_text
+from onebyone_cli.cli.manual import all_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "man").glob("*.1"))
 
 
-def letters(text: str) -> str:
-    """What is said, whatever the lines, which mandoc breaks at hyphens, and the fonts."""
-    return "".join(re.sub(".\x08", "", text).replace("‐", "-").split())
-
-
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-def test_plain_text_says_what_mandoc_shows(path: Path) -> None:
-    if shutil.which("mandoc") is None:
-        pytest.skip("mandoc is not installed")
-    command = ["mandoc", "-T", "utf8", "-O", "width=78", str(path)]
-    shown = subprocess.run(command, capture_output=True, check=True, text=True).stdout
-    body = shown.split("\n", 1)[1].rstrip().rsplit("\n", 1)[0]  # without header and footer
-    assert letters(plain_text(path.read_text())) == letters(body)
-
-
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-@pytest.mark.parametrize("columns", [78, 60])
-def test_lines_fit(path: Path, columns: int) -> None:
-    text = plain_text(path.read_text(), columns)
-    examples = text.partition("\nEXAMPLES\n")[2].partition("\nSEE ALSO")[0]
-    long = [line for line in text.splitlines() if len(line) > columns]
-    # Terms and examples are not broken.
-    assert [line for line in long if line.startswith(" " * 14) and line not in examples] == []
-    assert "\n\n\n" not in text
-    assert "\\" not in text.replace(" \\\n", "").replace("\\n", "")
-
-
-def test_requests_that_are_not_known_are_not_passed_over() -> None:
-    with pytest.raises(ValueError, match="nf"):
-        plain_text(".SH NAME\nx\n.nf\ny\n")
-
-
 def test_every_command_has_its_page(tmp_path: Path) -> None:
-    below = [["weights", name] for name in weights.NAMES]
-    for words in ([], *([name] for name in cli.NAMES), *below):
+    for page in all_pages():
+        words = page.path[1:]
         done = onebyone("man", *words, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
-        page = "-".join(["onebyone", *words])
-        assert f"\n       {page} - " in done.stdout.decode()
+        assert done.stdout == onebyone(*words, "--help", cwd=tmp_path).stdout
 
 
 def test_on_a_terminal_man_shows_it(tmp_path: Path) -> None:
@@ -85,7 +49,7 @@ def test_a_terminal_without_man_gets_plain_text(tmp_path: Path) -> None:
         subprocess.run(
             [PROGRAM, "man", "fit"], cwd=tmp_path, env=env, stdout=terminal.near, check=True
         )
-        assert b"onebyone-fit - " in terminal.shown()
+        assert b"Usage: onebyone fit " in terminal.shown()
 
 
 @pytest.fixture(scope="module")
@@ -124,11 +88,6 @@ def test_man_finds_the_pages_of_the_wheel(installed: Path, tmp_path: Path) -> No
 
 
 def test_the_installed_program_shows_its_own_pages(installed: Path, tmp_path: Path) -> None:
-    (installed / "share/man/man1/onebyone-fit.1").write_text(".SH NAME\nour own\n")
     done = run([str(installed / "bin" / "onebyone"), "man", "fit"], cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.decode() == "NAME\n       our own\n"
-    (installed / "share/man/man1/onebyone-fit.1").unlink()
-    done = run([str(installed / "bin" / "onebyone"), "man", "fit"], cwd=tmp_path)
-    assert done.returncode == 66
-    assert done.stderr.startswith("onebyone: onebyone-fit.1: the man pages are not there;")
+    assert done.stdout.startswith(b"Usage: onebyone fit ")

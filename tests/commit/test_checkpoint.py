@@ -118,7 +118,7 @@ def refused(folder: Path, match: str, job: Mapping[str, Any] = JOB) -> None:
     with pytest.raises(OutputRefusedError, match=match) as caught:
         Run(folder, job=job)
     said = str(caught.value)
-    assert "discard it with restart=" in said or "remove it" in said
+    assert "discard it with resume=restart" in said or "remove it" in said
     assert str(caught.value).isprintable()
     assert {name: (folder / name).read_bytes() for name in names(folder)} == before
     run = Run(folder, Policy(every=0, restart=True), job)
@@ -375,10 +375,10 @@ def test_damage_is_noticed(place: int, flipped: int):
         except OutputRefusedError as error:
             said = str(error)
         else:  # another spelling of the same
-            said = "discard it with restart="
+            said = "discard it with resume=restart"
             assert run.notes.done.ranges == ((0, 10), (30, 45))
             run.drop()
-        assert "discard it with restart=" in said
+        assert "discard it with resume=restart" in said
 
 
 def set_tiles(*ranges: Any) -> Callable[[dict[str, Any]], object]:

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onebyone_cli.fit.ica import fit_ica
-from onebyone_cli.fit.lda import fit_lda
-from onebyone_cli.fit.maf import fit_maf
-from onebyone_cli.fit.mnf import fit_mnf
-from onebyone_cli.fit.model import Model, inverse_map
-from onebyone_cli.fit.moments import Moments, moments_of, no_moments
-from onebyone_cli.fit.pca import fit_pca
-from onebyone_cli.fit.svd import fit_svd
-from onebyone_cli.fit.unmix import fit_unmix
 from strategies import seeds
 
+from onebyone_cli.learners.ica import fit_ica
+from onebyone_cli.learners.lda import fit_lda
+from onebyone_cli.learners.maf import fit_maf
+from onebyone_cli.learners.mnf import fit_mnf
+from onebyone_cli.learners.model import Model, inverse_map
+from onebyone_cli.learners.moments import Moments, moments_of, no_moments
+from onebyone_cli.learners.pca import fit_pca
+from onebyone_cli.learners.svd import fit_svd
+from onebyone_cli.learners.unmix import fit_unmix
 from onebyone_cli.weights import ChannelMap
 
 

@@ -3,9 +3,10 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from onebyone_cli.fit.distinct import Distinct, distinct_channels, distinct_columns
-from onebyone_cli.fit.moments import moments_of
 from strategies import seeds
+
+from onebyone_cli.learners.distinct import Distinct, distinct_channels, distinct_columns
+from onebyone_cli.learners.moments import moments_of
 
 #: Where channels stand: 0 to 4 are distinct, -1 is left out.
 layouts = st.lists(st.integers(-1, 4), min_size=1, max_size=12)

@@ -28,7 +28,7 @@ from strategies import (
 )
 
 from onebyone_cli import formats
-from onebyone_cli.commit import atomic
+from onebyone_cli.commit import temporaries
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import (
     DataError,
@@ -39,8 +39,9 @@ from onebyone_cli.errors import (
 )
 from onebyone_cli.formats import opening
 from onebyone_cli.formats.contracts.format import Format
+from onebyone_cli.formats.contracts.metadata import Attribute, Georeference, Metadata
 from onebyone_cli.formats.contracts.reader import Reader
-from onebyone_cli.formats.contracts.writer import StreamWriter, Writer
+from onebyone_cli.formats.contracts.writer import Storage, StreamWriter, Writer
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.stack.sources import hold_streams
@@ -48,6 +49,26 @@ from onebyone_cli.stack.spool import Spool
 
 #: What an output of any number of channels is called, where the suffix alone does not say.
 NAMES_OF_TARGETS = {"images": "out/"}
+
+#: Something in every field.
+METADATA = Metadata(
+    channels=("red", "green edge", "β"),
+    wavelengths=(650.5, 560.25, 480.0),
+    wavelength_unit="Nanometers",
+    widths=(10.0, 12.5, 9.0),
+    good=(True, False, True),
+    nodata=(-99,),
+    valid_range=((0, 100),),
+    scale=(0.5,),
+    offset=(2.0,),
+    unit="W/m2",
+    georeference=Georeference((500000.0, 30.0, 0.0, 4000000.0, 0.0, -30.0), 'PROJCS["x, y"]'),
+    history="made\nchanged, twice",
+    attributes={
+        "sensor type": Attribute("AVIRIS"),
+        "gains": Attribute(["1", "2", "4"], "C"),
+    },
+)
 
 #: A stack that every format holds in one file.
 ONE = StackSpec(1, 40, 50, "uint8")
@@ -141,6 +162,14 @@ def can_hold(kind: Format, spec: StackSpec) -> bool:
 
 
 @cache
+def made_by(kind: Format) -> list[str]:
+    """Names of the files and folders that an output is made of."""
+    with new_folder() as folder:
+        save(target_of(kind, folder), numbers_of(1, ONE))
+        return sorted(os.listdir(folder))
+
+
+@cache
 def held_types(kind: Format) -> list[str]:
     return [dtype for dtype in DTYPES if can_hold(kind, StackSpec(3, 4, 5, dtype))]
 
@@ -193,9 +222,9 @@ class TestConformance:
         with new_folder() as folder:
             path = target_of(kind, folder)
             save(path, stack, data.draw(cuts(spec)))
-            assert os.listdir(folder) == [os.path.basename(path.rstrip("/"))]
+            assert sorted(os.listdir(folder)) == made_by(kind)
             assert same_numbers(load(path, data.draw(cuts(spec))), stack)
-        assert not atomic._under_way
+        assert not temporaries._under_way
 
     @given(data=st.data(), seed=seeds)
     def test_some_channels_are_read(self, kind: Format, data: st.DataObject, seed: int):
@@ -220,6 +249,30 @@ class TestConformance:
             path = target_of(kind, tmp_path / dtype)
             save(path, stack)
             assert same_numbers(load(path), stack)
+
+    def test_what_it_keeps_is_read_back(self, kind: Format, tmp_path: Path):
+        """Metadata in, metadata out; a format keeps the fields that it names, and no others."""
+        spec = StackSpec(3, 4, 5, "int16" if "int16" in held_types(kind) else "uint8")
+        path = target_of(kind, tmp_path)
+        stack = numbers_of(1, spec)
+        with opening.make_target(path).make_writer(spec, lambda: METADATA) as writer:
+            fill(writer, stack, iter_slabs(spec, 1, spec.pixels))
+            writer.commit()
+        with opening.open_input(path) as reader:
+            found = reader.about.metadata
+        for field in kind.keeps:
+            assert getattr(found, field) == getattr(METADATA, field), field
+        assert same_numbers(load(path), stack)
+
+    def test_storage_is_refused_where_it_means_nothing(self, kind: Format, tmp_path: Path):
+        asked = {"compression": "gzip", "shuffle": True, "fletcher32": True, "chunks": (1, 2, 3)}
+        for option, value in asked.items():
+            storage = Storage(**{option: value})
+            if option in kind.storage:
+                opening.make_target(target_of(kind, tmp_path), storage=storage)
+                continue
+            with pytest.raises(UsageError, match=rf"{option}= is for \.h5 outputs"):
+                opening.make_target(target_of(kind, tmp_path), storage=storage)
 
     def test_the_same_numbers_give_the_same_bytes(self, kind: Format, tmp_path: Path):
         stack = numbers_of(5, StackSpec(4, 33, 44, "uint8"))
@@ -337,13 +390,13 @@ class TestConformance:
                 raise KeyError
         writer.discard()
         assert not list(tmp_path.iterdir())
-        assert not atomic._under_way
+        assert not temporaries._under_way
 
     def test_an_existing_target_is_refused_without_force(self, kind: Format, tmp_path: Path):
         path = target_of(kind, tmp_path)
         save(path, numbers_of(1, ONE))
         before = snapshot(tmp_path)
-        with pytest.raises(OutputRefusedError, match="use --force"):
+        with pytest.raises(OutputRefusedError, match="use force="):
             writer_of(path, ONE)
         assert snapshot(tmp_path) == before
 
@@ -360,7 +413,7 @@ class TestConformance:
         assert snapshot(tmp_path) == before
         save(path, new, force=True)
         assert same_numbers(load(path), new)
-        assert len(list(tmp_path.iterdir())) == 1
+        assert sorted(os.listdir(tmp_path)) == made_by(kind)
 
     def test_what_appears_meanwhile_is_not_replaced(self, kind: Format, tmp_path: Path):
         path = target_of(kind, tmp_path)
@@ -372,7 +425,7 @@ class TestConformance:
             with pytest.raises(OutputRefusedError):
                 writer.commit()
         assert same_numbers(load(path), theirs)
-        assert len(list(tmp_path.iterdir())) == 1
+        assert sorted(os.listdir(tmp_path)) == made_by(kind)
 
     def test_fsync_changes_nothing_else(self, kind: Format, tmp_path: Path):
         stack = numbers_of(1, StackSpec(3, 6, 7, "uint8"))

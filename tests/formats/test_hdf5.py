@@ -509,7 +509,7 @@ def test_other_objects_are_no_datasets(varied: Path, inner: str, what: str) -> N
 
 @pytest.mark.parametrize("inner", ["circle", "ping", "circle/x"])
 def test_soft_links_in_a_circle(varied: Path, inner: str) -> None:
-    with pytest.raises(DataError, match="soft link that goes in a circle"):
+    with pytest.raises(DataError, match="circular soft link"):
         hdf5.read(Source(str(varied), inner))
 
 
@@ -541,7 +541,7 @@ def test_ten_candidates_are_listed_and_nothing_to_read_is_said(tmp_path: Path) -
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
         file["v"] = np.arange(3)
-    with pytest.raises(DataError, match="has nothing to read; expected a dataset of numbers"):
+    with pytest.raises(DataError, match="has no dataset to read; expected a dataset of numbers"):
         hdf5.read(Source(str(path)))
     with h5py.File(path, "a") as file:
         for index in range(13):
@@ -793,7 +793,7 @@ def test_damaged_chunks(tmp_path: Path, filters: dict[str, Any], rows: int) -> N
         (zlib.compress(bytes(256))[:-5], "ends too early"),
         (zlib.compress(bytes(252)), "has 252 bytes, not 256"),
         (zlib.compress(bytes(257)), "unpacks to more than 256 bytes"),
-        (zlib.compress(bytes(255)), "its 255 bytes are no whole numbers"),
+        (zlib.compress(bytes(255)), "its 255 bytes are not a multiple of"),
         (bytes(4000), "is stored in more bytes than "),
         (bytes(256), "can't be unpacked"),
         (b"\0", "can't be unpacked|ends too early"),

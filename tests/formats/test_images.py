@@ -34,7 +34,7 @@ from onebyone_cli.errors import (
 )
 from onebyone_cli.formats import load
 from onebyone_cli.formats.contracts.reader import Source
-from onebyone_cli.formats.contracts.writer import Storage, Target
+from onebyone_cli.formats.contracts.writer import Target
 from onebyone_cli.formats.images import FORMAT
 from onebyone_cli.formats.images.kinds import KINDS, channel_names, natural_key
 from onebyone_cli.formats.images.libtiff_errors import libtiff_heard
@@ -604,7 +604,7 @@ def test_pgm_of_another_length_is_refused(tmp_path):
     (tmp_path / "a.pgm").write_bytes(b"P5 4 3 255\n" + bytes(11))
     refused(DataError, tmp_path / "a.pgm", "truncated")
     (tmp_path / "a.pgm").write_bytes((b"P5 4 3 255\n" + bytes(12)) * 2)
-    refused(DataError, tmp_path / "a.pgm", "goes on")
+    refused(DataError, tmp_path / "a.pgm", "has more data")
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -628,8 +628,8 @@ def test_colour_pfm_is_refused(tmp_path):
     ("name", "content", "word"),
     [
         ("a.png", b"%!PS-Adobe-3.0 EPSF-3.0\n", "PostScript"),
-        ("a.png", b"hello, world\n", "no image"),
-        ("a.png", b"", "no image"),
+        ("a.png", b"hello, world\n", "not a PNG file"),
+        ("a.png", b"", "not a PNG file"),
         ("a.png", saved(Image.new("L", (4, 3)), "JPEG"), "JPEG"),
         ("a.jpg", saved(Image.new("L", (4, 3)), "PNG"), "PNG"),
         ("a.tif", saved(Image.new("L", (4, 3)), "GIF"), "GIF"),
@@ -638,7 +638,7 @@ def test_colour_pfm_is_refused(tmp_path):
 )
 def test_content_that_is_not_what_the_name_says_is_refused(tmp_path, name, content, word):
     (tmp_path / name).write_bytes(content)
-    refused(DataError, tmp_path / name, "name says", word)
+    refused(DataError, tmp_path / name, word, "PNG" if word.startswith("not") else "the suffix of")
 
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50), np.uint8))
@@ -665,7 +665,7 @@ def test_a_damaged_png_is_refused_although_pillow_would_read_it(tmp_path):
     content = bytearray(png(4, 3, 8, 0, [b"abcd"] * 3))
     content[-17] ^= 1
     (tmp_path / "a.png").write_bytes(content)
-    refused(DataError, tmp_path / "a.png", "check sum")
+    refused(DataError, tmp_path / "a.png", "checksum")
 
 
 def test_a_png_without_pixels_is_refused(tmp_path):
@@ -677,9 +677,9 @@ def test_a_png_without_pixels_is_refused(tmp_path):
 
 def test_images_that_do_not_fit_in_memory_are_refused_from_their_header(tmp_path):
     (tmp_path / "a.png").write_bytes(png(100_000, 100_000, 8, 0, [b"ab"]))
-    refused(UsageError, tmp_path / "a.png", "100000×100000", "--memory", "GiB")
+    refused(UsageError, tmp_path / "a.png", "100000×100000", "memory=", "GiB")
     Image.new("RGB", (300, 200)).save(tmp_path / "a.png")
-    refused(UsageError, tmp_path / "a.png", "--memory", memory=4 * 300 * 200)
+    refused(UsageError, tmp_path / "a.png", "memory=", memory=4 * 300 * 200)
 
 
 def test_pillows_own_limit_neither_warns_nor_refuses(tmp_path, monkeypatch):
@@ -793,13 +793,13 @@ def mended(content):
 @pytest.mark.parametrize(
     ("path", "kind", "dtype", "channels", "words"),
     [
-        ("o/", "png", "float32", 2, "png can't hold float32; use --dtype uint8 or uint16 with "
-         "--scale auto, or --format tiff"),
-        ("o/", "", "float64", 2, "tiff can't hold float64; use --dtype float32"),
-        ("o/", "jpeg", "uint16", 2, "--dtype uint8 with --scale auto, or --format png"),
-        ("o/", "pfm", "uint8", 2, "--dtype float32, or --format png"),
-        ("o/", "ppm", "uint8", 3, "--format pgm"),
-        ("o.png", "", "float32", 1, "--scale auto, or name it .tif"),
+        ("o/", "png", "float32", 2, "png can't hold float32; use dtype=uint8 or uint16 with "
+         "scale=auto, or format=tiff"),
+        ("o/", "", "float64", 2, "tiff can't hold float64; use dtype=float32"),
+        ("o/", "jpeg", "uint16", 2, "dtype=uint8 with scale=auto, or format=png"),
+        ("o/", "pfm", "uint8", 2, "dtype=float32, or format=png"),
+        ("o/", "ppm", "uint8", 3, "format=pgm"),
+        ("o.png", "", "float32", 1, "scale=auto, or name it .tif"),
         ("o.png", "", "uint8", 2, "end the name with /"),
         ("o.png", "", "uint16", 3, "1 channel, or 3 of uint8, the result has 3 of uint16"),
         ("o.pgm", "", "uint8", 3, "one pgm image holds 1 channel"),
@@ -820,12 +820,10 @@ def test_what_images_cannot_hold_is_refused(
     assert os.listdir() == []
 
 
-def test_batches_and_compression_and_vast_images_are_refused(tmp_path):
+def test_batches_and_vast_images_are_refused(tmp_path):
     out = f"{tmp_path}/o/"
     with pytest.raises(UsageError, match=r"\.npy or \.h5"):
         Target(out, FORMAT.write).make_writer(StackSpec(1, 3, 4, "uint8", (2,)))
-    with pytest.raises(UsageError, match=r"\.h5"):
-        Target(out, FORMAT.write, storage=Storage("gzip")).make_writer(StackSpec(1, 3, 4, "uint8"))
     with pytest.raises(UsageError, match="more than a jpeg"):
         Target(out, FORMAT.write, kind="jpeg").make_writer(StackSpec(1, 3, 65501, "uint8"))
     with pytest.raises(UsageError, match="more than a tiff"):
@@ -846,7 +844,7 @@ def test_a_disk_without_room_is_noticed_beforehand(tmp_path, monkeypatch):
 def test_a_folder_of_ours_is_replaced_with_force_only(tmp_path):
     out = f"{tmp_path}/o/"
     write(out, grey()[None].repeat(12, 0), kind="tiff")
-    with pytest.raises(OutputRefusedError, match="--force"):
+    with pytest.raises(OutputRefusedError, match="force="):
         Target(out, FORMAT.write).make_writer(StackSpec(1, 3, 4, "uint8"))
     write(out, grey()[None], publication=FORCE)
     assert os.listdir(tmp_path) == ["o"]

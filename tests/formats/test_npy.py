@@ -37,7 +37,7 @@ from onebyone_cli.formats import npy
 from onebyone_cli.formats.arrays.file import ArrayReader
 from onebyone_cli.formats.arrays.stream import ArrayStream
 from onebyone_cli.formats.contracts.reader import Source
-from onebyone_cli.formats.contracts.writer import Storage, Target, Writer
+from onebyone_cli.formats.contracts.writer import Target, Writer
 from onebyone_cli.npy_header import format_header
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import Slab, StackSpec
@@ -561,10 +561,3 @@ def test_a_disk_that_is_too_small_is_seen_before(tmp_path: Path):
     with pytest.raises(ReadWriteError, match="free and the output takes 8000000000000"):
         Target(str(tmp_path / "out.npy"), npy.write).make_writer(spec)
     assert not list(tmp_path.iterdir())
-
-
-def test_npy_has_no_compression(tmp_path: Path):
-    spec = StackSpec(1, 2, 3, "uint8")
-    for storage in (Storage(compression="gzip"), Storage(chunks=(1, 2, 3)), Storage(shuffle=True)):
-        with pytest.raises(UsageError, match=r"for .h5 outputs"):
-            Target(str(tmp_path / "out.npy"), npy.write, storage=storage).make_writer(spec)

@@ -65,7 +65,7 @@ SPELLINGS = {
     "get-dtype": Spelling("--dtype", "--get dtype", "info", "--channels"),
     "get-channels": Spelling("--channels", "--get channels", "info", "--channels"),
     "range=-20,30": Spelling("--range=-20,30", "--scale=-20,30", "view", "--range"),
-    "stretch=5,95": Spelling("--stretch 5,95", "--scale 5%,95%", "view", "--stretch"),
+    "stretch=5,95": Spelling("--stretch 5,95", "--scale 5%,95%,each", "view", "--stretch"),
     "stretch=0,100": Spelling("--stretch 0,100", "--scale each", "view", "--stretch"),
 }
 

@@ -46,7 +46,7 @@ def man(page: Page, messages: Debugging) -> None:
 
 def _names() -> list[str]:
     """Name all commands, and after one with commands below it those."""
-    return sorted(" ".join(page.path[1:]) for page in all_pages() if page.path[1:])
+    return [" ".join(page.path[1:]) for page in all_pages() if page.path[1:]]
 
 
 def _find(name: str) -> Path | None:

@@ -8,6 +8,7 @@ from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
+from onebyone_cli.formats import main_file
 from onebyone_cli.operations.learn.gathered import are_moments, join_saved, save_moments
 from onebyone_cli.operations.names import check_archive_name, files_of
 from onebyone_cli.units import count
@@ -62,7 +63,7 @@ def _publish(paths: list[str], publication: Publication, console: Console) -> No
 
     done = []
     for path in paths:
-        made = publish_shards(path, publication)
+        made = publish_shards(main_file(path), publication)
         how = f", from {count(made.shards, 'shard')}" if made.shards else " already"
         console.say(f"{path}: complete{how}{report.counted(made.counts)}")
         done.append({"output": path, "shards": made.shards, **made.counts})

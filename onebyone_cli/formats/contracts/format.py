@@ -39,6 +39,8 @@ class Format(NamedTuple):
     claims : callable or None
         Given the name of a file that neither suffix nor first bytes give away, says whether it is
         of this format by what lies beside it.
+    main_file : callable or None
+        Given the name of an output of several files, names the one with the numbers.
     streams : str
         A stream of it within a sentence, as in ``"a .npy stream"``, where ``-`` and pipes can be
         of this format; else empty.
@@ -69,6 +71,7 @@ class Format(NamedTuple):
     kinds: tuple[str, ...] = ()
     magic: tuple[bytes, ...] = ()
     claims: Callable[[str], bool] | None = None
+    main_file: Callable[[str], str] | None = None
     streams: str = ""
     series: Callable[[Source], Series] | None = None
     folder: str = ""

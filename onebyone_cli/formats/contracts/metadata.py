@@ -147,6 +147,44 @@ def joined_metadata(parts: Sequence[Part]) -> Metadata:
     )
 
 
+def selected_metadata(said: Metadata, channels: Sequence[int], total: int) -> Metadata:
+    """Return what a file says of some of its channels.
+
+    Parameters
+    ----------
+    said : Metadata
+        Of all channels.
+    channels : sequence of int
+        Those that are read, in their order.
+    total : int
+        Number of channels of the file.
+    """
+
+    def some(entries: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(entries[at] for at in channels) if len(entries) == total else entries
+
+    attributes = {}
+    for name, attribute in said.attributes.items():
+        value = attribute.value
+        if attribute.axis == "C" and isinstance(value, list | tuple):
+            attributes[name] = attribute._replace(value=[value[at] for at in channels])
+        elif attribute.axis == "C":
+            attributes[name] = attribute._replace(value=value[list(channels)])
+        else:
+            attributes[name] = attribute
+    return said._replace(
+        channels=some(said.channels),
+        wavelengths=some(said.wavelengths),
+        widths=some(said.widths),
+        good=some(said.good),
+        nodata=some(said.nodata),
+        valid_range=some(said.valid_range),
+        scale=some(said.scale),
+        offset=some(said.offset),
+        attributes=attributes,
+    )
+
+
 def joined_names(parts: Sequence[Part]) -> tuple[str, ...]:
     """Name the channels of several inputs; nothing if no input has names for its own."""
     if not any(part.metadata.channels for part in parts):

@@ -1,4 +1,4 @@
-"""Decoded cells, kept while threads need them, and copied where they belong."""
+"""Cache decoded cells for several threads, and copy boxes out of them."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 class Cells(Protocol):
-    """Where decoded cells come from."""
+    """A source of decoded cells."""
 
     def use(self, index: tuple[int, ...], count: int) -> AbstractContextManager[NDArray[Any]]:
         """Hold a cell while `count` of its numbers are used."""
 
     def is_busy(self, index: tuple[int, ...]) -> bool:
-        """Whether another thread is decoding it just now."""
+        """Return whether another thread is decoding the cell."""
 
 
 class _Cell:
-    """A decoded cell, and what is still to be done with it."""
+    """A decoded cell: its users, and how many of its numbers are still unused."""
 
     __slots__ = ("left", "lock", "numbers", "users")
 
@@ -43,19 +43,10 @@ class _Cell:
 
 
 class CellCache:
-    """Decoded cells, shared by threads.
+    """A cache of decoded cells, shared by threads.
 
-    A cell is decoded by the first thread that wants it, while others that want it wait. It goes
-    when all of it has been used, or when room is needed and it was used longest ago.
-
-    Parameters
-    ----------
-    decoder : CellDecoder
-        Where cells come from.
-    grid : Grid
-        Its cells.
-    plan : CachePlan
-        How many to keep.
+    The first thread that needs a cell decodes it; others wait. A cell is dropped when all of it has
+    been used, or, if room is needed, when it is the least recently used one.
     """
 
     def __init__(self, decoder: CellDecoder, grid: Grid, plan: CachePlan) -> None:
@@ -64,7 +55,7 @@ class CellCache:
         self._keep = plan.cells
         self._cells: OrderedDict[tuple[int, ...], _Cell] = OrderedDict()
         self._lock = Lock()
-        # Who has not got one holds no cell and no decoder's buffers: that bounds the memory.
+        # A thread without a permit holds neither a cell nor a decoder's buffers: bounds the memory.
         self._permits = Semaphore(plan.decoders)
 
     def __len__(self) -> int:
@@ -72,14 +63,9 @@ class CellCache:
 
     @contextmanager
     def use(self, index: tuple[int, ...], count: int) -> Iterator[NDArray[Any]]:
-        """Hold a cell for as long as the ``with`` block lasts.
+        """Hold a cell for the duration of the ``with`` block.
 
-        Parameters
-        ----------
-        index : tuple of int
-            Which one.
-        count : int
-            How many of its numbers are going to be used, for the first time normally.
+        `count` is how many of its numbers are used, normally for the first time.
         """
         with self._permits:
             cell = self._enter(index)
@@ -92,12 +78,12 @@ class CellCache:
                 self._leave(index, cell, count)
 
     def is_busy(self, index: tuple[int, ...]) -> bool:
-        """Whether another thread is decoding this cell just now."""
+        """Return whether another thread is decoding the cell."""
         cell = self._cells.get(index)
         return cell is not None and cell.lock.locked()
 
     def clear(self) -> None:
-        """Let go of all cells."""
+        """Drop all cells."""
         with self._lock:
             self._cells.clear()
 
@@ -129,21 +115,10 @@ class CellCache:
 def copy_box(
     cells: Cells, grid: Grid, start: tuple[int, ...], stop: tuple[int, ...], out: NDArray[Any]
 ) -> None:
-    """Copy a box of the dataset, cell by cell.
+    """Copy a box of the dataset into `out`, cell by cell, converted to its dtype.
 
-    Threads that want the same cells do not wait for each other: what another one is decoding is
-    left for later, and meanwhile the next cell is decoded.
-
-    Parameters
-    ----------
-    cells : Cells
-        Where cells come from.
-    grid : Grid
-        The cells.
-    start, stop : tuple of int
-        First and one past the last coordinates of the box.
-    out : ndarray of shape (stop - start)
-        Filled with the numbers, converted to its dtype.
+    Cells that another thread is decoding come last, so that threads seldom wait for each other.
+    `start` and `stop` are the first and one past the last coordinates of the box.
     """
     later = []
     for index in grid.touching(start, stop):
@@ -163,7 +138,7 @@ def _copy_cell(
     stop: tuple[int, ...],
     out: NDArray[Any],
 ) -> None:
-    """Copy what a cell and a box have in common."""
+    """Copy the intersection of a cell and a box."""
     first, last = grid.box(index)
     low = tuple(map(max, start, first))
     high = tuple(map(min, stop, last))

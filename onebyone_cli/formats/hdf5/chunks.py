@@ -1,11 +1,10 @@
 """Decode the cells of a dataset.
 
-HDF5 decodes one chunk at a time, whatever the number of threads. Where all filters are among
-gzip, shuffle and Fletcher32, the stored bytes of a chunk are taken from HDF5 as they are and
-decoded here, in the thread that wants them: on two cores, reading 50×600×600 takes 0.55 to 0.65 of
-the time. It is safer, too. HDF5 (1.14.2 and 2.0.0) inflates whatever a chunk holds, takes what
-lies in memory behind a chunk that is too short for numbers, and crashes on one of less than four
-bytes with a checksum; here a chunk must come out at the size that it has.
+HDF5 decodes one chunk at a time, whatever the number of threads. If all filters are among gzip,
+shuffle and Fletcher32, HDF5 only reads the stored bytes, and the calling thread decodes them here:
+on two cores, reading 50×600×600 takes 0.55 to 0.65 of the time. It is also safer. HDF5 (1.14.2 and
+2.0.0) inflates any amount of data, takes the memory behind a short chunk for numbers, and crashes
+on a checksummed chunk of less than four bytes. Here a chunk must decode to its exact size.
 """
 
 from __future__ import annotations
@@ -31,37 +30,25 @@ if TYPE_CHECKING:
 
 _GZIP, _SHUFFLE, _FLETCHER32 = 1, 2, 3
 
-#: Bytes that Fletcher32 adds to a chunk.
 _CHECKSUM_BYTES = 4
 
-#: 16-bit words that are summed at a time: 1 MiB of float64.
+#: 16-bit words of a block: 1 MiB of float64.
 _WORDS = 1 << 17
-#: Of those, the words of one dot product: 2**12 numbers below 2**28 have an exact sum.
+#: Words of one dot product: 2**12 numbers below 2**28 have an exact sum.
 _RUN = 1 << 12
 
 
 class _DamagedError(Exception):
-    """What is wrong with a chunk."""
+    """A chunk is damaged; the message says how."""
 
 
 class CellDecoder:
-    """Read cells of a dataset; from several threads at once.
-
-    Parameters
-    ----------
-    dataset : h5py.h5d.DatasetID
-        The dataset.
-    header : Header
-        What is known of it.
-    grid : Grid
-        Its cells.
-    path : str
-        The input, for messages.
+    """Read cells of a dataset, from several threads at once.
 
     Attributes
     ----------
     decode_bytes : int
-        Memory for decoding one cell, besides the cell itself.
+        Memory for decoding one cell, without the cell itself.
     """
 
     def __init__(self, dataset: Any, header: Header, grid: Grid, path: str) -> None:
@@ -77,35 +64,30 @@ class CellDecoder:
         self._chunk = header.chunk or grid.stored(grid.cell)
         self._chunk_bytes = prod(self._chunk) * grid.item_bytes
         self._is_direct = _is_known(header, grid)
-        # Two threads that hand the interpreter to each other for every tiny chunk took 1.8 times as
-        # long as one; taking turns with whole cells, 1.3 times.
+        # Two threads that switch for every tiny chunk took 1.8 times as long as one; switching for
+        # whole cells, 1.3 times.
         self._tiny = Lock()
         self._spare: SimpleQueue[bytearray] = SimpleQueue()
-        # Bytes that each filter was given at most, when the chunk was written.
+        # Most bytes of a chunk between filters.
         self._limits = _stage_limits(self._chunk_bytes, header.filters)
-        # The stored bytes, and two buffers to go from one filter to the next.
+        # The stored bytes, and the input and output of a filter.
         self.decode_bytes = 3 * self._limits[-1] if self._filters else self._chunk_bytes
 
     def load(self, index: tuple[int, ...]) -> NDArray[Any]:
         """Decode a cell.
 
-        Parameters
-        ----------
-        index : tuple of int
-            Which one; see `Grid`.
-
         Returns
         -------
         ndarray of shape (*batch, C, H, W)
-            The part of the cell that is inside the dataset, as stored (byte order, too). Maybe
-            not writable.
+            The part of the cell inside the dataset, in the byte order of the file; may be read-
+            only.
 
         Raises
         ------
         DataError
             If a chunk is damaged.
         ReadWriteError
-            If the system fails.
+            If a system call fails.
         """
         start, stop = self._grid.box(index)
         first, last = self._grid.stored(start), self._grid.stored(stop)
@@ -116,22 +98,22 @@ class CellDecoder:
         return numbers.transpose([order.index(axis) for axis in range(len(order))])
 
     def _ask(self, first: tuple[int, ...], last: tuple[int, ...]) -> NDArray[Any]:
-        """Have HDF5 read a box; coordinates are in the order of the file."""
+        """Read a box with HDF5; coordinates are in the order of the file."""
         h5s = load_h5py().h5s
         counts = tuple(b - a for a, b in zip(first, last, strict=True))
         numbers = np.empty(counts, self._dtype)
         is_one = all(a <= b for a, b in zip(counts, self._chunk, strict=True))
         what = f"the chunk at {first}" if is_one else f"a chunk between {first} and {last}"
         with told_shortly(f"{what} of '{self._inner}' can't be read", self._path):
-            # A selection belongs to a space, and another thread may be selecting.
+            # A selection is a property of a space, and another thread may be selecting.
             space = self._space.copy()
             space.select_hyperslab(first, counts)
-            # In the file's own type: nothing is converted by HDF5.
+            # The file's own type, so that HDF5 converts nothing.
             self._dataset.read(h5s.create_simple(counts), space, numbers, self._type)
         return numbers
 
     def _load_direct(self, first: tuple[int, ...], last: tuple[int, ...]) -> NDArray[Any]:
-        """Decode the chunks of a box and put them together."""
+        """Decode and join the chunks of a box."""
         starts = [range(a, b, c) for a, b, c in zip(first, last, self._chunk, strict=True)]
         if all(len(along) == 1 for along in starts):
             return self._load_chunk(first)
@@ -147,10 +129,10 @@ class CellDecoder:
         return numbers
 
     def _load_chunk(self, corner: tuple[int, ...]) -> NDArray[Any]:
-        """Decode one chunk; what lies beyond the end of the dataset is left out."""
+        """Decode one chunk, cut at the end of the dataset."""
         end = tuple(a + c for a, c in zip(corner, self._chunk, strict=True))
         last = tuple(map(min, end, self._sizes))
-        # Buffers are used again: as many as there are threads that decode at the same time.
+        # Buffers are reused: one per thread that decodes at the same time.
         try:
             spare = self._spare.get_nowait()
         except Empty:
@@ -163,7 +145,7 @@ class CellDecoder:
                 f"the chunk at {corner} of '{self._inner}' is damaged: {error}", self._path
             ) from error
         except RuntimeError:
-            # It was never written. HDF5 knows what to fill it with.
+            # It was never written; HDF5 supplies the fill value.
             return self._ask(corner, last)
         finally:
             self._spare.put(spare)
@@ -182,7 +164,7 @@ class CellDecoder:
         return mask, raw
 
     def _decode(self, mask: int, raw: memoryview, *, is_edge: bool) -> bytes:
-        """Undo the filters, last first; `mask` has a bit for each that was skipped."""
+        """Undo the filters, last first; `mask` has a bit for each skipped filter."""
         data: Any = raw
         try:
             for step in reversed(range(len(self._filters))):
@@ -191,11 +173,11 @@ class CellDecoder:
             if len(data) != self._chunk_bytes:
                 raise _DamagedError(f"it has {len(data)} bytes, not {self._chunk_bytes}")
         except _DamagedError:
-            # Chunks at the edge may be stored without filters; only their size tells.
+            # Chunks at the edge may be stored without filters; only their size reveals it.
             if not is_edge or len(raw) != self._chunk_bytes:
                 raise
             data = raw
-        # Without filters it is still in the buffer that is going to be used again.
+        # Without filters it is still in the buffer that is reused.
         return bytes(data) if isinstance(data, memoryview) else data
 
     def _undo(self, code: int, data: Any, limit: int) -> Any:
@@ -207,12 +189,12 @@ class CellDecoder:
 
 
 def _is_known(header: Header, grid: Grid) -> bool:
-    """Whether chunks are decoded here."""
+    """Return whether chunks are decoded here."""
     codes = {step.code for step in header.filters}
     if not codes:
-        # Nothing to decode, and HDF5 is quicker with many small chunks.
+        # HDF5 is faster with many small unfiltered chunks.
         return False
-    # Shuffling alone does not tell whether a chunk at the edge was stored without filters.
+    # With shuffle alone, the size does not reveal an unfiltered chunk at the edge.
     if not codes <= {_GZIP, _SHUFFLE, _FLETCHER32} or codes == {_SHUFFLE}:
         return False
     return all(
@@ -221,13 +203,13 @@ def _is_known(header: Header, grid: Grid) -> bool:
 
 
 def _stage_limits(size: int, filters: tuple[Filter, ...]) -> list[int]:
-    """Bytes of a chunk before each filter, at most, and after all of them."""
+    """Return the most bytes of a chunk before each filter and after all."""
     limits = [size]
     for step in filters:
         if step.code == _FLETCHER32:
             size += _CHECKSUM_BYTES
         elif step.code != _SHUFFLE:
-            # Deflate adds 5 bytes per 16 KiB that it can't shrink, and 18 around all.
+            # Deflate adds 5 bytes per incompressible 16 KiB, and 18 bytes in all.
             size += size // 1000 + 64
         limits.append(size)
     return limits
@@ -236,7 +218,7 @@ def _stage_limits(size: int, filters: tuple[Filter, ...]) -> list[int]:
 def _inflated(data: Any, limit: int) -> bytes:
     inflater = zlib.decompressobj()
     try:
-        # One more than there should be, to see that there is more.
+        # One byte more, to detect excess data.
         whole = inflater.decompress(data, limit + 1)
     except zlib.error as error:
         raise _DamagedError(f"it can't be unpacked ({error})") from error
@@ -258,10 +240,10 @@ def _checked(data: Any) -> Any:
 
 
 def fletcher32(data: bytes | memoryview) -> int:
-    """Checksum of the bytes as HDF5 computes it.
+    """Return the Fletcher32 checksum of HDF5.
 
-    Two sums over the 16-bit big-endian words, the second one of the first as it grows, both modulo
-    65535. A sum that is not 0 is never written as 0.
+    Two sums modulo 65535 over the 16-bit big-endian words: of the words, and of the first sum's
+    intermediate values. A sum that is not 0 is never written as 0.
 
     Examples
     --------
@@ -291,9 +273,9 @@ def fletcher32(data: bytes | memoryview) -> int:
 
 
 def _unshuffled(data: Any, item_bytes: int) -> Any:
-    """Put the bytes of each number together again: all first bytes came first, and so on."""
+    """Undo shuffle, which stores the first bytes of all numbers, then the second, and so on."""
     if len(data) % item_bytes:
-        raise _DamagedError(f"its {len(data)} bytes are no whole numbers")
+        raise _DamagedError(f"its {len(data)} bytes are not a multiple of {item_bytes}")
     planes = np.frombuffer(data, np.uint8).reshape(item_bytes, -1)
     numbers = np.empty((planes.shape[1], item_bytes), np.uint8)
     # Column by column takes a third of the time of a transposed copy.

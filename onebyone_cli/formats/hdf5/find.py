@@ -1,7 +1,7 @@
-"""Find the dataset that is meant, without leaving the file.
+"""Find a dataset without leaving the file.
 
-Every link on the way is looked at before it is followed: one that leads into another file would
-make this program read what it was not asked to read.
+Every link is examined before it is followed: a link to another file could read what the user did
+not name.
 """
 
 from __future__ import annotations
@@ -19,38 +19,30 @@ if TYPE_CHECKING:
 
     from onebyone_cli.formats.contracts.reader import Source
 
-#: Soft links that HDF5 itself would follow one after another.
+#: Most soft links in a row, as in HDF5.
 _MAX_HOPS = 16
 
-#: A search ends here, so that a file of millions of objects costs seconds, not hours.
+#: Limits of a search: a file of millions of objects must cost seconds, not hours.
 _MAX_OBJECTS = 10_000
 _MAX_DEPTH = 64
 
-#: Candidates that a message lists.
+#: Most candidates in a message.
 _MAX_LISTED = 10
 
 
 def find_dataset(root: Any, source: Source) -> tuple[str, Any]:
-    """Open the dataset that `source` names, or the only one that can be meant.
-
-    Parameters
-    ----------
-    root : h5py.h5g.GroupID
-        Root group of the file.
-    source : Source
-        Its `inner` is the name, with or without a slash in front, or empty.
+    """Open the dataset that `source` names, or the only candidate below the root group.
 
     Returns
     -------
     name : str
-        The dataset's path in the file, with a slash in front.
+        Path of the dataset in the file, with a leading slash.
     dataset : h5py.h5d.DatasetID
-        The dataset.
 
     Raises
     ------
     DataError
-        If there is none of that name, or no or more than one candidate; up to ten are listed.
+        If the name does not exist, or there is not exactly one candidate; lists up to ten.
     PolicyError
         If a link on the way leads to another file.
     """
@@ -64,7 +56,7 @@ def find_dataset(root: Any, source: Source) -> tuple[str, Any]:
     if found is not None:
         what = f"'{shown}' is {'a group' if isinstance(found, h5py.h5g.GroupID) else 'a type'}"
     names: list[str] = []
-    # A list would help, but that it can't be made is not what is wrong.
+    # A failure to list candidates must not hide the error.
     with suppress(DataError):
         names = sorted(candidates(root, source))
     raise DataError(f"{what}; {_choices(names, source)}", source.path)
@@ -74,7 +66,7 @@ def _only_candidate(root: Any, source: Source) -> str:
     names = sorted(candidates(root, source))
     if len(names) == 1:
         return names[0]
-    found = f"has {len(names)} datasets it could be" if names else "has nothing to read"
+    found = f"has {len(names)} datasets it could be" if names else "has no dataset to read"
     raise DataError(f"{found}; {_choices(names, source)}", source.path)
 
 
@@ -87,7 +79,7 @@ def _choices(names: list[str], source: Source) -> str:
 
 
 def _follow(root: Any, name: str, path: str) -> Any:
-    """Open what `name` leads to; None if it leads nowhere."""
+    """Open the object at `name`; None if there is none."""
     h5py = load_h5py()
     todo, node, hops = _parts(name), root, 0
     while todo:
@@ -100,7 +92,7 @@ def _follow(root: Any, name: str, path: str) -> Any:
         elif kind == h5py.h5l.TYPE_SOFT:
             hops += 1
             if hops > _MAX_HOPS:
-                raise DataError(f"'{printable(name)}' is a soft link that goes in a circle", path)
+                raise DataError(f"'{printable(name)}' is a circular soft link", path)
             value = _text(node.links.get_val(part))
             node = root if value.startswith("/") else node
             todo[:0] = _parts(value)
@@ -123,15 +115,12 @@ def _text(name: bytes) -> str:
 
 
 def candidates(root: Any, source: Source) -> Iterator[str]:
-    """Names of the datasets that could be a stack: numbers, two or more axes.
+    """Yield the names of datasets that can be a stack: numbers, two or more axes.
 
-    Only hard links are followed: a soft link leads to what is found anyway. Groups are known by
-    their address, since hard links can make circles.
+    Soft links are skipped: hard links lead to the same objects. Hard links can be circular, so
+    groups are identified by their address.
 
-    Raises
-    ------
-    DataError
-        If there are too many objects to search.
+    Raises `DataError` if there are too many objects to search.
     """
     h5py = load_h5py()
     seen = {_address(h5py.h5o.get_info(root))}
@@ -162,7 +151,7 @@ def _links(group: Any) -> list[bytes]:
 
     def take(name: bytes) -> bool | None:
         names.append(name)
-        # Anything but None ends the iteration.
+        # Any value but None ends the iteration.
         return True if len(names) > _MAX_OBJECTS else None
 
     group.links.iterate(take)
@@ -170,7 +159,7 @@ def _links(group: Any) -> list[bytes]:
 
 
 def _object_info(group: Any, name: bytes) -> Any:
-    """Look at what a hard link leads to; None for other links and broken objects."""
+    """Return information on the target of a hard link; None for other links and broken objects."""
     h5py = load_h5py()
     try:
         if group.links.get_info(name).type != h5py.h5l.TYPE_HARD:

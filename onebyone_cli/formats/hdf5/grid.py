@@ -1,8 +1,7 @@
-"""Chunks in plain integers: which are needed together, and in which order to read them all.
+"""Plan which chunks are read together, and in which order. Plain integers.
 
-A **cell** is what is decoded at a time: one chunk, or several where chunks are tiny. Axes are those
-of `StackSpec.shape`, ``(*batch, C, H, W)``, wherever they are in the file; only `Grid.stored`
-knows about that.
+A **cell** is the unit of decoding: one chunk, or several tiny ones. Axes are those of
+`StackSpec.shape`, ``(*batch, C, H, W)``, whatever their order in the file, except in `Grid.stored`.
 """
 
 from __future__ import annotations
@@ -16,17 +15,16 @@ if TYPE_CHECKING:
 
     from onebyone_cli.spec import StackSpec
 
-#: Tiny chunks are decoded together up to this size, so that the call costs less than the numbers.
+#: Size up to which tiny chunks are decoded together, to amortise the call.
 CELL_BYTES = 1 << 16
 
-#: Cells of a dataset that has no chunks.
+#: Size of cells of a dataset without chunks.
 PIECE_BYTES = 1 << 18
 
-#: A stream may decode its chunks this many times over, to stay within memory. Beyond that, more
-#: memory is the better answer.
+#: Most times that a stream decodes each chunk to stay within memory.
 _MAX_DECODES = 8
 
-#: Worth keeping even where a row of pixels needs less: several threads, each at its own place.
+#: Useful cache size even if a row of pixels needs less: threads read at different places.
 _USEFUL_CACHE = 1 << 24
 
 
@@ -40,8 +38,8 @@ class Grid(NamedTuple):
     cell : tuple of int
         Sizes of a cell along the same axes.
     order : tuple of int
-        For each axis in the file, which axis of `shape` it is. One shorter than `shape` where the
-        file has no axis of channels.
+        The axis of `shape` of each axis in the file. One shorter than `shape` if the file has no
+        axis of channels.
     item_bytes : int
         Bytes of one number.
     """
@@ -65,9 +63,9 @@ class Grid(NamedTuple):
     def band_cells(self) -> int:
         """Cells to keep so that slabs read in ascending order decode each cell once.
 
-        Slabs take all channels, pixels row by row and items one by one. So the cells that a slab
-        leaves half used are: all along C; along the first other axis on which cells are thicker
-        than 1, one; along the axes after that one, all.
+        Slabs take all channels, pixels row by row and items one by one. A slab leaves these cells
+        half used: all along C; one along the first other axis on which cells are thicker than 1;
+        all along the axes after that one.
         """
         counts, channels = self.counts, len(self.shape) - 3
         after = [*range(channels), channels + 1, channels + 2]
@@ -76,17 +74,17 @@ class Grid(NamedTuple):
         return prod([counts[channels], *(counts[axis] for axis in after[1:])])
 
     def stored(self, values: tuple[int, ...]) -> tuple[int, ...]:
-        """Bring values for the axes of `shape` into the order of the file."""
+        """Reorder values from the axes of `shape` to those of the file."""
         return tuple(values[axis] for axis in self.order)
 
     def box(self, index: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """First and one past the last coordinates of a cell, cut at the end of the dataset."""
+        """Return first and one past the last coordinates of a cell inside the dataset."""
         start = tuple(i * c for i, c in zip(index, self.cell, strict=True))
         stop = tuple(min(s + c, n) for s, c, n in zip(start, self.cell, self.shape, strict=True))
         return start, stop
 
     def touching(self, start: tuple[int, ...], stop: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-        """Find the cells that a box touches: row by row, all channels of a place together."""
+        """Yield the cells that a box touches: row by row, all channels of a place together."""
         ranges = [range(a // c, -(-b // c)) for a, b, c in zip(start, stop, self.cell, strict=True)]
         channels = len(self.shape) - 3
         ranges.append(ranges.pop(channels))
@@ -102,8 +100,6 @@ def make_grid(
 
     Parameters
     ----------
-    spec : StackSpec
-        Shape and type.
     layout : str
         Order of the last three axes in the file.
     chunk : tuple of int or None
@@ -120,7 +116,7 @@ def make_grid(
     cell = [1] * axes
     for axis, size in zip(order, chunk or (), strict=False):
         cell[axis] = size
-    # Neighbours in a row first, then rows: that is how slabs use them.
+    # Neighbours in a row first, then rows: the order of slabs.
     target = CELL_BYTES if chunk else PIECE_BYTES
     for axis in (axes - 1, axes - 2):
         room = target // (prod(cell) * spec.item_bytes)
@@ -130,7 +126,7 @@ def make_grid(
 
 
 class CachePlan(NamedTuple):
-    """How much a random-access reader keeps.
+    """The cache of a random-access reader.
 
     Attributes
     ----------
@@ -148,18 +144,10 @@ class CachePlan(NamedTuple):
 
 
 def plan_cache(grid: Grid, decode_bytes: int, memory: int, threads: int) -> CachePlan | None:
-    """Plan random access, or return None where it would decode chunks again and again.
+    """Plan random access; return None where it would decode chunks repeatedly.
 
-    Parameters
-    ----------
-    grid : Grid
-        The cells.
-    decode_bytes : int
-        What decoding one cell takes besides the cell itself.
-    memory : int
-        Bytes that may be used.
-    threads : int
-        Threads that are likely to read at the same time.
+    `decode_bytes` is the memory for decoding one cell without the cell itself, `memory` the budget
+    in bytes, `threads` the likely number of threads that read.
     """
     band, each = grid.band_cells, grid.cell_bytes + decode_bytes
     room = memory - band * grid.cell_bytes
@@ -167,7 +155,7 @@ def plan_cache(grid: Grid, decode_bytes: int, memory: int, threads: int) -> Cach
     if decoders < 1:
         return None
     room -= decoders * each
-    # A second band serves a thread that is ahead of the others.
+    # A second band is for a thread that is ahead of the others.
     useful = max(2 * band, min(8 * band, _USEFUL_CACHE // grid.cell_bytes))
     cells = min(useful, prod(grid.counts), band + room // grid.cell_bytes)
     return CachePlan(cells, decoders, cells * grid.cell_bytes + decoders * each)
@@ -179,10 +167,10 @@ class DrainPlan(NamedTuple):
     Attributes
     ----------
     order : tuple of int
-        Axes from the slowest to the fastest in the bytes that come out.
+        Axes from the slowest to the fastest in the output.
     split : int
-        Position in `order` of the axis that is cut into pieces; those before it are taken one at
-        a time, those after it whole.
+        Position in `order` of the axis that is cut into pieces. Axes before it are taken one index
+        at a time, axes after it whole.
     thickness : int
         Size of a piece along that axis, at most a cell's.
     decodes : int
@@ -199,33 +187,23 @@ class DrainPlan(NamedTuple):
 
 
 def plan_drain(grid: Grid, room: int) -> DrainPlan | None:
-    """Find the order that decodes least; of several, the one nearest to CHW.
+    """Find the order with the fewest decodes; of several, the one nearest to CHW.
 
-    Parameters
-    ----------
-    grid : Grid
-        The cells.
-    room : int
-        Bytes for one piece.
-
-    Returns
-    -------
-    DrainPlan or None
-        None if no order fits `room` without decoding everything many times.
+    Returns None if no order fits `room` bytes per piece with at most 8 decodes of each cell.
     """
     plans = [plan for plan in _drain_plans(grid, room) if plan.decodes <= _MAX_DECODES]
     return min(plans, key=lambda plan: (plan.decodes, plan.order, -plan.split), default=None)
 
 
 def drain_bytes(grid: Grid) -> int:
-    """Smallest piece that lets everything be decoded once."""
+    """Return the size of the smallest piece with which each cell is decoded once."""
     plans = _drain_plans(grid, prod(grid.shape) * grid.item_bytes)
     return min(plan.bytes for plan in plans if plan.decodes == 1)
 
 
 def _drain_plans(grid: Grid, room: int) -> Iterator[DrainPlan]:
     axes = range(len(grid.shape))
-    # Unused parts of a cell beyond the end of the dataset need no room.
+    # The part of a cell beyond the end of the dataset needs no room.
     cell = [min(c, n) for c, n in zip(grid.cell, grid.shape, strict=True)]
     for split in axes:
         for axis in axes[split:]:
@@ -240,9 +218,9 @@ def _drain_plans(grid: Grid, room: int) -> Iterator[DrainPlan]:
 
 
 def drain_pieces(grid: Grid, plan: DrainPlan) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Boxes to read one after another: first and one past the last coordinates.
+    """Yield the boxes of a plan in order: first and one past the last coordinates.
 
-    No box reaches over the border of a cell along the axis that is cut.
+    No box crosses the border of a cell along the axis that is cut.
     """
     axis = plan.order[plan.split]
     cuts = [

@@ -1,7 +1,4 @@
-"""What a dataset says about itself, and all that is refused because of it.
-
-Everything here is known from the file's metadata; no number is read.
-"""
+"""Read and check the metadata of a dataset, without reading numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from onebyone_cli.units import printable
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import Source
 
-#: Names of the numbers that this program knows, by how HDF5 calls them.
+#: Supported types, by HDF5's names.
 _NUMBERS = {
     "STD_I8": "int8",
     "STD_U8": "uint8",
@@ -46,7 +43,7 @@ _OTHER_CLASSES = {
     "VLEN": "lists of varying length",
 }
 
-#: Filters that the Python package hdf5plugin brings, by their registered numbers.
+#: Filters of the Python package hdf5plugin, by their registered numbers.
 _PLUGIN_FILTERS = {
     307: "bzip2",
     32001: "blosc",
@@ -73,49 +70,41 @@ _BUILT_IN_FILTERS = {
 
 _GZIP = 1
 
-#: A dataset that claims more than this, of which not a thousandth was ever written, is taken for
-#: a mistake or a trap: reading it yields nothing but fill values, for as long as you like.
+#: A larger dataset of which less than a thousandth was ever written is refused: it is a mistake or
+#: an attack, and reading it would yield fill values for hours.
 _SPARSE_BYTES = 1 << 26
 _SPARSE_RATIO = 1000
 
 
 class Filter(NamedTuple):
-    """One step that chunks went through when they were written.
-
-    Attributes
-    ----------
-    code : int
-        Its registered number.
-    values : tuple of int
-        Its parameters.
-    """
+    """A filter of chunks: its registered number and its parameters."""
 
     code: int
     values: tuple[int, ...]
 
     @property
     def name(self) -> str:
-        """What it is called, with the effort of gzip, as in ``"gzip 4"``."""
+        """Name of the filter, with the level of gzip, as in ``"gzip 4"``."""
         known = _BUILT_IN_FILTERS.get(self.code) or _PLUGIN_FILTERS.get(self.code)
         effort = f" {self.values[0]}" if self.code == _GZIP and self.values else ""
         return (known or f"filter {self.code}") + effort
 
 
 class Header(NamedTuple):
-    """What is known of a dataset before it is read.
+    """Metadata of a dataset.
 
     Attributes
     ----------
     layout : ArrayLayout
-        Shape, type and order of axes; where the numbers are only if `offset` is not None.
+        Shape, type and order of axes; the offset is valid only if `offset` is not None.
     shape : tuple of int
         Sizes as stored.
     inner : str
         Name of the dataset.
     offset : int or None
-        Where the numbers lie in one piece; None where they do not.
+        Offset of contiguous numbers in the file; None for others.
     chunk : tuple of int or None
-        Sizes of a chunk as stored; None where there are none.
+        Sizes of a chunk as stored; None without chunks.
     filters : tuple of Filter
         In the order in which they were applied.
     """
@@ -129,24 +118,13 @@ class Header(NamedTuple):
 
 
 def read_header(dataset: Any, source: Source, inner: str, file_bytes: int) -> Header:
-    """Check a dataset.
-
-    Parameters
-    ----------
-    dataset : h5py.h5d.DatasetID
-        The dataset.
-    source : Source
-        The input.
-    inner : str
-        Name of the dataset.
-    file_bytes : int
-        Size of the file.
+    """Read and check the metadata of dataset `inner` in a file of `file_bytes`.
 
     Raises
     ------
     DataError
-        If it holds something else than numbers, has fewer than two axes, is truncated, or claims
-        to be huge and was never written.
+        If it does not hold numbers, has fewer than two axes, is truncated, or is huge and was never
+        written.
     PolicyError
         If its numbers are in another file.
     DependencyMissingError
@@ -174,29 +152,12 @@ def read_header(dataset: Any, source: Source, inner: str, file_bytes: int) -> He
 
 
 def number_type(kind: Any, path: str) -> tuple[str, bool]:
-    """Name a type of numbers.
+    """Return the name of an HDF5 type, a key of `spec.ITEM_BYTES`, and whether it is big-endian.
 
-    A type is known only if it equals a standard one in every bit: a float of the right size with
-    another exponent (bfloat16) or an integer of 12 bits in 16 is none.
+    A type must equal a standard one in every bit. A float with another exponent (bfloat16) or an
+    integer of 12 bits in 16 is refused.
 
-    Parameters
-    ----------
-    kind : h5py.h5t.TypeID
-        The type in the file.
-    path : str
-        Name for messages.
-
-    Returns
-    -------
-    dtype : str
-        A key of `spec.ITEM_BYTES`.
-    big_endian : bool
-        Order of the bytes.
-
-    Raises
-    ------
-    DataError
-        If it is another.
+    Raises `DataError` if the type is not supported.
     """
     h5t = load_h5py().h5t
     for standard, name in _NUMBERS.items():
@@ -216,7 +177,7 @@ def number_type(kind: Any, path: str) -> tuple[str, bool]:
 
 
 def is_bool(kind: Any) -> bool:
-    """Whether a type is what h5py writes for bool: an enumeration of FALSE and TRUE."""
+    """Return whether a type is h5py's bool: an enumeration of FALSE and TRUE."""
     h5t = load_h5py().h5t
     if kind.get_class() != h5t.ENUM or kind.get_size() != 1 or kind.get_nmembers() != 2:
         return False
@@ -253,8 +214,7 @@ def _filters(plist: Any, path: str) -> tuple[Filter, ...]:
 def _is_available(code: int) -> bool:
     h5z = load_h5py().h5z
     if not h5z.filter_avail(code) and code in _PLUGIN_FILTERS:
-        # Importing the package is what makes its filters known to HDF5. It is installed only
-        # where somebody wanted it.
+        # Importing the optional package registers its filters with HDF5.
         try:
             import hdf5plugin  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
         except ImportError:
@@ -267,8 +227,8 @@ def _is_available(code: int) -> bool:
 def _missing_filter(code: int, name: bytes | None) -> str:
     known = _PLUGIN_FILTERS.get(code) or _BUILT_IN_FILTERS.get(code)
     given = printable((name or b"").decode("utf-8", "replace"))
-    told = known or given or "unknown"
-    text = f"its chunks went through HDF5 filter {code} ({told}), which is not available"
+    shown = known or given or "unknown"
+    text = f"its chunks use HDF5 filter {code} ({shown}), which is not available"
     if code in _PLUGIN_FILTERS:
         return f"{text}; install it with: pip install hdf5plugin"
     return f"{text}; write the dataset again with gzip, as h5repack -f GZIP=4 does"
@@ -278,7 +238,7 @@ def _check_sparse(dataset: Any, layout: ArrayLayout, chunk_bytes: int, path: str
     claimed = layout.spec.data_bytes
     if claimed <= _SPARSE_BYTES or claimed <= _SPARSE_RATIO * dataset.get_storage_size():
         return
-    # Constant numbers shrink a thousandfold too: it counts how many chunks there are.
+    # Constant numbers also shrink a thousandfold: count the chunks.
     written = dataset.get_num_chunks() * chunk_bytes if chunk_bytes else 0
     if claimed > _SPARSE_RATIO * written:
         raise DataError(

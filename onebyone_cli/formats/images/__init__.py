@@ -1,12 +1,10 @@
 """Folders of images and single images: PNG, TIFF, JPEG, BMP, PGM, PPM and PFM.
 
-Read: the images of a folder are the channels, in natural order; an RGB image gives three, a TIFF
-of several pages one or three for each page. Numbers arrive as they are stored: what Pillow would
-change on the way (palettes, alpha, 16 bits per colour, inverted greys) is refused, colour profiles
-and gamma are left aside, and so are the orientation that cameras note in a JPEG and the scale of a
-PFM. Of images with one bit per pixel, 1 is white in all formats.
-
-Written: see `writer`.
+The images of a folder are the channels, in natural order. An RGB image has three channels, a TIFF
+of several pages one or three per page. Numbers are read as they are stored. What Pillow would
+change (palettes, alpha, 16 bits per colour, inverted greys) is refused. Colour profiles, gamma, the
+orientation of a JPEG and the scale of a PFM are ignored. In images with one bit per pixel, 1 is
+white in all formats. See `writer` for what is written.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ def read(source: Source) -> StreamReader:
 
 
 def write(target: Target, spec: StackSpec) -> StreamWriter:
-    """Make a writer for an image or a folder of images."""
+    """Make a writer of an image or a folder of images."""
     from onebyone_cli.formats.images.writer import ImagesWriter
 
     return ImagesWriter(target, spec)

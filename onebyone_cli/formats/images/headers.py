@@ -1,4 +1,4 @@
-"""What is in an image file, from its headers alone."""
+"""Read the headers of image files."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from PIL.ImageFile import ImageFile
 
-#: Only the reader of the format that the name says is ever run: an EPS file named .png would
-#: otherwise start Ghostscript.
+#: Only the reader of the format in the name is run: an EPS file named .png would start Ghostscript.
 _READERS = {
     "PNG": ("PngImagePlugin", "PngImageFile"),
     "TIFF": ("TiffImagePlugin", "TiffImageFile"),
@@ -29,7 +28,7 @@ _READERS = {
     "PPM": ("PpmImagePlugin", "PpmImageFile"),
 }
 
-#: First bytes, and what they tell.
+#: First bytes of files, and their formats.
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"II*\0", "TIFF"),
@@ -47,26 +46,14 @@ _MAGIC = (
     (b"\x93NUMPY", "NumPy"),
 )
 
-#: Pillow compares every page with all before it: more would take minutes, and a malformed file of
-#: a few megabytes can claim a million.
+#: Most pages. Pillow compares every page with all before it, and a malformed file of a few
+#: megabytes can claim a million.
 _MOST_PAGES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One picture of an image file.
-
-    Attributes
-    ----------
-    path : str
-        The file.
-    index, pages : int
-        Which picture of the file, and how many it has.
-    height, width : int
-        H and W.
-    numbers : Numbers
-        What its pixels are made of.
-    """
+    """One picture of an image file: number `index` of `pages`."""
 
     path: str
     index: int
@@ -82,14 +69,14 @@ class Page:
 
 
 def open_file(path: str) -> BinaryIO:
-    """Open a regular file; a pipe or a device can't make this wait.
+    """Open a regular file, without blocking on a pipe or a device.
 
     Raises
     ------
     InputMissingError
         If it can't be opened.
     DataError
-        If it is no regular file.
+        If it is not a regular file.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -103,17 +90,17 @@ def open_file(path: str) -> BinaryIO:
 
 @contextmanager
 def guarded(path: str, action: str = "reading") -> Iterator[None]:
-    """Run Pillow: what it raises comes out as one line about the file, what it warns of does not.
+    """Run Pillow: convert its exceptions, and suppress its warnings.
 
-    Its limit on pixels is off meanwhile, because the size is checked against the memory that the
-    user allows before anything is decoded. Its limits on text stay.
+    Its limit on pixels is off meanwhile: callers check the size against the memory budget before
+    decoding. Its limits on text stay.
 
     Raises
     ------
     ReadWriteError
-        If the system fails.
+        If a system call fails.
     DataError
-        If anything else is raised: on malformed files that can be any exception at all.
+        After any other exception: malformed files raise all kinds.
     """
     import warnings
 
@@ -135,7 +122,7 @@ def guarded(path: str, action: str = "reading") -> Iterator[None]:
 
 @cache
 def _quiet() -> None:
-    """Keep Pillow's log off standard error, where it goes if nobody has a handler for it."""
+    """Keep Pillow's log off standard error, the default without a handler."""
     import logging
 
     logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -144,7 +131,7 @@ def _quiet() -> None:
 def _described(error: Exception, path: str, action: str) -> OneByOneError:
     import errno
 
-    # EINVAL is what seeking to a nonsensical offset of a malformed file gives.
+    # EINVAL: a seek to a nonsensical offset in a malformed file.
     if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
         return read_write_error(action, path, error)
     if isinstance(error, MemoryError):
@@ -156,10 +143,7 @@ def _described(error: Exception, path: str, action: str) -> OneByOneError:
 def read_pages(file: BinaryIO, path: str) -> list[Page]:
     """Read the headers of all pictures in a file.
 
-    Raises
-    ------
-    DataError
-        If it is malformed, or its numbers would not arrive as they are stored.
+    Raises `DataError` if it is malformed, or its numbers can't be read as they are stored.
     """
     with guarded(path):
         image = open_image(file, path)
@@ -172,20 +156,18 @@ def read_pages(file: BinaryIO, path: str) -> list[Page]:
 
 
 def open_image(file: BinaryIO, path: str) -> ImageFile:
-    """Open a file as what its name says it is; to be called inside `guarded`.
+    """Open a file with the reader of its suffix; call inside `guarded`.
 
-    Raises
-    ------
-    DataError
-        If its first bytes say that it is something else.
+    Raises `DataError` if its first bytes are those of another format.
     """
     family = FAMILIES[suffix_of(path)]
     head = file.read(16)
     file.seek(0)
     found = next((name for magic, name in _MAGIC if head.startswith(magic)), "")
     if found != family:
-        really = f"it is a {found} file; rename it" if found else "it is no image; make it again"
-        raise DataError(f"is not the {family} file that its name says: {really}", path)
+        if found:
+            raise DataError(f"is a {found} file with the suffix of {family}; rename it", path)
+        raise DataError(f"is not a {family} file; make it again", path)
     if head.startswith(b"PF"):
         raise DataError(
             "is a colour PFM, which can't be read here; save each channel as a PFM of its own",
@@ -195,7 +177,7 @@ def open_image(file: BinaryIO, path: str) -> ImageFile:
 
 
 def load_plugin(family: str) -> type[ImageFile]:
-    """Import Pillow's reader of one format; that also makes its writer known to Pillow."""
+    """Import Pillow's reader of a format; this also registers its writer."""
     module, name = _READERS[family]
     reader: type[ImageFile] = getattr(import_module(f"PIL.{module}"), name)
     return reader
@@ -204,8 +186,7 @@ def load_plugin(family: str) -> type[ImageFile]:
 def _page_count(image: ImageFile, path: str) -> int:
     """Count the pictures of a file: more than one only in a TIFF.
 
-    A JPEG counts as one: what cameras append to it are previews and other views, which no
-    reader of JPEG shows.
+    A JPEG counts as one: cameras append previews and other views, which JPEG readers ignore.
     """
     if image.format != "TIFF":
         frames = getattr(image, "n_frames", 1)
@@ -223,12 +204,9 @@ def _page_count(image: ImageFile, path: str) -> int:
 
 
 def page_of(image: ImageFile, path: str, index: int, pages: int) -> Page:
-    """Describe the picture at which an open file stands; to be called inside `guarded`.
+    """Describe the current picture of an open file; call inside `guarded`.
 
-    Raises
-    ------
-    DataError
-        If its numbers would not arrive as they are stored.
+    Raises `DataError` if its numbers can't be read as they are stored.
     """
     where = f"{path} (page {index})" if pages > 1 else path
     numbers = numbers_of(image, FAMILIES[suffix_of(path)], where)

@@ -1,4 +1,4 @@
-"""The types of image files: what each can hold, what its files are called and how they sort."""
+"""The types of image files: names, suffixes, and what each can hold."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from onebyone_cli.errors import UsageError
+from onebyone_cli.errors import UsageError, setting
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.writer import Target
@@ -14,22 +14,20 @@ if TYPE_CHECKING:
 
 
 class ImageKind(NamedTuple):
-    """One type of image file, as far as it can be written without losing anything.
+    """A type of image file, restricted to what it holds without loss.
 
     Attributes
     ----------
-    name : str
-        What ``--format`` takes.
-    family : str
-        Pillow's name of the format.
+    name, family : str
+        Value of ``--format``; Pillow's name of the format.
     suffixes : tuple of str
-        Endings of file names; the first is given to new files.
+        Suffixes of file names; new files get the first.
     dtypes : tuple of str
-        What one channel may consist of.
+        Types of a single channel.
     colour : bool
         Whether three channels of uint8 fit into one file.
     plain : bool
-        Whether files are as large as their numbers: nothing is compressed.
+        Whether files are uncompressed.
     limit : int
         Largest height or width.
     """
@@ -56,7 +54,7 @@ KINDS = {
             True,
             True,
         ),
-        # libjpeg stops at 65500, 35 before what the file format could hold.
+        # libjpeg's limit, 35 below that of the file format.
         ImageKind("jpeg", "JPEG", (".jpg", ".jpeg"), ("uint8",), True, False, limit=65500),
         ImageKind("bmp", "BMP", (".bmp",), ("bool", "uint8"), True, True),
         ImageKind("pgm", "PPM", (".pgm",), ("uint8", "uint16"), False, True),
@@ -65,59 +63,32 @@ KINDS = {
     )
 }
 
-#: Pillow's format by suffix. A ``.pnm`` is a PGM or a PPM.
+#: Pillow's format by suffix. A ``.pnm`` file is a PGM or a PPM.
 FAMILIES = {suffix: kind.family for kind in KINDS.values() for suffix in kind.suffixes} | {
     ".pnm": "PPM"
 }
 
-#: What files are called for people, by suffix.
+#: Name of the format in messages, by suffix.
 TITLES = {suffix: kind.name.upper() for kind in KINDS.values() for suffix in kind.suffixes} | {
     ".pnm": "PNM"
 }
 
 _NUMBER = re.compile("([0-9]+)")
 
-#: Text and numbers by turns; a number is (how many digits, digits), without leading zeros.
+#: Text and numbers in alternation; a number is (count of digits, digits) without leading zeros.
 _Parts = tuple[str | tuple[int, str], ...]
 
-#: 32-bit offsets are what TIFF and BMP files are made of.
+#: TIFF and BMP files have 32-bit offsets.
 _FILE_LIMIT = 2**32 - 2**16
 
 
 def suffix_of(path: str) -> str:
-    """Give the ending of a file name, lower case, with the dot."""
+    """Return the suffix of a file name in lower case, with the dot."""
     return os.path.splitext(path)[1].lower()
 
 
-def natural_key(name: str) -> tuple[_Parts, _Parts, str]:
-    """Key for sorting file names as people count.
-
-    Runs of the digits 0-9 compare as numbers, everything else by letters whatever their case; the
-    suffix comes after the rest of the name, so that ``map`` is before ``map1``. Names that are
-    equal so far (``a01``, ``A1``) compare by their exact characters: the order is total, and no
-    locale plays a part in it.
-
-    >>> sorted(["img10.png", "IMG2.png", "img.png", "img1.png"], key=natural_key)
-    ['img.png', 'img1.png', 'IMG2.png', 'img10.png']
-    """
-    stem, suffix = os.path.splitext(name)
-    return _parts(stem), _parts(suffix), name
-
-
-def _parts(text: str) -> _Parts:
-    parts = _NUMBER.split(text.casefold())
-    # Splitting at a group gives text, number, text, ...: like always meets like in a comparison.
-    return tuple(_number(part) if index % 2 else part for index, part in enumerate(parts))
-
-
-def _number(digits: str) -> tuple[int, str]:
-    # Of numbers without leading zeros the longer is the larger; int() would limit the length.
-    digits = digits.lstrip("0")
-    return len(digits), digits
-
-
 def channel_names(count: int, suffix: str) -> list[str]:
-    """Names of the images of a folder: their numbers from 0, all of the same length.
+    """Return the names of the images of a folder: numbers from 0, all of the same length.
 
     They sort the same way as text and as numbers.
 
@@ -128,18 +99,41 @@ def channel_names(count: int, suffix: str) -> list[str]:
     return [f"{index:0{digits}d}{suffix}" for index in range(count)]
 
 
+def natural_key(name: str) -> tuple[_Parts, _Parts, str]:
+    """Return the key that sorts file names in natural order.
+
+    Runs of the digits 0-9 compare as numbers, other text without case. The suffix comes last, so
+    that ``map`` is before ``map1``. Names that are equal so far (``a01``, ``A1``) compare by their
+    characters: the order is total, and independent of the locale.
+
+    >>> sorted(["img10.png", "IMG2.png", "img.png", "img1.png"], key=natural_key)
+    ['img.png', 'img1.png', 'IMG2.png', 'img10.png']
+    """
+    stem, suffix = os.path.splitext(name)
+    return _parts(stem), _parts(suffix), name
+
+
+def _parts(text: str) -> _Parts:
+    parts = _NUMBER.split(text.casefold())
+    # Splitting at a group gives text, number, text, ...: equal positions have equal types.
+    return tuple(_number(part) if index % 2 else part for index, part in enumerate(parts))
+
+
+def _number(digits: str) -> tuple[int, str]:
+    # int() would limit the length.
+    digits = digits.lstrip("0")
+    return len(digits), digits
+
+
 def is_folder(path: str) -> bool:
-    """Whether an output is to be a folder of images."""
+    """Return whether an output is a folder of images."""
     return path.endswith("/") or os.path.isdir(path)
 
 
 def kind_of(target: Target, spec: StackSpec) -> ImageKind:
-    """Choose the type of image for an output and make sure that it can hold it.
+    """Choose the type of image for an output and check that it can hold the result.
 
-    Raises
-    ------
-    UsageError
-        With what to ask for instead.
+    Raises `UsageError` if it can't; names an alternative.
     """
     if is_folder(target.path):
         kind = KINDS[target.kind or _usual_kind(spec)]
@@ -168,7 +162,7 @@ def _kind_of_file(target: Target, spec: StackSpec) -> ImageKind:
         )
     if named and target.kind and target.kind != named:
         raise UsageError(
-            f"--format {target.kind} makes {KINDS[target.kind].suffixes[0]} files, and "
+            f"{setting('format', target.kind)} makes {KINDS[target.kind].suffixes[0]} files, and "
             f"'{target.path}' ends in {suffix}; change one of them"
         )
     return KINDS[target.kind or named]
@@ -178,11 +172,11 @@ def _check_folder(kind: ImageKind, spec: StackSpec) -> None:
     if not kind.dtypes:
         raise UsageError(
             f"{kind.name} holds three channels in one image, a folder has an image for each "
-            "channel; use --format pgm, or name a single file"
+            f"channel; use {setting('format', 'pgm')}, or name a single file"
         )
     if spec.dtype not in kind.dtypes:
         other = _other_kind(spec.dtype)
-        remedy = f"--format {other.name}" if other else "write .npy or .h5"
+        remedy = setting("format", other.name) if other else "write .npy or .h5"
         raise UsageError(_cannot_hold(kind, spec.dtype, remedy))
 
 
@@ -210,10 +204,10 @@ def _other_kind(dtype: str) -> ImageKind | None:
 
 def _cannot_hold(kind: ImageKind, dtype: str, remedy: str) -> str:
     if "float32" in kind.dtypes:
-        choice = "--dtype float32"
+        choice = setting("dtype", "float32")
     else:
         names = " or ".join(name for name in kind.dtypes if name != "bool")
-        choice = f"--dtype {names} with --scale auto"
+        choice = f"{setting('dtype', names)} with {setting('scale', 'auto')}"
     return f"{kind.name} can't hold {dtype}; use {choice}, or {remedy}"
 
 
@@ -227,6 +221,6 @@ def _check_size(kind: ImageKind, spec: StackSpec, together: int) -> None:
 
 
 def plain_bytes(spec: StackSpec, channels: int) -> int:
-    """Bytes of the numbers of some channels in image files that do not compress."""
+    """Return the bytes of the numbers of some channels in uncompressed image files."""
     row = -(-spec.width // 8) if spec.dtype == "bool" else spec.width * spec.item_bytes
     return row * spec.height * channels

@@ -1,8 +1,8 @@
-"""What the numbers of an image are, and which can't be read exactly.
+"""Determine the numbers of an image, and refuse those that can't be read exactly.
 
-Pillow opens many images as something poorer than they are: 16 bits of a colour sample become 8,
-palettes and inverted greys look like numbers, other ranges are stretched. Whatever would not
-arrive as it is stored is refused here, before anything is decoded.
+Pillow reduces many images when it opens them: 16-bit colour samples become 8-bit, palettes and
+inverted greys look like numbers, other ranges are stretched. Such images are refused here, before
+decoding.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _REFUSED_MODES = {
     "HSV": "is an HSV image; save it as RGB, or save each channel as an image of its own",
 } | dict.fromkeys(("LA", "La", "RGBA", "RGBa"), _ALPHA)
 
-#: Memory that Pillow takes for a pixel, by mode; 4 for the others.
+#: Pillow's bytes per pixel, by mode; 4 for the others.
 _PIXEL_BYTES = {"1": 1, "L": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 
 _PNG_TYPES = {"1": (1, "bool"), "L": (1, "uint8"), "I;16B": (1, "uint16"), "RGB": (3, "uint8")}
@@ -34,7 +34,7 @@ _BMP_TYPES = {
     ("1", 1): (1, "bool"),
     ("L", 8): (1, "uint8"),
     ("RGB", 24): (3, "uint8"),
-    # The fourth byte is padding: with alpha, Pillow says RGBA.
+    # The fourth byte is padding; with alpha, Pillow's mode is RGBA.
     ("RGB", 32): (3, "uint8"),
 }
 #: By bits of a sample and TIFF's SampleFormat: 1 unsigned, 2 signed, 3 floating point.
@@ -54,7 +54,7 @@ _BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR, _FORMAT = 258, 262, 274, 2
 
 
 class Numbers(NamedTuple):
-    """What a header says about the numbers of one picture.
+    """The numbers of one picture, from its header.
 
     Attributes
     ----------
@@ -63,11 +63,11 @@ class Numbers(NamedTuple):
     dtype : str
         Type as stored.
     decode_bytes : int
-        Memory that decoding takes: the decoded picture, and what it takes beside it.
+        Memory of decoding, decoded picture included.
     raw_offset : int
-        Where plain numbers start that are read without Pillow; 0 where it decodes them.
+        Offset of plain numbers that are read without Pillow; 0 where Pillow decodes.
     raw_item : str
-        NumPy's name of those numbers.
+        numpy's code of their type.
     """
 
     channels: int
@@ -78,12 +78,9 @@ class Numbers(NamedTuple):
 
 
 def numbers_of(image: ImageFile, family: str, path: str) -> Numbers:
-    """Say what the numbers of an opened picture are.
+    """Describe the numbers of an opened picture.
 
-    Raises
-    ------
-    DataError
-        If they would not arrive as they are stored.
+    Raises `DataError` if they can't be read as they are stored.
     """
     if image.mode in _REFUSED_MODES:
         raise DataError(_REFUSED_MODES[image.mode], path)
@@ -91,16 +88,16 @@ def numbers_of(image: ImageFile, family: str, path: str) -> Numbers:
 
 
 def _tile(image: ImageFile) -> tuple[str, Any, int, Any]:
-    """Give decoder, extents, offset and the decoder's arguments of the first part of a picture.
+    """Return decoder, extents, offset and decoder arguments of the first part of a picture.
 
-    The arguments start with the raw mode: how the file's bytes become the mode of the image.
+    The first argument is the raw mode: how the file's bytes become the mode of the image.
     """
     decoder, extents, offset, args = image.tile[0]
     return decoder, extents, offset, args
 
 
 def _decoded(image: ImageFile) -> int:
-    """Bytes of the decoded picture."""
+    """Return the bytes of the decoded picture."""
     return image.width * image.height * _PIXEL_BYTES.get(image.mode, 4)
 
 
@@ -125,7 +122,7 @@ def _sixteen_bits(family: str) -> str:
 
 def _jpeg(image: ImageFile, path: str) -> Numbers:
     channels = 3 if image.mode == "RGB" else 1
-    # Of a progressive JPEG, all coefficients are held, 2 bytes each, before the first pixel.
+    # A progressive JPEG keeps all coefficients, 2 bytes each, before the first pixel.
     progressive = 2 * channels * image.width * image.height * bool(image.info.get("progressive"))
     return Numbers(channels, "uint8", _decoded(image) + progressive)
 
@@ -160,8 +157,8 @@ def _ppm(image: ImageFile, path: str) -> Numbers:
     channels = 3 if image.mode == "RGB" else 1
     if decoder == "ppm_plain":
         return _plain_ppm(image, channels, args[-1], path)
-    # Pillow would stretch any other range than 0 to 255 or 65535. These are plain numbers: they
-    # are read as they are.
+    # Pillow stretches ranges other than 0 to 255 or 65535, so these plain numbers are read
+    # directly.
     largest = args[-1] if decoder == "ppm" else 65535 if args == "I;16B" else 255
     item, dtype = ("u1", "uint8") if largest < 256 else (">u2", "uint16")
     expected = offset + pixels * channels * (1 if largest < 256 else 2)
@@ -170,8 +167,8 @@ def _ppm(image: ImageFile, path: str) -> Numbers:
 
 
 def _plain_ppm(image: ImageFile, channels: int, largest: int, path: str) -> Numbers:
-    # Pillow unpacks ASCII in Python, into two copies of the picture, and takes a MiB of the file
-    # apart at a time: into an object of 42 bytes for as few as two characters.
+    # Pillow unpacks ASCII in Python, into two copies of the picture. It splits a MiB of the file at
+    # a time, into objects of 42 bytes for as few as two characters.
     needed = 3 * _decoded(image) + 21 * min(_file_bytes(image), 1 << 20)
     if largest == 255:
         return Numbers(channels, "uint8", needed)
@@ -195,7 +192,7 @@ def _check_one_image(image: ImageFile, expected: int, path: str) -> None:
     assert image.fp is not None
     image.fp.seek(expected)
     if image.fp.read(64).strip():
-        raise DataError("goes on after its image; expected exactly one", path)
+        raise DataError("has more data after its image; expected exactly one", path)
 
 
 def _file_bytes(image: ImageFile) -> int:
@@ -211,7 +208,7 @@ def _tiff(image: ImageFile, path: str) -> Numbers:
     _check_orientation(image, path)
     raw = _tile(image)[0] == "raw"
     if raw and tags.get(_PHOTOMETRIC) == 6:
-        # As compressed JPEG it becomes RGB on the way; Pillow before 13 calls this RGB, too.
+        # Compressed as JPEG it is converted to RGB; Pillow before 13 calls this RGB, too.
         raise DataError(_REFUSED_MODES["YCbCr"], path)
     if samples == 3 and image.mode == "RGB":
         if bits != {8}:
@@ -231,7 +228,7 @@ def _tiff(image: ImageFile, path: str) -> Numbers:
 
 
 def _check_orientation(image: ImageFile, path: str) -> None:
-    """Pillow turns the pixels of a TIFF as this tag says, but not those of other formats."""
+    """Refuse turned pixels: Pillow applies this tag to a TIFF, but not to other formats."""
     orientation = image.getexif().get(_ORIENTATION, 1)
     if orientation in range(2, 9):
         raise DataError(
@@ -241,10 +238,10 @@ def _check_orientation(image: ImageFile, path: str) -> None:
 
 def _check_grey(tags: Any, dtype: str, raw: bool, path: str) -> None:
     if tags.get(_PHOTOMETRIC, 0) == 0 and dtype != "bool":
-        # Pillow turns these around for 8 bits and leaves them alone for 16.
+        # Pillow inverts these for 8 bits, and not for 16.
         raise DataError("has its greys inverted (WhiteIsZero); save it as BlackIsZero", path)
     if tags.prefix == b"MM" and not raw and dtype in ("int16", "int32", "float32"):
-        # Pillow 13 swaps the bytes that libtiff has swapped already.
+        # Pillow 13 swaps bytes that libtiff has already swapped.
         raise DataError(
             f"is a compressed big-endian TIFF of {dtype}, which would be misread; "
             "save it uncompressed or little-endian",
@@ -255,13 +252,13 @@ def _check_grey(tags: Any, dtype: str, raw: bool, path: str) -> None:
 def _tiff_extra(image: ImageFile, raw: bool, planar: int, path: str) -> int:
     width, height = image.size
     if not raw:
-        # libtiff takes a strip at a time, and the whole picture may be one.
+        # libtiff decodes a strip at a time, and a strip may be the whole picture.
         return _decoded(image)
     layers = 3 if image.mode == "RGB" and planar == 2 else 1
     covered = sum(_area(tile[1]) for tile in image.tile)
     if covered != width * height * layers:
         raise DataError("lacks some of its strips or tiles; copy or make it again", path)
-    # A strip is read in one piece: up to where the next one starts.
+    # A strip is read in one piece: up to the start of the next.
     starts = sorted(tile[2] for tile in image.tile)
     return max((two - one for one, two in pairwise(starts)), default=0)
 

@@ -1,4 +1,4 @@
-"""The pixels of an image, row by row, as the numbers that are stored."""
+"""Read the pixels of an image as they are stored, row by row."""
 
 from __future__ import annotations
 
@@ -27,25 +27,20 @@ class Pixels(Protocol):
     """The numbers of one picture."""
 
     def rows(self, channel: int, start: int, stop: int) -> NDArray[Any]:
-        """Rows [start, stop) of one channel: ndarray of shape (stop - start, W)."""
+        """Return rows [start, stop) of one channel: ndarray of shape (stop - start, W)."""
 
 
 def iter_pixels(file: BinaryIO, pages: Sequence[Page]) -> Iterator[tuple[Page, Pixels]]:
     """Decode pictures of one file, one at a time.
 
-    Parameters
-    ----------
-    file : file
-        Open for reading, at its start.
-    pages : sequence of Page
-        What the headers said when they were first read.
+    `pages` are their headers from the first reading.
 
     Raises
     ------
     DataError
         If the file is truncated or malformed.
     ReadWriteError
-        If it is no longer what it was.
+        If the headers have changed.
     """
     path = pages[0].path
     if suffix_of(path) == ".png":
@@ -74,14 +69,13 @@ def _pixels(file: BinaryIO, image: ImageFile, page: Page) -> Pixels:
 
 
 class _DecodedPixels:
-    """What Pillow decoded. It is copied out some rows at a time: a whole copy would double it."""
+    """A picture decoded by Pillow, read in pieces: a whole copy would double the memory."""
 
     def __init__(self, image: ImageFile, page: Page) -> None:
         self._image = image
         self._page = page
 
     def rows(self, channel: int, start: int, stop: int) -> NDArray[Any]:
-        """Copy rows out; see `Pixels.rows`."""
         import numpy as np
 
         with guarded(self._page.path):
@@ -89,23 +83,21 @@ class _DecodedPixels:
             if piece.mode == "RGB":
                 piece = piece.getchannel(channel)
             if piece.mode == "1":
-                # As an array, Pillow's bits would be booleans made of bytes of 255.
+                # As an array, Pillow's bits would be bytes of 0 and 255.
                 bits: NDArray[Any] = np.asarray(piece.convert("L")) != 0
                 return bits
-            # Pillow has int16 and uint32 as int32 and int8 as uint8: the type as stored takes
-            # the bits for what they are.
+            # Pillow reads int16 and uint32 as int32, and int8 as uint8; the cast restores the bits.
             return np.asarray(piece).astype(self._page.numbers.dtype, copy=False)
 
 
 class _PlainPixels:
-    """Plain numbers, pixel by pixel, which need no decoder."""
+    """Uncompressed numbers, pixel by pixel."""
 
     def __init__(self, file: BinaryIO, page: Page) -> None:
         self._file = file
         self._page = page
 
     def rows(self, channel: int, start: int, stop: int) -> NDArray[Any]:
-        """Read rows; see `Pixels.rows`."""
         import numpy as np
 
         page, numbers = self._page, self._page.numbers
@@ -123,10 +115,7 @@ class _PlainPixels:
 def check_png(file: BinaryIO, path: str) -> None:
     """Check the sums of all chunks of a PNG: Pillow skips those of the pixels.
 
-    Raises
-    ------
-    DataError
-        If one is wrong, or the file ends early.
+    Raises `DataError` if a sum is wrong, or the file is truncated.
     """
     file.seek(8)
     while True:
@@ -143,7 +132,7 @@ def check_png(file: BinaryIO, path: str) -> None:
             left -= len(piece)
         if file.read(4) != struct.pack(">I", found):
             raise DataError(
-                "is damaged: the check sum of a chunk is wrong; copy or make it again", path
+                "is damaged: the checksum of a chunk is wrong; copy or make it again", path
             )
         if kind == b"IEND":
             return

@@ -1,4 +1,4 @@
-"""Reading images and folders of images."""
+"""Read images and folders of images."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from onebyone_cli.errors import (
     ShapeMismatchError,
     UsageError,
     open_error,
+    setting,
 )
 from onebyone_cli.formats.arrays.file_state import file_state
 from onebyone_cli.formats.contracts.about import About, Container
@@ -33,18 +34,18 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.images.headers import Page
     from onebyone_cli.formats.images.pixels import Pixels
 
-#: Files that desktops leave in folders of images.
+#: Files that desktops create in folders.
 _LEFTOVERS = ("thumbs.db", "desktop.ini")
 
-#: Pixels are copied out of a decoded image in pieces of this size.
+#: Size of the pieces in which pixels are copied from a decoded image.
 _PIECE_BYTES = 1 << 20
 
 
 def list_folder(folder: str) -> list[str]:
     """List the images of a folder in natural order.
 
-    Hidden files are passed over, and so is what desktops leave behind; anything else that is no
-    image is refused, since it could as well be a channel with a misspelt name.
+    Hidden files and files of desktops are skipped. Other files that are not images are refused: one
+    could be a channel with a misspelt suffix.
     """
     try:
         with os.scandir(folder) as entries:
@@ -65,7 +66,9 @@ def list_folder(folder: str) -> list[str]:
             )
         if suffix_of(entry.name) not in FAMILIES:
             raise DataError(
-                f"is in a folder of images and is none ({', '.join(FAMILIES)}); move it away", path
+                f"is in a folder of images and has another suffix than {', '.join(FAMILIES)}; "
+                "move it away",
+                path,
             )
         images.append(path)
     if not images:
@@ -78,7 +81,7 @@ def _stem(path: str) -> str:
 
 
 def _title(pages: Sequence[Page], is_folder: bool) -> str:
-    """Say what is there, as in ``folder of 50 PNG images``."""
+    """Describe the input, as in ``folder of 50 PNG images``."""
     kinds = " and ".join(dict.fromkeys(TITLES[suffix_of(page.path)] for page in pages))
     if is_folder:
         return f"folder of {count(len({page.path for page in pages}), f'{kinds} image')}"
@@ -86,25 +89,20 @@ def _title(pages: Sequence[Page], is_folder: bool) -> str:
 
 
 class ImagesReader(StreamReader):
-    """Images seen as one stack, decoded one at a time.
+    """Read images as one stack, decoded one at a time. `images` are its files in channel order.
 
-    Parameters
-    ----------
-    source : Source
-        What the user named. The layout plays no part: an image says itself where its channels are.
-    images : sequence of str
-        Its files, in channel order.
+    The layout of the source is ignored: an image defines where its channels are.
 
     Raises
     ------
     InputMissingError
         If a file can't be opened.
     DataError
-        If a file is malformed, or its numbers would not arrive as they are stored.
+        If a file is malformed, or its numbers can't be read as they are stored.
     ShapeMismatchError
         If two images differ in height or width.
     UsageError
-        If one decoded image takes more memory than allowed.
+        If one decoded image exceeds the memory budget.
     """
 
     def __init__(self, source: Source, images: Sequence[str]) -> None:
@@ -134,13 +132,13 @@ class ImagesReader(StreamReader):
         _check_memory(decoding, self.buffer_bytes, source.memory)
 
     def drain(self, write: Callable[[memoryview], None]) -> None:
-        """Decode one image after the other; see `StreamReader.drain`."""
+        """Decode one image after the other."""
         for path, pages in groupby(self._pages, key=lambda page: page.path):
-            # In a call of its own, after which nothing holds the image any more.
+            # A call of its own, after which nothing refers to the image.
             self._drain_file(path, list(pages), write)
 
     def close(self) -> None:
-        """Nothing to let go of: files are open only while they are read."""
+        """Do nothing: files are open only while they are read."""
 
     def _drain_file(
         self, path: str, pages: Sequence[Page], write: Callable[[memoryview], None]
@@ -155,7 +153,7 @@ class ImagesReader(StreamReader):
             self._opened[path].check(file.fileno(), path)
 
     def _pieces(self, page: Page, pixels: Pixels) -> Iterator[NDArray[Any]]:
-        """Cut a picture into rows of one channel after the other, in the type of the stack."""
+        """Yield the rows of one channel after the other, in the type of the stack."""
         import numpy as np
 
         dtype = np.dtype(self.spec.dtype).newbyteorder("<")
@@ -170,8 +168,8 @@ class ImagesReader(StreamReader):
         return max(1, _PIECE_BYTES // (self.spec.width * 8))
 
     def _piece_bytes(self) -> int:
-        # Rows on their way out: a cut of the image of up to 6 bytes per pixel, twice, as stored,
-        # and as the stack wants them.
+        # Rows in transit: a crop of up to 6 bytes per pixel, twice, as stored, and in the stack's
+        # type.
         rows = min(self._piece_rows(), self.spec.height)
         return rows * self.spec.width * (12 + 2 * 8)
 
@@ -180,7 +178,9 @@ def _reopened(path: str) -> BinaryIO:
     try:
         return open_file(path)
     except InputMissingError as error:
-        raise ReadWriteError(f"{error.message}, although it was there before", path) from error
+        raise ReadWriteError(
+            f"{error.message}; it existed when its header was read", path
+        ) from error
 
 
 def _check_same_size(pages: Sequence[Page], other: Page) -> None:
@@ -196,7 +196,7 @@ def _check_same_size(pages: Sequence[Page], other: Page) -> None:
 
 
 def _stacked_spec(pages: Sequence[Page]) -> StackSpec:
-    """Shape of all pictures together, in the smallest type that holds all numbers exactly."""
+    """Return the shape of all pictures, in the smallest type that holds all numbers exactly."""
     import numpy as np
 
     dtype = np.result_type(*{page.numbers.dtype for page in pages}).name
@@ -208,6 +208,7 @@ def _check_memory(page: Page, needed: int, allowed: int) -> None:
     if needed > allowed:
         raise UsageError(
             f"decoding its {page.height}×{page.width} pixels takes {format_bytes(needed)} of "
-            f"memory, and {format_bytes(allowed)} are allowed; use a larger --memory",
+            f"memory, and {format_bytes(allowed)} are allowed; "
+            f"use a larger {setting('memory')}",
             page.name,
         )

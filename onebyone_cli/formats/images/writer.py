@@ -1,8 +1,8 @@
-"""Write images: a folder with one for each channel, or a single one.
+"""Write a folder with one image per channel, or a single image.
 
-A path that ends in ``/`` is a folder. Its images are called by the numbers of the channels, as
-``00.png`` to ``19.png``, so that they sort the same way as text and as numbers. A single image
-holds one channel, or three of uint8 as RGB. The same numbers give the same bytes.
+A path that ends in ``/`` is a folder. Its images are named by channel number, as ``00.png`` to
+``19.png``, so that they sort the same way as text and as numbers. A single image holds one channel,
+or three of uint8 as RGB. The same numbers give the same bytes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from onebyone_cli.errors import (
     ReadWriteError,
     UsageError,
     read_write_error,
+    setting,
 )
 from onebyone_cli.formats.contracts.writer import Planes, StreamWriter, Target
 from onebyone_cli.formats.images.kinds import (
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from onebyone_cli.spec import StackSpec
 
-#: Pillow's mode of one channel, and the memory it takes for a pixel.
+#: Pillow's mode of one channel, and its bytes per pixel.
 _MODES = {
     "bool": ("1", 1),
     "uint8": ("L", 1),
@@ -50,39 +51,36 @@ _MODES = {
     "float32": ("F", 4),
 }
 
-#: How each family is encoded. PNG of 1200×1200 smooth, noisy uint8: level 1 takes 42 ms for 54 %
-#: of the size, level 6 takes 239 ms for 46 %. JPEG was asked for by name; it is to lose little.
+#: Encoder options. PNG of 1200×1200 smooth, noisy uint8: level 1 takes 42 ms for 54 % of the size,
+#: level 6 takes 239 ms for 46 %. JPEG is lossy at the user's request; the loss is kept small.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "PNG": {"compress_level": 1},
     "JPEG": {"quality": 95, "subsampling": 0},
 }
 
-#: Rows are copied into an image in pieces of this size.
+#: Size of the pieces in which rows are copied into an image.
 _PIECE_BYTES = 1 << 20
 
-#: What encoders take for themselves: zlib's window and tables, libjpeg's rows, Pillow's buffer.
+#: Memory of encoders: zlib's window and tables, libjpeg's rows, Pillow's buffer.
 _ENCODER_BYTES = 1 << 19
 
-#: A header and its tags, generously.
+#: Upper bound of a header with its tags.
 _HEADER_BYTES = 1 << 10
 
 
 class ImagesWriter(StreamWriter):
     """Encode the result, one image at a time.
 
-    Parameters
-    ----------
-    target : Target
-        What the user named. Attributes and the name of a dataset find no place in an image.
+    Attributes and the name of a dataset are ignored: images have no place for them.
 
     Raises
     ------
     UsageError
         If images can't hold the result.
     OutputRefusedError
-        If there is something that must not be replaced.
+        If an existing file or folder must not be overwritten.
     ReadWriteError
-        If the disk is too full for images that do not compress.
+        If the disk is too full for uncompressed images.
     """
 
     def __init__(self, target: Target, spec: StackSpec) -> None:
@@ -98,7 +96,7 @@ class ImagesWriter(StreamWriter):
         self._rows = max(1, _PIECE_BYTES // (spec.width * spec.item_bytes * self._together))
         _, pixel = _MODES[spec.dtype]
         image = spec.pixels * (pixel if self._together == 1 else 4)
-        # Rows on their way in: as read, side by side as RGB, and as Pillow's own.
+        # Rows in transit: as read, interleaved as RGB, and Pillow's own.
         rows = min(self._rows, spec.height) * spec.width * self._together * (spec.item_bytes + 4)
         self.buffer_bytes = image + 2 * rows + _ENCODER_BYTES
         self._check_replaceable()
@@ -118,7 +116,7 @@ class ImagesWriter(StreamWriter):
         self._output = make(target.path, target.publication)
 
     def fill(self, result: Planes, on_bytes: Callable[[int], None]) -> None:
-        """Write all images; see `StreamWriter.fill`."""
+        """Write all images."""
         spec, done = self.spec, 0
         for first in range(0, spec.channels, self._together):
             image = self._image(result, first)
@@ -131,7 +129,7 @@ class ImagesWriter(StreamWriter):
 
     def commit(self) -> None:
         """Publish the image or the folder."""
-        # A long job: somebody may have put something into the folder meanwhile.
+        # Files may have appeared in the folder during the job.
         self._check_replaceable()
         self.changed = self._output.commit()
 
@@ -141,7 +139,7 @@ class ImagesWriter(StreamWriter):
             self._output.discard()
 
     def _image(self, result: Planes, first: int) -> PillowImage:
-        """Lay one image out, some rows at a time: a whole copy of it would double the memory."""
+        """Compose one image, some rows at a time: a whole copy would double the memory."""
         from PIL import Image
 
         spec = self.spec
@@ -192,9 +190,9 @@ class ImagesWriter(StreamWriter):
 
 
 class _Sink:
-    """A file as Pillow's encoders need it, without a descriptor.
+    """A file without a descriptor for Pillow's encoders.
 
-    Given one they would write by themselves, and a full disk would come out as "encoder error".
+    Given a descriptor, encoders write themselves and report a full disk as "encoder error".
     """
 
     def __init__(self, fd: int, path: str) -> None:
@@ -212,23 +210,18 @@ class _Sink:
         return os.lseek(self._fd, 0, os.SEEK_CUR)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: writes are not buffered."""
 
 
 def check_replaceable(path: str, *, force: bool) -> None:
-    """Refuse a folder that holds anything but what this program would write into it.
+    """Refuse a folder that contains anything but images in this program's naming.
 
-    Parameters
-    ----------
-    path : str
-        The folder to be; it need not exist.
-    force : bool
-        Whether an earlier output may be replaced.
+    `force` permits to overwrite an earlier output.
 
     Raises
     ------
     OutputRefusedError
-        Naming the first file that would be lost.
+        Names the first file that would be lost.
     """
     target = os.path.realpath(path)
     if not os.path.lexists(target):
@@ -241,23 +234,22 @@ def check_replaceable(path: str, *, force: bool) -> None:
     except OSError as error:
         raise OutputRefusedError(f"can't be looked into: {error.strerror}", path) from error
     if found and not force:
-        raise OutputRefusedError("exists already and is not empty; use --force to replace it", path)
+        raise OutputRefusedError(
+            f"exists already and is not empty; use {setting('force')} to replace it", path
+        )
     stranger = _first_stranger(found)
     if stranger:
         raise OutputRefusedError(
-            f"holds {stranger}, which this program would not have written there, and --force "
+            f"holds {stranger}, which this program would not write, and {setting('force')} "
             "replaces the whole folder; move that file away or choose another name",
             path,
         )
 
 
 def _first_stranger(found: dict[str, bool]) -> str:
-    """Find the first entry that is not one of ``00.png``, ``01.png`` and so on without a gap.
+    """Return the first name that is not one of ``00.png``, ``01.png`` and so on without a gap.
 
-    Parameters
-    ----------
-    found : dict of str to bool
-        Names, and whether they are regular files.
+    `found` maps names to whether they are regular files.
     """
     names = sorted(found, key=natural_key)
     ours = [kind.suffixes[0] for kind in KINDS.values()]

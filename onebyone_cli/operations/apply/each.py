@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.commit import targets, temporaries
+from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.errors import OneByOneError, OutputRefusedError, Stopped, UsageError, setting
 from onebyone_cli.formats.contracts.reader import StreamReader
 
@@ -208,7 +209,7 @@ class Each(NamedTuple):
 
     def _check(self, text: str, target: str) -> Outcome | None:
         """Check and plan the job of a file; None if it can be run."""
-        if self.skip_existing and os.path.exists(target):
+        if self.skip_existing and _exists(target):
             return Outcome(text, target)
         try:
             with ExitStack() as stack:
@@ -238,11 +239,19 @@ class Each(NamedTuple):
         return Outcome(text, target, self.run_job(self.plan_job(inputs, target), target))
 
     def _run_of_series(self, text: str, reader: Reader | StreamReader, target: str) -> Outcome:
-        if not (self.skip_existing and os.path.exists(target)):
+        if not (self.skip_existing and _exists(target)):
             return self._run(text, [reader], target)
         if isinstance(reader, StreamReader):  # the next one comes after its numbers
             reader.drain(lambda piece: None)
         return Outcome(text, target)
+
+
+def _exists(target: str) -> bool:
+    """Whether an output exists; what a run that was killed then has left beside it is removed."""
+    if not os.path.exists(target):
+        return False
+    Unfinished(target).tidy()
+    return True
 
 
 def _make_folder(folder: str) -> None:

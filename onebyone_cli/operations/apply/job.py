@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain
@@ -19,6 +18,7 @@ from onebyone_cli.arithmetic.ranges import (
 )
 from onebyone_cli.commit.checkpoint import Checkpoint, Ledger
 from onebyone_cli.commit.journal import NOTHING
+from onebyone_cli.commit.publishing import noted_of
 from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.errors import (
     DataError,
@@ -260,10 +260,7 @@ class ApplyJob:
         if self._checkpoint is not None and isinstance(self._writer, ResumableWriter):
             file = self._writer.file
             file.sync()
-            noted: dict[str, Any] = {"size": os.fstat(file.fd).st_size, "complete": True}
-            if self._writer.sidecar is not None:
-                noted["sidecar"] = list(self._writer.sidecar)
-            self._checkpoint.complete(**noted)
+            self._checkpoint.complete(**noted_of(file.fd, self._writer.sidecar), complete=True)
 
     def _make_plan(self) -> Plan:
         convolution, sources = self.convolution, self._sources

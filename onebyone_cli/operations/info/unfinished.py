@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from onebyone_cli.commit import targets
 from onebyone_cli.commit.journal import read_journal
 from onebyone_cli.commit.unfinished import State, Unfinished
 from onebyone_cli.errors import DataError, setting, spelled
@@ -14,7 +15,8 @@ from onebyone_cli.spec import StackSpec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onebyone_cli.commit.journal import Journal
+    from onebyone_cli.commit import targets
+from onebyone_cli.commit.journal import Journal
 
 _ENDING = ".part"
 
@@ -77,7 +79,10 @@ def unfinished_output(path: str) -> str:
     output = path.removesuffix(_ENDING)
     if not output or (output == path and os.path.lexists(path)):
         return ""
-    return output if Unfinished(output).state in (State.NOTED, State.SHARDED) else ""
+    left = Unfinished(output)
+    if output != path and targets.is_special(path):
+        left.size()  # refuses it: nothing would ever come through a pipe of this name
+    return output if left.state in (State.NOTED, State.SHARDED) else ""
 
 
 def inspect_unfinished(output: str) -> UnfinishedFacts:

@@ -31,11 +31,6 @@ def standardize(
     names : sequence of str
         Names of the channels; may be empty.
 
-    Returns
-    -------
-    ChannelMap
-        Diagonal weight (C, C), 1 / deviation; bias −mean / deviation.
-
     Raises
     ------
     DataError

@@ -1,0 +1,266 @@
+"""The header of an ENVI image as text: fields understood, and written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from onebyone_cli.errors import DataError
+from onebyone_cli.formats.arrays.layout import array_layout
+from onebyone_cli.formats.contracts.attributes import attributes_of, metadata_of, normalised
+from onebyone_cli.formats.contracts.metadata import Georeference, Metadata
+from onebyone_cli.units import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from onebyone_cli.formats.arrays.layout import ArrayLayout
+    from onebyone_cli.spec import StackSpec
+
+#: Types by their codes; 6 and 9 are complex.
+_TYPES = {
+    "1": "uint8",
+    "2": "int16",
+    "3": "int32",
+    "4": "float32",
+    "5": "float64",
+    "12": "uint16",
+    "13": "uint32",
+    "14": "int64",
+    "15": "uint64",
+}
+CODES = {name: code for code, name in _TYPES.items()}
+_COMPLEX = ("6", "9")
+
+#: Axes as stored, by interleave.
+AXES = {"bsq": "CHW", "bil": "HCW", "bip": "HWC"}
+_SIZES = {"C": "bands", "H": "lines", "W": "samples"}
+
+#: What the layout is made of; true of no other file.
+_OWN_KEYS = {
+    *("samples", "lines", "bands", "headeroffset", "filetype", "datatype", "interleave"),
+    *("byteorder", "filecompression"),
+}
+#: Values in braces that are one text, with commas in it.
+_TEXTS = {"description", "coordinatesystemstring", "history"}
+#: Values in braces that are lists, however many entries they have.
+_LISTS = {"bandnames", "wavelength", "fwhm", "bbl", "dataignorevalue", "validrange"}
+
+#: Characters of a value that a message shows.
+_SHOWN = 40
+
+#: Keys of fields that have other names in HDF5 and netCDF.
+_KEYS = {
+    "channels": "band names",
+    "wavelength_units": "wavelength units",
+    "_FillValue": "data ignore value",
+    "crs_wkt": "coordinate system string",
+}
+
+
+def parse_header(text: str, path: str) -> dict[str, str]:
+    """Read the fields of a header.
+
+    Parameters
+    ----------
+    text : str
+        The whole header.
+    path : str
+        Name for messages.
+
+    Returns
+    -------
+    dict of str to str
+        Values by lower-case key, with their braces. Of a field that is there twice the last holds.
+
+    Raises
+    ------
+    DataError
+        If it is no ENVI header, or a brace is never closed.
+    """
+    lines = iter(text.splitlines())
+    if next(lines, "").strip() != "ENVI":
+        raise DataError("is not an ENVI header: its first line is not ENVI", path)
+    values: dict[str, str] = {}
+    for line in lines:
+        if line.lstrip().startswith(";") or "=" not in line:
+            continue
+        name, _, value = line.partition("=")
+        key, value = " ".join(name.lower().split()), value.strip()
+        while value.startswith("{") and not value.endswith("}"):
+            following = next(lines, None)
+            if following is None:
+                raise DataError(f"has no closing brace for '{_shown(key)}'", path)
+            if not following.lstrip().startswith(";"):
+                value = f"{value}\n{following.strip()}"
+        values[key] = value
+    return values
+
+
+def layout_of(values: dict[str, str], path: str) -> ArrayLayout:
+    """Understand where the numbers lie.
+
+    Parameters
+    ----------
+    values : dict of str to str
+        As `parse_header` gives them.
+    path : str
+        Name of the header, for messages.
+
+    Raises
+    ------
+    DataError
+        If a field is missing, or has a value that can't be read.
+    """
+    code = values.get("data type", "")
+    if code in _COMPLEX:
+        raise DataError(
+            "holds complex numbers (data type = " + code + "), which have no order", path
+        )
+    if code not in _TYPES:
+        raise DataError(f"has data type = {_shown(code)}; expected {', '.join(_TYPES)}", path)
+    if values.get("file compression", "0") != "0":
+        raise DataError("is of a compressed image (file compression); unpack it first", path)
+    for key in ("major frame offsets", "minor frame offsets"):
+        if set(_inner(values.get(key, "")).replace(",", " ").split()) - {"0"}:
+            raise DataError(f"has {key}, which can't be read; write the image without them", path)
+    order = values.get("byte order", "0")
+    if order not in ("0", "1"):
+        raise DataError(f"has byte order = {_shown(order)}; expected 0 (little-endian) or 1", path)
+    axes = AXES.get(interleave_of(values))
+    if axes is None:
+        raise DataError(
+            f"has interleave = {_shown(values['interleave'])}; expected {', '.join(AXES)}", path
+        )
+    sizes = tuple(_size(values, _SIZES[axis], path) for axis in axes)
+    return array_layout(
+        sizes,
+        _TYPES[code],
+        path,
+        layout=axes,
+        big_endian=order == "1" and code != "1",
+        offset=_size(values, "header offset", path, default="0"),
+    )
+
+
+def interleave_of(values: dict[str, str]) -> str:
+    """Give the interleave, which is BSQ where the header has none."""
+    return values.get("interleave", "bsq").lower()
+
+
+def _size(values: dict[str, str], key: str, path: str, default: str = "") -> int:
+    text = values.get(key, default)
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        raise DataError(f"has {key} = {_shown(text)}; expected a whole number", path)
+    return int(text)
+
+
+def header_metadata(values: dict[str, str], spec: StackSpec) -> Metadata:
+    """Understand what a header says besides the layout; see `attributes.metadata_of`."""
+    rest = {
+        key: _value(key, text, spec.channels)
+        for key, text in values.items()
+        if normalised(key) not in _OWN_KEYS and text
+    }
+    map_info = _inner(values.get("map info", ""))
+    transform = _transform(map_info)
+    if transform and _map_info(transform) == "{" + map_info + "}":
+        del rest["map info"]  # it says no more than the transform
+    said = metadata_of(rest, spec)
+    return said._replace(georeference=Georeference(transform, said.georeference.crs))
+
+
+def _value(key: str, text: str, channels: int) -> Any:
+    """Give a value in braces as a list, if it is one, or as a text."""
+    if not text.startswith("{"):
+        return text
+    inner, short = _inner(text), normalised(key)
+    entries = [entry.strip() for entry in inner.rstrip().rstrip(",").split(",")]
+    if short in _TEXTS:
+        return inner
+    return entries if short in _LISTS or len(entries) == channels > 1 else " ".join(text.split())
+
+
+def _shown(value: str) -> str:
+    """Shorten a value for a message of one line."""
+    return printable(" ".join(value.split()))[:_SHOWN] or "nothing"
+
+
+def _inner(text: str) -> str:
+    return text.removeprefix("{").removesuffix("}").strip()
+
+
+def _transform(map_info: str) -> tuple[float, ...]:
+    """Read ``map info``: a name, a pixel, its coordinates and the size of a pixel, and more."""
+    parts = [part.strip() for part in map_info.split(",")]
+    if len(parts) < 7 or any(part.lower().startswith("rotation") for part in parts):
+        return ()
+    try:
+        column, row, x, y, width, height = map(float, parts[1:7])
+    except ValueError:
+        return ()
+    return x - (column - 1) * width, width, 0.0, y + (row - 1) * height, 0.0, -height
+
+
+def format_header(spec: StackSpec, metadata: Metadata) -> str:
+    """Write the header of a BSQ image of little-endian numbers, without an offset.
+
+    Parameters
+    ----------
+    spec : StackSpec
+        What the image holds; of a type in `CODES`.
+    metadata : Metadata
+        What is said of it.
+    """
+    lines = [
+        "ENVI",
+        f"samples = {spec.width}",
+        f"lines = {spec.height}",
+        f"bands = {spec.channels}",
+        "header offset = 0",
+        "file type = ENVI Standard",
+        f"data type = {CODES[spec.dtype]}",
+        "interleave = bsq",
+        "byte order = 0",
+    ]
+    values = attributes_of(metadata)
+    values.pop("GeoTransform", None)
+    values.setdefault("map info", _map_info(metadata.georeference.transform))
+    for name, value in values.items():
+        key = _KEYS.get(name, " ".join(_cleaned(name, "={}").split()))
+        text = _as_text(value, is_text=normalised(key) in _TEXTS)
+        if key and text and normalised(key) not in _OWN_KEYS:
+            lines.append(f"{key} = {text}")
+    return "\n".join(lines) + "\n"
+
+
+def _map_info(transform: tuple[float, ...]) -> str:
+    """Write where the upper left pixel is; empty for a rotated or an unknown image."""
+    if not transform or transform[2] or transform[4]:
+        return ""
+    x, width, _, y, _, height = transform
+    return "{" + f"Arbitrary, 1, 1, {x!r}, {y!r}, {width!r}, {-height!r}" + "}"
+
+
+def _as_text(value: Any, *, is_text: bool) -> str:
+    """Write a value, a list of them or a text; empty if the header can't hold it."""
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(plain, (list, tuple)):
+        if any(isinstance(each, (list, tuple)) for each in plain):
+            return ""
+        return "{" + ", ".join(_entries(plain)) + "}"
+    if not isinstance(plain, str):
+        return str(plain)
+    text = "\n".join(plain.splitlines())
+    if text.startswith("{") and text.endswith("}"):
+        return "{" + _cleaned(text[1:-1], "{}") + "}"
+    text = _cleaned(text, "{}")
+    return "{" + text + "}" if is_text or "\n" in text else text
+
+
+def _entries(values: Iterable[Any]) -> list[str]:
+    # A comma would begin another entry.
+    return [" ".join(_cleaned(str(each), ",{}").split()) for each in values]
+
+
+def _cleaned(text: str, without: str) -> str:
+    return "".join("_" if character in without else character for character in text)
