@@ -96,6 +96,8 @@ class ApplyJob:
         How it will run.
     convolution, cast : Convolution, Cast
         What is done to pixels.
+    path : str
+        The output, as the user wrote it.
     settings : ApplySettings
         The choices.
     shard : Shard or None
@@ -139,10 +141,11 @@ class ApplyJob:
             scale=None if settings.scale is None else range_before(settings.scale),
         )
         self._writer = target.make_writer(self.output, partial(self._describe, inputs, layers))
+        self.path = self._writer.path
         self.shard = settings.shard
         if self.shard is not None and not self.has_fixed_offsets:
             raise UsageError(
-                f"a shard needs an output with fixed offsets, and {self._writer.path} has none; "
+                f"{setting('shard')} needs an output with fixed offsets, and {self.path} has none; "
                 "write .npy, or .h5 without compression and chunks"
             )
         self.plan = self._make_plan()
