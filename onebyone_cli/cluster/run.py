@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from onebyone_cli.commit.merge import Published
     from onebyone_cli.operations.apply.job import ApplyJob
     from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
-    from onebyone_cli.operations.elsewhere import Evidence
+    from onebyone_cli.operations.elsewhere import Statistics
     from onebyone_cli.operations.learn.job import LearnJob
 
     #: Gives the words of one shard, named as in ``0/16``.
@@ -137,7 +137,7 @@ class OnCluster(NamedTuple):
         done = _publish(self.output, self.publication)
         return ApplyReport(job.input, job.output, done.counts, done.changed, went_on)
 
-    def gather(self, jobs: Sequence[LearnJob]) -> Evidence:
+    def gather(self, jobs: Sequence[LearnJob]) -> Statistics:
         """Gather the statistics of all jobs together."""
         from onebyone_cli.operations.learn.gathered import load_statistics
 

@@ -9,7 +9,7 @@ from onebyone_cli.plan.shards import Shard, shards_of_output, shards_of_pass
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from onebyone_cli.learners.statistics import Evidence as Evidence  # noqa: PLC0414  the cluster has it from here
+    from onebyone_cli.learners.statistics import Statistics as Statistics  # noqa: PLC0414  the cluster has it from here
     from onebyone_cli.operations.apply.job import ApplyJob
     from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
     from onebyone_cli.operations.learn.job import LearnJob
@@ -34,7 +34,7 @@ class Elsewhere(Protocol):
             A weights file that was learned just now; None where the weights are in files.
         """
 
-    def gather(self, jobs: Sequence[LearnJob]) -> Evidence:
+    def gather(self, jobs: Sequence[LearnJob]) -> Statistics:
         """Gather the statistics of all jobs together."""
 
 
