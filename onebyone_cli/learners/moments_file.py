@@ -151,7 +151,7 @@ def _statistics_of(arrays: Arrays, counts: Mapping[str, Any]) -> Statistics:
     return statistics
 
 
-def _statistics(arrays: Arrays, count: Any, channels: int) -> ChannelStatistics:
+def _per_channel(arrays: Arrays, count: Any, channels: int) -> ChannelStatistics:
     each = [_count(number) for number in count]
     fields = {field: arrays[f"statistics.{field}"] for field in _STATISTICS}
     if {array.shape for array in fields.values()} | {(len(each),)} != {(channels,)}:

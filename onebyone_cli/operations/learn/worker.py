@@ -149,7 +149,7 @@ class Gatherer:
             classes[int(label)] = moments_of(pixels)
         return classes
 
-    def _statistics(self, field: _Field, start: int, stop: int) -> ChannelStatistics:
+    def _per_channel(self, field: _Field, start: int, stop: int) -> ChannelStatistics:
         block = self._block[:, : stop - start]
         np.copyto(block, field.x[:, start:stop])
         invalid = field.invalid_numbers(start, stop)
