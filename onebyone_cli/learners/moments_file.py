@@ -147,7 +147,7 @@ def _statistics_of(arrays: Arrays, counts: Mapping[str, Any]) -> Statistics:
         labels = _labels(counts["classes"]["labels"])
         statistics.classes = {int(label): moments(f"classes.{label}") for label in labels}
     if "statistics" in counts:
-        statistics.per_channel = _statistics(arrays, counts["statistics"]["count"], channels)
+        statistics.per_channel = _per_channel(arrays, counts["statistics"]["count"], channels)
     return statistics
 
 

@@ -111,7 +111,7 @@ class Gatherer:
             differences = partial(self._differences, field, each, start, stop)
             statistics.differences[each.direction] = _carefully(field, differences)
         if wanted.per_channel:
-            statistics.per_channel = self._statistics(field, start, stop)
+            statistics.per_channel = self._per_channel(field, start, stop)
         if wanted.sample:
             kept = self._chosen(item, field.start + start, field.start + stop)
             if kept.any():
