@@ -95,7 +95,7 @@ class Checkpoints(Group):
         from onebyone_cli.commit.checkpoint import Policy
         from onebyone_cli.operations.names import files_of, is_stored
 
-        if not math.isfinite(self.checkpoint_every):
+        if math.isnan(self.checkpoint_every):
             raise UsageError(
                 f"--checkpoint-every {self.checkpoint_every} is not a time; write seconds, as in 60"
             )
