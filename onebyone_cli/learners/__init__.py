@@ -1,4 +1,4 @@
-"""The registry of learners: a name here, a file beside this one, and the rest follows.
+"""The registry of learners.
 
 A learner is a function ``fit_<name>`` in ``learners/<name>.py`` from the statistics of pixels
 (`statistics.Statistics`) to a `model.Model`; its ``LEARNER`` says what it needs and which options

@@ -147,11 +147,11 @@ def _statistics_of(arrays: Arrays, counts: Mapping[str, Any]) -> Statistics:
         labels = _labels(counts["classes"]["labels"])
         statistics.classes = {int(label): moments(f"classes.{label}") for label in labels}
     if "statistics" in counts:
-        statistics.per_channel = _statistics(arrays, counts["statistics"]["count"], channels)
+        statistics.per_channel = _per_channel(arrays, counts["statistics"]["count"], channels)
     return statistics
 
 
-def _statistics(arrays: Arrays, count: Any, channels: int) -> ChannelStatistics:
+def _per_channel(arrays: Arrays, count: Any, channels: int) -> ChannelStatistics:
     each = [_count(number) for number in count]
     fields = {field: arrays[f"statistics.{field}"] for field in _STATISTICS}
     if {array.shape for array in fields.values()} | {(len(each),)} != {(channels,)}:

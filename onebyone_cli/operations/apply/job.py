@@ -38,7 +38,6 @@ from onebyone_cli.operations.apply.settings import (
     _output_spec,
 )
 from onebyone_cli.operations.apply.worker import Convolver, computes_in_place, write_share
-from onebyone_cli.operations.metadata import output_metadata
 from onebyone_cli.operations.run import count_pixels, run_tiles
 from onebyone_cli.plan.memory import Plan, apply_costs, make_plan
 from onebyone_cli.plan.tiles import (
@@ -166,6 +165,9 @@ class ApplyJob:
     def _describe(
         self, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
     ) -> Metadata:
+        # Most outputs have no place for metadata.
+        from onebyone_cli.operations.metadata import output_metadata
+
         said = stacked_metadata(inputs)
         return output_metadata(said, self.input.channels, layers, self.settings, self.output.dtype)
 

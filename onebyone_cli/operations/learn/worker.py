@@ -111,7 +111,7 @@ class Gatherer:
             differences = partial(self._differences, field, each, start, stop)
             statistics.differences[each.direction] = _carefully(field, differences)
         if wanted.per_channel:
-            statistics.per_channel = self._statistics(field, start, stop)
+            statistics.per_channel = self._per_channel(field, start, stop)
         if wanted.sample:
             kept = self._chosen(item, field.start + start, field.start + stop)
             if kept.any():
@@ -149,7 +149,7 @@ class Gatherer:
             classes[int(label)] = moments_of(pixels)
         return classes
 
-    def _statistics(self, field: _Field, start: int, stop: int) -> ChannelStatistics:
+    def _per_channel(self, field: _Field, start: int, stop: int) -> ChannelStatistics:
         block = self._block[:, : stop - start]
         np.copyto(block, field.x[:, start:stop])
         invalid = field.invalid_numbers(start, stop)
