@@ -1,14 +1,18 @@
 """One 1×1 convolution as plain arrays."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from onebyone_cli.errors import DataError, ShapeMismatchError
 from onebyone_cli.units import count
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class ChannelMap:
@@ -106,7 +110,7 @@ class ChannelMap:
             message += f"; expected one column per input channel, (K, C) = (K, {channels})"
         raise ShapeMismatchError(message, self.source)
 
-    def with_bias(self, bias: NDArray[np.float64], source: str) -> "ChannelMap":
+    def with_bias(self, bias: NDArray[np.float64], source: str) -> ChannelMap:
         """Return the same map with another bias.
 
         Parameters

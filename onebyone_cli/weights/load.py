@@ -1,11 +1,12 @@
 """Load weights from files, by suffix."""
 
+from __future__ import annotations
+
 import os
 import stat
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from onebyone_cli.errors import (
     DataError,
@@ -20,6 +21,9 @@ from onebyone_cli.weights import formats
 from onebyone_cli.weights.channel_map import ChannelMap
 from onebyone_cli.weights.formats.contract import Stored, WeightsFile
 from onebyone_cli.weights.rules import SHAPES, check_finite, quote
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def load_weights(path: str, *, allow_nonfinite: bool = False) -> ChannelMap:

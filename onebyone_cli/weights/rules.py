@@ -1,12 +1,17 @@
 """Rules for weights from any file or text."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from onebyone_cli.errors import DataError, setting
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: Longest piece of somebody's file that a message repeats.
 _QUOTED = 20

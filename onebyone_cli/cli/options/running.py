@@ -199,9 +199,11 @@ class ApplyMachines(Machines):
 
     def share(self) -> "Shard | None":
         """Read ``--shard``; None where it was not given."""
+        if not self.shard:
+            return None
         from onebyone_cli.plan.shards import parse_shard
 
-        return parse_shard(self.shard) if self.shard else None
+        return parse_shard(self.shard)
 
 
 class StatsMachines(ApplyMachines):

@@ -75,10 +75,11 @@ class WeightsRequest(NamedTuple):
         return make_layers(self._maps(), self.activation)
 
     def _maps(self) -> "list[ChannelMap]":
+        files, text = setting("weights", "FILE"), setting("kernel", "TEXT")
         if self.weights and self.kernel:
-            raise UsageError(f"give {setting('weights')} or {setting('kernel')}, not both")
+            raise UsageError(f"give {files} or {text}, not both")
         if not (self.weights or self.kernel):
-            raise UsageError(f"no weights; give {setting('weights')} or {setting('kernel')}")
+            raise UsageError(f"no weights; give {files} or {text}")
         if self.weights:
             maps = [self._map(each) for each in self.weights]
         else:

@@ -4,13 +4,14 @@ They are read with our own header parser, never ``numpy.load``: nothing can be u
 buffer is made before the size of the file and the header agree and are believable.
 """
 
+from __future__ import annotations
+
 import io
 from collections.abc import Mapping
 from math import prod
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from onebyone_cli.errors import DataError
 from onebyone_cli.npy_header import NpyHeader, read_header
@@ -21,6 +22,9 @@ from onebyone_cli.weights.formats.contract import (
     holds_nothing_else,
 )
 from onebyone_cli.weights.rules import SHAPES, ShapeRule
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 #: Largest array believed, in bytes as float64, and so the most that a zip bomb can fill. It is
 #: 11585 × 11585 channels; weights in real use are thousands of times smaller.
