@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from onebyone_cli.operations.apply.settings import ApplySettings
     from onebyone_cli.operations.depfile import DepFile
     from onebyone_cli.operations.elsewhere import Elsewhere
-    from onebyone_cli.weights import ChannelMap
+    from onebyone_cli.weights.channel_map import ChannelMap
 
     Inputs = Sequence[Reader | StreamReader]
 
@@ -101,7 +101,7 @@ class WeightsRequest(NamedTuple):
         ]
 
     def _map(self, given: "str | ChannelMap") -> "ChannelMap":
-        from onebyone_cli.weights import load_weights
+        from onebyone_cli.weights.load import load_weights
 
         if isinstance(given, str):
             return load_weights(given, allow_nonfinite=self.allow_nonfinite)

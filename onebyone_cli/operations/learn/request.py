@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from onebyone_cli.learners.statistics import Statistics
     from onebyone_cli.operations.inputs import MapLike
     from onebyone_cli.operations.learn.settings import Wanted
-    from onebyone_cli.weights import ChannelMap
+    from onebyone_cli.weights.channel_map import ChannelMap
 
 #: Options that learners take by these names.
 _OF_LEARNERS = ("k", "variance", "snr", "standardize", "whiten", "kind", "seed")
