@@ -134,6 +134,11 @@ ENVIRONMENT = (
         "--plot",
     ),
     Note(
+        "ONEBYONE_ATTENDED",
+        "If it is 1, the program stops, as after SIGTERM, when its standard input is closed: for "
+        "programs that run it.",
+    ),
+    Note(
         "OPENBLAS_CORETYPE",
         "Read by the OpenBLAS that numpy brings: whose kernels it uses. On Zen 4 processors it is "
         "set to Zen, which is faster for this program, unless you set it.",

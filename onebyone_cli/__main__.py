@@ -25,13 +25,13 @@ def main() -> NoReturn:
         # For completion Typer imports rich, to take markup out of help that has none. None in
         # this table means: not installed.
         sys.modules["rich"] = None  # type: ignore[assignment]
-    from onebyone_cli.cli import app, exit_status
+    from onebyone_cli.cli import direct, exit_status
 
     if is_completing:
         from onebyone_cli.cli.terminal.completion import completing
 
-        exit_status.run(completing(app))
-    exit_status.run(app)
+        exit_status.run(completing)
+    exit_status.run(direct.run)
 
 
 def stop_when_input_closes() -> None:

@@ -30,7 +30,7 @@ TAKEN = re.compile(
 )
 
 #: What the surroundings of the tests may hand on: Python can need it to start at all.
-_HANDED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
+_HANDED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "OPENBLAS_CORETYPE")
 
 
 class Completed(NamedTuple):

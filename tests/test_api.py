@@ -31,7 +31,7 @@ from strategies import (
 import onebyone_cli
 from onebyone_cli import errors
 from onebyone_cli.api import apply, fit, open_stack
-from onebyone_cli.cli import app
+from onebyone_cli.cli.typer_app import app
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.stack.in_memory import ArrayInput
 
@@ -200,7 +200,7 @@ def test_the_blas_is_set_up_unless_numpy_is_there(
 import os
 seen = dict(os.environ)
 import onebyone_cli
-result = onebyone_cli.apply("x.npy", "w.npy")
+result = onebyone_typer_app.apply("x.npy", "w.npy")
 import numpy
 numpy.save("z.npy", result)
 print(os.environ == seen)
@@ -483,7 +483,7 @@ import sys, onebyone_cli
 assert "fit" in dir(onebyone_cli) and "api" not in dir(onebyone_cli)
 loaded = set(sys.modules) & {"numpy", "typer", "onebyone_cli.api", "onebyone_cli.errors"}
 assert not loaded, loaded
-onebyone_cli.apply
+onebyone_typer_app.apply
 assert "h5py" not in sys.modules and "PIL" not in sys.modules
 """
     assert run_python(code, tmp_path) == ""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 import typer
 
-from onebyone_cli import cli
+from onebyone_cli.cli import typer_app
 from onebyone_cli.cli.manual import COMMANDS, all_pages, read_page
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,7 +56,7 @@ def texts() -> Iterator[tuple[str, str]]:
 @cache
 def commands() -> dict[str, Any]:
     """Every command by its words, as in ``"apply"``; the program itself is ``""``."""
-    program = typer.main.get_command(cli.app)
+    program = typer.main.get_command(typer_app.app)
     found: dict[str, Any] = {"": program}
     ahead = [("", program)]
     while ahead:

@@ -22,7 +22,7 @@ from onebyone_cli.formats import opening
 from onebyone_cli.learners import statistics as gathered
 from onebyone_cli.learners.moments import Moments
 from onebyone_cli.learners.moments_file import load_moments, save_moments
-from onebyone_cli.learners.statistics import Evidence, no_evidence
+from onebyone_cli.learners.statistics import Statistics, empty_statistics
 from onebyone_cli.operations.learn.job import LearnJob
 from onebyone_cli.operations.learn.sampling import choose_runs
 from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
@@ -34,7 +34,7 @@ from onebyone_cli.stack.stack import Stack
 STEPS = {"right": (0, 1), "lower": (1, 0), "lowerright": (1, 1)}
 
 #: Everything that can be gathered in one pass without labels.
-EVERYTHING = {"statistics": True, "differences": tuple(STEPS)}
+EVERYTHING = {"per_channel": True, "differences": tuple(STEPS)}
 
 
 # --- running a job ------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ def planned(
         yield job
 
 
-def gather(paths: list[Any], *, sample: int = 0, **more: Any) -> Evidence:
+def gather(paths: list[Any], *, sample: int = 0, **more: Any) -> Statistics:
     with planned(paths, **more) as job:
         (chosen,) = choose_runs([job], sample, seed=1) if sample else [None]
         return job.run(lambda step, done, total: None, chosen)
@@ -90,19 +90,19 @@ def least_memory(paths: list[Any], **more: Any) -> int:
     raise AssertionError("no memory is enough")
 
 
-def bits(evidence: Evidence) -> dict[str, Any]:
+def bits(statistics: Statistics) -> dict[str, Any]:
     """Every bit of what was gathered, by what it is."""
-    sets = {"pixels": evidence.pixels, **evidence.differences, **(evidence.classes or {})}
+    sets = {"pixels": statistics.pixels, **statistics.differences, **(statistics.classes or {})}
     found: dict[Any, Any] = {
         name: (m.count, m.invalid, *(a.tobytes() for a in (m.mean, m.rest, m.comoment)))
         for name, m in sets.items()
     }
-    statistics = evidence.statistics
-    if statistics is not None:
+    per_channel = statistics.per_channel
+    if per_channel is not None:
         fields = ("count", "minimum", "maximum", "mean", "rest", "squares")
-        found["statistics"] = [getattr(statistics, field).tobytes() for field in fields]
-    found["labels"] = evidence.classes is not None
-    found["sample"] = (evidence.sampled.shape, evidence.sampled.tobytes())
+        found["statistics"] = [getattr(per_channel, field).tobytes() for field in fields]
+    found["labels"] = statistics.classes is not None
+    found["sample"] = (statistics.sampled.shape, statistics.sampled.tobytes())
     return found
 
 
@@ -156,7 +156,7 @@ class Scene:
             left = x[here] - x[there]
         return np.moveaxis(left, 1, 0)[:, valid[here] & valid[there]]
 
-    def gather(self, folder: Path, **more: Any) -> Evidence:
+    def gather(self, folder: Path, **more: Any) -> Statistics:
         np.save(folder / "x.npy", self.x)
         if self.mask is not None:
             np.save(folder / "mask.npy", self.mask)
@@ -184,8 +184,8 @@ def assert_moments(found: Moments, pixels: np.ndarray, tolerance: float = 1e-12)
     assert (np.abs(found.rest) <= np.spacing(np.abs(found.mean))).all()
 
 
-def assert_statistics(evidence: Evidence, scene: Scene) -> None:
-    found = evidence.statistics
+def assert_statistics(statistics: Statistics, scene: Scene) -> None:
+    found = statistics.per_channel
     assert found is not None
     stacks, valid = scene.stacks, scene.numbers_valid
     for channel in range(found.channels):
@@ -251,15 +251,15 @@ def window(size: int) -> st.SearchStrategy[tuple[int, int]]:
 @given(scenes())
 def test_all_that_is_gathered_is_what_numpy_says(scene: Scene):
     with new_folder() as folder:
-        evidence = scene.gather(folder)
-    assert_moments(evidence.pixels, scene.pixels)
-    assert evidence.pixels.invalid == np.count_nonzero(~scene.valid)
-    assert_statistics(evidence, scene)
-    assert list(evidence.differences) == list(STEPS)
-    for direction, moments in evidence.differences.items():
+        statistics = scene.gather(folder)
+    assert_moments(statistics.pixels, scene.pixels)
+    assert statistics.pixels.invalid == np.count_nonzero(~scene.valid)
+    assert_statistics(statistics, scene)
+    assert list(statistics.differences) == list(STEPS)
+    for direction, moments in statistics.differences.items():
         assert_moments(moments, scene.differences(direction))
-    assert evidence.classes is None
-    assert not evidence.sample
+    assert statistics.classes is None
+    assert not statistics.sample
 
 
 @given(scenes(), st.data())
@@ -274,22 +274,22 @@ def test_classes_are_those_of_the_label_map(scene: Scene, data: st.DataObject):
         labels[labels == 3] = 2**64 - 1
     with new_folder() as folder:
         np.save(folder / "labels.npy", labels)
-        evidence = scene.gather(folder, wanted={"pixels": False}, labels=folder / "labels.npy")
+        statistics = scene.gather(folder, wanted={"pixels": False}, labels=folder / "labels.npy")
         more = scene.gather(folder, labels=folder / "labels.npy")
         without = scene.gather(folder)
     of_pixels = np.broadcast_to(labels.reshape(-1, *scene.x.shape[-2:]), scene.valid.shape)
     of_pixels = of_pixels[scene.valid]
-    assert evidence.classes is not None
-    assert set(evidence.classes) == {int(label) for label in np.unique(of_pixels)} - {0}
-    for label, moments in evidence.classes.items():
+    assert statistics.classes is not None
+    assert set(statistics.classes) == {int(label) for label in np.unique(of_pixels)} - {0}
+    for label, moments in statistics.classes.items():
         assert_moments(moments, scene.pixels[:, of_pixels == label])
-    assert evidence.pixels.count == 0
-    assert evidence.invalid == scene.valid.size - evidence.count
-    assert evidence.overall.count == np.count_nonzero(of_pixels)
+    assert statistics.pixels.count == 0
+    assert statistics.invalid == scene.valid.size - statistics.count
+    assert statistics.overall.count == np.count_nonzero(of_pixels)
     # Labels add the classes to what else is wanted, and change no bit of it.
-    assert bits(more) == bits(without) | bits(evidence) | {"pixels": bits(without)["pixels"]}
+    assert bits(more) == bits(without) | bits(statistics) | {"pixels": bits(without)["pixels"]}
     more.leave_out_unlabelled()
-    assert bits(more)["pixels"] == bits(evidence)["pixels"]
+    assert bits(more)["pixels"] == bits(statistics)["pixels"]
 
 
 @given(scenes(), st.data())
@@ -319,12 +319,12 @@ def test_neighbours_are_never_those_of_another_item_or_row(tmp_path: Path):
     np.save(
         tmp_path / "items.npy", np.broadcast_to(np.arange(9.0).reshape(9, 1, 1, 1), (9, 1, 6, 7))
     )
-    evidence = gather([tmp_path / "items.npy"], wanted=Wanted(**EVERYTHING))
+    statistics = gather([tmp_path / "items.npy"], wanted=Wanted(**EVERYTHING))
     pairs = {"right": height * (width - 1), "lower": (height - 1) * width, "lowerright": 30}
     for direction, count in pairs.items():
-        assert evidence.differences[direction].count == 9 * count
-        assert not evidence.differences[direction].mean.any()
-        assert not evidence.differences[direction].comoment.any()
+        assert statistics.differences[direction].count == 9 * count
+        assert not statistics.differences[direction].mean.any()
+        assert not statistics.differences[direction].comoment.any()
     np.save(tmp_path / "columns.npy", np.broadcast_to(np.arange(width) ** 2.0, (2, height, width)))
     right = gather([tmp_path / "columns.npy"], wanted=Wanted(**EVERYTHING)).differences["right"]
     assert right.mean.tolist() == [-6.0, -6.0]  # (0 − 36) / 6, and no step from 36 back to 0
@@ -333,21 +333,21 @@ def test_neighbours_are_never_those_of_another_item_or_row(tmp_path: Path):
 @pytest.mark.parametrize("shape", [(3, 1, 1), (2, 1, 50), (2, 50, 1), (4, 2, 1, 3), (1, 1, 9000)])
 def test_planes_without_neighbours_in_a_direction_have_no_pairs(tmp_path: Path, shape):
     scene = Scene(np.random.default_rng().normal(size=shape))
-    evidence = scene.gather(tmp_path)
+    statistics = scene.gather(tmp_path)
     height, width = shape[-2:]
     for direction, (down, right) in STEPS.items():
         pairs = max(height - down, 0) * max(width - right, 0) * scene.valid.shape[0]
-        assert evidence.differences[direction].count == pairs
-        assert_moments(evidence.differences[direction], scene.differences(direction))
+        assert statistics.differences[direction].count == pairs
+        assert_moments(statistics.differences[direction], scene.differences(direction))
 
 
 def test_nodata_is_rounded_as_the_numbers_of_the_file_are(tmp_path: Path):
     x = np.random.default_rng().normal(size=(2, 9, 9)).astype(np.float32)
     x[0, 2, 3] = x[1, 4, 5] = 0.1
     np.save(tmp_path / "x.npy", x)
-    evidence = gather([tmp_path / "x.npy"], nodata=0.1, wanted=Wanted(**EVERYTHING))
-    assert evidence.invalid == 2
-    assert evidence.statistics.count.tolist() == [80, 80]
+    statistics = gather([tmp_path / "x.npy"], nodata=0.1, wanted=Wanted(**EVERYTHING))
+    assert statistics.invalid == 2
+    assert statistics.per_channel.count.tolist() == [80, 80]
 
 
 def test_a_mask_leaves_out_where_it_is_zero_or_unknown(tmp_path: Path):
@@ -359,18 +359,18 @@ def test_a_mask_leaves_out_where_it_is_zero_or_unknown(tmp_path: Path):
     found = gather([tmp_path / "x.npy"], **paths)
     assert (found.pixels.count, found.invalid) == (12, 8)
     np.testing.assert_array_equal(found.pixels.comoment, kept.pixels.comoment)
-    np.testing.assert_array_equal(found.statistics.count, kept.statistics.count)
+    np.testing.assert_array_equal(found.per_channel.count, kept.per_channel.count)
 
 
 def test_a_channel_that_is_never_valid_leaves_the_others_their_statistics(tmp_path: Path):
     x = np.random.default_rng().normal(size=(3, 80, 90))
     x[1] = np.nan
     scene = Scene(x)
-    evidence = scene.gather(tmp_path)
-    assert_statistics(evidence, scene)
-    assert evidence.statistics.count.tolist() == [7200, 0, 7200]
-    assert (evidence.pixels.count, evidence.pixels.invalid) == (0, 7200)
-    assert not any(moments.count for moments in evidence.differences.values())
+    statistics = scene.gather(tmp_path)
+    assert_statistics(statistics, scene)
+    assert statistics.per_channel.count.tolist() == [7200, 0, 7200]
+    assert (statistics.pixels.count, statistics.pixels.invalid) == (0, 7200)
+    assert not any(moments.count for moments in statistics.differences.values())
 
 
 @pytest.mark.parametrize(
@@ -392,9 +392,9 @@ def test_fifty_channels_with_a_large_mean_keep_their_digits(tmp_path: Path, dtyp
 
 def test_infinite_squares_are_no_error_here(tmp_path: Path):
     np.save(tmp_path / "x.npy", np.random.default_rng().normal(size=(2, 30, 200)) * 1e200)
-    evidence = gather([tmp_path / "x.npy"], wanted=Wanted(**EVERYTHING))
-    assert not np.isfinite(evidence.pixels.comoment).any()
-    assert evidence.pixels.invalid == 0
+    statistics = gather([tmp_path / "x.npy"], wanted=Wanted(**EVERYTHING))
+    assert not np.isfinite(statistics.pixels.comoment).any()
+    assert statistics.pixels.invalid == 0
 
 
 # --- the bits -----------------------------------------------------------------------------------
@@ -403,7 +403,7 @@ def test_infinite_squares_are_no_error_here(tmp_path: Path):
 KINDS: dict[str, dict[str, Any]] = {
     "everything": {"wanted": Wanted(**EVERYTHING)},
     "window": {"wanted": Wanted(differences=tuple(STEPS), rows=(1, 4), columns=(2, 5))},
-    "sample": {"wanted": Wanted(sample=True, statistics=True), "sample": 150},
+    "sample": {"wanted": Wanted(sample=True, per_channel=True), "sample": 150},
     "runs": {"wanted": Wanted(sample=True, **EVERYTHING), "sample": 150, "runs_only": True},
     "classes": {"labels": "labels.npy"},
     "runs of classes": {"labels": "labels.npy", "sample": 150, "runs_only": True},
@@ -492,11 +492,11 @@ def test_tiles_have_the_bits_that_they_have_alone(tmp_path: Path):
     x = np.random.default_rng().normal(1e3, 1, (2, 4, 8192))
     x[0, 1, 5] = np.nan
     np.save(tmp_path / "x.npy", x)
-    alone = no_evidence(2)
+    alone = empty_statistics(2)
     for row in range(4):
         np.save(tmp_path / "row.npy", x[:, row : row + 1])
-        alone.merge(gather([tmp_path / "row.npy"], wanted=Wanted(statistics=True)))
-    whole = gather([tmp_path / "x.npy"], wanted=Wanted(statistics=True), threads=1)
+        alone.merge(gather([tmp_path / "row.npy"], wanted=Wanted(per_channel=True)))
+    whole = gather([tmp_path / "x.npy"], wanted=Wanted(per_channel=True), threads=1)
     assert bits(whole) == bits(alone)
 
 
@@ -510,7 +510,7 @@ def test_parts_joined_through_files_are_the_whole(scene: Scene, data: st.DataObj
     height = scene.x.shape[-2]
     cuts = data.draw(st.lists(st.integers(1, height), max_size=3, unique=True))
     edges = sorted({0, height, *cuts})
-    wanted = {"statistics": True, "differences": ("right",)}
+    wanted = {"per_channel": True, "differences": ("right",)}
     rng = np.random.default_rng(data.draw(seeds))
     labels = rng.integers(-1, 3, scene.x.shape[-2:])
     labels[: rng.integers(height + 1)] = 0  # some parts may have no pixel of any class
@@ -526,7 +526,7 @@ def test_parts_joined_through_files_are_the_whole(scene: Scene, data: st.DataObj
             save_moments(str(path), part, {}, Publication())
             parts.append((part, load_moments(str(path))[0]))
     for order in (range(len(parts)), data.draw(st.permutations(range(len(parts))))):
-        direct, loaded = no_evidence(scene.x.shape[-3]), no_evidence(scene.x.shape[-3])
+        direct, loaded = empty_statistics(scene.x.shape[-3]), empty_statistics(scene.x.shape[-3])
         for index in order:
             direct.merge(parts[index][0])
             loaded.merge(parts[index][1])
@@ -548,10 +548,10 @@ def test_parts_with_a_drift_keep_their_digits(tmp_path: Path, mean):
     x += np.linspace(0, 30, 90)[:, None]
     scene = Scene(x)
     for order in (range(9), reversed(range(9))):
-        whole = no_evidence(3)
+        whole = empty_statistics(3)
         for index in order:
             part = Scene(x[:, 10 * index : 10 * index + 10])
-            whole.merge(part.gather(tmp_path, wanted={"statistics": True}))
+            whole.merge(part.gather(tmp_path, wanted={"per_channel": True}))
         assert_moments(whole.pixels, scene.pixels, tolerance=1e-13)
         assert_statistics(whole, scene)
 
@@ -622,7 +622,7 @@ def test_who_is_far_ahead_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     add = OrderedMerge.add
 
-    def add_and_count(self: OrderedMerge[Evidence], *rest: Any) -> None:
+    def add_and_count(self: OrderedMerge[Statistics], *rest: Any) -> None:
         nonlocal most
         add(self, *rest)
         most = max(most, len(self._waiting))

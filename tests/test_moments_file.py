@@ -33,7 +33,7 @@ from onebyone_cli.learners.mnf import fit_mnf
 from onebyone_cli.learners.moments import Moments, moments_of, no_moments
 from onebyone_cli.learners.moments_file import load_moments, save_moments
 from onebyone_cli.learners.pca import fit_pca
-from onebyone_cli.learners.statistics import Evidence, no_evidence
+from onebyone_cli.learners.statistics import Statistics, empty_statistics
 from onebyone_cli.learners.svd import fit_svd
 from onebyone_cli.weights.save import save_model
 
@@ -51,51 +51,51 @@ def some_moments(channels: int, rng: np.random.Generator, pixels: int = 20) -> M
     return moments
 
 
-def some_evidence(
+def some_statistics(
     channels: int = 3,
     seed: int | None = None,
     directions: tuple[str, ...] = ("lower", "right"),
-    statistics: bool = True,
+    per_channel: bool = True,
     labels: tuple[int, ...] | None = (-3, 2**64 - 1),
-) -> Evidence:
+) -> Statistics:
     rng = np.random.default_rng(seed)
-    evidence = Evidence(some_moments(channels, rng))
+    statistics = Statistics(some_moments(channels, rng))
     for direction in directions:
-        evidence.differences[direction] = some_moments(channels, rng)
+        statistics.differences[direction] = some_moments(channels, rng)
     if labels is not None:
-        evidence.classes = {label: some_moments(channels, rng, 5) for label in labels}
-        for moments in evidence.classes.values():
+        statistics.classes = {label: some_moments(channels, rng, 5) for label in labels}
+        for moments in statistics.classes.values():
             moments.invalid = 0
         # All of them are among all pixels.
-        evidence.pixels.merge(some_moments(channels, rng, 10 * len(labels)))
-    if statistics:
+        statistics.pixels.merge(some_moments(channels, rng, 10 * len(labels)))
+    if per_channel:
         x = rng.standard_normal((channels, 30))
         invalid = rng.random((channels, 30)) < 0.5
         invalid[0] = True
-        evidence.statistics = statistics_of(x, invalid)
-    return evidence
+        statistics.per_channel = statistics_of(x, invalid)
+    return statistics
 
 
-def bits(evidence: Evidence) -> dict[str, Any]:
-    sets = {"pixels": evidence.pixels, **evidence.differences, **(evidence.classes or {})}
+def bits(statistics: Statistics) -> dict[str, Any]:
+    sets = {"pixels": statistics.pixels, **statistics.differences, **(statistics.classes or {})}
     found: dict[str, Any] = {
         name: (each.count, each.invalid, *(getattr(each, field).tobytes() for field in MOMENTS))
         for name, each in sets.items()
     }
-    found["labels"] = None if evidence.classes is None else sorted(evidence.classes)
-    if evidence.statistics is not None:
+    found["labels"] = None if statistics.classes is None else sorted(statistics.classes)
+    if statistics.per_channel is not None:
         found["statistics"] = [
-            getattr(evidence.statistics, field).tobytes() for field in STATISTICS
+            getattr(statistics.per_channel, field).tobytes() for field in STATISTICS
         ]
     return found
 
 
-def save(path: Path, evidence: Evidence, meta: dict[str, Any] | None = None) -> str:
-    save_moments(str(path), evidence, META if meta is None else meta, Publication(force=True))
+def save(path: Path, statistics: Statistics, meta: dict[str, Any] | None = None) -> str:
+    save_moments(str(path), statistics, META if meta is None else meta, Publication(force=True))
     return str(path)
 
 
-def load(path: Any) -> Evidence:
+def load(path: Any) -> Statistics:
     return load_moments(str(path))[0]
 
 
@@ -114,18 +114,18 @@ def test_back_to_the_last_bit(
     channels: int,
     seed: int,
     directions: tuple[str, ...],
-    statistics: bool,
+    per_channel: bool,
     labels: tuple[int, ...] | None,
 ):
-    evidence = some_evidence(channels, seed, directions, statistics, labels)
+    statistics = some_statistics(channels, seed, directions, per_channel, labels)
     with new_folder() as folder:
-        path = save(folder / "part.npz", evidence, {"inputs": []})
+        path = save(folder / "part.npz", statistics, {"inputs": []})
         found = load(path)
         again = save(folder / "again.npz", found, {"inputs": []})
         assert Path(path).read_bytes() == Path(again).read_bytes()
-    assert bits(found) == bits(evidence)
+    assert bits(found) == bits(statistics)
     assert set(found.differences) == set(directions)
-    assert (found.statistics is not None) == statistics
+    assert (found.per_channel is not None) == per_channel
     assert not found.sample
 
 
@@ -133,28 +133,28 @@ def test_back_to_the_last_bit(
     "count", [0, 1, 10**15 - 1, 10**15, 2**53 + 1, 10**18 + 1, 2**62 + 3, 2**63 - 1]
 )
 def test_counts_are_exact(tmp_path: Path, count: int):
-    evidence = some_evidence(labels=(7,))
-    evidence.classes[7].count = count
-    evidence.pixels.count = evidence.differences["right"].count = count
-    evidence.pixels.invalid = evidence.differences["right"].invalid = count
-    evidence.statistics.count[1:] = count, count // 2
-    found = load(save(tmp_path / "part.npz", evidence))
+    statistics = some_statistics(labels=(7,))
+    statistics.classes[7].count = count
+    statistics.pixels.count = statistics.differences["right"].count = count
+    statistics.pixels.invalid = statistics.differences["right"].invalid = count
+    statistics.per_channel.count[1:] = count, count // 2
+    found = load(save(tmp_path / "part.npz", statistics))
     for moments in (found.pixels, found.differences["right"]):
         assert (moments.count, moments.invalid) == (count, count)
         assert type(moments.count) is int
     assert found.classes[7].count == count
-    assert found.statistics.count.tolist() == [0, count, count // 2]
+    assert found.per_channel.count.tolist() == [0, count, count // 2]
 
 
 def test_nothing_counted(tmp_path: Path):
-    evidence = no_evidence(3)
-    evidence.pixels.invalid = 12
-    found = load(save(tmp_path / "part.npz", evidence))
-    assert bits(found) == bits(evidence)
+    statistics = empty_statistics(3)
+    statistics.pixels.invalid = 12
+    found = load(save(tmp_path / "part.npz", statistics))
+    assert bits(found) == bits(statistics)
 
 
 def test_what_is_remembered_comes_back(tmp_path: Path):
-    path = save(tmp_path / "part.npz", some_evidence(), META | {"version": "1", "kind": "ours"})
+    path = save(tmp_path / "part.npz", some_statistics(), META | {"version": "1", "kind": "ours"})
     _, meta = load_moments(path)
     assert {name: meta[name] for name in META} == META
     assert meta["version"] == "1"
@@ -166,50 +166,50 @@ def test_the_record_of_many_parts(tmp_path: Path):
         {"name": f"/data/site/2024/scene_{number:06d}.npy", "shape": [50, 600, 600]}
         for number in range(20_000)
     ]
-    path = save(tmp_path / "whole.npz", some_evidence(), {"inputs": inputs})
+    path = save(tmp_path / "whole.npz", some_statistics(), {"inputs": inputs})
     assert load_moments(path)[1]["inputs"] == inputs
 
 
 def test_names_that_are_no_text(tmp_path: Path):
     inputs = [{"name": "a\udcff.npy", "shape": [1, 2, 3]}]
-    path = save(tmp_path / "part.npz", some_evidence(), {"inputs": inputs})
+    path = save(tmp_path / "part.npz", some_statistics(), {"inputs": inputs})
     assert load_moments(path)[1]["inputs"][0]["name"] == "a?.npy"
 
 
-def test_the_same_evidence_gives_the_same_bytes(tmp_path: Path):
-    one = some_evidence(3, 7)
-    two = some_evidence(3, 7)
+def test_the_same_statistics_gives_the_same_bytes(tmp_path: Path):
+    one = some_statistics(3, 7)
+    two = some_statistics(3, 7)
     two.differences = dict(reversed(two.differences.items()))
     two.classes = dict(reversed(two.classes.items()))
     first = Path(save(tmp_path / "1.npz", one)).read_bytes()
     assert Path(save(tmp_path / "2.npz", two)).read_bytes() == first
-    assert Path(save(tmp_path / "3.npz", some_evidence(3, 8))).read_bytes() != first
+    assert Path(save(tmp_path / "3.npz", some_statistics(3, 8))).read_bytes() != first
 
 
 def test_plain_numpy_reads_it_without_pickle(tmp_path: Path):
-    evidence = some_evidence()
-    with np.load(save(tmp_path / "part.npz", evidence), allow_pickle=False) as file:
+    statistics = some_statistics()
+    with np.load(save(tmp_path / "part.npz", statistics), allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     meta = json.loads(str(arrays.pop("meta")))
     assert meta["sets"]["pixels"] == {"count": 80, "invalid": 12}
     assert meta["sets"]["classes"] == {"labels": ["-3", str(2**64 - 1)]}
-    assert meta["sets"]["statistics"]["count"] == evidence.statistics.count.tolist()
+    assert meta["sets"]["statistics"]["count"] == statistics.per_channel.count.tolist()
     for name, each in {
-        "pixels": evidence.pixels,
-        "differences.right": evidence.differences["right"],
-        "classes.-3": evidence.classes[-3],
+        "pixels": statistics.pixels,
+        "differences.right": statistics.differences["right"],
+        "classes.-3": statistics.classes[-3],
     }.items():
         for field in MOMENTS:
             assert np.array_equal(arrays[f"{name}.{field}"], getattr(each, field))
     for field in STATISTICS[1:]:
-        assert np.array_equal(arrays[f"statistics.{field}"], getattr(evidence.statistics, field))
+        assert np.array_equal(arrays[f"statistics.{field}"], getattr(statistics.per_channel, field))
     assert len(arrays) == 5 * 3 + 5
 
 
 def test_an_existing_file_is_kept(tmp_path: Path):
     (tmp_path / "part.npz").write_text("mine")
     with pytest.raises(OutputRefusedError):
-        save_moments(str(tmp_path / "part.npz"), some_evidence(), {}, Publication())
+        save_moments(str(tmp_path / "part.npz"), some_statistics(), {}, Publication())
     assert (tmp_path / "part.npz").read_text() == "mine"
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -252,7 +252,7 @@ def test_pickles_are_never_loaded(tmp_path: Path):
             return (Path.touch, (tmp_path / "sprung",))
 
     path = tmp_path / "part.npz"
-    arrays = members_of(save(path, some_evidence()))
+    arrays = members_of(save(path, some_statistics()))
     for name in ("pixels.mean", "other"):
         rewrite(path, arrays | {name: np.array([Trap()])})
         refused(path, "Python objects", PolicyError)
@@ -287,7 +287,7 @@ def rewrite(path: Path, members: dict[str, Any], method: int = zipfile.ZIP_STORE
 @pytest.fixture
 def whole(tmp_path: Path) -> dict[str, np.ndarray]:
     """Members of a good file of 3 channels."""
-    return members_of(save(tmp_path / "good.npz", some_evidence()))
+    return members_of(save(tmp_path / "good.npz", some_statistics()))
 
 
 ALTERED = "is not what stats -o writes; was it altered? make it again"
@@ -360,10 +360,10 @@ def test_a_range_is_infinite_only_where_nothing_was_counted(tmp_path: Path, whol
 
 
 def test_pixels_too_large_to_be_squared(tmp_path: Path):
-    evidence = no_evidence(2)
+    statistics = empty_statistics(2)
     with np.errstate(all="ignore"):
-        evidence.pixels = moments_of(np.random.default_rng().normal(size=(2, 50)) * 1e200)
-    refused(save(tmp_path / "x.npz", evidence, {}), "too large to be squared")
+        statistics.pixels = moments_of(np.random.default_rng().normal(size=(2, 50)) * 1e200)
+    refused(save(tmp_path / "x.npz", statistics, {}), "too large to be squared")
 
 
 def altered_meta(whole: dict[str, np.ndarray], change: Callable[[Any], Any]) -> dict[str, Any]:
@@ -542,40 +542,40 @@ def test_a_long_name_of_a_member_is_not_repeated_at_length(tmp_path: Path, whole
 def try_to_use(path: Path) -> None:
     """Load what may be damaged, and learn from it: all is well, or it is told."""
     try:
-        evidence, _ = load_moments(str(path))
+        statistics, _ = load_moments(str(path))
     except (DataError, PolicyError) as error:
         told = error
     else:
-        use(evidence)
+        use(statistics)
         return
     assert told.path == str(path)
     assert "\n" not in str(told)
 
 
-def use(evidence: Evidence) -> None:
+def use(statistics: Statistics) -> None:
     """Merge and learn: numbers come of it, or an error of our own."""
-    evidence.merge(evidence_like(evidence))
-    differences = evidence.differences.values()
+    statistics.merge(evidence_like(statistics))
+    differences = statistics.differences.values()
     learners: list[Callable[[], Any]] = [
-        lambda: fit_pca(evidence.pixels, k=1),
-        lambda: fit_svd(evidence.pixels, k=1),
-        lambda: fit_lda(evidence.classes or {}, k=1),
+        lambda: fit_pca(statistics.pixels, k=1),
+        lambda: fit_svd(statistics.pixels, k=1),
+        lambda: fit_lda(statistics.classes or {}, k=1),
     ]
     if differences:
         learners += [
-            lambda: fit_mnf(evidence.pixels, difference_covariance(differences) / 2, k=1),
-            lambda: fit_maf(evidence.pixels, difference_covariance(differences), k=1),
+            lambda: fit_mnf(statistics.pixels, difference_covariance(differences) / 2, k=1),
+            lambda: fit_maf(statistics.pixels, difference_covariance(differences), k=1),
         ]
     for learn in learners:
         with suppress(OneByOneError):
             learn()
 
 
-def evidence_like(evidence: Evidence) -> Evidence:
-    return some_evidence(evidence.channels, 1, tuple(evidence.differences), False)
+def evidence_like(statistics: Statistics) -> Statistics:
+    return some_statistics(statistics.channels, 1, tuple(statistics.differences), False)
 
 
-GOOD = some_evidence(2, 5)
+GOOD = some_statistics(2, 5)
 
 
 @pytest.fixture(scope="module")

@@ -22,14 +22,14 @@ from onebyone_cli.errors import (
     ShapeMismatchError,
 )
 from onebyone_cli.formats import opening
-from onebyone_cli.learners.statistics import Evidence
+from onebyone_cli.learners.statistics import Statistics
 from onebyone_cli.operations.learn.job import LearnJob
 from onebyone_cli.operations.learn.settings import LearnSettings
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.stack.pixel_map import PixelMap
 
 
-def gather(folder: Path, *, nodata: float | None = None, **maps: Any) -> Evidence:
+def gather(folder: Path, *, nodata: float | None = None, **maps: Any) -> Statistics:
     """Moments of x.npy with a mask or labels, named as a user would."""
     with ExitStack() as stack:
         readers = {}

@@ -36,7 +36,7 @@ from onebyone_cli.formats import opening
 from onebyone_cli.formats.arrays.layout import array_layout
 from onebyone_cli.formats.contracts.about import RawSpec
 from onebyone_cli.formats.contracts.reader import StreamReader
-from onebyone_cli.learners.statistics import Evidence
+from onebyone_cli.learners.statistics import Statistics
 from onebyone_cli.npy_header import format_header
 from onebyone_cli.operations.apply.job import ApplyJob
 from onebyone_cli.operations.apply.settings import ApplySettings, scale_of
@@ -258,17 +258,17 @@ def apply(
 
 def learn(
     path: Path, wanted: Wanted, *, memory: int, threads: int, layout: str = "HWC"
-) -> tuple[LearnJob, Evidence]:
+) -> tuple[LearnJob, Statistics]:
     with opening.open_input(str(path), layout=layout) as reader:
         job = LearnJob([reader], LearnSettings(memory, threads, None, wanted))
         return job, job.run(lambda step, done, total: None)
 
 
-def same_evidence(one: Evidence, two: Evidence) -> bool:
+def same_statistics(one: Statistics, two: Statistics) -> bool:
     pairs = [(one.pixels.mean, two.pixels.mean), (one.pixels.comoment, two.pixels.comoment)]
-    if one.statistics is not None and two.statistics is not None:
-        pairs += [(one.statistics.mean, two.statistics.mean)]
-        pairs += [(one.statistics.minimum, two.statistics.minimum)]
+    if one.per_channel is not None and two.per_channel is not None:
+        pairs += [(one.per_channel.mean, two.per_channel.mean)]
+        pairs += [(one.per_channel.minimum, two.per_channel.minimum)]
     return all(np.array_equal(first, second) for first, second in pairs)
 
 
@@ -316,10 +316,10 @@ def test_the_same_bytes_without_a_spool(
 
 
 @pytest.mark.usefixtures("no_spool")
-@pytest.mark.parametrize("wanted", [Wanted(), Wanted(pixels=True, statistics=True)])
+@pytest.mark.parametrize("wanted", [Wanted(), Wanted(pixels=True, per_channel=True)])
 @pytest.mark.parametrize("layout", ["HWC", "HCW"])
 @pytest.mark.parametrize(("memory", "threads"), [(2 * MIB, 1), (3 * MIB, 3), (64 * MIB, 2)])
-def test_the_same_evidence_without_a_spool(
+def test_the_same_statistics_without_a_spool(
     tmp_path: Path, wanted: Wanted, layout: str, memory: int, threads: int
 ):
     stack = numbers(3, (5, 150, 151), "float32", spread=1)
@@ -330,7 +330,7 @@ def test_the_same_evidence_without_a_spool(
         job, found = learn(pipe, wanted, memory=memory, threads=threads, layout=layout)
     assert job.plan.strategy == "slab"
     assert job.plan.total_bytes <= memory
-    assert same_evidence(found, known)
+    assert same_statistics(found, known)
 
 
 @pytest.mark.usefixtures("no_spool")
@@ -383,7 +383,7 @@ def test_neighbours_are_laid_aside(tmp_path: Path):
     with fifo_of(npy_bytes(stack)) as pipe:
         job, found = learn(pipe, wanted, memory=64 * MIB, threads=2)
     assert job.plan.spool_input_bytes == stack.nbytes
-    assert same_evidence(found, known)
+    assert same_statistics(found, known)
 
 
 def test_a_stream_that_goes_on_leaves_no_output(tmp_path: Path):

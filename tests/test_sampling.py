@@ -152,18 +152,18 @@ def test_a_sample_reads_little_more_than_its_pixels(tmp_path: Path, bytes_read, 
     # A large file of holes.
     shape = {"CHW": (50, 2000, 3000), "HWC": (2000, 3000, 50), "HCW": (2000, 50, 3000)}[layout]
     np.lib.format.open_memmap(tmp_path / "x.npy", "w+", "<f4", shape).flush()
-    evidence, chosen = gather(str(tmp_path / "x.npy"), 6400, layout=layout, runs_only=True)
+    statistics, chosen = gather(str(tmp_path / "x.npy"), 6400, layout=layout, runs_only=True)
     assert len(chosen) == 100
-    assert evidence.count == 6400
+    assert statistics.count == 6400
     assert sum(bytes_read) == 6400 * 50 * 4
 
 
 def test_neighbours_of_a_sample_are_read_with_it(tmp_path: Path, bytes_read):
     np.save(tmp_path / "x.npy", np.random.default_rng().normal(size=(2, 300, 640)))
     wanted = Wanted(differences=("right",))
-    evidence, chosen = gather(str(tmp_path / "x.npy"), 640, runs_only=True, wanted=wanted)
+    statistics, chosen = gather(str(tmp_path / "x.npy"), 640, runs_only=True, wanted=wanted)
     at_the_end = np.count_nonzero(chosen % 10 == 9)  # of a row, which has no neighbour
-    assert evidence.differences["right"].count == 640 - at_the_end
+    assert statistics.differences["right"].count == 640 - at_the_end
     assert sum(bytes_read) <= 10 * 65 * 2 * 8
 
 
@@ -177,13 +177,13 @@ def test_a_sample_of_all_pixels_is_the_whole(tmp_path: Path):
     expected = np.cov(valid - valid.mean(axis=1, keepdims=True))
     for name in ("x.npy", "x.h5"):
         for sample in (12800, 10**9):
-            wanted = Wanted(sample=True, statistics=True)
-            evidence, chosen = gather(str(tmp_path / name), sample, runs_only=True, wanted=wanted)
+            wanted = Wanted(sample=True, per_channel=True)
+            statistics, chosen = gather(str(tmp_path / name), sample, runs_only=True, wanted=wanted)
             assert chosen.tolist() == list(range(200))
-            assert (evidence.pixels.count, evidence.pixels.invalid) == (12790, 10)
-            assert np.abs(evidence.pixels.covariance - expected).max() < 1e-12
-            assert evidence.statistics.count.tolist() == [12800, 12790, 12800]
-            assert np.array_equal(evidence.sampled, valid)
+            assert (statistics.pixels.count, statistics.pixels.invalid) == (12790, 10)
+            assert np.abs(statistics.pixels.covariance - expected).max() < 1e-12
+            assert statistics.per_channel.count.tolist() == [12800, 12790, 12800]
+            assert np.array_equal(statistics.sampled, valid)
 
 
 @given(st.integers(1, 30), st.integers(0, 10**6))
@@ -193,7 +193,7 @@ def test_moments_of_a_sample_are_those_of_its_pixels(
     x = np.random.default_rng(seed).normal(50, 2, (2, 3, 41, 37))
     path = tmp_path_factory.mktemp("sample") / "x.npy"
     np.save(path, x.transpose(1, 0, 2, 3))
-    evidence, chosen = gather(
+    statistics, chosen = gather(
         str(path), runs * RUN, seed=seed, runs_only=True, wanted=Wanted(sample=True)
     )
     pieces = [
@@ -201,6 +201,6 @@ def test_moments_of_a_sample_are_those_of_its_pixels(
         for item, run in (divmod(number, 24) for number in chosen.tolist())
     ]
     pixels = np.concatenate(pieces, axis=1)
-    assert np.array_equal(evidence.sampled, pixels)
-    assert evidence.count == pixels.shape[1]
-    np.testing.assert_allclose(evidence.pixels.covariance, np.cov(pixels), rtol=1e-12, atol=1e-12)
+    assert np.array_equal(statistics.sampled, pixels)
+    assert statistics.count == pixels.shape[1]
+    np.testing.assert_allclose(statistics.pixels.covariance, np.cov(pixels), rtol=1e-12, atol=1e-12)

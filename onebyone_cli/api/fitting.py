@@ -115,7 +115,7 @@ def fit(
     way = LearnPass.of(request, settings)
 
     def check(gathered: Gathered) -> None:
-        request.check_channels(gathered.evidence.channels, gathered.source)
+        request.check_channels(gathered.statistics.channels, gathered.source)
         add_given(
             gathered,
             request.request,
@@ -128,7 +128,7 @@ def fit(
     with ExitStack() as opened:
         inputs = open_readers(stack, layout, settings.memory, opened)
         gathered = gather_for(request, [inputs], way, check, on_progress=on_progress)
-        return Model(request.learn(gathered.evidence, gathered.source), gathered)
+        return Model(request.learn(gathered.statistics, gathered.source), gathered)
 
 
 def _file_or_array(given: Any) -> Any:

@@ -13,8 +13,6 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
-import typer
-
 from onebyone_cli import errors
 from onebyone_cli.cli.terminal import console
 from onebyone_cli.commit import temporaries
@@ -31,7 +29,7 @@ _REQUEUED = (signal.SIGTERM, signal.SIGUSR1, signal.SIGXCPU)
 _LATER_S = 0.01
 
 
-def run(app: Callable[..., Any]) -> NoReturn:
+def run(program: Callable[[], Any]) -> NoReturn:
     """Run the program, clear up, and leave."""
     _reserve_standard_streams()
     _catch_signals()
@@ -41,7 +39,7 @@ def run(app: Callable[..., Any]) -> NoReturn:
     status: int = ExitStatus.BUG
     temporaries.warn_with(lambda text: console.to_stderr(f"warning: {printable(text)}"))
     try:
-        status = _status_of_run(app)
+        status = _status_of_run(program)
         with contextlib.suppress(*[OSError] * bool(status)):  # then the first error is the one
             _flush()
     except errors.Stopped as stop:
@@ -68,11 +66,9 @@ def as_option(name: str, value: str) -> str:
     return f"{dashes}{name.replace('_', '-')} {value}".rstrip()
 
 
-def _status_of_run(app: Callable[..., Any]) -> int:
+def _status_of_run(program: Callable[[], Any]) -> int:
     try:
-        status = app(standalone_mode=False)
-    except typer.Abort:
-        return ExitStatus.USAGE
+        status = program()
     except SystemExit as leave:
         # Completion ends like this, and so does Typer when nobody reads its output any more.
         if isinstance(leave.__context__, BrokenPipeError):
@@ -93,6 +89,8 @@ def _stop_behind(error: BaseException | None) -> errors.Stopped | None:
 
 
 def _report_other(error: Exception) -> ExitStatus:
+    if type(error).__name__ == "Abort":  # Typer's own, after a prompt was interrupted
+        return ExitStatus.USAGE
     if hasattr(error, "format_message"):  # Typer's own: a wrong option, a missing argument
         return _report_usage(error, error.format_message())
     if isinstance(error, MemoryError):

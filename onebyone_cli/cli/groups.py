@@ -44,8 +44,8 @@ class Option:
         ``str``, ``int``, ``float`` or ``bool``; a flag is ``bool`` and takes no value.
     default : object
         The value where it is not given; `REQUIRED` if it must be.
-    help, metavar : str
-        What it is for, and what stands for its value.
+    metavar : str
+        What stands for its value.
     choices : tuple of str
         All values that it takes; empty if there are others.
     least, most : float or None
@@ -74,7 +74,7 @@ class Option:
     ) -> None:
         self.flags, self.type, self.default = flags, type, default
         self.metavar: str = more.pop("metavar", "")
-        self.help: str = more.pop("help", "")
+        self._help: str | Callable[[], str] = more.pop("help", "")
         self.choices: tuple[str, ...] = more.pop("choices", ())
         self.least: float | None = more.pop("least", None)
         self.most: float | None = more.pop("most", None)
@@ -91,6 +91,11 @@ class Option:
     def label(self) -> str:
         """The name for messages: the longest flag, or what stands for an argument."""
         return self.flags[-1] if self.flags else self.metavar.removesuffix("...")
+
+    @property
+    def help(self) -> str:
+        """What it is for."""
+        return self._help if isinstance(self._help, str) else self._help()
 
     @property
     def value_name(self) -> str:
@@ -110,8 +115,6 @@ class Option:
         UsageError
             If it is no value of the type, not among the choices or beyond the limits.
         """
-        if text == self.default:
-            return self.default
         if self.choices and text not in self.choices:
             known = ", ".join(self.choices)
             raise UsageError(f"{self.label} {text} is unknown; choose from {known}")

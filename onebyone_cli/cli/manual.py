@@ -6,19 +6,10 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from onebyone_cli.cli import COMMANDS
 from onebyone_cli.cli.groups import HEADINGS, Group, Option, groups_of, option
 
 PROGRAM = "onebyone"
-
-#: Commands by headings, in the order in which help lists them. Each is a function in a module, both
-#: of this name, beside a text ``EXAMPLES``; or a package with ``COMMANDS`` of its own, the first
-#: paragraph of whose docstring is a summary.
-COMMANDS = {
-    "Apply and learn": ("apply", "fit", "reduce", "stats", "merge"),
-    "Look": ("info", "view", "compare"),
-    "Weights": ("weights",),
-    "More": ("cost", "man"),
-}
 
 DESCRIPTION = """Apply 1×1 convolutions to tensor files: C×H×W stacks in, K×H×W stacks out.
 

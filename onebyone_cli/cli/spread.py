@@ -1,13 +1,17 @@
 """Typer's view of a command: a parameter for every option of its groups."""
 
 import inspect
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
 
-from onebyone_cli.cli.groups import REQUIRED, Option, groups_of
+from onebyone_cli.cli.groups import Group, Option, groups_of
+
+#: Help is made of the records; Typer needs it only to show it beside what it completes.
+_IS_COMPLETING = "_ONEBYONE_COMPLETE" in os.environ
 
 
 def spread(
@@ -50,37 +54,46 @@ def spread(
 
     @wraps(command)
     def run(**given: Any) -> Any:
-        return command(
-            **{
-                name: kind(**{member: given[member] for member in kind.members})
-                for name, kind in groups.items()
-            }
-        )
+        return command(**{name: _made(kind, given) for name, kind in groups.items()})
 
     run.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
     return run
 
 
+def _made(kind: type[Group], given: dict[str, Any]) -> Group:
+    """Make a group of the words that Typer has taken apart."""
+    values = {}
+    for name, record in kind.members.items():
+        found = given[name]
+        if record.multiple:
+            values[name] = [record.parse(word) for word in found]
+        elif found is not None:
+            values[name] = found if record.type is bool else record.parse(found)
+    return kind(**values)
+
+
 def _parameter(name: str, record: Option) -> inspect.Parameter:
     settings: dict[str, Any] = {
-        "help": record.help,
+        "help": record.help if _IS_COMPLETING else "",
         "metavar": record.value_name or None,
         "hidden": record.hidden,
         "show_default": False,
     }
     if record.type is not bool:
-        settings["parser"] = record.parse
         settings["autocompletion"] = _completer(record)
-    kind: Any = list[record.type] if record.multiple else record.type | None  # type: ignore[name-defined]
+    # Typer takes words apart, and the record converts them: with one kind of message for all.
+    one = bool if record.type is bool else str
+    kind: Any = list[one] if record.multiple else one | None  # type: ignore[valid-type]
     flags = "/".join(filter(None, [record.flags[-1], record.off])) if record.flags else ""
-    info = (
-        typer.Option(*record.flags[:-1], flags, **settings) if flags else typer.Argument(**settings)
-    )
-    default: Any = record.default
-    if record.multiple and not record.is_required:
+    if flags:
+        info = typer.Option(*record.flags[:-1], flags, **settings)
+    else:
+        info = typer.Argument(**settings)
+    default: Any = None
+    if record.is_required:
+        kind, default = str, inspect.Parameter.empty
+    elif record.multiple:
         info.default_factory, default = list, inspect.Parameter.empty
-    if default is REQUIRED:
-        kind, default = record.type, inspect.Parameter.empty
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from onebyone_cli.commit.merge import Published
     from onebyone_cli.operations.apply.job import ApplyJob
     from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
-    from onebyone_cli.operations.elsewhere import Evidence
+    from onebyone_cli.operations.elsewhere import Statistics
     from onebyone_cli.operations.learn.job import LearnJob
 
     #: Gives the words of one shard, named as in ``0/16``.
@@ -95,7 +95,7 @@ class OnCluster(NamedTuple):
         self, make_job: Callable[[ApplySettings], ApplyJob], settings: ApplySettings
     ) -> ApplyJob:
         """Check a job, and return its first shard."""
-        return plan_shards(make_job, settings._replace(threads=self.threads))
+        return plan_shards(make_job, settings._replace(threads=self.threads), self.place.flag)
 
     def fill(self, job: ApplyJob, weights: bytes | None) -> ApplyReport:
         """Compute all shards of a planned job, and publish its output.
@@ -137,7 +137,7 @@ class OnCluster(NamedTuple):
         done = _publish(self.output, self.publication)
         return ApplyReport(job.input, job.output, done.counts, done.changed, went_on)
 
-    def gather(self, jobs: Sequence[LearnJob]) -> Evidence:
+    def gather(self, jobs: Sequence[LearnJob]) -> Statistics:
         """Gather the statistics of all jobs together."""
         from onebyone_cli.operations.learn.gathered import load_statistics
 

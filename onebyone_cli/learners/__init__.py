@@ -1,9 +1,9 @@
-"""The registry of learners: a name here, a file beside this one, and the rest follows.
+"""The registry of learners.
 
-A learner is a function ``fit_<name>`` in ``fit/<name>.py`` from what is known of the pixels
-(`evidence.Evidence`) to a `model.Model`; its ``LEARNER`` says what it needs and which options it
-takes. It sees numbers, never files. This module imports neither numpy nor a learner before one is
-asked for, so that help stays quick.
+A learner is a function ``fit_<name>`` in ``learners/<name>.py`` from the statistics of pixels
+(`statistics.Statistics`) to a `model.Model`; its ``LEARNER`` says what it needs and which options
+it takes. It sees numbers, never files. This module imports neither numpy nor a learner before one
+is asked for, so that help stays quick.
 """
 
 from __future__ import annotations

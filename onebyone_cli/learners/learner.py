@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from onebyone_cli.learners.model import Model
-    from onebyone_cli.learners.statistics import Evidence
+    from onebyone_cli.learners.statistics import Statistics
 
 
 class Learner(NamedTuple):
@@ -16,13 +16,13 @@ class Learner(NamedTuple):
     Attributes
     ----------
     needs : frozenset of str
-        What of `Evidence` it looks at: ``"pixels"``, ``"differences"``, ``"classes"``,
+        What of `Statistics` it looks at: ``"pixels"``, ``"differences"``, ``"classes"``,
         ``"sample"`` or ``"endmembers"``. Without any of the first four nothing is read but
         headers.
     options : tuple of str
         Keywords that `learn` takes; command-line options have the same names.
     learn : callable
-        Takes the evidence, a name for messages, and the options; returns a model.
+        Takes the statistics, a name for messages, and the options; returns a model.
     eigenvalues : bool
         Whether the model has any, so that there is something to plot.
     prepare : callable
@@ -32,7 +32,7 @@ class Learner(NamedTuple):
 
     needs: frozenset[str]
     options: tuple[str, ...]
-    learn: Callable[[Evidence, str, Mapping[str, Any]], Model]
+    learn: Callable[[Statistics, str, Mapping[str, Any]], Model]
     eigenvalues: bool = True
     prepare: Callable[[], object] = lambda: None
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onebyone_cli.learners.moments import Moments
-    from onebyone_cli.learners.statistics import Evidence
+    from onebyone_cli.learners.statistics import Statistics
 
 
 def fit_maf(
@@ -135,7 +135,7 @@ def _warn_close(eigenvalues: NDArray[np.float64], kept: int, pixels: int) -> lis
     ]
 
 
-def _learn(known: Evidence, source: str, options: Mapping[str, Any]) -> Model:
+def _learn(known: Statistics, source: str, options: Mapping[str, Any]) -> Model:
     check_counted(known.pixels, source)
     differences = difference_covariance(known.differences.values(), source)
     return fit_maf(known.pixels, differences, source=source, **options)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onebyone_cli.learners.moments import Moments
-    from onebyone_cli.learners.statistics import Evidence
+    from onebyone_cli.learners.statistics import Statistics
 
 
 def fit_mnf(
@@ -204,7 +204,7 @@ def _together(pixels: int, noise_pixels: int) -> int:
     return max(1, round(1 / (1 / pixels + 1 / noise_pixels)))
 
 
-def _learn(known: Evidence, source: str, options: Mapping[str, Any]) -> Model:
+def _learn(known: Statistics, source: str, options: Mapping[str, Any]) -> Model:
     check_counted(known.pixels, source)
     if known.noise is not None:
         noise, pixels = known.noise.covariance, known.noise.count

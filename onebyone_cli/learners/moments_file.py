@@ -19,7 +19,7 @@ from onebyone_cli.learners.channel_statistics import ChannelStatistics
 from onebyone_cli.learners.differences import STEPS
 from onebyone_cli.learners.model import all_finite
 from onebyone_cli.learners.moments import Moments
-from onebyone_cli.learners.statistics import MOST_CLASSES, Evidence
+from onebyone_cli.learners.statistics import MOST_CLASSES, Statistics
 from onebyone_cli.weights.formats.npz import read_arrays
 from onebyone_cli.weights.save import save_model
 
@@ -37,15 +37,15 @@ _STATISTICS = ("minimum", "maximum", "mean", "rest", "squares")
 
 
 def save_moments(
-    path: str, evidence: Evidence, meta: Mapping[str, Any], publication: Publication
+    path: str, statistics: Statistics, meta: Mapping[str, Any], publication: Publication
 ) -> None:
-    """Save what was gathered; the same evidence gives the same bytes.
+    """Save what was gathered; the same statistics give the same bytes.
 
     Parameters
     ----------
     path : str
         A ``.npz`` file to be.
-    evidence : Evidence
+    statistics : Statistics
         Its pixels, differences, classes and statistics are saved.
     meta : mapping
         What else to remember, for people.
@@ -59,25 +59,25 @@ def save_moments(
     """
     arrays: Arrays = {}
     counts: dict[str, Any] = {}
-    for name, moments in _sets(evidence).items():
+    for name, moments in _sets(statistics).items():
         counts[name] = {"count": moments.count, "invalid": moments.invalid}
         arrays |= {f"{name}.{field}": getattr(moments, field) for field in _FIELDS}
-    if evidence.classes is not None:  # a part may have labels and none of the classes
+    if statistics.classes is not None:  # a part may have labels and none of the classes
         # As text: readers of JSON need not know integers of 64 bits.
-        counts["classes"] = {"labels": list(map(str, sorted(evidence.classes)))}
-    statistics = evidence.statistics
-    if statistics is not None:
-        counts["statistics"] = {"count": statistics.count.tolist()}
-        arrays |= {f"statistics.{field}": getattr(statistics, field) for field in _STATISTICS}
+        counts["classes"] = {"labels": list(map(str, sorted(statistics.classes)))}
+    per_channel = statistics.per_channel
+    if per_channel is not None:
+        counts["statistics"] = {"count": per_channel.count.tolist()}
+        arrays |= {f"statistics.{field}": getattr(per_channel, field) for field in _STATISTICS}
     save_model(path, arrays, {**meta, "kind": _KIND, "sets": counts}, publication)
 
 
-def load_moments(path: str) -> tuple[Evidence, dict[str, Any]]:
+def load_moments(path: str) -> tuple[Statistics, dict[str, Any]]:
     """Load what was gathered.
 
     Returns
     -------
-    evidence : Evidence
+    statistics : Statistics
         As it was saved, to the last bit.
     meta : dict
         What was remembered with it.
@@ -100,31 +100,31 @@ def load_moments(path: str) -> tuple[Evidence, dict[str, Any]]:
         found = "a model or other weights" if "weight" in arrays else "an archive"
         raise DataError(f"is {found}; expected moments, as stats -o writes them", path)
     try:
-        evidence = _evidence(arrays, meta["sets"])
-        _check_classes(evidence)
-        _check_record(meta, evidence.channels)
+        statistics = _statistics_of(arrays, meta["sets"])
+        _check_classes(statistics)
+        _check_record(meta, statistics.channels)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise DataError(
             "is not what stats -o writes; was it altered? make it again", path
         ) from error
-    if not _is_finite(evidence):
+    if not _is_finite(statistics):
         raise DataError(
             "holds moments that are infinite or unknown: the pixels were too large to be squared, "
             "or the file was altered; rescale them and make it again",
             path,
         )
-    return evidence, meta
+    return statistics, meta
 
 
-def _sets(evidence: Evidence) -> dict[str, Moments]:
+def _sets(statistics: Statistics) -> dict[str, Moments]:
     """Name every set of moments."""
-    differences = {f"differences.{name}": each for name, each in evidence.differences.items()}
-    classes = {f"classes.{label}": each for label, each in (evidence.classes or {}).items()}
-    return {"pixels": evidence.pixels, **differences, **classes}
+    differences = {f"differences.{name}": each for name, each in statistics.differences.items()}
+    classes = {f"classes.{label}": each for label, each in (statistics.classes or {}).items()}
+    return {"pixels": statistics.pixels, **differences, **classes}
 
 
-def _evidence(arrays: Arrays, counts: Mapping[str, Any]) -> Evidence:
-    """Put evidence together; any error of Python's own means that something does not fit."""
+def _statistics_of(arrays: Arrays, counts: Mapping[str, Any]) -> Statistics:
+    """Put statistics together; any error of Python's own means that something does not fit."""
     channels = len(arrays["pixels.mean"])
     if not channels:
         raise ValueError(channels)
@@ -136,22 +136,22 @@ def _evidence(arrays: Arrays, counts: Mapping[str, Any]) -> Evidence:
             raise ValueError(shapes)
         return Moments(_count(counts[name]["count"]), _count(counts[name]["invalid"]), **fields)
 
-    evidence = Evidence(moments("pixels"))
+    statistics = Statistics(moments("pixels"))
     for name in counts:
         if name.startswith("differences."):
             direction = name.removeprefix("differences.")
             if direction not in STEPS:
                 raise ValueError(direction)
-            evidence.differences[direction] = moments(name)
+            statistics.differences[direction] = moments(name)
     if "classes" in counts:
         labels = _labels(counts["classes"]["labels"])
-        evidence.classes = {int(label): moments(f"classes.{label}") for label in labels}
+        statistics.classes = {int(label): moments(f"classes.{label}") for label in labels}
     if "statistics" in counts:
-        evidence.statistics = _statistics(arrays, counts["statistics"]["count"], channels)
-    return evidence
+        statistics.per_channel = _per_channel(arrays, counts["statistics"]["count"], channels)
+    return statistics
 
 
-def _statistics(arrays: Arrays, count: Any, channels: int) -> ChannelStatistics:
+def _per_channel(arrays: Arrays, count: Any, channels: int) -> ChannelStatistics:
     each = [_count(number) for number in count]
     fields = {field: arrays[f"statistics.{field}"] for field in _STATISTICS}
     if {array.shape for array in fields.values()} | {(len(each),)} != {(channels,)}:
@@ -177,10 +177,10 @@ def _labels(value: Any) -> list[str]:
     return value
 
 
-def _check_classes(evidence: Evidence) -> None:
+def _check_classes(statistics: Statistics) -> None:
     """Raise `ValueError` if classes have pixels that are not among all of them."""
-    labelled = sum(moments.count for moments in (evidence.classes or {}).values())
-    if labelled > evidence.pixels.count:
+    labelled = sum(moments.count for moments in (statistics.classes or {}).values())
+    if labelled > statistics.pixels.count:
         raise ValueError(labelled)
 
 
@@ -196,12 +196,12 @@ def _check_record(meta: Mapping[str, Any], channels: int) -> None:
         raise ValueError("names")
 
 
-def _is_finite(evidence: Evidence) -> bool:
+def _is_finite(statistics: Statistics) -> bool:
     """Say whether all is finite but the range of channels of which nothing was counted."""
-    numbers = [getattr(each, field) for each in _sets(evidence).values() for field in _FIELDS]
-    statistics = evidence.statistics
-    if statistics is not None:
-        counted = statistics.count > 0
-        numbers += [statistics.mean, statistics.rest, statistics.squares]
-        numbers += [statistics.minimum[counted], statistics.maximum[counted]]
+    numbers = [getattr(each, field) for each in _sets(statistics).values() for field in _FIELDS]
+    per_channel = statistics.per_channel
+    if per_channel is not None:
+        counted = per_channel.count > 0
+        numbers += [per_channel.mean, per_channel.rest, per_channel.squares]
+        numbers += [per_channel.minimum[counted], per_channel.maximum[counted]]
     return all_finite(*numbers)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onebyone_cli.errors import DataError
+from onebyone_cli.errors import DataError, setting
 from onebyone_cli.learners.channel_statistics import ChannelStatistics, no_statistics
 from onebyone_cli.learners.moments import Moments, no_moments
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MOST_CLASSES = 2**16
 
 
-class Evidence:
+class Statistics:
     """What is known of a set of pixels; what was not asked for stays empty.
 
     Attributes
@@ -30,7 +30,7 @@ class Evidence:
     classes : dict of Moments or None
         Of those pixels of each class that was found, by its label; None where no labels were
         looked at.
-    statistics : ChannelStatistics or None
+    per_channel : ChannelStatistics or None
         Of each channel by itself.
     sample : list of ndarray of float64, shape (C, n)
         Some of the pixels themselves.
@@ -42,7 +42,7 @@ class Evidence:
 
     def __init__(self, pixels: Moments) -> None:
         self.pixels = pixels
-        self.statistics: ChannelStatistics | None = None
+        self.per_channel: ChannelStatistics | None = None
         self.differences: dict[str, Moments] = {}
         self.classes: dict[int, Moments] | None = None
         self.sample: list[NDArray[np.float64]] = []
@@ -69,11 +69,11 @@ class Evidence:
 
     @property
     def kinds(self) -> list[str]:
-        """Say what is there of what can be saved, in words of the command line."""
+        """Say what is there of what can be saved, as settings."""
         kinds = ["moments"] if self.pixels.count or self.pixels.invalid else []
-        kinds += [f"--noise {direction}" for direction in sorted(self.differences)]
-        kinds += ["--labels"] * (self.classes is not None)
-        return kinds + ["statistics"] * (self.statistics is not None)
+        kinds += [setting("noise", direction) for direction in sorted(self.differences)]
+        kinds += [setting("labels")] * (self.classes is not None)
+        return kinds + ["statistics"] * (self.per_channel is not None)
 
     @property
     def count(self) -> int:
@@ -90,12 +90,12 @@ class Evidence:
         """The sample in one piece, shape (C, n)."""
         return np.concatenate([np.empty((self.channels, 0)), *self.sample], axis=1)
 
-    def merge(self, other: Evidence) -> None:
+    def merge(self, other: Statistics) -> None:
         """Count in the pixels of another set; the order of merging changes the last bits."""
         self.pixels.merge(other.pixels)
-        if other.statistics is not None:
-            self.statistics = self.statistics or no_statistics(self.channels)
-            self.statistics.merge(other.statistics)
+        if other.per_channel is not None:
+            self.per_channel = self.per_channel or no_statistics(self.channels)
+            self.per_channel.merge(other.per_channel)
         _merge_each(self.differences, other.differences, self.channels)
         if other.classes is not None:
             self.classes = self.classes or {}
@@ -124,6 +124,6 @@ def _merge_each(into: dict[Any, Moments], other: dict[Any, Moments], channels: i
         into.setdefault(key, no_moments(channels)).merge(moments)
 
 
-def no_evidence(channels: int) -> Evidence:
+def empty_statistics(channels: int) -> Statistics:
     """Know nothing yet."""
-    return Evidence(no_moments(channels))
+    return Statistics(no_moments(channels))

@@ -19,7 +19,7 @@ from onebyone_cli.units import count
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from onebyone_cli.learners.statistics import Evidence
+    from onebyone_cli.learners.statistics import Statistics
 
 #: Beyond this condition number the amounts are mostly noise: two spectra 0.1° apart have 1100.
 _ILL = 1e3
@@ -111,6 +111,6 @@ LEARNER = Learner(
 )
 
 
-def _given(known: Evidence) -> NDArray[np.float64]:
+def _given(known: Statistics) -> NDArray[np.float64]:
     assert known.endmembers is not None
     return known.endmembers

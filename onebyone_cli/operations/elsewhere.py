@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from onebyone_cli.errors import UsageError
 from onebyone_cli.plan.shards import Shard, shards_of_output, shards_of_pass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from onebyone_cli.learners.statistics import Evidence as Evidence  # noqa: PLC0414  the cluster has it from here
+    from onebyone_cli.learners.statistics import Statistics as Statistics  # noqa: PLC0414  the cluster has it from here
     from onebyone_cli.operations.apply.job import ApplyJob
     from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings
     from onebyone_cli.operations.learn.job import LearnJob
@@ -34,11 +35,13 @@ class Elsewhere(Protocol):
             A weights file that was learned just now; None where the weights are in files.
         """
 
-    def gather(self, jobs: Sequence[LearnJob]) -> Evidence:
+    def gather(self, jobs: Sequence[LearnJob]) -> Statistics:
         """Gather the statistics of all jobs together."""
 
 
-def plan_shards(make_job: Callable[[ApplySettings], ApplyJob], settings: ApplySettings) -> ApplyJob:
+def plan_shards(
+    make_job: Callable[[ApplySettings], ApplyJob], settings: ApplySettings, needed_by: str
+) -> ApplyJob:
     """Check a job, divide it into shards, and return the first of them.
 
     Parameters
@@ -47,6 +50,8 @@ def plan_shards(make_job: Callable[[ApplySettings], ApplyJob], settings: ApplySe
         Makes the job with these settings.
     settings : ApplySettings
         Those of the whole job.
+    needed_by : str
+        The setting that asks for shards, for messages.
 
     Raises
     ------
@@ -54,6 +59,11 @@ def plan_shards(make_job: Callable[[ApplySettings], ApplyJob], settings: ApplySe
         If the output has no fixed offsets.
     """
     whole = make_job(settings._replace(checkpoints=None))
+    if not whole.has_fixed_offsets:
+        raise UsageError(
+            f"{needed_by} needs an output with fixed offsets, and {whole.path} has none; "
+            "write .npy, or .h5 without compression and chunks"
+        )
     size = whole.input.data_bytes + whole.output.data_bytes
     return make_job(settings._replace(shard=Shard(0, shards_of_output(size, whole.output))))
 

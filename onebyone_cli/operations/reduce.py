@@ -165,7 +165,7 @@ class Reduce(NamedTuple):
         if self.elsewhere is None:
             held, memory = hold_streams(opened, memory, stack, on_progress)
         gathered = self._gather(held, maps, memory, on_progress, say)
-        model = self.request.learn(gathered.evidence, source)
+        model = self.request.learn(gathered.statistics, source)
         job = self._result_job(opened, held, model.map, memory)
         if self.elsewhere is None:
             result = job.run(on_progress)
@@ -175,7 +175,7 @@ class Reduce(NamedTuple):
         if self.outputs.residual:
             rest = self._residual_job(opened, held, model.residual(), memory).run(on_progress)
         self.outputs.save(model, gathered)
-        moments = gathered.evidence.overall
+        moments = gathered.statistics.overall
         errors = model.channel_errors(moments).tolist() if moments.count else []
         moved = 0 if result.went_on else job.input_bytes + job.output.data_bytes
         if moved and self.request.learner.reads_pixels and self.request.request.sample is None:

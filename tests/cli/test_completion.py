@@ -18,6 +18,7 @@ from command import PROGRAM, environment, run
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onebyone_cli.cli.manual import all_pages
 from onebyone_cli.cli.terminal.completion import offer_datasets
 
 #: A shell that has not answered by then hangs.
@@ -230,3 +231,41 @@ def test_a_file_of_anything_offers_nothing(
     path = tmp_path_factory.mktemp("noise") / "noise.h5"
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + noise)
     assert offer_datasets(asked_by("fish", f"onebyone apply {path}:")) is None
+
+
+def offered(line: str, work: Path) -> list[str]:
+    """What bash is offered at the end of a line."""
+    words = line.split(" ")
+    env = environment(
+        _ONEBYONE_COMPLETE="complete_bash",
+        COMP_WORDS="\n".join(words),
+        COMP_CWORD=str(len(words) - 1),
+    )
+    done = run([PROGRAM], cwd=work, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.decode().splitlines()
+
+
+def options_with_lists() -> Iterator[tuple[str, str, list[str]]]:
+    for page in all_pages():
+        for record in page.records:
+            if record.flags and record.offered():
+                yield " ".join(page.path), record.flags[-1], list(record.offered())
+
+
+@pytest.mark.parametrize(("command", "flag", "values"), list(options_with_lists()))
+def test_values_of_options(command: str, flag: str, values: list[str], tmp_path: Path) -> None:
+    assert offered(f"{command} {flag} ", tmp_path) == values
+    first = values[0]
+    fitting = [value for value in values if value.startswith(first)]
+    assert offered(f"{command} {flag} {first}", tmp_path) == fitting
+
+
+def test_kinds_of_weights(tmp_path: Path) -> None:
+    kinds = offered("onebyone weights new ", tmp_path)
+    assert {"identity", "standardize", "grey-709", "tasselled-cap-oli"} <= set(kinds)
+    assert offered("onebyone weights new grey-7", tmp_path) == ["grey-709"]
+
+
+def test_pages_of_the_manual(tmp_path: Path) -> None:
+    assert offered("onebyone man re", tmp_path) == ["reduce"]

@@ -1,4 +1,4 @@
-"""A stopped ``--each`` goes on with what is left when the same command is run again."""
+"""Many inputs: a stopped ``--each`` is resumed with --skip-existing, and a bad file stops none."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 from command import Completed, environment, files_in, onebyone, start
 
 STACKS = 40
-KILLS = int(os.environ.get("KILLS", "12")) // 2
+KILLS = int(os.environ.get("KILLS", "12"))
 DEADLINE_S = 30.0
 
 
@@ -44,12 +44,6 @@ def content_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def stop(inputs: Path, folder: Path, number: int) -> int:
-    """Run the command, and stop it when some outputs are there; say how many."""
-    stopped(inputs, folder, number)
-    return len(list(folder.glob("out/*.npy")))
-
-
 def stopped(inputs: Path, folder: Path, number: int, *more: str) -> Completed:
     """Run the command, and stop it when some outputs are there."""
     process = start(*command(inputs, *more), cwd=folder, env=environment())
@@ -69,38 +63,33 @@ def test_random_kills_lose_nothing_and_do_nothing_twice(
     for attempt in range(KILLS):
         folder = tmp_path / str(attempt)
         folder.mkdir()
-        number = random.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-        left = stop(inputs, folder, number)
+        stopped(inputs, folder, random.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
         times = {path: path.stat().st_mtime_ns for path in folder.glob("out/*.npy")}
-        done = onebyone(*command(inputs, "--json"), cwd=folder)
+        done = onebyone(*command(inputs, "--skip-existing", "--json"), cwd=folder)
         assert done.returncode == 0, done.stderr
-        passed = [each for each in json.loads(done.stdout)["outputs"] if each.get("done_before")]
-        assert left == STACKS or len(passed) == left
+        skipped = [each for each in json.loads(done.stdout)["outputs"] if each.get("skipped")]
+        assert len(skipped) == len(times)
         assert all(path.stat().st_mtime_ns == when for path, when in times.items())
-        assert content_of(folder / "out") == expected
-
-
-def test_what_was_done_is_told(inputs: Path, tmp_path: Path) -> None:
-    assert 0 < stop(inputs, tmp_path, signal.SIGTERM) < STACKS
-    done = onebyone(*command(inputs), cwd=tmp_path)
-    assert "out/0.npy: done before" in done.stderr.splitlines()
+        outputs = content_of(folder / "out")
+        assert outputs == expected
 
 
 @pytest.mark.parametrize(
-    ("number", "status"),
+    ("number", "more", "status"),
     [
-        (signal.SIGTERM, 75),
-        (signal.SIGUSR1, 75),
-        (signal.SIGINT, -signal.SIGINT),
+        (signal.SIGTERM, [], 75),
+        (signal.SIGUSR1, ["--skip-existing"], 75),
+        (signal.SIGINT, [], -signal.SIGINT),
     ],
 )
-def test_a_batch_system_is_told_that_it_can_go_on(
-    inputs: Path, tmp_path: Path, number: int, status: int
+def test_a_signal_says_how_to_resume(
+    inputs: Path, tmp_path: Path, number: int, more: list[str], status: int
 ) -> None:
-    done = stopped(inputs, tmp_path, number)
+    done = stopped(inputs, tmp_path, number, *more)
     assert done.returncode == status
-    assert done.stderr.splitlines()[-1].endswith("or with --resume restart to begin anew")
-    assert again(inputs, tmp_path).returncode == 0
+    again = "run the same command again" + ("" if more else " with --skip-existing")
+    assert f"{again} to go on" in done.stderr.splitlines()[-1]
+    assert onebyone(*command(inputs, "--skip-existing"), cwd=tmp_path).returncode == 0
 
 
 def test_where_nothing_can_go_on_nothing_is_promised(inputs: Path, tmp_path: Path) -> None:
@@ -109,51 +98,104 @@ def test_where_nothing_can_go_on_nothing_is_promised(inputs: Path, tmp_path: Pat
     assert not list(tmp_path.glob("out/.*"))
 
 
-def again(inputs: Path, folder: Path, *more: str) -> Completed:
-    return onebyone(*command(inputs, *more), cwd=folder)
+def test_without_the_option_existing_outputs_are_refused(inputs: Path, tmp_path: Path) -> None:
+    assert onebyone(*command(inputs), cwd=tmp_path).returncode == 0
+    before = content_of(tmp_path / "out")
+    done = onebyone(*command(inputs), cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("exists already")) == (73, 1)
+    assert content_of(tmp_path / "out") == before
+    assert onebyone(*command(inputs, "--force"), cwd=tmp_path).returncode == 0
+
+
+# ---------------------------------------------------------------------------- a bad file
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """Write three good stacks; one has other channels, one is no array."""
+    for name in ("a", "b", "c"):
+        np.save(tmp_path / f"{name}.npy", np.ones((2, 3, 4), np.float32))
+    np.save(tmp_path / "other.npy", np.ones((5, 3, 4), np.float32))
+    (tmp_path / "damaged.npy").write_bytes(b"no array")
+    np.save(tmp_path / "w.npy", np.ones((1, 2)))
+    return tmp_path
+
+
+MIXED = ("apply", "a.npy", "other.npy", "b.npy", "missing.npy", "damaged.npy", "c.npy", "--each")
+GOOD = ["a.npy", "b.npy", "c.npy"]
+
+
+def run(folder: Path, *arguments: str) -> Completed:
+    return onebyone(*arguments, "-w", "w.npy", "-o", "out", cwd=folder)
+
+
+def test_one_bad_file_stops_everything_unless_told(mixed: Path) -> None:
+    done = run(mixed, *MIXED)
+    assert (done.returncode, done.stderr.count("\n")) == (66, 1)
+    assert not (mixed / "out").exists()
+
+
+def test_one_bad_file_stops_no_other(mixed: Path) -> None:
+    done = run(mixed, *MIXED, "--keep-going")
+    assert done.returncode == 65
+    *errors, summary = done.stderr.splitlines()
+    assert sorted(line.split()[1] for line in errors) == ["damaged.npy:", "missing.npy:", "w.npy:"]
+    assert summary.startswith("out: 3 stacks written, 3 failed")
+    assert sorted(files_in(mixed / "out")) == GOOD
+
+
+def test_a_line_for_each_file_only_when_asked(mixed: Path) -> None:
+    arguments = ("apply", *GOOD, "--each")
+    assert run(mixed, *arguments).stderr.count("\n") == 1
+    done = run(mixed, *arguments, "--skip-existing", "-v")
+    assert [f"out/{name}: exists, skipped" in done.stderr for name in GOOD] == [True] * 3
+    assert "out: 0 stacks written, 3 skipped" in done.stderr
+    assert run(mixed, *arguments, "--skip-existing", "-q").stderr == ""
+
+
+def test_what_failed_is_in_the_document(mixed: Path) -> None:
+    np.save(mixed / "d.npy", np.ones((2, 3, 4), np.float32))
+    assert run(mixed, "apply", "a.npy", "--each").returncode == 0
+    done = run(mixed, *MIXED, "d.npy", "--keep-going", "--skip-existing", "--json")
+    assert done.returncode == 65
+    outputs = json.loads(done.stdout)["outputs"]
+    codes = {each["input"]: each["error"]["code"] for each in outputs if "error" in each}
+    assert codes == {"missing.npy": 66, "other.npy": 65, "damaged.npy": 65}
+    assert [each["input"] for each in outputs if each.get("skipped")] == ["a.npy"]
+    written = [each["output"] for each in outputs if "shape" in each]
+    assert written == ["out/b.npy", "out/c.npy", "out/d.npy"]
+
+
+def test_a_stream_that_breaks_off_stops_no_other(mixed: Path) -> None:
+    whole = (mixed / "a.npy").read_bytes()
+    done = onebyone(
+        *("apply", "-", "b.npy", "--each", "--keep-going", "-w", "w.npy", "-o", "out"),
+        cwd=mixed,
+        input=whole + whole[:-4],
+    )
+    assert done.returncode == 65
+    assert sorted(files_in(mixed / "out")) == ["b.npy", "stdin_0.npy"]
+
+
+def test_stacks_of_a_stream_are_skipped(mixed: Path) -> None:
+    whole = (mixed / "a.npy").read_bytes()
+    arguments = ("apply", "-", "--each", "-w", "w.npy", "-o", "out", "--skip-existing", "-v")
+    assert onebyone(*arguments, cwd=mixed, input=whole).returncode == 0
+    done = onebyone(*arguments, cwd=mixed, input=whole * 2)
+    assert done.returncode == 0, done.stderr
+    assert "out/stdin_0.npy: exists, skipped" in done.stderr
+    assert sorted(files_in(mixed / "out")) == ["stdin_0.npy", "stdin_1.npy"]
 
 
 @pytest.mark.parametrize(
-    "more", [["--dtype", "float64"], ["--bias", "1 1"], ["--resume", "restart"]]
+    ("more", "words"),
+    [
+        (["--skip-existing"], "is for --each"),
+        (["--keep-going"], "is for --each"),
+        (["--each", "--skip-existing", "--force"], "give one"),
+        (["--each", "--skip-existing", "--depfile", "d"], "leave out --skip-existing"),
+    ],
 )
-def test_outputs_of_another_command_are_refused(
-    inputs: Path, tmp_path: Path, more: list[str]
-) -> None:
-    stop(inputs, tmp_path, signal.SIGTERM)
-    before = content_of(tmp_path / "out")
-    done = again(inputs, tmp_path)
-    assert (done.returncode, done.stderr.count("\n")) == (73, 1)
-    assert "exists already" in done.stderr
-    assert content_of(tmp_path / "out") == before
-
-
-def test_outputs_of_inputs_that_have_changed_are_refused(inputs: Path, tmp_path: Path) -> None:
-    stop(inputs, tmp_path, signal.SIGTERM)
-    status = (inputs / "0.npy").stat()
-    os.utime(inputs / "0.npy", ns=(status.st_atime_ns, status.st_mtime_ns + 1000))
-    assert again(inputs, tmp_path).returncode == 73
-    os.utime(inputs / "0.npy", ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert again(inputs, tmp_path, "--dry-run").returncode == 0
-    assert again(inputs, tmp_path).returncode == 0
-
-
-def test_outputs_that_were_there_before_are_not_taken_for_done(
-    inputs: Path, tmp_path: Path
-) -> None:
-    assert again(inputs, tmp_path).returncode == 0
-    assert ".onebyone-each.jsonl" not in files_in(tmp_path / "out")
-    done = again(inputs, tmp_path)
-    assert (done.returncode, done.stderr.count("exists already")) == (73, 1)
-    assert again(inputs, tmp_path, "--force").returncode == 0
-
-
-@pytest.mark.parametrize("line", [b'["0.np', b"7\n", b'["0.npy"]\n', b"\xff\xfe\n", b"[1, 2]\n"])
-def test_damaged_notes_count_nothing(
-    inputs: Path, expected: dict[str, bytes], tmp_path: Path, line: bytes
-) -> None:
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / ".onebyone-each.jsonl").write_bytes(line)
-    result = again(inputs, tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert content_of(out) == expected
+def test_what_does_not_go_together(mixed: Path, more: list[str], words: str) -> None:
+    done = run(mixed, "apply", "a.npy", *more)
+    assert (done.returncode, words in done.stderr) == (2, True), done.stderr

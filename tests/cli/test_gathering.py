@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from onebyone_cli.formats import opening
-from onebyone_cli.learners.statistics import Evidence
+from onebyone_cli.learners.statistics import Statistics
 from onebyone_cli.operations.learn import run as learning
 from onebyone_cli.operations.learn.sampling import ICA_PIXELS
 from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
@@ -16,19 +16,19 @@ from onebyone_cli.spec import Slab
 from onebyone_cli.stack.stack import Stack
 
 
-def gather(paths: list[Path], mask: Path, elsewhere: Evidence | None) -> Evidence:
+def gather(paths: list[Path], mask: Path, elsewhere: Statistics | None) -> Statistics:
     """Gather, all of it here or what another place has not gathered."""
     settings = LearnSettings(1 << 26, 1, wanted=Wanted(sample=True))
     way = learning.LearnPass(settings, str(mask), seed=3)
     if elsewhere is not None:
-        moments = Evidence(elsewhere.pixels)
+        moments = Statistics(elsewhere.pixels)
         way = way._replace(gather=lambda jobs: moments)
     with ExitStack() as stack:
         stacks = [
             opening.open_inputs([str(path)], layout="CHW", memory=1 << 26, stack=stack)
             for path in paths
         ]
-        return learning.gather(stacks, way, lambda known: None, lambda *_: None).evidence
+        return learning.gather(stacks, way, lambda known: None, lambda *_: None).statistics
 
 
 def test_a_sample_is_drawn_here_and_little_else_is_read(

@@ -14,7 +14,9 @@ SOCKET = "FORK_SERVER_OF_TESTS"
 
 #: What the program and its libraries read when they run. Anything else might be read when modules
 #: are imported, which the server has done before: such a run must be a real start.
+_KERNEL = "OPENBLAS_CORETYPE"
 _READ_LATE = {
+    _KERNEL,
     *("PATH", "HOME", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_"),
     *("LC_ALL", "TERM", "COLUMNS", "LINES", "NO_COLOR", "COLORTERM"),
     *("PAGER", "MANPAGER", "MANWIDTH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
@@ -34,8 +36,12 @@ _LENGTH = 4
 
 def is_equivalent(args: list[str], env: Mapping[str, str]) -> bool:
     """Whether a forked process would do what a process does that is really started."""
+    import os
+
     return (
-        all(name in _READ_LATE or name.startswith(_READ_LATE_PREFIXES) for name in env)
+        # numpy has chosen its kernel in the server.
+        env.get(_KERNEL) == os.environ.get(_KERNEL)
+        and all(name in _READ_LATE or name.startswith(_READ_LATE_PREFIXES) for name in env)
         and all(env.get(name) == value for name, value in _FIXED.items())
         and not any(arg.startswith(_CLUSTER) for arg in args)
     )

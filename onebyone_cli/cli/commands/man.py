@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import onebyone_cli
+from onebyone_cli import version
 from onebyone_cli.cli.manual import all_pages, read_page
 from onebyone_cli.cli.options.manual import Page
 from onebyone_cli.cli.options.messages import Debugging
@@ -56,7 +56,7 @@ def _find(name: str) -> Path | None:
 
 def _places(name: str) -> Iterator[Path]:
     """Give where a page may be: in the source tree, where the wheel was installed, in general."""
-    root = Path(onebyone_cli.__file__).resolve().parents[1]
+    root = Path(version.__file__).resolve().parents[1]
     if (root / "man" / "make_man.py").is_file():
         yield root / "man" / name
     from importlib.metadata import PackageNotFoundError, files

@@ -44,16 +44,16 @@ def _join(parts: list[str], output: str, publication: Publication, console: Cons
     targets.check_target(output, force=publication.may_replace, inputs=files_of(parts))
     known = join_saved(parts, console.say)
     save_moments(known, output, publication)
-    evidence = known.evidence
-    console.say(f"{output}: {report.moments_line(evidence)}, from {count(len(parts), 'part')}")
+    statistics = known.statistics
+    console.say(f"{output}: {report.moments_line(statistics)}, from {count(len(parts), 'part')}")
     console.document(
         {
             "output": output,
             "parts": len(parts),
-            "channels": evidence.channels,
-            "pixels": evidence.count,
-            "invalid_pixels": evidence.invalid,
-            **report.classes_document(evidence),
+            "channels": statistics.channels,
+            "pixels": statistics.count,
+            "invalid_pixels": statistics.invalid,
+            **report.classes_document(statistics),
         }
     )
 

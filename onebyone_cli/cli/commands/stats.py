@@ -62,7 +62,7 @@ def stats(
     _check_together(gathering, machines.shard, output=bool(target))
     wanted = Wanted(
         pixels=bool(target),
-        statistics=True,
+        per_channel=True,
         differences=directions_of(gathering.noise),
         rows=gathering.rows(),
         columns=gathering.columns(),
@@ -103,7 +103,7 @@ def _report(known: "Gathered", target: str, spent: Spent, console: Console) -> N
     # In a pipe the table is enough.
     if target or console.is_terminal or console.verbose:
         console.say(_closing_line(target, known, spent))
-    classes = report.classes_document(known.evidence)
+    classes = report.classes_document(known.statistics)
     content = {"inputs": known.inputs, "channels": rows, **classes}
     console.document(content | spent.document())
 
@@ -138,27 +138,27 @@ def _joined(inputs: list[str], way: LearnPass, output: str, console: Console) ->
         raise UsageError("moments are joined by: onebyone merge PART... -o WHOLE.npz")
     way.refuse_for_moments()
     known = join_saved(inputs, console.say)
-    if known.evidence.statistics is None:
+    if known.statistics.per_channel is None:
         raise DataError("holds no statistics of channels", known.source)
     return known
 
 
 def _rows(known: "Gathered") -> list[dict[str, Any]]:
     """Gather what is known of each channel; None for the rest, such as a spread beyond float64."""
-    statistics = known.evidence.statistics
-    assert statistics is not None
-    mean = statistics.mean + statistics.rest
+    per_channel = known.statistics.per_channel
+    assert per_channel is not None
+    mean = per_channel.mean + per_channel.rest
     rows = []
-    for channel, valid in enumerate(statistics.count.tolist()):
+    for channel, valid in enumerate(per_channel.count.tolist()):
         row: dict[str, Any] = {"channel": channel}
         if known.names:
             row["name"] = known.names[channel]
         row["valid"] = valid
         for name, numbers, least in (
-            ("min", statistics.minimum, 1),
-            ("max", statistics.maximum, 1),
+            ("min", per_channel.minimum, 1),
+            ("max", per_channel.maximum, 1),
             ("mean", mean, 1),
-            ("sd", statistics.deviation, 2),
+            ("sd", per_channel.deviation, 2),
         ):
             number = float(numbers[channel])
             row[name] = number if valid >= least and isfinite(number) else None
@@ -167,11 +167,11 @@ def _rows(known: "Gathered") -> list[dict[str, Any]]:
 
 
 def _closing_line(output: str, known: "Gathered", spent: Spent) -> str:
-    evidence = known.evidence
+    statistics = known.statistics
     if not output:
-        return f"{known.source}: {count(evidence.channels, 'channel')}{spent}"
-    line = f"{output}: {report.moments_line(evidence)}{spent}"
-    return line + (f"; {count(evidence.invalid, 'pixel')} left out" if evidence.invalid else "")
+        return f"{known.source}: {count(statistics.channels, 'channel')}{spent}"
+    line = f"{output}: {report.moments_line(statistics)}{spent}"
+    return line + (f"; {count(statistics.invalid, 'pixel')} left out" if statistics.invalid else "")
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

@@ -1,6 +1,6 @@
 """The inputs of commands: stacks, moments, parts and files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from onebyone_cli.cli.groups import Group, argument, option
@@ -16,10 +16,17 @@ if TYPE_CHECKING:
 #: Sizes of more digits are none that any array has.
 _SIZE_DIGITS = 19
 
-_STACK = (
-    "A .npy or .h5 file (file.h5:/dataset), an image, a folder of images, or - for a .npy stream "
-    "on standard input."
-)
+
+def _stack_help(more: str) -> Callable[[], str]:
+    """Say what an input can be, and what else there is to say."""
+
+    def text() -> str:
+        from onebyone_cli.formats import describe_inputs
+
+        return f"{describe_inputs()}{more}"
+
+    return text
+
 
 _LAYOUT = option(
     "--layout",
@@ -55,7 +62,9 @@ class Named(Group):
 
     heading = "Input"
 
-    inputs: list[str] = argument("INPUT...", multiple=True, names="file", daily=True, help=_STACK)
+    inputs: list[str] = argument(
+        "INPUT...", multiple=True, names="file", daily=True, help=_stack_help(".")
+    )
     inputs_from: str = option(
         "--inputs-from",
         metavar="FILE",
@@ -137,7 +146,7 @@ class Input(Pixels, Named):
         multiple=True,
         names="file",
         daily=True,
-        help=f"{_STACK} Several are stacked along the channels (bands).",
+        help=_stack_help(". Several are stacked along the channels (bands)."),
     )
 
     def reading(self, memory: int, raw: "RawSpec | None") -> "Reading":
@@ -176,8 +185,10 @@ class LearnInput(Input):
         multiple=True,
         names="file",
         daily=True,
-        help=f"{_STACK} Several are stacked along the channels (bands). Or moments that stats has "
-        "saved; several are joined.",
+        help=_stack_help(
+            ". Several are stacked along the channels (bands). Or moments that stats has saved; "
+            "several are joined."
+        ),
     )
     each: bool = option(
         "--each",
@@ -190,7 +201,7 @@ class LearnInput(Input):
 class Pair(Pixels):
     """The two stacks of ``compare``."""
 
-    a: str = argument("A", help=f"{_STACK[:-1]}; a named pipe is a .npy stream as well.")
+    a: str = argument("A", help=_stack_help("; a named pipe is a .npy stream as well."))
     b: str = argument("B", help="Another stack of the same shape.")
     layout_b: Literal["", "CHW", "HWC", "HCW"] = option(
         "--layout-b",

@@ -4,7 +4,7 @@ from onebyone_cli.cli.groups import Group, argument
 
 
 def _commands() -> tuple[str, ...]:
-    from onebyone_cli.cli.manual import COMMANDS
+    from onebyone_cli.cli import COMMANDS
 
     return tuple(name for names in COMMANDS.values() for name in names)
 

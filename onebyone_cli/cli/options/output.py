@@ -9,7 +9,24 @@ if TYPE_CHECKING:
     from onebyone_cli.commit.publication import Publication
     from onebyone_cli.formats.contracts.writer import Storage
 
-_FORMATS = ("npy", "hdf5", "png", "tiff", "jpeg", "bmp", "pgm", "ppm", "pfm")
+
+def _format_names() -> list[str]:
+    from onebyone_cli.formats import format_names
+
+    return format_names()
+
+
+def _output_help() -> str:
+    from onebyone_cli.formats import describe_outputs
+
+    return f"Where the result goes. {describe_outputs()}."
+
+
+def _stored_in(option: str) -> str:
+    from onebyone_cli.formats import with_storage
+
+    return with_storage(option)
+
 
 _OUTPUT = option(
     "-o",
@@ -18,8 +35,7 @@ _OUTPUT = option(
     metavar="OUTPUT",
     names="file",
     daily=True,
-    help="The result; the suffix selects the format. A name that ends in / is a folder of images; "
-    "- is a .npy stream on standard output.",
+    help=_output_help,
 )
 
 _PLOT = option(
@@ -62,9 +78,8 @@ class Output(Synced):
     format_name: str = option(
         "--format",
         metavar="NAME",
-        complete=lambda: _FORMATS,
-        help="Format of the output, whatever its name: npy, hdf5, png, tiff, jpeg, bmp, pgm, "
-        "ppm, pfm.",
+        complete=_format_names,
+        help=lambda: f"Format of the output, whatever its name: {', '.join(_format_names())}.",
     )
 
 
@@ -129,7 +144,7 @@ class Hdf5(Group):
         "--compression",
         default="none",
         choices=("none", "gzip", "lzf"),
-        help="Compress an .h5 output. Default: none.",
+        help=lambda: f"Compress the output ({_stored_in('compression')}). Default: none.",
     )
     level: int = option(
         "--level",
@@ -145,7 +160,7 @@ class Hdf5(Group):
     chunks: str = option(
         "--chunks",
         metavar="CxHxW",
-        help="Size of the chunks of an .h5 output, as in 1x64x600.",
+        help=lambda: f"Size of the chunks ({_stored_in('chunks')}), as in 1x64x600.",
     )
 
     def storage(self) -> "Storage":

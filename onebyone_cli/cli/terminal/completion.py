@@ -10,7 +10,7 @@ written into the line that somebody types.
 
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from onebyone_cli.cli.terminal.console import print_out
@@ -22,24 +22,16 @@ _MOST_OFFERED = 500
 _SAFE = frozenset("/._-+@%,:~")
 
 
-def completing(app: Callable[..., Any]) -> Callable[..., Any]:
-    """Put datasets in front of what else a program completes.
+def completing() -> Any:
+    """Answer a shell: datasets where a file with datasets is meant, else what Typer offers."""
+    offered = offer_datasets(os.environ)
+    if offered is None:
+        from onebyone_cli.cli.typer_app import app
 
-    Parameters
-    ----------
-    app : callable
-        The program, which answers by itself where no dataset is meant.
-    """
-
-    def answer(**settings: Any) -> Any:
-        offered = offer_datasets(os.environ)
-        if offered is None:
-            return app(**settings)
-        if offered:
-            print_out(offered)
-        return 0
-
-    return answer
+        return app(standalone_mode=False)
+    if offered:
+        print_out(offered)
+    return 0
 
 
 def offer_datasets(environment: Mapping[str, str]) -> str | None:

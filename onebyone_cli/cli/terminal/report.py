@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from onebyone_cli.cli.terminal.console import Console
     from onebyone_cli.cli.terminal.resources import Spent
     from onebyone_cli.learners.model import Model
-    from onebyone_cli.learners.statistics import Evidence
+    from onebyone_cli.learners.statistics import Statistics
     from onebyone_cli.operations.apply.settings import ApplyReport
 
 #: Components listed for people; all are in the JSON document and in the model.
@@ -101,19 +101,21 @@ def document(model: "Model") -> dict[str, Any]:
     }
 
 
-def moments_line(evidence: "Evidence") -> str:
+def moments_line(statistics: "Statistics") -> str:
     """Say in a closing line what moments are of."""
-    line = f"moments of {count(evidence.channels, 'channel')} and {count(evidence.count, 'pixel')}"
-    if evidence.classes is None:
+    line = (
+        f"moments of {count(statistics.channels, 'channel')} and {count(statistics.count, 'pixel')}"
+    )
+    if statistics.classes is None:
         return line
-    labelled = sum(moments.count for moments in evidence.classes.values())
-    classes = "1 class" if len(evidence.classes) == 1 else f"{len(evidence.classes)} classes"
+    labelled = sum(moments.count for moments in statistics.classes.values())
+    classes = "1 class" if len(statistics.classes) == 1 else f"{len(statistics.classes)} classes"
     return f"{line}, {labelled} of them in {classes}"
 
 
-def classes_document(evidence: "Evidence") -> dict[str, Any]:
+def classes_document(statistics: "Statistics") -> dict[str, Any]:
     """Gather the classes for programs; nothing where there were no labels."""
-    if evidence.classes is None:
+    if statistics.classes is None:
         return {}
-    pixels = sorted((label, moments.count) for label, moments in evidence.classes.items())
+    pixels = sorted((label, moments.count) for label, moments in statistics.classes.items())
     return {"classes": [{"label": label, "pixels": number} for label, number in pixels]}

@@ -14,7 +14,6 @@ from onebyone_cli.errors import DataError
 from onebyone_cli.formats.arrays.byte_source import ByteSource, open_bytes
 from onebyone_cli.formats.arrays.file import ArrayReader
 from onebyone_cli.formats.arrays.layout import axes_of
-from onebyone_cli.formats.arrays.stream import ArrayStream
 from onebyone_cli.formats.contracts.about import About, Container
 from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
 
@@ -66,6 +65,8 @@ def open_array(source: Source, kind: Kind) -> Reader | StreamReader:
         layout = kind.describe(opened, source, opened.path)
         about = about_array(opened.path, opened.files, layout, source, kind.title)
         if not opened.is_file:
+            from onebyone_cli.formats.arrays.stream import ArrayStream
+
             return ArrayStream(opened, layout, about, kind.promise, alone=True)
         layout = layout._replace(offset=opened.position)
         kind.check_size(layout, start, opened.size, opened.path)
@@ -135,6 +136,8 @@ class ArraySeries(Series):
         self._opened.close()
 
     def _stream(self, path: str) -> Iterator[StreamReader]:
+        from onebyone_cli.formats.arrays.stream import ArrayStream
+
         layout, about = self._described(path, ())
         stream = ArrayStream(self._opened, layout, about, self._kind.promise, alone=False)
         yield stream

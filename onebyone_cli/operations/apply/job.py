@@ -38,7 +38,6 @@ from onebyone_cli.operations.apply.settings import (
     _output_spec,
 )
 from onebyone_cli.operations.apply.worker import Convolver, computes_in_place, write_share
-from onebyone_cli.operations.metadata import output_metadata
 from onebyone_cli.operations.run import count_pixels, run_tiles
 from onebyone_cli.plan.memory import Plan, apply_costs, make_plan
 from onebyone_cli.plan.tiles import (
@@ -97,6 +96,8 @@ class ApplyJob:
         How it will run.
     convolution, cast : Convolution, Cast
         What is done to pixels.
+    path : str
+        The output, as the user wrote it.
     settings : ApplySettings
         The choices.
     shard : Shard or None
@@ -140,10 +141,11 @@ class ApplyJob:
             scale=None if settings.scale is None else range_before(settings.scale),
         )
         self._writer = target.make_writer(self.output, partial(self._describe, inputs, layers))
+        self.path = self._writer.path
         self.shard = settings.shard
         if self.shard is not None and not self.has_fixed_offsets:
             raise UsageError(
-                f"a shard needs an output with fixed offsets, and {self._writer.path} has none; "
+                f"{setting('shard')} needs an output with fixed offsets, and {self.path} has none; "
                 "write .npy, or .h5 without compression and chunks"
             )
         self.plan = self._make_plan()
@@ -163,6 +165,9 @@ class ApplyJob:
     def _describe(
         self, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
     ) -> Metadata:
+        # Most outputs have no place for metadata.
+        from onebyone_cli.operations.metadata import output_metadata
+
         said = stacked_metadata(inputs)
         return output_metadata(said, self.input.channels, layers, self.settings, self.output.dtype)
 

@@ -114,16 +114,16 @@ def inspect_moments(path: str) -> MomentsFacts:
     """
     from onebyone_cli.learners.moments_file import load_moments
 
-    evidence, meta = load_moments(path)
+    statistics, meta = load_moments(path)
     kinds = sorted(meta["sets"], key=lambda name: name != "pixels")
     return MomentsFacts(
         path,
-        evidence.channels,
-        evidence.count,
-        evidence.invalid,
+        statistics.channels,
+        statistics.count,
+        statistics.invalid,
         tuple(kind for kind in kinds if not kind.startswith("classes.")),
-        {label: moments.count for label, moments in (evidence.classes or {}).items()},
-        _names(meta, evidence.channels),
+        {label: moments.count for label, moments in (statistics.classes or {}).items()},
+        _names(meta, statistics.channels),
         _inputs(meta),
         os.path.getsize(path),
     )

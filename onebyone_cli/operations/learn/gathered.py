@@ -12,7 +12,7 @@ from onebyone_cli.version import __version__
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.learners.model import Model
-    from onebyone_cli.learners.statistics import Evidence
+    from onebyone_cli.learners.statistics import Statistics
 
     Stack = Sequence[Reader | StreamReader]
     #: Takes a line for the user.
@@ -26,7 +26,7 @@ class Gathered:
 
     Attributes
     ----------
-    evidence : Evidence
+    statistics : Statistics
         The numbers.
     source : str
         The inputs, for messages.
@@ -42,12 +42,12 @@ class Gathered:
 
     def __init__(
         self,
-        evidence: "Evidence",
+        statistics: "Statistics",
         source: str,
         names: tuple[str, ...] = (),
         files: tuple[str, ...] = (),
     ) -> None:
-        self.evidence, self.source = evidence, source
+        self.statistics, self.source = statistics, source
         self.inputs: list[dict[str, Any]] = []
         self.names, self.files, self.pixel_bytes = names, files, 0
 
@@ -80,12 +80,12 @@ def name_of(inputs: "Stack") -> str:
 
 def headers_of(stacks: "Sequence[Stack]") -> Gathered:
     """Collect what headers hold of stacks: channels, sizes, names; no statistics yet."""
-    from onebyone_cli.learners.statistics import no_evidence
+    from onebyone_cli.learners.statistics import empty_statistics
     from onebyone_cli.stack.stack import channel_names
 
     channels = sum(reader.spec.channels for reader in stacks[0])
     names = dict.fromkeys(name_of(inputs) for inputs in stacks)
-    gathered = Gathered(no_evidence(channels), " ".join(names), channel_names(stacks[0]))
+    gathered = Gathered(empty_statistics(channels), " ".join(names), channel_names(stacks[0]))
     for inputs in stacks:
         gathered.note(inputs)
     return gathered
@@ -135,29 +135,29 @@ def join_saved(paths: Sequence[str], say: "Say") -> Gathered:
         If one is something else, or they were gathered with different options.
     """
     from onebyone_cli.learners import moments_file
-    from onebyone_cli.learners.statistics import no_evidence
+    from onebyone_cli.learners.statistics import empty_statistics
 
     gathered: Gathered | None = None
     alike: tuple[str, list[str]] | None = None
     for path in paths:
         if os.access(path, os.R_OK) and not _is_archive(path):
             raise DataError("is no .npz file; expected moments, as stats -o writes them", path)
-        evidence, meta = moments_file.load_moments(path)
+        statistics, meta = moments_file.load_moments(path)
         if gathered is None:
             names = tuple(meta.get("channels", ()))
-            joined = no_evidence(evidence.channels)
+            joined = empty_statistics(statistics.channels)
             gathered, first = Gathered(joined, " ".join(paths), names, tuple(paths)), path
-        if evidence.channels != gathered.evidence.channels:
+        if statistics.channels != gathered.statistics.channels:
             raise ShapeMismatchError(
-                f"has moments of {count(evidence.channels, 'channel')} and {first} of "
-                f"{gathered.evidence.channels}; only those of the same channels can be joined",
+                f"has moments of {count(statistics.channels, 'channel')} and {first} of "
+                f"{gathered.statistics.channels}; only those of the same channels can be joined",
                 path,
             )
-        if evidence.count or evidence.invalid:  # an empty share joins any other
-            alike = alike or (path, evidence.kinds)
-            if evidence.kinds != alike[1]:
+        if statistics.count or statistics.invalid:  # an empty share joins any other
+            alike = alike or (path, statistics.kinds)
+            if statistics.kinds != alike[1]:
                 raise DataError(
-                    f"holds {', '.join(evidence.kinds)} and {alike[0]} holds "
+                    f"holds {', '.join(statistics.kinds)} and {alike[0]} holds "
                     f"{', '.join(alike[1])}; make them with the same options of stats",
                     path,
                 )
@@ -168,13 +168,13 @@ def join_saved(paths: Sequence[str], say: "Say") -> Gathered:
                 "is a part named twice?"
             )
         gathered.inputs += meta.get("inputs", ())
-        gathered.evidence.merge(evidence)
-        gathered.evidence.check_classes(path)
+        gathered.statistics.merge(statistics)
+        gathered.statistics.check_classes(path)
     assert gathered is not None
     return gathered
 
 
-def load_statistics(content: bytes, *, with_unlabelled: bool) -> "Evidence":
+def load_statistics(content: bytes, *, with_unlabelled: bool) -> "Statistics":
     """Read the bytes of a file of moments.
 
     Parameters
@@ -192,10 +192,10 @@ def load_statistics(content: bytes, *, with_unlabelled: bool) -> "Evidence":
         name = os.path.join(folder, "moments.npz")
         with open(name, "xb") as file:
             file.write(content)
-        evidence, _ = load_moments(name)
-    if evidence.classes is not None and not with_unlabelled:
-        evidence.leave_out_unlabelled()
-    return evidence
+        statistics, _ = load_moments(name)
+    if statistics.classes is not None and not with_unlabelled:
+        statistics.leave_out_unlabelled()
+    return statistics
 
 
 def save(model: "Model", gathered: Gathered, path: str, publication: Publication) -> bool:
@@ -225,4 +225,4 @@ def save_moments(gathered: Gathered, path: str, publication: Publication) -> Non
     from onebyone_cli.learners import moments_file
 
     meta = gathered.record() | ({"channels": list(gathered.names)} if gathered.names else {})
-    moments_file.save_moments(path, gathered.evidence, meta, publication)
+    moments_file.save_moments(path, gathered.statistics, meta, publication)

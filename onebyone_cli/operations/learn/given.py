@@ -33,23 +33,25 @@ def add_given(
     DataError
         If no channel of the noise varies.
     """
-    evidence = gathered.evidence
+    statistics = gathered.statistics
     if request.endmembers is not None:
-        evidence.endmembers = _endmembers_of(request.endmembers, evidence.channels, gathered.source)
+        statistics.endmembers = _endmembers_of(
+            request.endmembers, statistics.channels, gathered.source
+        )
     if request.noise_from:
         noise = _noise_of(request.noise_from, reading, settings, on_progress, say)
         gathered.files += noise.files
-        evidence.noise = noise.evidence.pixels
-        if evidence.noise.channels != evidence.channels:
+        statistics.noise = noise.statistics.pixels
+        if statistics.noise.channels != statistics.channels:
             raise ShapeMismatchError(
-                f"has {count(evidence.noise.channels, 'channel')} and {gathered.source} has "
-                f"{evidence.channels}; noise needs the same channels",
+                f"has {count(statistics.noise.channels, 'channel')} and {gathered.source} has "
+                f"{statistics.channels}; noise needs the same channels",
                 request.noise_from,
             )
-        if evidence.noise.count < 2 or evidence.noise.constant.all():
+        if statistics.noise.count < 2 or statistics.noise.constant.all():
             raise DataError(
-                f"no channel varies in its {count(evidence.noise.count, 'valid pixel')}; expected "
-                "a stack of noise alone, such as a dark frame",
+                f"no channel varies in its {count(statistics.noise.count, 'valid pixel')}; "
+                "expected a stack of noise alone, such as a dark frame",
                 request.noise_from,
             )
 
@@ -98,5 +100,5 @@ def _noise_of(
         opened = reading._replace(raw=None).open([path], stack)
         gathered = headers_of([opened])
         job = LearnJob(opened, settings._replace(wanted=Wanted(), shard=None))
-        gathered.evidence.merge(job.run(on_progress))
+        gathered.statistics.merge(job.run(on_progress))
         return gathered

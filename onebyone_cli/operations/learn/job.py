@@ -12,7 +12,7 @@ from onebyone_cli.errors import DataError, UsageError, setting
 from onebyone_cli.learners.channel_statistics import no_statistics
 from onebyone_cli.learners.differences import Neighbour, Window
 from onebyone_cli.learners.moments import no_moments
-from onebyone_cli.learners.statistics import Evidence, no_evidence
+from onebyone_cli.learners.statistics import Statistics, empty_statistics
 from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 from onebyone_cli.operations.learn.worker import Gatherer, halo_of
 from onebyone_cli.operations.ordered_merge import OrderedMerge
@@ -132,7 +132,7 @@ class LearnJob:
         self.runs = count_runs(self.input)
         self.plan = self._make_plan()
 
-    def run(self, on_progress: OnProgress, chosen: NDArray[np.int64] | None = None) -> Evidence:
+    def run(self, on_progress: OnProgress, chosen: NDArray[np.int64] | None = None) -> Statistics:
         """Read everything once, or the chosen runs.
 
         Parameters
@@ -161,8 +161,8 @@ class LearnJob:
                 gatherer = self._gatherer(source, chosen)
 
                 def work(slab: Slab) -> None:
-                    for tile, evidence in gatherer.process(slab):
-                        whole.add(tile, evidence)
+                    for tile, statistics in gatherer.process(slab):
+                        whole.add(tile, statistics)
                         self._check_classes(whole.total)
 
                 return work
@@ -179,12 +179,12 @@ class LearnJob:
             )
         return whole.total
 
-    def _nothing(self) -> Evidence:
+    def _nothing(self) -> Statistics:
         """Return empty statistics of all kinds that are wanted, which is what a share may hold."""
         channels = self.input.channels
-        nothing = no_evidence(channels)
-        if self.wanted.statistics:
-            nothing.statistics = no_statistics(channels)
+        nothing = empty_statistics(channels)
+        if self.wanted.per_channel:
+            nothing.per_channel = no_statistics(channels)
         if self.labels is not None:
             nothing.classes = {}
         nothing.differences = {each: no_moments(channels) for each in self.wanted.differences}
@@ -212,12 +212,12 @@ class LearnJob:
             return iter_slabs_of_tiles(self.input, first, last, tile, self.plan.slab_pixels)
         return iter_slabs(self.input, self.plan.slab_items, self.plan.slab_pixels)
 
-    def _check_classes(self, evidence: Evidence) -> None:
+    def _check_classes(self, statistics: Statistics) -> None:
         if self.labels is None:
             return
-        evidence.check_classes(self.labels.path)
+        statistics.check_classes(self.labels.path)
         most = max(2, share_of(self._settings.memory, "classes") // (self._square + _CLASS_BYTES))
-        if len(evidence.classes or ()) > most:
+        if len(statistics.classes or ()) > most:
             raise UsageError(
                 f"the labels have more than {most} classes, and the moments of so many outgrow "
                 f"{setting('memory')}; give more of it, or check that this is a label map"
@@ -241,8 +241,8 @@ class LearnJob:
     @property
     def _finding(self) -> int:
         """Bytes of what is found in one tile."""
-        statistics = _STATISTICS * _FLOAT64_BYTES * self.input.channels
-        return self._kinds * self._square + statistics * self.wanted.statistics
+        per_channel = _STATISTICS * _FLOAT64_BYTES * self.input.channels
+        return self._kinds * self._square + per_channel * self.wanted.per_channel
 
     @property
     def _spare_tiles(self) -> int:

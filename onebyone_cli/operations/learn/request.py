@@ -11,7 +11,7 @@ from onebyone_cli.units import count
 if TYPE_CHECKING:
     from onebyone_cli.learners.learner import Learner
     from onebyone_cli.learners.model import Model
-    from onebyone_cli.learners.statistics import Evidence
+    from onebyone_cli.learners.statistics import Statistics
     from onebyone_cli.operations.inputs import MapLike
     from onebyone_cli.operations.learn.settings import Wanted
     from onebyone_cli.weights import ChannelMap
@@ -135,7 +135,7 @@ class CheckedRequest(NamedTuple):
         if "classes" in self.learner.needs and not self.request.has("labels"):
             raise UsageError(f"{self._method} needs {setting('labels', 'FILE')}")
 
-    def check_moments(self, evidence: "Evidence", source: str) -> None:
+    def check_moments(self, statistics: "Statistics", source: str) -> None:
         """Check that saved moments tell what the learner needs; keep what it wants of them.
 
         Raises
@@ -155,25 +155,25 @@ class CheckedRequest(NamedTuple):
                 f"{setting('noise_rows')} and {setting('noise_cols')} are for stacks; "
                 "give them to stats"
             )
-        if not (evidence.count or evidence.invalid):
+        if not (statistics.count or statistics.invalid):
             raise DataError(
                 "holds no pixels, as the share of a small stack may; name the other parts, too",
                 source,
             )
-        if "pixels" in needs and "moments" not in evidence.kinds:
+        if "pixels" in needs and "moments" not in statistics.kinds:
             raise DataError("holds no moments of pixels; make it with stats -o", source)
         if "classes" in needs:
-            if evidence.classes is None:
+            if statistics.classes is None:
                 raise DataError(
                     f"holds no moments of classes; make it with stats {setting('labels', 'MAP')}",
                     source,
                 )
-            evidence.leave_out_unlabelled()
+            statistics.leave_out_unlabelled()
         if "differences" not in needs or asked.noise_from:
             return
         # Whoever names no direction means the one that the moments were taken with.
-        wanted = directions_of(asked.noise) or tuple(evidence.differences)
-        missing = [each for each in wanted if each not in evidence.differences]
+        wanted = directions_of(asked.noise) or tuple(statistics.differences)
+        missing = [each for each in wanted if each not in statistics.differences]
         if missing or not wanted:
             which = f" ({missing[0]})" if missing else ""
             raise DataError(
@@ -181,13 +181,13 @@ class CheckedRequest(NamedTuple):
                 f"make it with stats {setting('noise', asked.noise or CUSTOMARY[asked.method])}",
                 source,
             )
-        evidence.differences = {each: evidence.differences[each] for each in wanted}
+        statistics.differences = {each: statistics.differences[each] for each in wanted}
 
-    def learn(self, evidence: "Evidence", source: str) -> "Model":
+    def learn(self, statistics: "Statistics", source: str) -> "Model":
         """Learn a model from what was gathered, or from what is known beforehand."""
         endmembers = self.request.endmembers
         return self.learner.learn(
-            evidence, endmembers if isinstance(endmembers, str) else source, self.options
+            statistics, endmembers if isinstance(endmembers, str) else source, self.options
         )
 
     def stand_in(self, channels: int) -> "ChannelMap":

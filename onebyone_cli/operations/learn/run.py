@@ -15,7 +15,7 @@ from onebyone_cli.units import count
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import Reader, Series, StreamReader
     from onebyone_cli.learners.model import Model
-    from onebyone_cli.learners.statistics import Evidence
+    from onebyone_cli.learners.statistics import Statistics
     from onebyone_cli.operations.inputs import MapLike
     from onebyone_cli.operations.learn.gathered import Say
     from onebyone_cli.operations.learn.job import LearnJob
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Stack = Sequence[Reader | StreamReader]
     #: Gathers the statistics of all jobs together somewhere else, such as on a cluster.
-    Gather = Callable[[Sequence[LearnJob]], Evidence]
+    Gather = Callable[[Sequence[LearnJob]], Statistics]
     #: Checks what headers hold; may add to it.
     Check = Callable[[Gathered], None]
 
@@ -114,7 +114,9 @@ class LearnPass(NamedTuple):
             _check_channels(job.input.channels, inputs[0].path, jobs[0].input.channels, stacks)
         return jobs
 
-    def run(self, jobs: "Sequence[LearnJob]", into: "Evidence", on_progress: "OnProgress") -> None:
+    def run(
+        self, jobs: "Sequence[LearnJob]", into: "Statistics", on_progress: "OnProgress"
+    ) -> None:
         """Gather from all stacks together."""
         from onebyone_cli.operations.learn.sampling import ICA_PIXELS, choose_runs
 
@@ -178,15 +180,15 @@ def gather(
         jobs = way.jobs(stacks, maps)
         gathered = headers_of(stacks)
         check(gathered)
-        way.run(jobs, gathered.evidence, on_progress)
+        way.run(jobs, gathered.statistics, on_progress)
         if way.gather is not None and way.settings.wanted.sample:
             drawing = way.of_sample()
-            drawing.run(drawing.jobs(stacks, maps), gathered.evidence, on_progress)
+            drawing.run(drawing.jobs(stacks, maps), gathered.statistics, on_progress)
         for reader in more:
             (job,) = way.jobs([[reader]], maps)
             _check_channels(job.input.channels, reader.path, jobs[0].input.channels, stacks)
             gathered.note([reader])
-            way.run([job], gathered.evidence, on_progress)
+            way.run([job], gathered.statistics, on_progress)
     if way.settings.shard is not None:
         shard = {"shard": str(way.settings.shard)}
         gathered.inputs = [each | shard for each in gathered.inputs]
@@ -230,7 +232,7 @@ def learn(
     """
 
     def check(gathered: Gathered) -> None:
-        request.check_channels(gathered.evidence.channels, gathered.source)
+        request.check_channels(gathered.statistics.channels, gathered.source)
         add_given(
             gathered,
             request.request,
@@ -245,7 +247,7 @@ def learn(
     if are_moments(names, raw=reading.raw is not None):
         way.refuse_for_moments()
         gathered = join_saved(names, say)
-        request.check_moments(gathered.evidence, gathered.source)
+        request.check_moments(gathered.statistics, gathered.source)
         check(gathered)
     else:
         request.check_stacks()
@@ -254,7 +256,7 @@ def learn(
             gathered = gather_for(
                 request, stacks, way, check, on_progress=on_progress, series=series
             )
-    return request.learn(gathered.evidence, gathered.source), gathered
+    return request.learn(gathered.statistics, gathered.source), gathered
 
 
 def gather_for(

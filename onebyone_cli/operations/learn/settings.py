@@ -15,7 +15,7 @@ class Wanted(NamedTuple):
     ----------
     pixels : bool
         Moments of the pixels.
-    statistics : bool
+    per_channel : bool
         Statistics of each channel by itself.
     differences : tuple of str
         Moments of the differences of neighbours in these directions, see `fit.differences`.
@@ -27,7 +27,7 @@ class Wanted(NamedTuple):
     """
 
     pixels: bool = True
-    statistics: bool = False
+    per_channel: bool = False
     differences: tuple[str, ...] = ()
     rows: tuple[int, int] | None = None
     columns: tuple[int, int] | None = None

@@ -9,7 +9,7 @@ import numpy as np
 
 from onebyone_cli.learners.channel_statistics import ChannelStatistics, statistics_of
 from onebyone_cli.learners.moments import Moments, moments_of, no_moments
-from onebyone_cli.learners.statistics import Evidence
+from onebyone_cli.learners.statistics import Statistics
 from onebyone_cli.spec import Slab
 from onebyone_cli.system.buffers import empty_rows
 
@@ -78,8 +78,8 @@ class Gatherer:
         self._other = empty_rows(self._block.shape, np.float64) if neighbours else self._block
         self._scratch = np.empty(source.scratch_bytes, np.uint8)
 
-    def process(self, slab: Slab) -> Iterator[tuple[tuple[int, int], Evidence]]:
-        """Read a slab; yield item, first pixel and evidence of each of its tiles."""
+    def process(self, slab: Slab) -> Iterator[tuple[tuple[int, int], Statistics]]:
+        """Read a slab; yield item, first pixel and statistics of each of its tiles."""
         tile, pixels = self._tile, self._source.spec.pixels
         # The neighbours of the last pixels lie beyond the slab.
         reach = Slab(slab.item, slab.items, slab.start, min(slab.stop + self._halo, pixels))
@@ -93,31 +93,31 @@ class Gatherer:
                 field = _Field(x[index], slab.start, self._marks, _of_item(masks, index))
                 for start in range(0, slab.pixels, tile):
                     stop = min(start + tile, slab.pixels)
-                    found = self._evidence(field, item, start, stop, _of_item(labels, index))
+                    found = self._statistics_of(field, item, start, stop, _of_item(labels, index))
                     yield (item, slab.start + start), found
 
-    def _evidence(
+    def _statistics_of(
         self, field: _Field, item: int, start: int, stop: int, labels: NDArray[Any] | None
-    ) -> Evidence:
+    ) -> Statistics:
         wanted = self._wanted
-        evidence = Evidence(no_moments(self._source.spec.channels))
+        statistics = Statistics(no_moments(self._source.spec.channels))
         if labels is not None:
-            evidence.classes = self._classes(field, start, stop, labels)
+            statistics.classes = self._classes(field, start, stop, labels)
             if not wanted.pixels:
-                evidence.pixels.invalid = stop - start - evidence.count
+                statistics.pixels.invalid = stop - start - statistics.count
         if wanted.pixels:
-            evidence.pixels = _carefully(field, partial(self._pixels, field, start, stop))
+            statistics.pixels = _carefully(field, partial(self._pixels, field, start, stop))
         for each in self._neighbours:
             differences = partial(self._differences, field, each, start, stop)
-            evidence.differences[each.direction] = _carefully(field, differences)
-        if wanted.statistics:
-            evidence.statistics = self._statistics(field, start, stop)
+            statistics.differences[each.direction] = _carefully(field, differences)
+        if wanted.per_channel:
+            statistics.per_channel = self._per_channel(field, start, stop)
         if wanted.sample:
             kept = self._chosen(item, field.start + start, field.start + stop)
             if kept.any():
                 kept &= ~field.look(start, stop)
-                evidence.sample.append(field.x[:, start:stop][:, kept].astype(np.float64))
-        return evidence
+                statistics.sample.append(field.x[:, start:stop][:, kept].astype(np.float64))
+        return statistics
 
     def _pixels(self, field: _Field, start: int, stop: int) -> Moments:
         block = self._block[:, : stop - start]
@@ -149,7 +149,7 @@ class Gatherer:
             classes[int(label)] = moments_of(pixels)
         return classes
 
-    def _statistics(self, field: _Field, start: int, stop: int) -> ChannelStatistics:
+    def _per_channel(self, field: _Field, start: int, stop: int) -> ChannelStatistics:
         block = self._block[:, : stop - start]
         np.copyto(block, field.x[:, start:stop])
         invalid = field.invalid_numbers(start, stop)

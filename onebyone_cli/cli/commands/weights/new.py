@@ -143,8 +143,8 @@ def _standardized(stats: str) -> "ChannelMap":
     from onebyone_cli.learners.moments_file import load_moments
     from onebyone_cli.weights.presets.standardize import standardize
 
-    evidence, meta = load_moments(stats)
-    found = evidence.statistics
+    statistics, meta = load_moments(stats)
+    found = statistics.per_channel
     if found is None:
         raise DataError("holds no statistics of channels; make it with stats -o", stats)
     return standardize(found.mean + found.rest, found.deviation, stats, meta.get("channels", ()))

@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from onebyone_cli.formats import opening
 from onebyone_cli.learners import load
 from onebyone_cli.learners.model import Model, fix_signs
-from onebyone_cli.learners.statistics import Evidence
+from onebyone_cli.learners.statistics import Statistics
 from onebyone_cli.operations.learn.job import LearnJob
 from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 
@@ -18,13 +18,13 @@ SAMPLES = Path(__file__).parents[2] / "sample_data"
 STACKS = {"flower": SAMPLES / "flower/flower.npy", "digits": SAMPLES / "handwritten/digits.npy"}
 
 
-def gather(name: str, **wanted) -> Evidence:
+def gather(name: str, **wanted) -> Statistics:
     with opening.open_input(str(STACKS[name])) as reader:
         job = LearnJob([reader], LearnSettings(1 << 26, 2, wanted=Wanted(**wanted)))
         return job.run(lambda step, done, total: None)
 
 
-def learn(method: str, known: Evidence, **options) -> Model:
+def learn(method: str, known: Statistics, **options) -> Model:
     learner = load(method)
     return learner.learn(known, "", {name: options.get(name) for name in learner.options})
 
