@@ -3,8 +3,8 @@
 #
 #     parallel.sh WEIGHTS FOLDER FILE...
 #
-# Results go into FOLDER, called as the files are. JOBS says how many run at once (default: one for
-# each processor). Every process has one thread: many files are shared out better than one file.
+# Results go into FOLDER, under the names of the files. JOBS is the number of processes (default: one for
+# each processor). Each process has one thread: files divide the work better than threads do.
 set -euo pipefail
 
 if [ "$#" -lt 3 ]; then

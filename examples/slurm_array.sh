@@ -6,9 +6,9 @@
 #
 #     sbatch --array=1-$(wc -l < LIST) --time=... slurm_array.sh LIST WEIGHTS FOLDER
 #
-# A minute before its time is up Slurm warns this script. onebyone then leaves a checkpoint and
-# ends with status 75, and the task is queued again to go on from there. Threads and memory follow
-# from --cpus-per-task and --mem by themselves.
+# A minute before the time is up Slurm signals this script. onebyone then leaves a checkpoint and ends
+# with status 75, and the task is requeued and resumes. The defaults of threads and memory follow
+# --cpus-per-task and --mem.
 set -euo pipefail
 
 list=$1 weights=$2 folder=$3
@@ -16,7 +16,7 @@ input=$(sed -n "${SLURM_ARRAY_TASK_ID}p" -- "$list")
 name=${input##*/}
 mkdir -p -- "$folder"
 
-# In the background, for bash runs a trap only between commands, and while it waits.
+# In the background, since bash runs a trap only between commands and during wait.
 onebyone apply "$input" -w "$weights" -o "$folder/${name%.*}.npy" --if-changed \
     --checkpoint-every "${CHECKPOINT_EVERY:-10}" &
 child=$!
@@ -25,7 +25,7 @@ trap 'warned=yes; kill -USR1 "$child"' USR1
 
 status=0
 wait "$child" || status=$?
-if [ "$warned" ]; then # that was the signal: wait for what comes of it
+if [ "$warned" ]; then # the signal ended the first wait
     status=0
     wait "$child" || status=$?
 fi
