@@ -76,6 +76,8 @@ def _status_of_run(program: Callable[[], Any]) -> int:
         if isinstance(leave.__context__, BrokenPipeError):
             raise leave.__context__ from None
         return leave.code if isinstance(leave.code, int) else ExitStatus.DONE
+    except BrokenPipeError:  # nobody reads what is printed any more
+        raise
     except Exception as error:
         if stop := _stop_behind(error):
             raise stop from None

@@ -134,12 +134,7 @@ class ApplyJob:
         _check_channels(self.input, inputs, layers)
         self.convolution = Convolution(layers, dtype)
         self.output = _output_spec(self.input, self.convolution, settings)
-        self.cast = Cast(
-            dtype,
-            self.output.dtype,
-            fill=settings.fill,
-            scale=None if settings.scale is None else range_before(settings.scale),
-        )
+        self.cast = self._cast(range_before(settings.scale) if settings.scale else None)
         self._writer = target.make_writer(self.output, partial(self._describe, inputs, layers))
         self.path = self._writer.path
         self.shard = settings.shard
@@ -161,6 +156,10 @@ class ApplyJob:
     def has_fixed_offsets(self) -> bool:
         """Whether any part of the output can be written at any time."""
         return isinstance(self._writer, ResumableWriter)
+
+    def _cast(self, scale: Range | tuple[float, float] | None) -> Cast:
+        fill = self.settings.fill
+        return Cast(self.input.dtype, self.output.dtype, fill=fill, scale=scale)
 
     def _describe(
         self, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
@@ -192,13 +191,9 @@ class ApplyJob:
             source = self._sources.as_stack(self.input.dtype, self.plan, stack, on_progress)
             stack.enter_context(self._writer)
             stack.enter_context(self._taking_notes())
-            if self.settings.scale is not None and self.settings.scale.is_measured:
-                self.cast = Cast(
-                    self.input.dtype,
-                    self.output.dtype,
-                    fill=self.settings.fill,
-                    scale=self._range(self.settings.scale, source, on_progress),
-                )
+            scale = self.settings.scale
+            if scale is not None and scale.is_measured:
+                self.cast = self._cast(self._range(scale, source, on_progress))
             counts = self._write(source, on_progress)
             if self.shard is not None:
                 self._finish_share()
