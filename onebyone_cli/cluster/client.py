@@ -114,16 +114,10 @@ class Cluster:
         self._undo.close()
 
     def fill(self, lines: Sequence[Sequence[str]], given: bytes | None, on_done: OnDone) -> None:
-        """Run the command lines of shards; raise the first error of any.
+        """Run the command lines of shards, and raise the first error of any.
 
-        Parameters
-        ----------
-        lines : sequence of sequences of str
-            The words of each shard; `tasks.GIVEN` stands for the file `given`.
-        given : bytes or None
-            Content of a small file that every shard needs.
-        on_done : callable
-            Called with the number of each finished shard, in any order.
+        In the words, `tasks.GIVEN` stands for a small file of content `given`. `on_done` is called
+        with the number of each finished shard, in any order.
         """
         held = [] if given is None else [self._submit(tasks.hold, "given", given)]
         numbers = {
@@ -132,23 +126,10 @@ class Cluster:
         self._wait(numbers, on_done)
 
     def gather(self, lines: Sequence[Sequence[str]], join: Sequence[str], on_done: OnDone) -> bytes:
-        """Run command lines that each make a file, and join the files as a tree.
+        """Run command lines that each make a file, and return the content of the joined file.
 
-        The shape of the tree, and so the result, depends only on the number of files.
-
-        Parameters
-        ----------
-        lines : sequence of sequences of str
-            The words of each shard; `tasks.MADE` stands for the file made.
-        join : sequence of str
-            The words that join files, `tasks.GIVEN`, into one, `tasks.MADE`.
-        on_done : callable
-            Called with the number of each finished shard, in any order.
-
-        Returns
-        -------
-        bytes
-            Content of the joined file.
+        `lines` make `tasks.MADE`; the words of `join` make it of `tasks.GIVEN`. The files are
+        joined as a tree, whose shape depends only on the number of files, as does the result.
         """
         parts = [self._order(f"shard-{index}", line, []) for index, line in enumerate(lines)]
         numbers = {part: index for index, part in enumerate(parts)}

@@ -34,16 +34,9 @@ _SEEN_S, _LOOK_S = 90.0, 1.0
 class ClusterWords(NamedTuple):
     """The command lines that a cluster runs.
 
-    Attributes
-    ----------
-    fill : callable
-        Returns the words that write one shard; `tasks.GIVEN` stands for a weights file.
-    gather : callable
-        Returns the words that gather the statistics of one shard into `tasks.MADE`.
-    join : sequence of str
-        Words that join files of statistics.
-    names : mapping
-        Names as typed by the absolute names in these words.
+    `fill` returns the words that write one shard; `tasks.GIVEN` stands for a weights file.
+    `gather` returns the words that gather the statistics of one shard into `tasks.MADE`, and `join`
+    are those that join such files. `names` has names as typed by the absolute names in these words.
     """
 
     fill: WordsOfShard
@@ -55,22 +48,10 @@ class ClusterWords(NamedTuple):
 class OnCluster(NamedTuple):
     """A cluster that computes the shards of an operation; see `Elsewhere`.
 
-    Attributes
-    ----------
-    threads : int
-        Number of threads in each shard.
-    output : str
-        Path of the output.
-    restart : bool
-        Whether shards of an earlier run are discarded.
-    stop_status : int or None
-        Exit status after a signal, where a later run can resume; None for the usual one.
-    on_progress : callable
-        Called with the step, the bytes done and all bytes.
-    say : callable
-        Prints a line for the user.
-    verbose : bool
-        Whether messages of Dask are shown.
+    Each shard runs `threads` threads. `restart` discards the shards of an earlier run.
+    `stop_status` is the exit status after a signal, where a later run can resume; None for the
+    usual one. `on_progress` is called with the step, the bytes done and all bytes, and `say` with
+    lines for the user. `verbose` shows messages of Dask.
     """
 
     place: Place

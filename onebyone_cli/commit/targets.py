@@ -9,7 +9,8 @@ import os
 import stat
 
 from onebyone_cli.commit.unfinished import part_of
-from onebyone_cli.errors import OutputRefusedError, ReadWriteError, setting
+from onebyone_cli.errors import OutputRefusedError, setting
+from onebyone_cli.system.disk import check_free
 
 _STREAMS = {"/dev/stdin": "standard input", "/dev/stdout": "standard output"}
 
@@ -95,26 +96,11 @@ def is_special(path: str) -> bool:
 
 
 def check_space(path: str, needed: int) -> None:
-    """Raise `ReadWriteError` if the file system of `path` has fewer than `needed` bytes free.
-
-    A quota can be smaller than what is free; that shows when writing.
-    """
-    folder = os.path.dirname(os.path.realpath(path))
-    try:
-        status = os.statvfs(folder)
-    except OSError:
-        return
+    """Raise `ReadWriteError` if the file system of `path` has fewer than `needed` bytes free."""
     # What an earlier run has left of the same output will be written over.
     with contextlib.suppress(OSError):
         needed -= os.stat(part_of(path)).st_blocks * 512
-    free = status.f_bavail * status.f_frsize
-    # File systems that are not on a disk, such as /proc, count no blocks at all.
-    if status.f_blocks and free < needed:
-        raise ReadWriteError(
-            f"the disk has {free} bytes free and the output takes {needed}; "
-            "free some space or write somewhere else",
-            path,
-        )
+    check_free(os.path.dirname(os.path.realpath(path)), needed, path)
 
 
 def _check_name(target: str, path: str) -> None:

@@ -74,14 +74,9 @@ def no_statistics(channels: int) -> ChannelStatistics:
 def statistics_of(
     x: NDArray[np.float64], invalid: NDArray[np.bool_] | None = None
 ) -> ChannelStatistics:
-    """Return the statistics of one block of pixels.
+    """Return the statistics of one block of pixels, shape (C, n), n at least 1; overwritten.
 
-    Parameters
-    ----------
-    x : ndarray of float64, shape (C, n)
-        Pixels, n at least 1; overwritten.
-    invalid : ndarray of bool, shape (C, n), optional
-        Numbers that do not count.
+    `invalid`, of the same shape, marks numbers that do not count.
     """
     count = np.full(len(x), x.shape[1])
     first = x[:, 0].copy()

@@ -87,21 +87,15 @@ def no_moments(channels: int) -> Moments:
 def moments_of(
     x: NDArray[np.float64], dropped: NDArray[np.intp] | None = None, *, invalid: int = 0
 ) -> Moments:
-    """Return the moments of one block of pixels.
+    """Return the moments of one block of pixels, shape (C, n), which is overwritten.
 
     The block is centred on c, the mean of its first pixels. With r the mean of what remains, the
     co-moment is Σ(x − c)(x − c)ᵀ − n·r·rᵀ. The first sum is at most n / 256 times the co-moment
     (where a channel is constant but for its first pixels; else about as large), so hardly a digit
     is lost, and one pass over the block is saved.
 
-    Parameters
-    ----------
-    x : ndarray of float64, shape (C, n)
-        Pixels; overwritten.
-    dropped : ndarray of int, optional
-        Ascending indices of pixels that do not count.
-    invalid : int
-        Number of pixels to report as left out.
+    `dropped` are ascending indices of pixels that do not count. `invalid` is the number of pixels
+    to report as left out.
     """
     left_out = 0 if dropped is None else len(dropped)
     count = x.shape[1] - left_out

@@ -24,20 +24,15 @@ if TYPE_CHECKING:
 
 
 class ArrayInput(Reader):
-    """Read slabs of an array in memory, of any strides and byte order.
+    """Read slabs of an array in memory, of any strides and byte order, without a copy.
 
-    Parameters
-    ----------
-    array : ndarray of shape (H, W) or (..., C, H, W)
-        Of a type of `spec.ITEM_BYTES`; its last three axes in the order of `layout`. It is not
-        copied.
-    layout : str
-        One of `spec.LAYOUTS`.
+    The array has shape (H, W) or (..., C, H, W), with the last three axes in the order of `layout`.
 
     Raises
     ------
     DataError
-        If it is masked, has numbers of another type, fewer than two axes, or no pixels.
+        If it is masked, has numbers of a type that is not in `spec.ITEM_BYTES`, fewer than two
+        axes, or no pixels.
     """
 
     def __init__(self, array: NDArray[Any], layout: str = "CHW", path: str = "array") -> None:

@@ -24,23 +24,9 @@ if TYPE_CHECKING:
 class PixelMap:
     """An open map of one channel, with the height and width of its stack.
 
-    Parameters
-    ----------
-    reader : Reader or StreamReader
-        The caller closes it.
-    spec : StackSpec
-        The stack. A map without its batch axes holds for every item.
-    what : str
-        Kind of map, for messages.
-
-    Attributes
-    ----------
-    sources : Sources
-        Its costs.
-    stack : Stack
-        The map as a readable stack, after `open`.
-    pixel_bytes : int
-        Memory for each pixel of a slab.
+    A map without the batch axes of the stack holds for every item. The caller closes `reader`;
+    `what` is the kind of map, for messages. ``pixel_bytes`` is memory for each pixel of a slab, and
+    ``stack`` the readable map after `open`.
 
     Raises
     ------

@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from onebyone_cli.commit import targets
-from onebyone_cli.errors import ReadWriteError, read_write_error
+from onebyone_cli.errors import read_write_error
 from onebyone_cli.formats.arrays.file import ArrayReader
 from onebyone_cli.formats.arrays.layout import plain_layout
 from onebyone_cli.formats.arrays.writer import ArrayWriter
 from onebyone_cli.formats.contracts.about import About
+from onebyone_cli.system.disk import check_free
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.arrays.layout import ArrayLayout
@@ -35,12 +35,10 @@ class Spool:
 
         folder = tempfile.gettempdir()
         self.path = f"a temporary file in {folder} (set TMPDIR to choose another folder)"
+        check_free(folder, size, self.path)
         try:
-            targets.check_space(os.path.join(folder, "spool"), size)
             self.fd, name = tempfile.mkstemp(prefix="onebyone-", dir=folder)
             os.unlink(name)
-        except ReadWriteError as error:
-            raise ReadWriteError(error.message, self.path) from error
         except OSError as error:
             raise read_write_error("creating", self.path, error) from error
 

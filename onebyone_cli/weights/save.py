@@ -35,21 +35,9 @@ def save_model(
 ) -> bool:
     """Save learned weights as ``.npz``; plain numpy reads it without pickle.
 
-    The same input gives the same bytes.
-
-    Parameters
-    ----------
-    path : str
-        A ``.npz`` file, a device or a pipe.
-    arrays : mapping
-        Numbers or texts by member name: ``weight`` at least; ``channels`` are the channels' names.
-    meta : mapping
-        JSON values, numpy numbers included. It becomes the member ``meta``, a text of no axes.
-
-    Returns
-    -------
-    bool
-        Whether anything has changed: False where an equal file was kept.
+    `path` may be a device or a pipe. The same input gives the same bytes: `model_bytes` of
+    `arrays`, with ``weight`` at least, and `meta`. Returns whether anything has changed: False
+    where an equal file was kept.
 
     Raises
     ------

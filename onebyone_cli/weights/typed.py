@@ -5,13 +5,14 @@ commas between numbers. ``;`` separates rows.
 """
 
 import os
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onebyone_cli.errors import DataError
 from onebyone_cli.weights.channel_map import ChannelMap
-from onebyone_cli.weights.formats.text import BLANKS_OR_COMMAS, Place, RowCollector
+from onebyone_cli.weights.formats.text import BLANKS_OR_COMMAS, Place, read_rows
 from onebyone_cli.weights.load import is_weights_path, load_bias
 
 
@@ -55,13 +56,14 @@ def parse_bias(
 
 
 def _parse(text: str, option: str, *, allow_nonfinite: bool) -> NDArray[np.float64]:
-    collector = RowCollector(option, BLANKS_OR_COMMAS, allow_nonfinite=allow_nonfinite)
-    body = text.rstrip().removesuffix(";")
-    start = 0
+    return read_rows(_rows(text), option, BLANKS_OR_COMMAS, allow_nonfinite=allow_nonfinite)
+
+
+def _rows(text: str) -> Iterator[tuple[str, Place]]:
+    body, start = text.rstrip().removesuffix(";"), 0
     for number, row in enumerate(body.split(";") if body.strip() else [], 1):
-        collector.add(row, _in_row(number, start))
+        yield row, _in_row(number, start)
         start += len(row) + 1
-    return collector.matrix()
 
 
 def _in_row(number: int, offset: int) -> Place:

@@ -154,16 +154,19 @@ def read_arrays(file: BinaryIO, path: str) -> tuple[dict[str, NDArray[np.float64
         record = {name: members.pop(name) for name in ("meta",) if name in members}
         meta = _read_meta(archive, record, _MAX_RECORD_BYTES)
         arrays = {
-            name: _read_member(archive, info, name, path, _flat_shape)
+            name: _read_member(archive, info, name, path, _up_to(2))
             for name, info in members.items()
         }
         return arrays, meta
 
 
-def _flat_shape(shape: Shape, path: str) -> Shape:
-    if len(shape) > 2:
-        raise DataError(f"has shape {shape}; expected up to two axes", path)
-    return shape
+def _up_to(most: int) -> ShapeRule:
+    def rule(shape: Shape, path: str) -> Shape:
+        if len(shape) > most:
+            raise DataError(f"has shape {shape}; expected up to {most} axes", path)
+        return shape
+
+    return rule
 
 
 def _members(archive: zipfile.ZipFile, path: str) -> dict[str, zipfile.ZipInfo]:
@@ -229,17 +232,11 @@ def _simple_value(raw: bytes) -> Any:
         if text:
             values = np.frombuffer(raw, dtype=text[1].decode(), offset=text.end()).tolist()
             return values if text[2] else values[0]
-        array = read_array(BytesIO(raw), len(raw), "", _simple_shape)
+        array = read_array(BytesIO(raw), len(raw), "", _up_to(1))
     except (ValueError, PolicyError):  # DataError is a ValueError
         return None
     array.setflags(write=False)
     return array
-
-
-def _simple_shape(shape: Shape, path: str) -> Shape:
-    if len(shape) > 1:
-        raise DataError("not simple", path)
-    return shape
 
 
 def _bytes(value: Any) -> bytes:

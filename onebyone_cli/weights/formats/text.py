@@ -13,7 +13,7 @@ converted at once; fields are examined one by one only to report a fault and its
 
 import re
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -79,78 +79,53 @@ _GLANCE = 1000
 Place = Callable[[int, int], str]
 
 
-class RowCollector:
-    """Collects rows of text into one matrix.
+def read_rows(
+    rows: Iterable[tuple[str, Place]],
+    path: str,
+    delimiter: Delimiter | None,
+    *,
+    allow_nonfinite: bool,
+) -> NDArray[np.float64]:
+    """Read rows of text, each with the place of its fields for messages, into one matrix.
 
-    Parameters
-    ----------
-    path : str
-        File or option for messages.
-    delimiter : Delimiter or None
-        None: commas if the first row has one, else blanks.
-    allow_nonfinite : bool
-        Whether NaN and infinity are allowed.
+    The default delimiter is commas if the first row has one, else blanks. Raises `DataError` if
+    there is no row, or one is not numbers, not finite, or not as long as the first.
     """
-
-    def __init__(self, path: str, delimiter: Delimiter | None, *, allow_nonfinite: bool) -> None:
-        self._path = path
-        self._delimiter = delimiter
-        self._allow_nonfinite = allow_nonfinite
-        self._numbers = array("d")
-        self.rows = 0
-
-    def add(self, row: str, place: Place) -> None:
-        """Append one row; `place` names the place of a field for messages.
-
-        Raises `DataError` if it is not numbers, not finite, or not as long as the rows before it.
-        """
-        if self._delimiter is None:
-            self._delimiter = COMMAS if "," in row else BLANKS
-        body = row.strip(self._delimiter.pad)
-        if not self._delimiter.matches(body):
-            raise self._fault(row, place, self._delimiter)
+    numbers, count_of_rows, columns = array("d"), 0, 0
+    for row, place in rows:
+        delimiter = delimiter or (COMMAS if "," in row else BLANKS)
+        body = row.strip(delimiter.pad)
+        if not delimiter.matches(body):
+            start, index, text = next(
+                (start, index, text)
+                for index, (start, text) in enumerate(delimiter.fields(row))
+                if not re.fullmatch(_NUMBER, text)
+            )
+            what = _describe_fault(text, delimiter.name)
+            raise DataError(f"{place(index, start)}: {what}", path)
         # Unlike split() and float(), this makes no object per number.
         values = np.fromstring(body.replace(",", " "), dtype=np.float64, sep=" ")
         finite = np.isfinite(values)
-        if not (self._allow_nonfinite or finite.all()):
-            raise self._nonfinite(row, place, self._delimiter, int(np.argmin(finite)))
-        if self.rows and len(values) != self._columns:
-            raise self._ragged(row, place, self._delimiter, len(values))
-        self._numbers.frombytes(values.tobytes())
-        self.rows += 1
-
-    def matrix(self) -> NDArray[np.float64]:
-        """Return the matrix, shape (rows, columns); raise `DataError` if it is empty."""
-        if not self.rows:
-            raise DataError("holds no numbers; expected one row of them at least", self._path)
-        return np.frombuffer(self._numbers, dtype=np.float64).reshape(self.rows, -1)
-
-    @property
-    def _columns(self) -> int:
-        return len(self._numbers) // self.rows
-
-    def _fault(self, row: str, place: Place, delimiter: Delimiter) -> DataError:
-        for index, (start, text) in enumerate(delimiter.fields(row)):
-            if not re.fullmatch(_NUMBER, text):
-                what = _describe_fault(text, delimiter.name)
-                return DataError(f"{place(index, start)}: {what}", self._path)
-        raise AssertionError("a row of numbers matches its delimiter")
-
-    def _nonfinite(self, row: str, place: Place, delimiter: Delimiter, index: int) -> DataError:
-        start, text = _nth(delimiter.fields(row), index)
-        what = "overflows to infinity" if re.fullmatch(_FINITE, text) else "is not finite"
-        return DataError(f"{place(index, start)}: {quote(text)} {what}{NOT_FINITE}", self._path)
-
-    def _ragged(self, row: str, place: Place, delimiter: Delimiter, found: int) -> DataError:
-        # The first extra number, or the last one of a short row.
-        index = min(self._columns, found - 1)
-        start, _ = _nth(delimiter.fields(row), index)
-        numbers = count(found, "number")
-        return DataError(
-            f"{place(index, start)}: found {numbers} in this row, but {self._columns} in the "
-            "first; expected one per input channel in every row",
-            self._path,
-        )
+        if not (allow_nonfinite or finite.all()):
+            index = int(np.argmin(finite))
+            start, text = _nth(delimiter.fields(row), index)
+            what = "overflows to infinity" if re.fullmatch(_FINITE, text) else "is not finite"
+            raise DataError(f"{place(index, start)}: {quote(text)} {what}{NOT_FINITE}", path)
+        columns = columns or len(values)
+        if len(values) != columns:
+            # The first extra number, or the last one of a short row.
+            index = min(columns, len(values) - 1)
+            start, _ = _nth(delimiter.fields(row), index)
+            raise DataError(
+                f"{place(index, start)}: found {count(len(values), 'number')} in this row, but "
+                f"{columns} in the first; expected one per input channel in every row",
+                path,
+            )
+        numbers.frombytes(values.tobytes())
+        count_of_rows += 1
+    if not count_of_rows:
+        raise DataError("holds no numbers; expected one row of them at least", path)
+    return np.frombuffer(numbers, dtype=np.float64).reshape(count_of_rows, columns)
 
 
 def _read(source: WeightsFile) -> dict[str, Any]:
@@ -158,20 +133,25 @@ def _read(source: WeightsFile) -> dict[str, Any]:
     path = source.path
     # In .txt the first row shows the delimiter.
     delimiter = {".csv": COMMAS, ".tsv": TABS}.get(suffix_of(path))
-    collector = RowCollector(path, delimiter, allow_nonfinite=source.allow_nonfinite)
+    matrix = read_rows(_rows(source), path, delimiter, allow_nonfinite=source.allow_nonfinite)
+    return {source.wanted: matrix}
+
+
+def _rows(source: WeightsFile) -> Iterator[tuple[str, Place]]:
+    is_first = True
     for number, raw in enumerate(source.file, 1):
-        row = _decode(raw, number, path)
+        row = _decode(raw, number, source.path)
         body = row.strip(" \t")
         if not body or body.startswith("#"):
             continue
-        if not collector.rows and _is_header(body):
+        if is_first and _is_header(body):
             raise DataError(
                 f"line {number}, column 1: {quote(body)} looks like a header; "
                 "remove it or begin it with #",
-                path,
+                source.path,
             )
-        collector.add(row, _in_line(number))
-    return {source.wanted: collector.matrix()}
+        is_first = False
+        yield row, _in_line(number)
 
 
 def _write(fields: Mapping[str, Any], suffix: str) -> bytes:
