@@ -1,6 +1,7 @@
 """Parse and format byte sizes and counts."""
 
 import re
+from collections.abc import Sequence
 
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 #: Bounds the time of the conversion.
@@ -67,3 +68,9 @@ def _escape(character: str) -> str:
 def count(number: int, noun: str) -> str:
     """Format a count, as in ``1 row`` and ``2 rows``."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def listed(one: str, several: str, names: Sequence[object]) -> str:
+    """Name up to ten things in a sentence, ``channel {} is`` or ``channels {} are``."""
+    shown = ", ".join(map(str, names[:10])) + (", …" if len(names) > 10 else "")
+    return (one if len(names) == 1 else several).format(shown)

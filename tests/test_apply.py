@@ -48,7 +48,7 @@ from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings, s
 from onebyone_cli.plan.memory import Plan
 from onebyone_cli.plan.tiles import tile_pixels
 from onebyone_cli.spec import StackSpec, arithmetic_dtype
-from onebyone_cli.weights import ChannelMap
+from onebyone_cli.weights.channel_map import ChannelMap
 
 MIB = 1 << 20
 

@@ -22,7 +22,7 @@ from onebyone_cli.arithmetic.conv1x1 import (
 )
 from onebyone_cli.errors import ShapeMismatchError, UsageError
 from onebyone_cli.spec import arithmetic_dtype
-from onebyone_cli.weights import ChannelMap
+from onebyone_cli.weights.channel_map import ChannelMap
 
 Array = npt.NDArray[Any]
 

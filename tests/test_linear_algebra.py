@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from strategies import seeds
 
 from onebyone_cli.errors import DataError, ShapeMismatchError
-from onebyone_cli.weights import ChannelMap
 from onebyone_cli.weights.algebra import channel_shares, compose, facts_of, row_norms, strongest
+from onebyone_cli.weights.channel_map import ChannelMap
 
 sizes = st.integers(1, 8)
 
@@ -70,7 +70,7 @@ def test_facts_that_outgrow_float64_leave_the_others():
 
 def test_numbers_that_outgrow_float64_are_refused():
     huge = ChannelMap(np.full((1, 1), 1e200), np.zeros(1), "huge")
-    with pytest.raises(DataError, match="outgrow"):
+    with pytest.raises(DataError, match="overflow"):
         compose([huge, huge])
 
 

@@ -18,7 +18,7 @@ from onebyone_cli.formats.contracts.metadata import (
 )
 from onebyone_cli.operations.apply.settings import ApplySettings
 from onebyone_cli.operations.metadata import output_metadata, source_channels
-from onebyone_cli.weights import ChannelMap
+from onebyone_cli.weights.channel_map import ChannelMap
 
 #: About stored numbers of int16, as writers of many conventions put it.
 PACKING: dict[str, Any] = {

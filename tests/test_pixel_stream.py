@@ -46,7 +46,7 @@ from onebyone_cli.operations.workers import run_workers
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import ITEM_BYTES, Slab, StackSpec
 from onebyone_cli.stack.spool import Spool
-from onebyone_cli.weights import ChannelMap
+from onebyone_cli.weights.channel_map import ChannelMap
 
 MIB = 1 << 20
 

@@ -23,7 +23,7 @@ from onebyone_cli.operations.apply.settings import ApplyReport, ApplySettings, s
 from onebyone_cli.plan import shards
 from onebyone_cli.plan.shards import Shard
 from onebyone_cli.spec import StackSpec
-from onebyone_cli.weights import ChannelMap
+from onebyone_cli.weights.channel_map import ChannelMap
 
 SIGTERM = 15
 

@@ -15,7 +15,7 @@ from onebyone_cli.operations.apply.job import ApplyJob
 from onebyone_cli.operations.apply.run import Output, WeightsRequest, plan_apply
 from onebyone_cli.operations.apply.settings import ApplyReport, checked_settings
 from onebyone_cli.stack.in_memory import MemoryTarget
-from onebyone_cli.weights import ChannelMap
+from onebyone_cli.weights.channel_map import ChannelMap
 from onebyone_cli.weights.formats import split_member
 from onebyone_cli.weights.rules import SHAPES, check_finite
 

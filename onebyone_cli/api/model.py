@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from onebyone_cli.api.opening import Path, StackLike
     from onebyone_cli.learners.model import Model as Learned
     from onebyone_cli.operations.learn.gathered import Gathered
-    from onebyone_cli.weights import ChannelMap
+    from onebyone_cli.weights.channel_map import ChannelMap
 
 
 @dataclass(frozen=True, eq=False, repr=False)

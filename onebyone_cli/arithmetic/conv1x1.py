@@ -14,7 +14,7 @@ import numpy as np
 from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.system.buffers import empty_rows
 from onebyone_cli.units import count
-from onebyone_cli.weights import ChannelMap
+from onebyone_cli.weights.channel_map import ChannelMap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

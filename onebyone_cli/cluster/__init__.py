@@ -1,5 +1,5 @@
-"""Shards of a job on the workers of a Dask cluster; the only room that knows Dask.
+"""Shards of a job on the workers of a Dask cluster; only this package imports Dask.
 
-`child` runs one command line in a process of its own, `tasks` is what workers are given to do, and
-`client` gives it to them and waits.
+`child` runs a command line in a child process, `tasks` are the tasks of workers, `client` submits
+them and waits, and `run` runs an operation.
 """

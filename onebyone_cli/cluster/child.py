@@ -1,4 +1,4 @@
-"""A command line in a child process, which never outlives whoever runs it."""
+"""A command line in a child process, which never outlives its parent."""
 
 from __future__ import annotations
 
@@ -18,22 +18,21 @@ from onebyone_cli import errors
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-#: How often we look whether a child is still wanted.
+#: Seconds between checks whether a child is still wanted.
 _LOOK_S = 0.1
 
-#: What is there for the client may be missing here.
+#: Errors of a worker that does not see the files of the client.
 _NOT_SHARED = (errors.InputMissingError, errors.OutputRefusedError)
 
 
 class NotWantedError(Exception):
-    """Nobody waits for the result any more."""
+    """The task was cancelled."""
 
 
 class Children:
-    """The children of this process, by job.
+    """The children of this process, by job; several threads may run one each.
 
-    Several threads may run one each. They get no signals of our terminal: they end when we let go
-    of their standard input.
+    They get no signals of the terminal, and end when their standard input is closed.
     """
 
     def __init__(self) -> None:
@@ -42,32 +41,18 @@ class Children:
         self._lock = threading.Lock()
 
     def end(self, job: str) -> None:
-        """Have all children of a job end, and start no more."""
+        """End all children of a job, and start no more."""
         self._ended.add(job)
 
     def are_running(self, job: str) -> bool:
-        """Say whether any child of a job is there."""
+        """Return whether any child of a job runs."""
         with self._lock:
             return bool(self._running[job])
 
     def run(self, job: str, args: Sequence[str], is_wanted: Callable[[], bool]) -> None:
-        """Run ``onebyone`` to its end.
+        """Run ``onebyone`` with these arguments, while `is_wanted` returns true.
 
-        Parameters
-        ----------
-        job : str
-            What the child belongs to.
-        args : sequence of str
-            The command line.
-        is_wanted : callable
-            Asked from time to time; once it says no the child is stopped.
-
-        Raises
-        ------
-        OneByOneError
-            The error of the child.
-        NotWantedError
-            If it was stopped.
+        Raises the `OneByOneError` of the child, or `NotWantedError`.
         """
         with self._lock:
             self._running[job] += 1
@@ -88,12 +73,12 @@ class Children:
         out: IO[bytes],
         err: IO[bytes],
     ) -> int:
-        # -P: no module is looked for in the current folder.
+        # -P: import no module from the current folder.
         command = [sys.executable, "-P", "-m", "onebyone_cli", *args, "--json"]
         environment = os.environ | {"ONEBYONE_ATTENDED": "1"}
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=out, stderr=err, process_group=0, env=environment
-        ) as child:  # which is waited for at the end, its standard input closed
+        ) as child:
             while True:
                 if job in self._ended or not is_wanted():
                     raise NotWantedError
@@ -104,7 +89,7 @@ class Children:
 
 
 def _error_of(status: int, out: IO[bytes], err: IO[bytes]) -> Exception:
-    """Make the error that a child ended with anew."""
+    """Recreate the error that a child ended with."""
     host = platform.node()
     if status < 0:
         name = signal.Signals(-status).name
@@ -132,5 +117,5 @@ def _told(out: IO[bytes]) -> dict[str, Any]:
     return error if isinstance(error, dict) else {}
 
 
-#: Those of this process.
+#: Children of this process.
 CHILDREN = Children()

@@ -1,4 +1,4 @@
-"""Gives shards to the workers of a Dask cluster, and waits for them."""
+"""Submit shards to the workers of a Dask cluster, and wait for them."""
 
 from __future__ import annotations
 
@@ -29,33 +29,27 @@ if TYPE_CHECKING:
 
     OnDone = Callable[[int], None]
 
-#: How long a scheduler may take to answer.
+#: Seconds for a scheduler to answer.
 _ANSWER_S = 10
 
-#: How long workers may take to stop what they do, and the connection to be closed.
+#: Seconds for workers to stop, and for the connection to close.
 _STOP_S, _CLOSE_S = 30, 5
 
-#: How often we look whether there are workers.
+#: Seconds between checks whether there are workers.
 _LOOK_S = 1.0
 
-#: Moments that are joined at once: a worker has so many of C×C numbers in memory.
+#: Moments joined at once: a worker holds that many matrices of C×C numbers.
 _FAN_IN = 8
 
-#: Libraries that speak through the logging of Python.
+#: Loggers to silence.
 _CHATTER = ("distributed", "tornado", "asyncio")
 
 
 class Place(NamedTuple):
-    """Where the work is done; one of the three is given.
+    """A cluster, by one of three settings.
 
-    Attributes
-    ----------
-    scheduler : str
-        Address of a scheduler, as in ``tcp://host:8786``.
-    scheduler_file : str
-        A file in which a scheduler has left its address.
-    workers : int
-        So many processes of this machine.
+    These are the address of a scheduler, as in ``tcp://host:8786``; a file with its address; or a
+    number of processes on this machine.
     """
 
     scheduler: str = ""
@@ -64,19 +58,19 @@ class Place(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What was given, for messages."""
+        """The value given, for messages."""
         return self.scheduler or self.scheduler_file or spelled(setting("workers", self.workers))
 
     @property
     def flag(self) -> str:
-        """The setting that asks for the cluster, for messages."""
+        """The setting given, for messages."""
         if self.workers:
             return setting("workers")
         return setting("scheduler" if self.scheduler else "scheduler_file")
 
 
 def require_dask() -> None:
-    """Raise `DependencyMissingError` if Dask is not installed; nothing is imported."""
+    """Raise `DependencyMissingError` if Dask is not installed; import nothing."""
     if find_spec("distributed") is None:
         raise DependencyMissingError(
             "a cluster needs Dask, which is not installed; "
@@ -85,25 +79,17 @@ def require_dask() -> None:
 
 
 class Cluster:
-    """A connection to a cluster, from `with` to the end of its block.
+    """A connection to a cluster, as a context manager.
 
-    If the block ends by an error or a signal, what workers still do for it is stopped.
-
-    Parameters
-    ----------
-    place : Place
-        Where it is.
-    say : callable
-        Tells people something in one line.
-    verbose : bool
-        Whether Dask may say what it likes.
+    An error or a signal in the block cancels its tasks. `say` prints a line for the user; `verbose`
+    shows messages of Dask.
 
     Raises
     ------
     ClusterError
         If the scheduler can't be reached.
     InputMissingError, DataError
-        If the file with its address is not there, or holds something else.
+        If the file with its address is missing, or holds something else.
     """
 
     def __init__(self, place: Place, say: Callable[[str], None], *, verbose: bool = False) -> None:
@@ -128,21 +114,16 @@ class Cluster:
         self._undo.close()
 
     def fill(self, lines: Sequence[Sequence[str]], given: bytes | None, on_done: OnDone) -> None:
-        """Run the command lines of shards.
+        """Run the command lines of shards; raise the first error of any.
 
         Parameters
         ----------
         lines : sequence of sequences of str
-            The words of each shard; `tasks.GIVEN` stands for the file that is given.
+            The words of each shard; `tasks.GIVEN` stands for the file `given`.
         given : bytes or None
             Content of a small file that every shard needs.
         on_done : callable
-            Called with the number of a shard when it is done, in any order.
-
-        Raises
-        ------
-        OneByOneError
-            The first error of any shard.
+            Called with the number of each finished shard, in any order.
         """
         held = [] if given is None else [self._submit(tasks.hold, "given", given)]
         numbers = {
@@ -153,17 +134,16 @@ class Cluster:
     def gather(self, lines: Sequence[Sequence[str]], join: Sequence[str], on_done: OnDone) -> bytes:
         """Run command lines that each make a file, and join the files as a tree.
 
-        The shape of the tree depends on the number of files alone, so that the result does too.
+        The shape of the tree, and so the result, depends only on the number of files.
 
         Parameters
         ----------
         lines : sequence of sequences of str
-            The words of each shard; `tasks.MADE` stands for the file that is made.
+            The words of each shard; `tasks.MADE` stands for the file made.
         join : sequence of str
-            The words that join files: `tasks.GIVEN` stands for all of them, `tasks.MADE` for the
-            file that is made.
+            The words that join files, `tasks.GIVEN`, into one, `tasks.MADE`.
         on_done : callable
-            Called with the number of a shard when it is done, in any order.
+            Called with the number of each finished shard, in any order.
 
         Returns
         -------
@@ -195,7 +175,7 @@ class Cluster:
         return future
 
     def _wait(self, numbers: dict[Future[Any], int], on_done: OnDone) -> None:
-        """Wait until all are done; `numbers` are those of shards, and -1 for what joins them."""
+        """Wait until all are done; `numbers` are those of shards, and -1 for joins."""
         ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         for future in numbers:
             future.add_done_callback(ended.put)
@@ -213,7 +193,7 @@ class Cluster:
                 on_done(numbers[future])
 
     def _look(self) -> None:
-        """Tell people once when there is nobody to do the work."""
+        """Report once that there are no workers."""
         has_workers = bool(self._client.scheduler_info(n_workers=-1)["workers"])
         if self._had_workers and not has_workers:
             self._say(f"{self._place.name} has no workers; waiting for some (Ctrl-C to stop)")
@@ -239,7 +219,7 @@ class Cluster:
         return error if error is not None else RuntimeError(f"{future.key} failed")
 
     def _stop(self) -> None:
-        """Stop what workers still do for us, as far as they can be reached."""
+        """Cancel the tasks on the workers that can be reached."""
         with contextlib.suppress(Exception):
             self._client.cancel(list(self._futures), force=True)
             self._client.sync(
@@ -275,9 +255,8 @@ class Cluster:
 def _cluster_here(threads: int, folder: str) -> Any:
     """Start a scheduler and a worker in this process.
 
-    Each shard is a process of its own, so that workers need be none: one with many threads, which
-    wait for them, starts sooner. Nobody else can give them work: they have no address, and the
-    servers that show how they are do not leave this machine and have no pages.
+    Each shard is a process of its own, so one worker with many threads, which starts sooner, is
+    enough. It has no address, and its servers have no pages and listen on this machine only.
     """
     import dask
     from distributed import Scheduler, SpecCluster, Worker
@@ -313,8 +292,8 @@ def _reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _silence() -> Any:
-    """Have nothing but errors of ours on standard error."""
-    import distributed  # which sets its loggers up
+    """Suppress messages of Dask and its libraries."""
+    import distributed  # sets up its loggers
 
     assert distributed
     loggers = [logging.getLogger(name) for name in _CHATTER]

@@ -1,7 +1,6 @@
 """Compute the shards of an operation on a Dask cluster.
 
-This module knows no command. It is given the words of a command line for each shard, which any
-machine can run.
+The caller gives the words of a command line for each shard, which any machine can run.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     #: Gives the words of one shard, named as in ``0/16``.
     WordsOfShard = Callable[[str], list[str]]
 
-#: How long what other machines have written may take to be seen, and the time between two looks.
+#: Seconds until writes of other machines must be visible, and between two checks.
 _SEEN_S, _LOOK_S = 90.0, 1.0
 
 
@@ -38,13 +37,13 @@ class ClusterWords(NamedTuple):
     Attributes
     ----------
     fill : callable
-        Gives the words that write one shard of the output; `tasks.GIVEN` stands for a weights file.
+        Returns the words that write one shard; `tasks.GIVEN` stands for a weights file.
     gather : callable
-        Gives the words that gather the statistics of one shard into `tasks.MADE`.
+        Returns the words that gather the statistics of one shard into `tasks.MADE`.
     join : sequence of str
         Words that join files of statistics.
     names : mapping
-        Absolute names in these words, and the names that the user wrote for them.
+        Names as typed by the absolute names in these words.
     """
 
     fill: WordsOfShard
@@ -58,24 +57,18 @@ class OnCluster(NamedTuple):
 
     Attributes
     ----------
-    place : Place
-        Where the cluster is.
-    words : ClusterWords
-        The command lines.
     threads : int
-        Number of workers in each shard.
+        Number of threads in each shard.
     output : str
-        Where the result goes.
-    publication : Publication
-        How it is published.
+        Path of the output.
     restart : bool
-        Whether shards that an earlier run has left are discarded.
+        Whether shards of an earlier run are discarded.
     stop_status : int or None
         Exit status after a signal, where a later run can resume; None for the usual one.
     on_progress : callable
         Called with the step, the bytes done and all bytes.
     say : callable
-        Takes a line for the user.
+        Prints a line for the user.
     verbose : bool
         Whether messages of Dask are shown.
     """
@@ -98,19 +91,9 @@ class OnCluster(NamedTuple):
         return plan_shards(make_job, settings._replace(threads=self.threads), self.place.flag)
 
     def fill(self, job: ApplyJob, weights: bytes | None) -> ApplyReport:
-        """Compute all shards of a planned job, and publish its output.
+        """Compute all shards of a job that `plan` made, and publish its output.
 
-        Parameters
-        ----------
-        job : ApplyJob
-            As `plan` has made it.
-        weights : bytes or None
-            A weights file that was learned just now.
-
-        Returns
-        -------
-        ApplyReport
-            What all shards together have done.
+        `weights` is the content of a weights file that was learned just now, or None.
         """
         from onebyone_cli.commit.merge import check_left, discard_shards
         from onebyone_cli.commit.unfinished import part_of
@@ -127,7 +110,7 @@ class OnCluster(NamedTuple):
                 on_done = self._counting("applying", job.input.data_bytes, count)
                 cluster.fill(_lines(self.words.fill, count), weights, on_done)
         except DataError:
-            # As everywhere: a job with wrong data can't be resumed.
+            # A job with wrong data can't be resumed.
             discard_shards(self.output)
             raise
         except Stopped as stop:
@@ -161,7 +144,7 @@ class OnCluster(NamedTuple):
 
     @contextmanager
     def _cluster(self) -> Iterator[Cluster]:
-        """Connect; name files in errors as the user does."""
+        """Connect; errors name files as typed."""
         from onebyone_cli.cluster.client import Cluster
 
         try:
@@ -177,9 +160,9 @@ def _lines(words: WordsOfShard, count: int) -> list[list[str]]:
 
 
 def _publish(output: str, publication: Publication) -> Published:
-    """Publish an output all of whose shards are done, as soon as this machine sees them.
+    """Publish an output when all shards are visible to this machine.
 
-    A network file system shows what others have written when it looks again.
+    A network file system shows the writes of other machines late.
     """
     from onebyone_cli.commit.merge import publish_shards
     from onebyone_cli.commit.unfinished import part_of

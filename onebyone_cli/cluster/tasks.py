@@ -1,4 +1,4 @@
-"""Tasks of the workers of a cluster: command lines, and small files that go with them."""
+"""Tasks of the workers of a cluster: command lines with small files."""
 
 from __future__ import annotations
 
@@ -15,27 +15,19 @@ from onebyone_cli.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-#: How often we look whether the children of a job have ended.
+#: Seconds between checks whether the children of a job have ended.
 _LOOK_S = 0.05
 
 
-#: Words that stand for names of files, which only the worker knows. No word has a zero byte.
+#: Placeholders for names of files on the worker. No word has a zero byte.
 GIVEN, MADE = "\0given", "\0made"
 
 
 class Order(NamedTuple):
-    """A command line for a worker.
+    """A command line for a worker, with absolute paths.
 
-    Attributes
-    ----------
-    job : str
-        What it belongs to.
-    key : str
-        Name of the task.
-    args : tuple of str
-        The command line; all paths are absolute.
-    version : str
-        The version of the program that gives the order.
+    `job` groups the tasks of one run, `key` names the task, and `version` is that of the program
+    that submits it.
     """
 
     job: str
@@ -45,32 +37,25 @@ class Order(NamedTuple):
 
 
 def hold(content: bytes) -> bytes:
-    """Keep a small file for other tasks; Dask makes it again if the worker that has it is lost."""
+    """Store a small file for other tasks; Dask recreates it if its worker is lost."""
     return content
 
 
 def run_words(order: Order, given: Sequence[bytes]) -> bytes:
-    """Run a command line.
+    """Run a command line and return the content of the file made, or nothing.
 
-    Parameters
-    ----------
-    order : Order
-        The command line. `GIVEN` stands for the names of the files that are given, `MADE` for that
-        of the file that is made.
-    given : sequence of bytes
-        Contents of small files.
-
-    Returns
-    -------
-    bytes
-        Content of the file that was made; empty if there is none.
+    In the words, `GIVEN` stands for the names of files of the contents `given`, and `MADE` for that
+    of the file made.
     """
+    from distributed import get_worker
+
     if order.version != __version__:
         raise DependencyMissingError(
             f"the worker {platform.node()} has onebyone {__version__} and this is "
             f"{order.version}; install the same on all machines"
         )
-    with _folder() as folder:
+    # Dask removes this folder if the worker is killed.
+    with tempfile.TemporaryDirectory(dir=get_worker().local_directory) as folder:
         names = [os.path.join(folder, f"{index}.npz") for index in range(len(given))]
         for name, content in zip(names, given, strict=True):
             with open(name, "xb") as file:
@@ -87,14 +72,14 @@ def run_words(order: Order, given: Sequence[bytes]) -> bytes:
 
 
 async def end_children(job: str) -> None:
-    """Have all children of a job on this worker end, and wait until they have."""
+    """End all children of a job on this worker, and wait for them."""
     CHILDREN.end(job)
     while CHILDREN.are_running(job):
         await asyncio.sleep(_LOOK_S)
 
 
 def _is_wanted(key: str) -> Callable[[], bool]:
-    """Make a function that says whether this worker still has to do a task."""
+    """Make a function that returns whether this worker still has to run a task."""
     from distributed import Status, get_worker
 
     worker = get_worker()
@@ -105,10 +90,3 @@ def _is_wanted(key: str) -> Callable[[], bool]:
         return task is not None and task.state == "executing" and worker.status in alive
 
     return is_wanted
-
-
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    """Make a folder where Dask clears up after a worker that was killed."""
-    from distributed import get_worker
-
-    return tempfile.TemporaryDirectory(dir=get_worker().local_directory)

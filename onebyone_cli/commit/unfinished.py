@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import re
 import stat
@@ -77,7 +76,7 @@ class Unfinished:
     def shards(self) -> dict[tuple[int, int], str]:
         """Find the journals of shards, by shard and number of shards."""
         found = {}
-        for name in glob.glob(glob.escape(self.part) + ".*-of-*.json"):
+        for name in _that_begin(self.part + "."):
             match = _SHARD.search(name)
             if match:
                 found[int(match[1]), int(match[2])] = name
@@ -197,8 +196,18 @@ class Unfinished:
 
 def _remove_journal(name: str) -> None:
     """Remove a journal, and what a run that was killed while it wrote a new one has left."""
-    for found in (name, *glob.glob(glob.escape(name) + ".new-*")):
+    for found in (name, *_that_begin(f"{name}.new-")):
         remove(found)
+
+
+def _that_begin(start: str) -> list[str]:
+    """List the files whose path begins like this; none where the folder can't be read."""
+    folder, name = os.path.split(start)
+    try:
+        names = os.listdir(folder or ".")
+    except OSError:
+        return []
+    return [os.path.join(folder, found) for found in names if found.startswith(name)]
 
 
 def _has_second_name(path: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from onebyone_cli.errors import UsageError
+from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.learners.learner import Learner
 
 #: In the order in which help lists them.
@@ -18,15 +18,9 @@ NAMES = ("pca", "svd", "mnf", "maf", "lda", "ica", "random", "unmix")
 
 
 def load(name: str) -> Learner:
-    """Import one learner by its name in `NAMES`.
-
-    Raises
-    ------
-    UsageError
-        If there is none of that name.
-    """
+    """Import one learner by its name in `NAMES`; raise `UsageError` for any other."""
     if name not in NAMES:
-        raise UsageError(f"--method {name} is unknown; choose from {', '.join(NAMES)}")
+        raise UsageError(f"{setting('method', name)} is unknown; choose from {', '.join(NAMES)}")
     loaded = import_module(f"onebyone_cli.learners.{name}").LEARNER
     assert isinstance(loaded, Learner)
     return loaded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@dataclass(eq=False)
 class ChannelStatistics:
     """Count, range, mean and spread of each channel, exactly mergeable.
 
@@ -27,33 +29,23 @@ class ChannelStatistics:
         Σ (x − mean)².
     """
 
-    def __init__(
-        self,
-        count: NDArray[np.int64],
-        minimum: NDArray[np.float64],
-        maximum: NDArray[np.float64],
-        mean: NDArray[np.float64],
-        rest: NDArray[np.float64],
-        squares: NDArray[np.float64],
-    ) -> None:
-        self.count, self.minimum, self.maximum = count, minimum, maximum
-        self.mean, self.rest, self.squares = mean, rest, squares
-
-    @property
-    def channels(self) -> int:
-        """C."""
-        return len(self.count)
+    count: NDArray[np.int64]
+    minimum: NDArray[np.float64]
+    maximum: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    rest: NDArray[np.float64]
+    squares: NDArray[np.float64]
 
     @property
     def deviation(self) -> NDArray[np.float64]:
-        """Standard deviation, Σ divided by count − 1; NaN where fewer than 2 were counted."""
-        deviation = np.full(self.channels, np.nan)
+        """Standard deviation, divided by count − 1; NaN for fewer than 2 pixels."""
+        deviation = np.full(len(self.count), np.nan)
         np.divide(self.squares, self.count - 1, out=deviation, where=self.count > 1)
         np.sqrt(deviation, out=deviation)
         return deviation
 
     def merge(self, other: ChannelStatistics) -> None:
-        """Count in the pixels of another set; the formula is that of `Moments.merge`."""
+        """Add the pixels of another set, by the formula of `Moments.merge`."""
         count = self.count + other.count
         share = other.count / np.maximum(count, 1)
         first = self.count == 0  # a difference from zero would round `rest` away
@@ -70,28 +62,26 @@ class ChannelStatistics:
 
 
 def no_statistics(channels: int) -> ChannelStatistics:
-    """Statistics of no pixels."""
+    """Return statistics of no pixels."""
     return ChannelStatistics(
         np.zeros(channels, np.int64),
         np.full(channels, np.inf),
         np.full(channels, -np.inf),
-        np.zeros(channels),
-        np.zeros(channels),
-        np.zeros(channels),
+        *np.zeros((3, channels)),
     )
 
 
 def statistics_of(
     x: NDArray[np.float64], invalid: NDArray[np.bool_] | None = None
 ) -> ChannelStatistics:
-    """Statistics of one block of pixels.
+    """Return the statistics of one block of pixels.
 
     Parameters
     ----------
     x : ndarray of float64, shape (C, n)
         Pixels, n at least 1; overwritten.
     invalid : ndarray of bool, shape (C, n), optional
-        Which numbers do not count, whatever they are.
+        Numbers that do not count.
     """
     count = np.full(len(x), x.shape[1])
     first = x[:, 0].copy()
@@ -99,7 +89,7 @@ def statistics_of(
         count = x.shape[1] - np.count_nonzero(invalid, axis=1)
         first = x[np.arange(len(x)), invalid.argmin(axis=1)]
         first[count == 0] = 0.0
-        # In the place of what does not count stands a number that does.
+        # Numbers that do not count are replaced by one that does.
         np.copyto(x, first[:, np.newaxis], where=invalid)
     minimum, maximum = x.min(axis=1), x.max(axis=1)
     empty = count == 0

@@ -1,8 +1,7 @@
-"""Differences of neighbouring pixels: what is left of a smooth image, which is mostly noise.
+"""Differences of neighbouring pixels, which are mostly noise where an image is smooth.
 
-Green, Berman, Switzer & Craig, "A transformation for ordering multispectral data in terms of image
-quality with implications for noise removal", IEEE Transactions on Geoscience and Remote Sensing
-26:1, 1988, section III: half the covariance of the differences estimates that of the noise.
+Green, Berman, Switzer & Craig, the paper of `mnf`, section III: half the covariance of the
+differences estimates that of the noise.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.errors import DataError
+from onebyone_cli.errors import DataError, setting
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
@@ -21,40 +20,27 @@ if TYPE_CHECKING:
 
     from onebyone_cli.learners.moments import Moments
 
-#: By direction, the rows and columns from a pixel to its neighbour.
+#: Rows and columns from a pixel to its neighbour, by direction.
 STEPS = {"right": (0, 1), "lower": (1, 0), "lowerright": (1, 1)}
 
-#: What a user may name, and the directions that are meant.
+#: Directions by the name that a user gives.
 DIRECTIONS = {**{name: (name,) for name in STEPS}, "both": ("right", "lower")}
 
-#: The customary neighbours of each method; see `fit.mnf` and `fit.maf`.
+#: Default direction of each method.
 CUSTOMARY = {"mnf": "lowerright", "maf": "both"}
 
 
 class Window(NamedTuple):
-    """Part of a plane in which neighbours are compared.
-
-    Attributes
-    ----------
-    rows, columns : (int, int)
-        First, and the one after the last.
-    """
+    """Rows and columns, first and one after the last, in which neighbours are compared."""
 
     rows: tuple[int, int]
     columns: tuple[int, int]
 
 
 class Neighbour(NamedTuple):
-    """One direction, in a plane of a given size.
+    """One direction of `STEPS`, in a plane of rows of `width` pixels.
 
-    Attributes
-    ----------
-    direction : str
-        One of `STEPS`.
-    width : int
-        Pixels of a row.
-    window : Window
-        Both pixels of a pair must lie in it.
+    Both pixels of a pair must lie in the window.
     """
 
     direction: str
@@ -68,7 +54,7 @@ class Neighbour(NamedTuple):
         return rows * self.width + columns
 
     def without(self, start: int, stop: int) -> NDArray[np.bool_]:
-        """Say which of the pixels [start, stop) have no such neighbour within the window."""
+        """Return which of the pixels [start, stop) have no such neighbour in the window."""
         rows, columns = STEPS[self.direction]
         row, column = np.divmod(np.arange(start, stop), self.width)
         top, bottom = self.window.rows
@@ -83,18 +69,13 @@ def difference_covariance(
 ) -> NDArray[np.float64]:
     """Return the mean of the covariances of differences in several directions, shape (C, C).
 
-    Half of it is the covariance of the noise.
-
-    Raises
-    ------
-    DataError
-        If there are fewer than two pairs of neighbours in one direction.
+    Raises `DataError` if there are fewer than two pairs of neighbours in one direction.
     """
     for moments in differences:
         if moments.count < 2:
             raise DataError(
-                f"has {count(moments.count, 'pair')} of valid neighbours to tell the noise from; "
-                "expected 2 or more: check NaN, nodata, mask and the --noise options",
+                f"has {count(moments.count, 'pair')} of valid neighbours to estimate the noise; "
+                f"expected 2 or more: check NaN, nodata, mask and {setting('noise')}",
                 source,
             )
     return np.asarray(np.mean([moments.covariance for moments in differences], axis=0))

@@ -1,13 +1,13 @@
-"""Channels that a learner solves for: those that say something, and of duplicates only one.
+"""Channels that a learner solves for: the varying ones, and one of each set of duplicates.
 
-A channel that does not vary has weight 0, and a duplicated channel has the weight of its duplicate.
-LAPACK gives both up to rounding only, and rounding differs between processors. So the problem is
-solved for the distinct channels, and the solution is put back into all of them.
+A channel that does not vary has weight 0, and duplicated channels have equal weights. LAPACK gives
+both up to rounding only, which differs between processors. So learners solve the problem for the
+distinct channels, and expand the solution to all of them.
 
-With P the matrix (C, G) that says which of G sets of duplicates each of C channels is in, and
-M = PᵀP = diag(members), Q = P·M^-½ has orthonormal columns. A symmetric S of the channels is
+With P the membership matrix (C, G) of C channels in G sets, and M = PᵀP = diag(members),
+Q = P·M^-½ has orthonormal columns. A symmetric S of the channels is
 P·T·Pᵀ = Q·(M^½·T·M^½)·Qᵀ, where T is S of one channel of each set. Its eigenvalues are those of
-M^½·T·M^½ with eigenvectors Q·u, and zeros in the directions that are orthogonal to Q.
+M^½·T·M^½ with eigenvectors Q·u, and zeros in the directions orthogonal to Q.
 """
 
 from __future__ import annotations
@@ -19,23 +19,17 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Channels whose co-moments with every channel are equal to this share of what they can be are
-#: duplicates. BLAS adds up the products of equal rows in different orders, which moves a co-moment
-#: by a few ε, 1e-15 (measured: at most 10 ε, for skewed pixels, 5000 tiles and each kernel).
-#: Channels that differ by noise of 1e-9 of their own size have co-moments that differ by more: in
-#: N pixels by about 1e-9/√N.
+#: Relative difference of the co-moments of duplicates. BLAS sums the products of equal rows in
+#: different orders, which moves a co-moment by a few ε, 1e-15 (measured: at most 10 ε, for skewed
+#: pixels, 5000 tiles and each kernel). Noise of 1e-9 of a channel moves it by 1e-9/√N in N pixels.
 _SAME = 1e-13
 
 
 class Distinct(NamedTuple):
     """Sets of duplicated channels, most of which have one member.
 
-    Attributes
-    ----------
-    place : ndarray of int, shape (C,)
-        The set of each channel, -1 where the channel is left out.
-    first : ndarray of int, shape (G,)
-        First channel of each set, ascending.
+    ``place``, shape (C,), is the set of each channel, -1 where the channel is left out. ``first``,
+    shape (G,), is the first channel of each set, ascending.
     """
 
     place: NDArray[np.intp]
@@ -43,17 +37,17 @@ class Distinct(NamedTuple):
 
     @property
     def channels(self) -> int:
-        """C."""
+        """Number of channels, C."""
         return len(self.place)
 
     @property
     def members(self) -> NDArray[np.intp]:
-        """How many channels are in each set, shape (G,)."""
+        """Number of channels in each set, shape (G,)."""
         return np.bincount(self.place[self.place >= 0], minlength=len(self.first))
 
     @property
     def leading(self) -> NDArray[np.intp]:
-        """First channel of the set of each channel, shape (C,); itself where it is left out."""
+        """First channel of the set of each channel, shape (C,); itself if left out."""
         leading, kept = np.arange(self.channels), self.place >= 0
         leading[kept] = self.first[self.place[kept]]
         return leading
@@ -63,10 +57,7 @@ class Distinct(NamedTuple):
         return len(self.first) == self.channels
 
     def reduce(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return M^½·T·M^½, shape (G, G), of a symmetric matrix of shape (C, C).
-
-        It is the matrix itself where all channels are distinct.
-        """
+        """Return M^½·T·M^½, shape (G, G), of a symmetric matrix of shape (C, C)."""
         if self._all:
             return matrix
         part: NDArray[np.float64] = matrix[np.ix_(self.first, self.first)]
@@ -83,7 +74,7 @@ class Distinct(NamedTuple):
     def restore(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return rows·Qᵀ, shape (R, C), of rows of shape (R, G).
 
-        Duplicates have the same numbers to the last bit, and channels left out have 0.
+        Duplicates get equal numbers to the last bit, and channels left out get 0.
         """
         if self._all:
             return rows
@@ -95,8 +86,7 @@ class Distinct(NamedTuple):
     def settle(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give duplicates, in rows of shape (R, C), the numbers of the first of them.
 
-        For products of what `restore` returns: BLAS may multiply equal columns with different
-        rounding.
+        BLAS may round products of equal columns differently.
         """
         if len(self.first) + np.count_nonzero(self.place < 0) == self.channels:
             return rows
@@ -117,12 +107,15 @@ class Distinct(NamedTuple):
                 found.append(row)
         return np.array(found).reshape(-1, self.channels)
 
-    def complement(self) -> NDArray[np.float64]:
-        """Return orthonormal rows orthogonal to Q, shape (C − G, C).
+    def restore_basis(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Restore G orthonormal rows and complete them to a basis, shape (C, C).
 
-        Contrasts of duplicates come first, then the channels left out.
+        `contrasts` follow, and then the channels left out.
         """
-        return np.vstack([self.contrasts(), np.eye(self.channels)[self.place < 0]])
+        if self._all:
+            return rows
+        left_out = np.eye(self.channels)[self.place < 0]
+        return np.vstack([self.restore(rows), self.contrasts(), left_out])
 
 
 def distinct_channels(
@@ -130,17 +123,17 @@ def distinct_channels(
     left_out: NDArray[np.bool_],
     means: NDArray[np.float64] | None = None,
 ) -> Distinct:
-    """Find channels that are duplicates of one another by their moments.
+    """Find duplicates among channels by their moments.
 
     Parameters
     ----------
     matrix : ndarray of float64, shape (C, C)
         Covariance or co-moment.
     left_out : ndarray of bool, shape (C,)
-        Channels that do not count.
+        Channels to leave out.
     means : ndarray of float64, shape (C,), optional
-        Numbers which duplicates must have in common too, in the unit of the root of `matrix`.
-        Without them, a channel to which a constant was added is a duplicate.
+        Numbers that duplicates must share too, in the unit of the root of `matrix`. Without them,
+        a channel plus a constant is a duplicate.
     """
     variances = matrix.diagonal()
     sizes = np.sqrt(np.maximum(variances, 0.0))
@@ -167,7 +160,7 @@ def distinct_channels(
 
 
 def distinct_columns(matrix: NDArray[np.float64]) -> Distinct:
-    """Find the columns of a matrix of shape (R, C) that are equal; those of zeros are left out."""
+    """Find equal columns of a matrix of shape (R, C); those of zeros are left out."""
     place = np.full(matrix.shape[1], -1)
     first: list[int] = []
     seen: dict[bytes, int] = {}

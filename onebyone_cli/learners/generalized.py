@@ -1,8 +1,8 @@
 """The generalized eigenproblem A·w = λ·B·w of two covariances, where B may be singular.
 
-B is whitened by its eigenvectors, and what is left is an ordinary eigenproblem: Golub & Van Loan,
-"Matrix Computations", 4th ed., 2013, section 8.7.2. The directions in which B is zero show on the
-way, which with the Cholesky factor of B they would not.
+B is whitened by its eigenvectors, which leaves an ordinary eigenproblem: Golub & Van Loan, "Matrix
+Computations", 4th ed., 2013, section 8.7.2. Unlike the Cholesky factor of B, this shows the
+directions in which B is zero.
 """
 
 from __future__ import annotations
@@ -11,55 +11,36 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.errors import DataError, ShapeMismatchError
+from onebyone_cli.errors import DataError, ShapeMismatchError, setting
 from onebyone_cli.learners.distinct import Distinct, distinct_channels
 from onebyone_cli.learners.model import all_finite, fix_signs
 from onebyone_cli.learners.pca import check_counted
-from onebyone_cli.units import count
+from onebyone_cli.units import count, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onebyone_cli.learners.moments import Moments
 
-#: Eigenvalues of a covariance, of channels divided by their standard deviations, that are less than
-#: this share of the largest are zero: of what is known to 16 digits, fewer than four would be left.
+    Ratios = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+
+#: Share of the largest eigenvalue, of channels of about variance 1, below which an eigenvalue is
+#: zero: of 16 digits, fewer than four are left.
 _ZERO = 1e-12
 
-#: A combination of channels with no more than this share of the variance it would have if nothing
-#: cancelled does not vary: its standard deviation is 1e-5 of theirs, less than a step of 16 bits.
+#: Share of the variance without cancelling below which a combination of channels does not vary: a
+#: standard deviation of 1e-5 of theirs, less than a step of 16 bits.
 _EMPTY = 1e-10
 
-#: An eigenvalue below minus this share of the largest is no rounding.
+#: Share of the largest eigenvalue that a negative one by rounding does not exceed.
 _NEGATIVE = 1e-8
 
-#: Variances below this have lost digits to underflow, or lose them when they are multiplied.
+#: Variances below this lose digits to underflow.
 _SMALLEST = float(np.finfo(np.float64).tiny / np.finfo(np.float64).eps)
-
-#: Names of channels in one message.
-_NAMED = 10
-
-
-class Ratios(NamedTuple):
-    """Directions in which two covariances differ most.
-
-    Attributes
-    ----------
-    eigenvalues : ndarray of float64, shape (R,)
-        λ, descending, none negative.
-    weight : ndarray of float64, shape (R, C)
-        The w in rows, with wᵀ·B·w = 1.
-    back : ndarray of float64, shape (C, R)
-        B·Wᵀ, which is W⁻¹ where R is C.
-    """
-
-    eigenvalues: NDArray[np.float64]
-    weight: NDArray[np.float64]
-    back: NDArray[np.float64]
 
 
 class Whitening(NamedTuple):
-    """A covariance B, taken apart into the directions in which it varies and those in which not.
+    """A covariance B, split into directions in which it varies and in which it does not.
 
     Attributes
     ----------
@@ -70,11 +51,11 @@ class Whitening(NamedTuple):
     distinct : Distinct
         Channels that are duplicates of one another in B, and so have the same weights.
     still : ndarray of bool, shape (C,)
-        Channels in which B is zero; nothing below has anything in them.
+        Channels in which B is zero, and so are the arrays below.
     values, vectors : ndarray of float64, shapes (R,) and (C, R)
         Eigenvalues of the divided B that are not zero, and their eigenvectors.
     null : ndarray of float64, shape (C, N)
-        The other eigenvectors: combinations of channels that are not still, but cancel.
+        The other eigenvectors: combinations of varying channels that cancel.
     """
 
     power: NDArray[np.intc]
@@ -86,48 +67,36 @@ class Whitening(NamedTuple):
 
     @property
     def channels(self) -> int:
-        """C."""
+        """Number of channels, C."""
         return len(self.still)
 
     @property
     def rank(self) -> int:
-        """R."""
+        """Number of directions in which B varies, R."""
         return len(self.values)
 
     def misses(self, other: NDArray[np.float64], pixels: NDArray[np.float64]) -> bool:
-        """Say whether another covariance varies in a direction in which this one does not.
+        """Return whether another covariance, shape (C, C), varies where this one does not.
 
-        Parameters
-        ----------
-        other : ndarray of float64, shape (C, C)
-            The other.
-        pixels : ndarray of float64, shape (C,)
-            Variances of the channels. What a combination of channels has is compared with what it
-            would have if nothing cancelled, so that units of channels don't matter.
+        The variance of a combination of channels is compared with what it would be if nothing
+        cancelled, from `pixels`, the variances of the channels, shape (C,); units don't matter.
         """
         if (other.diagonal()[self.still] > 0).any():
             return True
         shift = self._size(np.maximum(other.diagonal(), pixels))
         left = ((self._divide(other, shift) @ self.null) * self.null).sum(axis=0)
         deviations = np.sqrt(np.ldexp(pixels, -2 * self.power - shift))
-        # What rounding left of an entry that is zero must not be all that there is to compare with.
+        # Entries of null vectors that are zero but for rounding count as √ε.
         parts = np.maximum(np.abs(self.null), np.sqrt(np.finfo(np.float64).eps))
         return bool((left > _EMPTY * (deviations @ parts) ** 2).any())
 
     def ratios(self, other: NDArray[np.float64], source: str = "") -> Ratios:
-        """Solve A·w = λ·B·w for another covariance A, within the directions in which B varies.
+        """Solve A·w = λ·B·w for a covariance A, shape (C, C), where B varies.
 
-        Parameters
-        ----------
-        other : ndarray of float64, shape (C, C)
-            A; of what `misses` finds in it nothing is seen.
-        source : str
-            What it is of, for messages.
+        Returns λ, shape (R,), descending and none negative; the w in rows, shape (R, C), with
+        wᵀ·B·w = 1; and B·Wᵀ, shape (C, R), which is W⁻¹ where R is C.
 
-        Raises
-        ------
-        DataError
-            If the ratios are too large for float64.
+        Raises `DataError` if the ratios are too large for float64.
         """
         shift = self._size(other.diagonal())
         scaled = self._divide(other, shift)
@@ -141,12 +110,12 @@ class Whitening(NamedTuple):
             total = np.atleast_1d(eigenvalues.sum())
         if not all_finite(total):
             raise DataError("has variances whose ratios are too large; rescale them", source)
-        return Ratios(eigenvalues, *self.in_channels((white @ turn).T, turn.T))
+        return eigenvalues, *self.in_channels((white @ turn).T, turn.T)
 
     def in_channels(
         self, rows: NDArray[np.float64], turn: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Settle signs and units of components.
+        """Return W, shape (K, C), and B·Wᵀ, shape (C, K), in units of the channels.
 
         Parameters
         ----------
@@ -154,13 +123,6 @@ class Whitening(NamedTuple):
             Weights of the divided channels.
         turn : ndarray of float64, shape (K, R)
             The same components as directions of the whitened channels.
-
-        Returns
-        -------
-        weight : ndarray of float64, shape (K, C)
-            W.
-        back : ndarray of float64, shape (C, K)
-            B·Wᵀ.
         """
         rows = self.distinct.settle(np.ldexp(rows, -self.power))
         weight = fix_signs(rows)
@@ -170,10 +132,11 @@ class Whitening(NamedTuple):
         return weight, self.distinct.settle(back.T).T
 
     def warnings(self) -> list[str]:
-        """Say why there are fewer components than channels, where there are."""
+        """Explain why there are fewer components than channels, if so."""
         found = []
         if self.still.any():
-            found.append(f"{_name(self.still)}, with weight 0 in every component")
+            names = listed("channel {} is", "channels {} are", np.flatnonzero(self.still).tolist())
+            found.append(f"{names} constant: left out, with weight 0 in every component")
         if self.null.shape[1]:
             varying = self.channels - int(self.still.sum())
             found.append(
@@ -183,7 +146,7 @@ class Whitening(NamedTuple):
         return found
 
     def _size(self, variances: NDArray[np.float64]) -> int:
-        """Return the power of two of the largest of some variances, channels being divided."""
+        """Return the exponent of the largest variance of the divided channels."""
         sizes = (np.frexp(variances)[1] - 2 * self.power)[variances > 0]
         return int(sizes.max()) if len(sizes) else 0
 
@@ -195,28 +158,14 @@ class Whitening(NamedTuple):
 
 
 def whiten(matrix: NDArray[np.float64], channels: int, what: str, source: str = "") -> Whitening:
-    """Take a covariance apart.
-
-    Parameters
-    ----------
-    matrix : ndarray of float64, shape (C, C)
-        B.
-    channels : int
-        C.
-    what, source : str
-        What B is called and what it was learned from, for messages.
-
-    Returns
-    -------
-    Whitening
-        Of rank 0 where B is zero.
+    """Split the covariance B of C channels; its rank is 0 where it is zero.
 
     Raises
     ------
     ShapeMismatchError
         If it is not of shape (C, C).
     DataError
-        If it is not finite, or has variances that are negative or next to underflow.
+        If it is not finite, or has variances that are negative or close to underflow.
     """
     check_covariance(matrix, channels, what, source)
     variances = matrix.diagonal()
@@ -239,11 +188,8 @@ def whiten(matrix: NDArray[np.float64], channels: int, what: str, source: str = 
 def covariance_of(moments: Moments, source: str = "") -> NDArray[np.float64]:
     """Return the covariance of pixels, shape (C, C).
 
-    Raises
-    ------
-    DataError
-        If there is no valid pixel, no channel varies, or numbers are too large or too small to be
-        squared.
+    Raises `DataError` if there is no valid pixel, no channel varies, or numbers are too large or
+    too small to square.
     """
     check_counted(moments, source)
     if moments.count > 1:
@@ -259,7 +205,7 @@ def covariance_of(moments: Moments, source: str = "") -> NDArray[np.float64]:
 
 
 def check_covariance(matrix: NDArray[np.float64], channels: int, what: str, source: str) -> None:
-    """Refuse what can't be the covariance of C channels by its shape, or by a number in it."""
+    """Raise an error unless a matrix can be the covariance of C channels."""
     if matrix.shape != (channels, channels):
         raise ShapeMismatchError(
             f"{what} has shape {matrix.shape}; expected {(channels, channels)}, "
@@ -284,19 +230,10 @@ def check_covariance(matrix: NDArray[np.float64], channels: int, what: str, sour
 
 
 def check_rank(k: int | None, rank: int, channels: int, source: str) -> None:
-    """Raise `DataError` where more components are asked for than there are, though C would do."""
+    """Raise `DataError` if dependent channels leave fewer than `k` components."""
     if k is not None and rank < channels and k > rank:
         raise DataError(
             f"has {count(rank, 'independent component')} in {count(channels, 'channel')}, "
-            f"and {k} were asked for; ask for -k {rank} or fewer",
+            f"and {k} were asked for; ask for {setting('k', rank)} or fewer",
             source,
         )
-
-
-def _name(which: NDArray[np.bool_]) -> str:
-    """Name channels as the beginning of a sentence."""
-    found = np.flatnonzero(which)
-    names = ", ".join(map(str, found[:_NAMED])) + (", …" if len(found) > _NAMED else "")
-    if len(found) == 1:
-        return f"channel {names} is constant and was left out"
-    return f"channels {names} are constant and were left out"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onebyone_cli.errors import DataError, DependencyMissingError, UsageError
+from onebyone_cli.errors import DataError, DependencyMissingError, UsageError, setting
 from onebyone_cli.learners.distinct import distinct_columns
 from onebyone_cli.learners.learner import Learner
-from onebyone_cli.learners.model import Model, fix_signs, make_model, negligible
+from onebyone_cli.learners.model import Model, fix_signs, make_model, rank_of
 from onebyone_cli.learners.pca import fit_pca
 from onebyone_cli.units import count
 
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from onebyone_cli.learners.moments import Moments
 
-#: A step that turns no component by more than √(2 · this), 1.4e-4, is the last. Steps near the end
-#: are a small part of those before, so what is missing is less still.
+#: The search ends when a step turns no component by more than √(2 · this), 1.4e-4.
 _TOLERANCE = 1e-8
 
 #: Where there are independent components to find, a few dozen steps find them.
@@ -43,30 +42,27 @@ def fit_ica(
     """Learn independent components.
 
     All pixels are whitened to their first K principal components, and a rotation R is sought that
-    makes the scores of a sample as far from normally distributed as can be. W = R·Λ^-½·Vᵀ, and
+    makes the scores of a sample as far from normally distributed as possible. W = R·Λ^-½·Vᵀ, and
     the inverse is the mixing matrix V·Λ^½·Rᵀ. Independent components have no order and no sign of
-    their own: they are sorted by how much variance of the channels each explains, which is the
-    squared length of its column of the mixing matrix, and signed by `fix_signs`.
+    their own: they are sorted by the variance of the channels that each explains, the squared
+    length of its column of the mixing matrix, and signed by `fix_signs`.
 
     Parameters
     ----------
     moments : Moments
         Of all valid pixels, C channels.
     sample : ndarray of float64, shape (C, n)
-        Valid pixels, drawn from them or all of them.
+        Some or all valid pixels.
     k : int, optional
-        Components to learn; as many as vary if not given.
+        Components to learn; as many as vary by default.
     seed : int
-        Of the PCG64 generator that draws the rotation to start from, 0 or more; the same seed gives
-        the same weights.
-    source : str
-        What the moments are of, for messages.
+        Seed of the PCG64 generator that draws the first rotation, 0 or more.
 
     Returns
     -------
     Model
         The scores of all pixels are uncorrelated and have variance 1. There are no eigenvalues.
-        Forward and back is the projection onto the first K principal components.
+        Forward and inverse is the projection onto the first K principal components.
 
     Raises
     ------
@@ -80,12 +76,10 @@ def fit_ica(
     """
     fast_ica = _load_fast_ica()
     if seed < 0:
-        raise UsageError(f"--seed {seed} is negative; give 0 or more")
-    if k is None:
-        values = fit_pca(moments, source=source).eigenvalues
-        kept = int((values > negligible(values)).sum())
-    else:
-        kept = k
+        raise UsageError(f"{setting('seed', seed)} is negative; give 0 or more")
+    kept = k
+    if kept is None:
+        kept = rank_of(fit_pca(moments, source=source).eigenvalues)
     white = fit_pca(moments, k=kept, whiten=True, source=source)
     scores = _scores(white, moments, sample, source)
     rotation, converged = _rotate(fast_ica, scores, seed)
@@ -100,9 +94,7 @@ def fit_ica(
         method="ica",
         options={"k": k, "seed": seed, "sample": sample.shape[1]},
         source=source,
-        count=moments.count,
-        invalid=moments.invalid,
-        mean=moments.mean,
+        moments=moments,
         inverse=mixing,
         warnings=[
             *(white.warnings if kept < varying else ()),  # of how they were chosen
@@ -127,7 +119,7 @@ def _load_fast_ica() -> Any:
 def _scores(
     white: Model, moments: Moments, sample: NDArray[np.float64], source: str
 ) -> NDArray[np.float64]:
-    """Return the whitened sample, shape (K, n), if a rotation can be found from it."""
+    """Return the whitened sample, shape (K, n); refuse one that determines no rotation."""
     k, n = white.map.out_channels, sample.shape[1]
     if n <= k:
         raise DataError(
@@ -135,7 +127,7 @@ def _scores(
             f"{k + 1} at the very least; draw more, or ask for fewer components",
             source,
         )
-    # Centred first: the bias alone would round a mean of 1e6 to 1e-10.
+    # Without centring first, the bias would round a mean of 1e6 to 1e-10.
     scores: NDArray[np.float64] = white.map.weight @ (
         (sample - moments.mean[:, np.newaxis]) - moments.rest[:, np.newaxis]
     )
@@ -154,7 +146,7 @@ def _scores(
 def _rotate(
     fast_ica: Any, scores: NDArray[np.float64], seed: int
 ) -> tuple[NDArray[np.float64], bool]:
-    """Return the rotation, shape (K, K), and whether it had settled after the last step."""
+    """Return the rotation, shape (K, K), and whether the search converged."""
     from sklearn.exceptions import ConvergenceWarning
 
     # Drawn here, because scikit-learn takes seeds of 32 bits only.
@@ -172,7 +164,7 @@ def _rotate(
         warnings.simplefilter("always")
         search.fit(scores.T)
     converged = not any(issubclass(one.category, ConvergenceWarning) for one in caught)
-    # The orthogonal matrix closest to it, which it is but for rounding.
+    # The closest orthogonal matrix: differs by rounding.
     left, _, right = np.linalg.svd(search.components_)
     return left @ right, converged
 
@@ -180,7 +172,7 @@ def _rotate(
 def _in_order(
     weight: NDArray[np.float64], mixing: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sort components by the length of their column of the mixing matrix, and settle signs."""
+    """Sort components by the length of their column of the mixing matrix, and fix signs."""
     order = np.argsort(-np.linalg.norm(mixing, axis=0), kind="stable")
     turned = fix_signs(weight[order])
     signs = np.where((turned == weight[order]).all(axis=1), 1.0, -1.0)
@@ -197,11 +189,11 @@ def _warn_fewer(kept: int, varying: int, k: int | None) -> list[str]:
 
 
 def _warn_spikes(n: int, k: int) -> list[str]:
-    """Warn of a sample with fewer pixels than the rotation has numbers.
+    """Warn if the sample has fewer pixels than the rotation has numbers.
 
-    What is as far from normal as can be is then a score that is about zero but for a few pixels:
-    Särelä & Vigário, "Overlearning in marginal distribution-based ICA: analysis and solutions",
-    Journal of Machine Learning Research 4, 2003.
+    The scores farthest from normal are then zero but for a few pixels: Särelä & Vigário,
+    "Overlearning in marginal distribution-based ICA: analysis and solutions", Journal of Machine
+    Learning Research 4, 2003.
     """
     if n >= k * k:
         return []

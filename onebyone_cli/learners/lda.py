@@ -1,4 +1,4 @@
-"""Linear discriminants: directions in which classes lie far apart for how far they spread.
+"""Linear discriminants: directions that separate classes best for their spread.
 
 Fisher, "The use of multiple measurements in taxonomic problems", Annals of Eugenics 7, 1936, for
 two classes; Rao, "The utilization of multiple measurements in problems of biological
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onebyone_cli.errors import DataError
+from onebyone_cli.errors import DataError, setting
 from onebyone_cli.learners.generalized import Whitening, whiten
 from onebyone_cli.learners.learner import Learner
 from onebyone_cli.learners.model import Model, check_components, make_model, negligible
 from onebyone_cli.learners.moments import no_moments
 from onebyone_cli.learners.pca import check_counted
-from onebyone_cli.units import count
+from onebyone_cli.units import count, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,28 +39,26 @@ def fit_lda(
     With n_c the pixels of class c, N those of all, and sums over all pixels and all classes,
     S_w = Σ (x − mean_c)(x − mean_c)ᵀ / N is the covariance within the classes, and
     S_b = Σ n_c (mean_c − mean)(mean_c − mean)ᵀ / N that between them. Components w solve
-    S_b·w = λ·S_w·w. S_b = BᵀB is neither multiplied out nor taken as what S_w leaves of the
-    covariance of all pixels, which would cost digits: once the channels are whitened within the
-    classes, the λ are the squared singular values of B.
+    S_b·w = λ·S_w·w. S_b = BᵀB is neither multiplied out nor computed as a difference of
+    covariances, which would cost digits: with the channels whitened within the classes, the λ are
+    the squared singular values of B.
 
     Parameters
     ----------
     classes : mapping of int to Moments
         Of the valid pixels of each class by its label, C channels each; not changed.
     k : int, optional
-        Components to keep. All min(C, classes − 1) if not given, where only independent channels
+        Components to keep. All min(C, classes − 1) by default, where only independent channels
         and classes with pixels count.
     invalid : int
-        Pixels that were left out besides those of the moments, such as those of no class.
-    source : str
-        What the moments are of, for messages.
+        Pixels left out besides those of the moments, such as those of no class.
 
     Returns
     -------
     Model
         W·S_w·Wᵀ = 1 and W·S_b·Wᵀ = diag(λ). ``eigenvalues`` are all min(C, classes − 1) λ,
-        descending, without unit; ``mean`` is that of all pixels; the inverse is S_w·Wᵀ, the first
-        K columns of the inverse of the whole transform. Constant channels have weight 0.
+        descending, without unit; ``mean`` is that of all pixels; the inverse is S_w·Wᵀ. Constant
+        channels have weight 0.
 
     Raises
     ------
@@ -68,17 +66,18 @@ def fit_lda(
         If `k` is less than 1.
     DataError
         If fewer than two classes have pixels, no channel varies, all classes have the same mean or
-        some combination of channels tells them apart perfectly, the numbers are too large for
+        some combination of channels separates them perfectly, the numbers are too large for
         float64 to square, or `k` is more than there are components.
     """
     if k is not None:
         check_components(k)
-    # In the order of the labels, so that the last bits do not depend on that of the mapping.
+    # The last bits depend on the order.
     ordered = {label: classes[label] for label in sorted(classes)}
     groups = _with_pixels(ordered, source)
     total = no_moments(groups[0].channels)
     for moments in ordered.values():
         total.merge(moments)
+    total.invalid += invalid
     check_counted(total, source)
     if total.constant.all():
         raise DataError("no channel varies, so nothing tells the classes apart", source)
@@ -98,9 +97,7 @@ def fit_lda(
         method="lda",
         options={"k": k, "classes": {str(label): of.count for label, of in ordered.items()}},
         source=source,
-        count=total.count,
-        invalid=total.invalid + invalid,
-        mean=total.mean,
+        moments=total,
         eigenvalues=singular[:possible] ** 2,
         inverse=back,
         warnings=[*within.warnings(), *_warn_empty(ordered), *_warn_same(kept, differing)],
@@ -124,7 +121,7 @@ def _between(
 ) -> NDArray[np.float64]:
     """Return B, shape (classes, C), with BᵀB = S_b, in the units in which S_w was whitened.
 
-    A row is how far the class lies from the mean, times the root of its share of the pixels.
+    A row is the class mean less the mean, times the root of the class's share of the pixels.
     """
     shifts = [(group.mean - total.mean) + (group.rest - total.rest) for group in groups]
     roots = np.sqrt([[group.count / total.count] for group in groups])
@@ -144,7 +141,7 @@ def _between(
 def _check_spread(
     within: Whitening, between: NDArray[np.float64], total: Moments, source: str
 ) -> None:
-    """Refuse classes that differ in a direction in which none of them spreads: λ is infinite."""
+    """Refuse classes that differ in a direction in which none spreads: λ is infinite."""
     silent = np.flatnonzero(within.still & ~total.constant)
     if len(silent):
         what = f"channel {silent[0]}"
@@ -156,7 +153,7 @@ def _check_spread(
     else:
         return
     varying = int((~total.constant).sum())
-    # S_w is a sum of as many independent terms as there are pixels, less one for each mean.
+    # S_w has one independent term for each pixel, less one for each mean.
     if total.count - len(between) < varying:
         raise DataError(
             f"has {count(total.count, 'valid pixel')} in {len(between)} classes, so few that some "
@@ -173,10 +170,10 @@ def _check_spread(
 
 
 def _differs(within: Whitening, between: NDArray[np.float64]) -> bool:
-    """Say whether classes differ in a combination of channels that cancels within each of them.
+    """Return whether classes differ in a combination of channels that cancels within each.
 
-    `Whitening.misses` would compare with the variance between classes; here that within them is
-    the measure, so that one channel with classes far apart does not hide what others do.
+    `Whitening.misses` would compare with the variance between classes. Here that within them is
+    the measure, so that one channel with classes far apart does not hide the others.
     """
     if not within.null.shape[1]:
         return False
@@ -197,13 +194,13 @@ def _choose(k: int | None, possible: int, classes: int, source: str) -> int:
     )
     raise DataError(
         f"has {count(possible, 'discriminant')}, {limit}, and {k} were asked for; "
-        f"ask for -k {possible} or fewer",
+        f"ask for {setting('k', possible)} or fewer",
         source,
     )
 
 
 def _count_differing(singular: NDArray[np.float64], within: Whitening, source: str) -> int:
-    """Say in how many components classes differ by more than rounding of their means."""
+    """Count the components in which class means differ by more than rounding."""
     rounding = 8 * within.channels * float(np.finfo(np.float64).eps)
     largest = max(singular[0], 1 / np.sqrt(within.values[0]))
     differing = int((singular > rounding * largest).sum())
@@ -216,10 +213,7 @@ def _warn_empty(classes: Mapping[int, Moments]) -> list[str]:
     empty = [str(label) for label, moments in classes.items() if not moments.count]
     if not empty:
         return []
-    names = ", ".join(empty[:10]) + (", …" if len(empty) > 10 else "")
-    if len(empty) == 1:
-        return [f"class {names} has no valid pixel and was left out"]
-    return [f"classes {names} have no valid pixel and were left out"]
+    return [f"{listed('class {} has', 'classes {} have', empty)} no valid pixel: left out"]
 
 
 def _warn_same(kept: int, differing: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a learner owes the rest of the program."""
+"""The contract of a learner."""
 
 from __future__ import annotations
 
@@ -16,18 +16,16 @@ class Learner(NamedTuple):
     Attributes
     ----------
     needs : frozenset of str
-        What of `Statistics` it looks at: ``"pixels"``, ``"differences"``, ``"classes"``,
-        ``"sample"`` or ``"endmembers"``. Without any of the first four nothing is read but
-        headers.
+        Fields of `Statistics` that it reads: ``"pixels"``, ``"differences"``, ``"classes"``,
+        ``"sample"`` or ``"endmembers"``.
     options : tuple of str
-        Keywords that `learn` takes; command-line options have the same names.
+        Keywords of `learn`, which are names of command-line options too.
     learn : callable
-        Takes the statistics, a name for messages, and the options; returns a model.
+        Makes a model of the statistics, their source for messages, and the options.
     eigenvalues : bool
-        Whether the model has any, so that there is something to plot.
+        Whether its models have eigenvalues to plot.
     prepare : callable
-        Imports what `learn` will need; called before anything is read. Raises
-        `DependencyMissingError`.
+        Imports what `learn` needs, before anything is read. Raises `DependencyMissingError`.
     """
 
     needs: frozenset[str]
@@ -38,5 +36,5 @@ class Learner(NamedTuple):
 
     @property
     def reads_pixels(self) -> bool:
-        """Whether it has to see any pixel."""
+        """Whether it needs any pixel."""
         return bool(self.needs - {"endmembers"})

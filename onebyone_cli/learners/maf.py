@@ -1,9 +1,8 @@
-"""Min/max autocorrelation factors: components in order of how smooth they are in space.
+"""Min/max autocorrelation factors: components ordered by spatial smoothness.
 
 Switzer & Green, "Min/max autocorrelation factors for multivariate spatial imagery", Technical
 Report 6, Department of Statistics, Stanford University, 1984; also in Green, Berman, Switzer &
-Craig, "A transformation for ordering multispectral data in terms of image quality with
-implications for noise removal", IEEE Transactions on Geoscience and Remote Sensing 26:1, 1988.
+Craig, the paper of `mnf`.
 """
 
 from __future__ import annotations
@@ -16,14 +15,8 @@ from onebyone_cli.errors import DataError
 from onebyone_cli.learners.differences import difference_covariance
 from onebyone_cli.learners.generalized import check_covariance, check_rank, covariance_of, whiten
 from onebyone_cli.learners.learner import Learner
-from onebyone_cli.learners.model import (
-    Model,
-    check_components,
-    choose_components,
-    make_model,
-    negligible,
-)
-from onebyone_cli.learners.pca import check_counted
+from onebyone_cli.learners.model import Model, check_components, choose_components, make_model
+from onebyone_cli.learners.pca import check_counted, warn_close
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,11 +38,9 @@ def fit_maf(
     """Learn factors of extreme autocorrelation: Σ_Δ·w = d·Σ·w with wᵀ·Σ·w = 1, d ascending.
 
     A factor has variance 1, its differences from neighbour to neighbour have variance d, and its
-    autocorrelation at that distance is 1 − d/2. The first factor is the smoothest there is. With
-    the noise Σ_N = Σ_Δ/2, minimum noise fractions are the same factors: λ = 2/d.
-
-    Constant channels get weight 0. Of linearly dependent channels, such as duplicates, there are
-    as many factors as are independent.
+    autocorrelation at that distance is 1 − d/2. The first factor is the smoothest. With the noise
+    Σ_N = Σ_Δ/2, minimum noise fractions are the same factors: λ = 2/d. Constant channels get weight
+    0; of linearly dependent channels there are as many factors as are independent.
 
     Parameters
     ----------
@@ -58,15 +49,13 @@ def fit_maf(
     differences : ndarray of float64, shape (C, C)
         Σ_Δ: covariance of the differences of neighbours, not halved.
     k : int, optional
-        Factors to keep; all of them if not given.
-    source : str
-        What the moments are of, for messages.
+        Factors to keep; all by default.
 
     Returns
     -------
     Model
-        ``eigenvalues`` are d, ascending, R of them where R directions are independent; they have
-        no unit and are no parts of a whole. The way back is Σ·Wᵀ.
+        ``eigenvalues`` are d, ascending, R of them where R directions are independent, without
+        unit; they have no meaningful sum. The inverse is Σ·Wᵀ.
 
     Raises
     ------
@@ -76,7 +65,7 @@ def fit_maf(
         If there is no valid pixel, no channel varies, the numbers are too large for float64 to
         square, the differences are zero, not finite, or of other pixels, or `k` is more than R.
     ShapeMismatchError
-        If the differences are of another number of channels.
+        If the differences have another number of channels.
     """
     if k is not None:
         check_components(k)
@@ -97,7 +86,7 @@ def fit_maf(
         )
     check_rank(k, whitening.rank, moments.channels, source)
     eigenvalues, weight, back = whitening.ratios(differences, source)
-    # The largest ratio is that of the roughest factor, and it comes last.
+    # The roughest factor, of the largest ratio, comes last.
     eigenvalues, weight, back = eigenvalues[::-1].copy(), weight[::-1], back[:, ::-1]
     kept = choose_components(eigenvalues, k, source=source)
     return make_model(
@@ -105,34 +94,15 @@ def fit_maf(
         method="maf",
         options={"k": k},
         source=source,
-        count=moments.count,
-        invalid=moments.invalid,
-        mean=moments.mean,
+        moments=moments,
         eigenvalues=eigenvalues,
         shares=False,
         inverse=np.ascontiguousarray(back[:, :kept]),
         warnings=[
             *whitening.warnings(),
-            *_warn_close(eigenvalues, kept, moments.count),
+            *warn_close(eigenvalues, kept, len(eigenvalues), moments.count),
         ],
     )
-
-
-def _warn_close(eigenvalues: NDArray[np.float64], kept: int, pixels: int) -> list[str]:
-    """Warn where the last factor kept can't be told from the first one that was not.
-
-    The rule of `pca.warn_close`, from the other end: d is the variance of differences in units in
-    which that of the pixels is 1, and its sampling error is d·√(2/N).
-    """
-    if kept == len(eigenvalues):
-        return []
-    last, next_one = float(eigenvalues[kept - 1]), float(eigenvalues[kept])
-    if next_one - last > max(next_one * np.sqrt(2 / pixels), negligible(eigenvalues[::-1])):
-        return []
-    return [
-        f"eigenvalues {kept - 1} and {kept} are nearly equal ({last:.6g} and {next_one:.6g}), so "
-        "which factor is kept is a matter of chance; keep more factors or fewer"
-    ]
 
 
 def _learn(known: Statistics, source: str, options: Mapping[str, Any]) -> Model:

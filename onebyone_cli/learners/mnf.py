@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.errors import DataError, UsageError, setting
 from onebyone_cli.learners.differences import difference_covariance
 from onebyone_cli.learners.generalized import Whitening, check_rank, covariance_of, whiten
 from onebyone_cli.learners.learner import Learner
@@ -22,7 +22,7 @@ from onebyone_cli.learners.model import (
     check_components,
     choose_components,
     make_model,
-    negligible,
+    rank_of,
 )
 from onebyone_cli.learners.pca import check_counted, warn_close, warn_rank
 from onebyone_cli.units import count
@@ -49,13 +49,11 @@ def fit_mnf(
 ) -> Model:
     """Learn minimum noise fractions: Σ·w = λ·Σ_N·w with wᵀ·Σ_N·w = 1.
 
-    Scores have noise of variance 1 and of no correlation, λ is their whole variance and λ − 1
-    their signal-to-noise ratio. Any invertible linear map of the channels, such as other units,
-    leaves λ and scores as they are. The way back Σ_N·Wᵀ is the first K columns of the inverse of
-    all C components, so there and back is the inverse with the others set to zero.
-
-    Constant channels get weight 0. Of linearly dependent channels, such as duplicates, there are
-    as many components as are independent.
+    Scores have uncorrelated noise of variance 1, λ is their whole variance and λ − 1 their
+    signal-to-noise ratio. An invertible linear map of the channels, such as other units, changes
+    neither. The inverse Σ_N·Wᵀ is the first K columns of the inverse of all C components. Constant
+    channels get weight 0; of linearly dependent channels there are as many components as are
+    independent.
 
     Parameters
     ----------
@@ -63,22 +61,16 @@ def fit_mnf(
         Of the valid pixels, C channels; their covariance Σ is divided by count − 1.
     noise : ndarray of float64, shape (C, C)
         Σ_N: covariance of the noise, such as half that of the differences of neighbours.
-    k : int, optional
-        Components to keep.
-    variance : float, optional
-        Keep the fewest that reach this fraction of the sum of λ.
-    snr : float, optional
-        Keep those of this signal-to-noise ratio or more, as a ratio of variances. All of them if
-        none of the three is given.
+    k, variance, snr : optional
+        Keep that many components, the fewest that reach this fraction of the sum of λ, or those of
+        this signal-to-noise ratio (of variances) or more. All by default.
     noise_pixels : int
-        Of how many pixels or differences the noise is, for warnings; 0 if unknown.
-    source : str
-        What the moments are of, for messages.
+        Number of pixels or differences behind `noise`, for warnings; 0 if unknown.
 
     Returns
     -------
     Model
-        ``eigenvalues`` are λ, R of them where R directions are independent; they have no unit.
+        ``eigenvalues`` are λ, R of them where R directions are independent, without unit.
         ``noise`` is Σ_N.
 
     Raises
@@ -90,7 +82,7 @@ def fit_mnf(
         square, the noise is not finite, the pixels vary in a direction in which the noise does not,
         `k` is more than R, or no component reaches `snr`.
     ShapeMismatchError
-        If the noise is of another number of channels.
+        If the noise has another number of channels.
     """
     _check_options(k, variance, snr)
     covariance = covariance_of(moments, source)
@@ -103,15 +95,13 @@ def fit_mnf(
         kept = choose_components(eigenvalues, k, variance, source)
     else:
         kept = _reaching(eigenvalues, snr, source)
-    rank = int((eigenvalues > negligible(eigenvalues)).sum())
+    rank = rank_of(eigenvalues)
     return make_model(
         np.ascontiguousarray(weight[:kept]),
         method="mnf",
         options={"k": k, "variance": variance, "snr": snr},
         source=source,
-        count=moments.count,
-        invalid=moments.invalid,
-        mean=moments.mean,
+        moments=moments,
         eigenvalues=eigenvalues,
         inverse=np.ascontiguousarray(back[:, :kept]),
         noise=noise.copy(),
@@ -127,7 +117,8 @@ def fit_mnf(
 def _check_options(k: int | None, variance: float | None, snr: float | None) -> None:
     if sum(option is not None for option in (k, variance, snr)) > 1:
         raise UsageError(
-            "-k, --variance and --snr all say how many components to keep; give one of them"
+            f"{setting('k')}, {setting('variance')} and {setting('snr')} all set the number of "
+            "components; give one"
         )
     if k is not None:
         check_components(k)
@@ -138,7 +129,8 @@ def _check_options(k: int | None, variance: float | None, snr: float | None) -> 
 def check_snr(ratio: float) -> None:
     """Raise `UsageError` unless `ratio` is 0 or more."""
     if not ratio >= 0:
-        raise UsageError(f"--snr {ratio:g} is not a signal-to-noise ratio; give 0 or more")
+        given = setting("snr", f"{ratio:g}")
+        raise UsageError(f"{given} is not a signal-to-noise ratio; give 0 or more")
 
 
 def _check_noise(
@@ -169,20 +161,20 @@ def _check_noise(
 
 
 def _reaching(eigenvalues: NDArray[np.float64], snr: float, source: str) -> int:
-    """Count components whose signal-to-noise ratio λ − 1 is high enough."""
+    """Count the components that reach a signal-to-noise ratio λ − 1."""
     ratios = eigenvalues - 1.0
     kept = int((ratios >= snr).sum())
     if not kept:
         raise DataError(
             f"has no component of signal-to-noise ratio {snr:g} or more: the best has "
-            f"{ratios[0]:.6g}; give a lower --snr",
+            f"{ratios[0]:.6g}; give a lower {setting('snr')}",
             source,
         )
     return kept
 
 
 def _warn_few(pixels: int, channels: int) -> list[str]:
-    """Warn where the noise covariance is of too few pixels to be divided by.
+    """Warn if the noise covariance is of too few pixels to divide by.
 
     The inverse of a covariance of N samples is N / (N − C − 1) times too large on average, which
     is 2 where N is about 2·C: Anderson, "An Introduction to Multivariate Statistical Analysis",
@@ -198,7 +190,7 @@ def _warn_few(pixels: int, channels: int) -> list[str]:
 
 
 def _together(pixels: int, noise_pixels: int) -> int:
-    """Return N for which √(2/N) is the error of a ratio of two variances of that many pixels."""
+    """Return N for which √(2/N) is the error of a ratio of variances of so many pixels."""
     if not noise_pixels:
         return pixels
     return max(1, round(1 / (1 / pixels + 1 / noise_pixels)))

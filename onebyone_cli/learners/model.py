@@ -1,4 +1,4 @@
-"""What a learner gives: weights, what they were learned from, and the way back."""
+"""Learned weights, and what is saved with them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.errors import DataError, UsageError, setting
 from onebyone_cli.learners.distinct import distinct_channels, distinct_columns
 from onebyone_cli.units import count
 from onebyone_cli.weights.channel_map import ChannelMap
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
     from onebyone_cli.learners.moments import Moments
 
-#: Entries of a row this close to its largest are as large: what separates them is rounding, which
-#: differs between machines, and the sign of a component must not.
+#: Relative difference of entries that is rounding, which differs between machines.
 _TIE = 1e-9
 
-#: Rows whose products are this close to those of an orthonormal basis are one.
+#: Largest deviation of W·Wᵀ from the identity for orthonormal rows.
 _ORTHONORMAL = 1e-12
 
 
@@ -34,24 +33,19 @@ class Model(NamedTuple):
     map : ChannelMap
         Weight (K, C) and bias (K,) = −weight · mean: ``apply`` needs nothing else.
     mean : ndarray of float64, shape (C,)
-        What is subtracted from each channel, in its unit; zeros where nothing is.
+        Subtracted from each channel, in its unit; zeros for methods that do not centre.
     scale : ndarray of float64, shape (C,)
-        What each channel is divided by, already part of the weight; ones unless standardized.
+        Divisor of each channel, already part of the weight; ones unless standardized.
     eigenvalues : ndarray of float64, shape (C,) or (0,)
-        All of them, descending, also those of components that were not kept; empty where the
-        method has none.
-    explained_variance : ndarray of float64, shape (K,) or (0,)
-        Eigenvalues of the components kept.
-    explained_variance_ratio : ndarray of float64, shape (K,) or (0,)
-        Their shares of the sum of all eigenvalues.
+        All of them, descending; empty where the method has none.
+    explained_variance, explained_variance_ratio : ndarray of float64, shape (K,) or (0,)
+        Eigenvalues of the components kept, and their shares of the sum of all.
     inverse_weight : ndarray of float64, shape (C, K), or None
-        The way back where it is not the one of `inverse_map`: what one unit of each component is
-        in the channels.
+        Weight of the inverse, for methods with one of their own; see `inverse_map`.
     noise : ndarray of float64, shape (C, C), or None
         Covariance of the noise, for methods that need one.
     meta : mapping
-        What a JSON document can hold: ``method``, ``options``, ``count``, ``invalid`` and
-        ``warnings`` (a list of sentences).
+        JSON values: ``method``, ``options``, ``count``, ``invalid`` and ``warnings`` (sentences).
     """
 
     map: ChannelMap
@@ -84,15 +78,15 @@ class Model(NamedTuple):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the user should know about this result, a sentence each."""
+        """Warnings about this result, a sentence each."""
         return tuple(self.meta["warnings"])
 
     def inverse(self) -> ChannelMap:
-        """Return the map back, from K channels to C; see `inverse_map`."""
+        """Return the inverse, from K channels to C; see `inverse_map`."""
         return inverse_map(self.map, self.mean, self.scale, self.inverse_weight)
 
     def residual(self) -> ChannelMap:
-        """Return the map from C channels to what is missing of each after there and back."""
+        """Return the map from C channels to what reconstruction misses of each."""
         there, back = self.map, self.inverse()
         weight = np.eye(there.in_channels) - back.weight @ there.weight
         return ChannelMap(weight, -(back.weight @ there.bias + back.bias), there.source)
@@ -100,21 +94,16 @@ class Model(NamedTuple):
     def channel_errors(self, moments: Moments) -> NDArray[np.float64]:
         """Return the root mean square reconstruction error of each channel, shape (C,).
 
-        No pixel is looked at: with R = 1 − A·W the mean square is the diagonal of R·Σ·Rᵀ, Σ
-        divided by the count here, and the squared mean of the error. Of Σ a factor is taken, so
-        that errors are right down to rounding of the channels themselves.
-
-        Parameters
-        ----------
-        moments : Moments
-            Of the pixels. Where they are not finite, errors are NaN.
+        With R = 1 − A·W the mean square is the diagonal of R·Σ·Rᵀ, Σ divided by the count here,
+        plus the squared mean of the error. R is multiplied by a factor of Σ, so only rounding of
+        the channels remains. Errors are NaN where the moments are not finite.
         """
         residual = self.residual()
         covariance = moments.comoment / max(moments.count, 1)
         if not all_finite(moments.mean, covariance):
             return np.full(moments.channels, np.nan)
-        # Eigenvalues are found to a share of the largest, so channels are made equally loud first;
-        # a power of two changes no digit.
+        # LAPACK finds eigenvalues to a share of the largest, so variances are made about equal; a
+        # power of two changes no digit.
         distinct = distinct_channels(covariance, moments.constant)
         power = np.frexp(np.sqrt(np.maximum(covariance.diagonal(), 0.0)))[1][distinct.leading]
         scaled = distinct.reduce(np.ldexp(covariance, -np.add.outer(power, power)))
@@ -135,9 +124,8 @@ def make_model(
     method: str,
     options: Mapping[str, Any],
     source: str = "",
-    count: int = 0,
-    invalid: int = 0,
-    mean: NDArray[np.float64] | None = None,
+    moments: Moments | None = None,
+    centred: bool = True,
     scale: NDArray[np.float64] | None = None,
     eigenvalues: NDArray[np.float64] | None = None,
     shares: bool = True,
@@ -151,38 +139,32 @@ def make_model(
     ----------
     weight : ndarray of float64, shape (K, C)
         One row per component.
-    method, options : str, mapping
-        Which learner, and what was asked of it.
-    source : str
-        What it was learned from, for messages.
-    count, invalid : int
-        Pixels that were counted in, and left out.
-    mean, scale : ndarray of float64, shape (C,), optional
-        Zeros and ones unless given.
-    eigenvalues : ndarray of float64, shape (C,), optional
-        All of them, those of the K components first.
+    moments : Moments, optional
+        Of the pixels: their mean and their counts.
+    centred : bool
+        Whether the weights apply to pixels less their mean.
     shares : bool
-        Whether eigenvalues are parts of a whole, so that their shares in it mean something.
-    inverse, noise : ndarray of float64, optional
-        ``inverse_weight`` and ``noise`` of `Model`.
-    warnings : sequence of str
-        A sentence each.
+        Whether the eigenvalues have a meaningful sum.
+    scale, eigenvalues, inverse, noise, warnings
+        As in `Model`.
     """
     channels = weight.shape[1]
-    bias = np.zeros(len(weight)) if mean is None else -(weight @ mean)
+    mean, bias = np.zeros(channels), np.zeros(len(weight))
+    if moments is not None and centred:
+        mean, bias = moments.mean.copy(), -(weight @ moments.mean)
     values = np.zeros(0) if eigenvalues is None else eigenvalues
     kept = values[: len(weight)] if shares else np.zeros(0)
     total = float(values.sum())
     meta = {
         "method": method,
         "options": dict(options),
-        "count": count,
-        "invalid": invalid,
+        "count": moments.count if moments is not None else 0,
+        "invalid": moments.invalid if moments is not None else 0,
         "warnings": list(warnings),
     }
     return Model(
         map=ChannelMap(weight, bias, source, meta),
-        mean=np.zeros(channels) if mean is None else mean.copy(),
+        mean=mean,
         scale=np.ones(channels) if scale is None else scale,
         eigenvalues=values,
         explained_variance=kept.copy(),
@@ -199,7 +181,7 @@ def inverse_map(
     scale: NDArray[np.float64] | None = None,
     inverse: NDArray[np.float64] | None = None,
 ) -> ChannelMap:
-    """Make the map that takes K output channels back to C input channels.
+    """Make the inverse, from K output channels to C input channels.
 
     With W = weight, D = diag(scale) and r the norms of the rows of W·D, the weight of the inverse
     is A = D · (r⁻¹·W·D)⁺ · r⁻¹, where ⁺ is the Moore-Penrose inverse, and
@@ -207,28 +189,21 @@ def inverse_map(
         x̂ = A·(y − bias) + (1 − A·W)·mean
 
     which for learned weights, where bias = −W·mean, is x̂ = A·y + mean. The rows of PCA are
-    orthogonal once the scale is taken off, whitened or not, so (r⁻¹·W·D)⁺ is the transpose and
-    nothing is inverted: A = Wᵀ for plain PCA. Forward and back is the projection onto the
-    components; back and forward is the identity where the rows are independent.
+    orthogonal without the scale, so (r⁻¹·W·D)⁺ is the transpose: A = Wᵀ for plain PCA. Forward and
+    inverse is the projection onto the components; inverse and forward is the identity where the
+    rows are independent.
 
     Parameters
     ----------
-    forward : ChannelMap
-        Weight (K, C) and bias (K,).
     mean, scale : ndarray of float64, shape (C,), optional
-        As in `Model`; zeros and ones unless given.
+        As in `Model`; zeros and ones by default.
     inverse : ndarray of float64, shape (C, K), optional
-        A, where the method that made the weights has one of its own.
-
-    Returns
-    -------
-    ChannelMap
-        Weight (C, K) and bias (C,).
+        A, for methods with one of their own.
     """
     weight = forward.weight
     mean = np.zeros(forward.in_channels) if mean is None else mean
     back = _pseudo_inverse(weight, scale) if inverse is None else inverse
-    # Zero for learned weights; a bias from elsewhere is taken off before the way back.
+    # Zero for learned weights, whose bias is −W·mean.
     rest = -forward.bias - weight @ mean
     rest[np.abs(rest) <= _ORTHONORMAL * (np.abs(weight) @ np.abs(mean))] = 0.0
     meta = {**forward.meta, "outputs": forward.meta.get("channels"), "restores": True}
@@ -242,11 +217,10 @@ def _pseudo_inverse(
     scale = np.ones(weight.shape[1]) if scale is None else scale
     rows = weight * scale
     norms = np.linalg.norm(rows, axis=1)
-    norms[norms == 0] = 1.0  # a row of zeros tells nothing, and its inverse is zeros
+    norms[norms == 0] = 1.0  # the inverse of a row of zeros is zeros
     rows /= norms[:, np.newaxis]
     gram = rows @ rows.T
-    orthonormal = np.abs(gram - np.eye(len(rows))).max() <= _ORTHONORMAL
-    if orthonormal:
+    if np.abs(gram - np.eye(len(rows))).max() <= _ORTHONORMAL:
         back: NDArray[np.float64] = rows.T
     else:
         distinct = distinct_columns(rows)
@@ -262,40 +236,33 @@ def choose_components(
     variance: float | None = None,
     source: str = "",
 ) -> int:
-    """Say how many components to keep.
+    """Return the number K of components to keep; all by default.
 
     Parameters
     ----------
     eigenvalues : ndarray of float64, shape (C,)
         Descending, none negative.
-    k : int, optional
-        That many.
     variance : float, optional
-        The smallest number whose eigenvalues together reach this fraction of their sum.
-    source : str
-        What they were learned from, for messages.
-
-    Returns
-    -------
-    int
-        K; all C if neither is given.
+        Keep the fewest whose eigenvalues reach this fraction of the sum.
 
     Raises
     ------
     UsageError
-        If both are given, `k` is less than 1, or `variance` is not within (0, 1].
+        If `k` and `variance` are both given, or one is out of range.
     DataError
         If `k` is more than C.
     """
     channels = len(eigenvalues)
     if k is not None and variance is not None:
-        raise UsageError("-k and --variance both say how many components to keep; give one of them")
+        raise UsageError(
+            f"{setting('k')} and {setting('variance')} both set the number of components; give one"
+        )
     if k is not None:
         check_components(k)
         if k > channels:
             raise DataError(
                 f"has {count(channels, 'channel')}, and {k} components were asked for; "
-                f"ask for -k {channels} or fewer",
+                f"ask for {setting('k', channels)} or fewer",
                 source,
             )
         return k
@@ -311,31 +278,27 @@ def choose_components(
 def check_components(k: int) -> None:
     """Raise `UsageError` unless `k` is 1 or more."""
     if k < 1:
-        raise UsageError(f"-k {k} asks for no component; give 1 or more")
+        raise UsageError(f"{setting('k', k)} asks for no component; give 1 or more")
 
 
 def check_variance(fraction: float) -> None:
     """Raise `UsageError` unless `fraction` is more than 0, and 1 or less."""
     if not 0 < fraction <= 1:
-        raise UsageError(f"--variance {fraction:g} is not a fraction; give more than 0, up to 1")
+        given = setting("variance", f"{fraction:g}")
+        raise UsageError(f"{given} is not a fraction; give more than 0, up to 1")
 
 
 def fix_signs(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turn rows so that the entry of largest magnitude is positive; ties go to the lowest index.
+    """Return rows, shape (K, C), whose entry of largest magnitude is positive.
 
-    Entries that differ by rounding only count as tied.
-
-    Parameters
-    ----------
-    rows : ndarray of float64, shape (K, C)
-        Components.
+    Of entries that differ only by rounding, the first decides.
     """
     magnitude = np.abs(rows)
     largest = magnitude.max(axis=1, keepdims=True)
     first = (magnitude >= largest * (1 - _TIE)).argmax(axis=1)
     signs = np.where(rows[np.arange(len(rows)), first] < 0, -1.0, 1.0)
     turned: NDArray[np.float64] = rows * signs[:, np.newaxis]
-    return turned + 0.0  # a weight of -0 would tell on which side LAPACK found the row
+    return turned + 0.0  # no weight of -0
 
 
 def negligible(eigenvalues: NDArray[np.float64]) -> float:
@@ -344,9 +307,14 @@ def negligible(eigenvalues: NDArray[np.float64]) -> float:
     LAPACK finds the eigenvalues of a symmetric matrix to a modest multiple of ε times the largest
     (LAPACK Users' Guide, 3rd ed., section 4.7).
     """
-    return 8 * len(eigenvalues) * float(np.finfo(np.float64).eps) * float(eigenvalues[0])
+    return 8 * len(eigenvalues) * float(np.finfo(np.float64).eps) * float(eigenvalues.max())
+
+
+def rank_of(eigenvalues: NDArray[np.float64]) -> int:
+    """Count the eigenvalues above rounding."""
+    return int((eigenvalues > negligible(eigenvalues)).sum())
 
 
 def all_finite(*arrays: NDArray[np.float64]) -> bool:
-    """Say whether every number of every array is finite."""
+    """Return whether every number of every array is finite."""
     return all(bool(np.isfinite(array).all()) for array in arrays)

@@ -3,12 +3,12 @@
 Each block of pixels is centred near its own mean before anything is multiplied, and blocks are
 joined by the formula of Chan, Golub & LeVeque ("Algorithms for computing the sample variance:
 analysis and recommendations", The American Statistician 37:3, 1983, equation 2.1 in its matrix
-form). The textbook sum of squares less n times the squared mean loses all digits where the mean is
-large.
+form). The sum of squares less n times the squared mean would lose all digits of large means.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,44 +16,36 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Pixels whose mean a block is centred on. What that mean misses is made good at the end, at the
-#: price of at most as many digits as n / 256 has (see `moments_of`).
+#: Pixels whose mean a block is centred on; see `moments_of`.
 _HEAD = 256
 
 
+@dataclass(eq=False)
 class Moments:
-    """What is known of a set of pixels.
+    """Moments of a set of pixels.
 
     Attributes
     ----------
-    count : int
-        Pixels that were counted in; a Python integer, so it never overflows.
-    invalid : int
-        Pixels that were left out.
+    count, invalid : int
+        Pixels counted, and left out.
     mean : ndarray of float64, shape (C,)
         Mean of each channel.
     rest : ndarray of float64, shape (C,)
-        What rounding took from `mean`: the mean is mean + rest, to twice the digits. A mean of
-        1e6 rounds to 1e-10, and parts whose means differ by 1 would bring that into the co-moment.
+        Rounding error of `mean`: the mean is mean + rest, to twice the digits. A mean of 1e6 rounds
+        to 1e-10, which would enter the co-moment of merged parts.
     comoment : ndarray of float64, shape (C, C)
-        Σ (x − mean)(x − mean)ᵀ: the covariance before it is divided. The row of a channel that is
-        the same everywhere is exactly zero.
+        Σ (x − mean)(x − mean)ᵀ. The row of a constant channel is exactly zero.
     """
 
-    def __init__(
-        self,
-        count: int,
-        invalid: int,
-        mean: NDArray[np.float64],
-        rest: NDArray[np.float64],
-        comoment: NDArray[np.float64],
-    ) -> None:
-        self.count, self.invalid = count, invalid
-        self.mean, self.rest, self.comoment = mean, rest, comoment
+    count: int
+    invalid: int
+    mean: NDArray[np.float64]
+    rest: NDArray[np.float64]
+    comoment: NDArray[np.float64]
 
     @property
     def channels(self) -> int:
-        """C."""
+        """Number of channels, C."""
         return len(self.mean)
 
     @property
@@ -63,15 +55,12 @@ class Moments:
 
     @property
     def constant(self) -> NDArray[np.bool_]:
-        """Which channels are the same everywhere, shape (C,)."""
+        """Which channels are constant, shape (C,)."""
         still: NDArray[np.bool_] = ~(self.comoment.diagonal() > 0)
         return still
 
     def merge(self, other: Moments) -> None:
-        """Count in the pixels of another set.
-
-        The order in which sets are merged changes the last bits, so callers keep to one order.
-        """
+        """Add the pixels of another set; the order of merging changes the last bits."""
         self.invalid += other.invalid
         if not other.count:
             return
@@ -90,7 +79,7 @@ class Moments:
 
 
 def no_moments(channels: int) -> Moments:
-    """Moments of no pixels; their co-moment takes no memory."""
+    """Return moments of no pixels; their co-moment takes no memory."""
     nothing = np.broadcast_to(0.0, (channels, channels))
     return Moments(0, 0, np.zeros(channels), np.zeros(channels), nothing)
 
@@ -98,26 +87,21 @@ def no_moments(channels: int) -> Moments:
 def moments_of(
     x: NDArray[np.float64], dropped: NDArray[np.intp] | None = None, *, invalid: int = 0
 ) -> Moments:
-    """Moments of one block of pixels.
+    """Return the moments of one block of pixels.
 
-    The block is centred on c, the mean of its first pixels, and with r, the mean of what that
-    leaves, the co-moment is Σ(x − c)(x − c)ᵀ − n·r·rᵀ. The first sum is at most n / 256 times the
-    co-moment (in a channel where all but the first pixels are the same; else about as large), so
-    hardly a digit is lost, and the block is passed through once less than with its exact mean.
+    The block is centred on c, the mean of its first pixels. With r the mean of what remains, the
+    co-moment is Σ(x − c)(x − c)ᵀ − n·r·rᵀ. The first sum is at most n / 256 times the co-moment
+    (where a channel is constant but for its first pixels; else about as large), so hardly a digit
+    is lost, and one pass over the block is saved.
 
     Parameters
     ----------
     x : ndarray of float64, shape (C, n)
         Pixels; overwritten.
     dropped : ndarray of int, optional
-        Indices of pixels that do not count, whatever stands there.
+        Ascending indices of pixels that do not count.
     invalid : int
-        How many pixels to report as left out.
-
-    Returns
-    -------
-    Moments
-        Not finite where a pixel that counts is not.
+        Number of pixels to report as left out.
     """
     left_out = 0 if dropped is None else len(dropped)
     count = x.shape[1] - left_out
@@ -129,7 +113,7 @@ def moments_of(
     with np.errstate(over="ignore", invalid="ignore"):  # learners refuse what is not finite
         if dropped is not None:
             x[:, dropped] = first[:, np.newaxis]
-        # The way round by the first pixel keeps a channel that is constant exactly so.
+        # Relative to the first pixel, a constant channel is exactly zero.
         centre = first + (x[:, :_HEAD] - first[:, np.newaxis]).mean(axis=1)
         x -= centre[:, np.newaxis]
         if dropped is not None:
@@ -143,7 +127,6 @@ def moments_of(
 
 
 def _first_kept(dropped: NDArray[np.intp] | None, pixels: int) -> int:
-    """Index of the first pixel that counts; `dropped` ascends and leaves one at least."""
     if dropped is None:
         return 0
     gaps = np.flatnonzero(dropped != np.arange(len(dropped)))
@@ -153,7 +136,7 @@ def _first_kept(dropped: NDArray[np.intp] | None, pixels: int) -> int:
 def two_sum(
     a: NDArray[np.float64], b: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return a + b rounded, and what rounding took.
+    """Return a + b rounded, and the rounding error.
 
     Knuth, "The Art of Computer Programming", vol. 2, section 4.2.2, theorem B.
     """

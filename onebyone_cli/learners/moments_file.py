@@ -1,9 +1,8 @@
-"""Moments in a file: what one job has gathered, for others to join and to learn from.
+"""Files of statistics, which other jobs merge and learn from.
 
-A ``.npz`` that plain numpy reads. Arrays are named by the set and the field, as in
-``pixels.comoment``, ``differences.right.mean``, ``classes.7.rest`` or ``statistics.minimum``; the
-JSON member ``meta`` holds the counts of each set, which are exact integers, the labels of classes,
-and where the numbers came from. Pixels are those of every class and of none.
+A ``.npz`` that plain numpy reads. Arrays are named by set and field, as in ``pixels.comoment``,
+``differences.right.mean``, ``classes.7.rest`` or ``statistics.minimum``. The JSON member ``meta``
+holds the counts of each set as exact integers, the labels of classes, and the provenance.
 """
 
 from __future__ import annotations
@@ -39,31 +38,17 @@ _STATISTICS = ("minimum", "maximum", "mean", "rest", "squares")
 def save_moments(
     path: str, statistics: Statistics, meta: Mapping[str, Any], publication: Publication
 ) -> None:
-    """Save what was gathered; the same statistics give the same bytes.
+    """Save statistics to a ``.npz`` file; equal statistics give equal bytes.
 
-    Parameters
-    ----------
-    path : str
-        A ``.npz`` file to be.
-    statistics : Statistics
-        Its pixels, differences, classes and statistics are saved.
-    meta : mapping
-        What else to remember, for people.
-    publication : Publication
-        As in `weights.save.save_model`.
-
-    Raises
-    ------
-    OutputRefusedError, ReadWriteError
-        As in `weights.save.save_model`.
+    `meta` is provenance for people. Raises the errors of `weights.save.save_model`.
     """
     arrays: Arrays = {}
     counts: dict[str, Any] = {}
     for name, moments in _sets(statistics).items():
         counts[name] = {"count": moments.count, "invalid": moments.invalid}
         arrays |= {f"{name}.{field}": getattr(moments, field) for field in _FIELDS}
-    if statistics.classes is not None:  # a part may have labels and none of the classes
-        # As text: readers of JSON need not know integers of 64 bits.
+    if statistics.classes is not None:  # empty where a part has no labelled pixel
+        # As text, since JSON readers may round integers of 64 bits.
         counts["classes"] = {"labels": list(map(str, sorted(statistics.classes)))}
     per_channel = statistics.per_channel
     if per_channel is not None:
@@ -73,14 +58,7 @@ def save_moments(
 
 
 def load_moments(path: str) -> tuple[Statistics, dict[str, Any]]:
-    """Load what was gathered.
-
-    Returns
-    -------
-    statistics : Statistics
-        As it was saved, to the last bit.
-    meta : dict
-        What was remembered with it.
+    """Load statistics, equal to the last bit, and their provenance.
 
     Raises
     ------
@@ -117,14 +95,13 @@ def load_moments(path: str) -> tuple[Statistics, dict[str, Any]]:
 
 
 def _sets(statistics: Statistics) -> dict[str, Moments]:
-    """Name every set of moments."""
     differences = {f"differences.{name}": each for name, each in statistics.differences.items()}
     classes = {f"classes.{label}": each for label, each in (statistics.classes or {}).items()}
     return {"pixels": statistics.pixels, **differences, **classes}
 
 
 def _statistics_of(arrays: Arrays, counts: Mapping[str, Any]) -> Statistics:
-    """Put statistics together; any error of Python's own means that something does not fit."""
+    """Make statistics of arrays and counts; a built-in error means that they do not fit."""
     channels = len(arrays["pixels.mean"])
     if not channels:
         raise ValueError(channels)
@@ -162,14 +139,14 @@ def _per_channel(arrays: Arrays, count: Any, channels: int) -> ChannelStatistics
 
 
 def _count(value: Any) -> int:
-    # Arithmetic with numpy ends at 64 bits, and true is no number.
+    # numpy integers end at 64 bits; JSON true is not a count.
     if type(value) is not int or not 0 <= value < 2**63:
         raise ValueError(value)
     return value
 
 
 def _labels(value: Any) -> list[str]:
-    """Check labels of classes: integers that some label map can hold, and 0 is none."""
+    """Check labels of classes: integers that a label map can hold, but 0."""
     if not isinstance(value, list) or not len(set(value)) == len(value) <= MOST_CLASSES:
         raise ValueError("labels")
     if not all(_LABEL.fullmatch(label) and -(2**63) <= int(label) < 2**64 for label in value):
@@ -178,14 +155,14 @@ def _labels(value: Any) -> list[str]:
 
 
 def _check_classes(statistics: Statistics) -> None:
-    """Raise `ValueError` if classes have pixels that are not among all of them."""
+    """Raise `ValueError` if classes have more pixels than there are."""
     labelled = sum(moments.count for moments in (statistics.classes or {}).values())
     if labelled > statistics.pixels.count:
         raise ValueError(labelled)
 
 
 def _check_record(meta: Mapping[str, Any], channels: int) -> None:
-    """Raise `ValueError` unless the names of inputs and channels are what their readers expect."""
+    """Raise `ValueError` unless the names of inputs and channels are texts."""
     names = meta.get("channels", [""] * channels)
     inputs = meta.get("inputs", [])
     if not isinstance(names, list) or not isinstance(inputs, list):
@@ -197,7 +174,7 @@ def _check_record(meta: Mapping[str, Any], channels: int) -> None:
 
 
 def _is_finite(statistics: Statistics) -> bool:
-    """Say whether all is finite but the range of channels of which nothing was counted."""
+    """Return whether all is finite, the range of channels without pixels apart."""
     numbers = [getattr(each, field) for each in _sets(statistics).values() for field in _FIELDS]
     per_channel = statistics.per_channel
     if per_channel is not None:

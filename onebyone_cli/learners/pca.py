@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onebyone_cli.errors import DataError
+from onebyone_cli.errors import DataError, setting
 from onebyone_cli.learners.distinct import Distinct, distinct_channels
 from onebyone_cli.learners.learner import Learner
 from onebyone_cli.learners.model import (
@@ -21,15 +21,16 @@ from onebyone_cli.learners.model import (
     fix_signs,
     make_model,
     negligible,
+    rank_of,
 )
-from onebyone_cli.units import count
+from onebyone_cli.units import count, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onebyone_cli.learners.moments import Moments
 
-#: Standard deviations that differ by more than this make plain PCA a list of the loudest channels.
+#: Ratio of standard deviations above which plain PCA shows little but channels of large numbers.
 _WILD_RATIO = 100.0
 
 
@@ -46,23 +47,19 @@ def fit_pca(
 
     The covariance is divided by count − 1. With fewer pixels than channels, at most count − 1
     eigenvalues differ from zero, and the rest are exactly 0. Components of eigenvalue 0 complete
-    the basis and are otherwise arbitrary; the model warns where some are kept. In components of
-    other eigenvalues constant channels have weight 0, and duplicated channels the same weight.
+    the basis and are arbitrary; the model warns where some are kept. In all others constant
+    channels have weight 0, and duplicated channels the same weight.
 
     Parameters
     ----------
     moments : Moments
         Of the valid pixels, C channels.
-    k : int, optional
-        Components to keep.
     variance : float, optional
-        Keep the fewest that explain this fraction of the variance. All C if neither is given.
+        Keep the fewest components that explain this fraction of the variance. All C by default.
     standardize : bool
         Divide each channel by its standard deviation first; constant channels by 1.
     whiten : bool
-        Divide each component by its standard deviation, so that the scores have variance 1.
-    source : str
-        What the moments are of, for messages.
+        Divide each component by its standard deviation.
 
     Returns
     -------
@@ -78,7 +75,11 @@ def fit_pca(
         If there are fewer than two valid pixels, no channel varies, the numbers are too large for
         float64 to square, `k` is more than C, or whitening is asked for more components than vary.
     """
-    _check_pixels(moments, source)
+    check_counted(moments, source)
+    if moments.count == 1:
+        raise DataError(
+            "has 1 valid pixel, and with one nothing varies; expected 2 or more", source
+        )
     constant = moments.constant
     if constant.all():
         raise DataError("no channel varies, so there are no components to learn", source)
@@ -92,13 +93,14 @@ def fit_pca(
     else:
         eigenvalues, vectors = _of_covariance(moments, distinct, deviation)
     kept = choose_components(eigenvalues, k, variance, source)
-    rank = int((eigenvalues > negligible(eigenvalues)).sum())
+    rank = rank_of(eigenvalues)
     rows = vectors[:kept] / scale
     if whiten:
         if kept > rank:
             raise DataError(
                 f"can't be whitened to {count(kept, 'component')}: {rank} of them vary, and the "
-                f"others would be divided by zero; ask for -k {rank} or fewer",
+                f"others would be divided by zero; ask for "
+                f"{setting('k', rank)} or fewer",
                 source,
             )
         rows /= np.sqrt(eigenvalues[:kept, np.newaxis])
@@ -113,38 +115,15 @@ def fit_pca(
         method="pca",
         options={"k": k, "variance": variance, "standardize": standardize, "whiten": whiten},
         source=source,
-        count=moments.count,
-        invalid=moments.invalid,
-        mean=moments.mean,
+        moments=moments,
         scale=scale,
         eigenvalues=eigenvalues,
         warnings=warnings,
     )
 
 
-def _check_pixels(moments: Moments, source: str) -> None:
-    check_counted(moments, source)
-    if moments.count == 1:
-        raise DataError(
-            "has 1 valid pixel, and with one nothing varies; expected 2 or more", source
-        )
-
-
 def check_counted(moments: Moments, source: str) -> None:
-    """Refuse moments of no pixels, and those that overflowed.
-
-    Parameters
-    ----------
-    moments : Moments
-        To be learned from.
-    source : str
-        What they are of, for messages.
-
-    Raises
-    ------
-    DataError
-        If there is no valid pixel, or mean or co-moment is not finite.
-    """
+    """Raise `DataError` unless there is a valid pixel and all moments are finite."""
     if not moments.count:
         left_out = f": all {moments.invalid} were left out" if moments.invalid else ""
         raise DataError(f"has no valid pixel{left_out}; check NaN, nodata and mask", source)
@@ -161,7 +140,6 @@ def check_counted(moments: Moments, source: str) -> None:
 def _of_correlation(
     moments: Moments, distinct: Distinct, deviation: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return eigenvalues, shape (C,), and eigenvectors in rows, shape (C, C)."""
     divisor = np.where(deviation > 0, deviation, 1.0)
     matrix = distinct.reduce(moments.comoment / divisor / divisor[:, np.newaxis])
     np.fill_diagonal(matrix, distinct.members)
@@ -171,7 +149,6 @@ def _of_correlation(
 def _of_covariance(
     moments: Moments, distinct: Distinct, deviation: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return eigenvalues, shape (C,), and eigenvectors in rows, shape (C, C)."""
     # A power of two changes no digit, and keeps LAPACK far from overflow and underflow.
     power = int(np.frexp(deviation.max())[1])
     unit, degrees = float(np.ldexp(1.0, power)), moments.count - 1
@@ -191,37 +168,32 @@ def _eigen(
     eigenvalues = np.zeros(distinct.channels)
     eigenvalues[: len(found)] = np.maximum(found[::-1], 0.0)
     eigenvalues[degrees:] = 0.0
-    rows = distinct.restore(np.ascontiguousarray(vectors[:, ::-1].T))
-    if len(rows) < distinct.channels:
-        rows = np.vstack([rows, distinct.complement()])
-    return eigenvalues, rows
+    return eigenvalues, distinct.restore_basis(np.ascontiguousarray(vectors[:, ::-1].T))
 
 
 def _warn_constant(constant: NDArray[np.bool_], *, standardize: bool) -> list[str]:
-    found = np.flatnonzero(constant)
-    if not standardize or not len(found):
+    if not standardize or not constant.any():
         return []
-    names = ", ".join(map(str, found[:10])) + (", …" if len(found) > 10 else "")
-    verb = "is constant and was" if len(found) == 1 else "are constant and were"
-    noun = "channel" if len(found) == 1 else "channels"
-    return [f"{noun} {names} {verb} divided by 1 instead of a standard deviation of 0"]
+    names = listed("channel {} is", "channels {} are", np.flatnonzero(constant).tolist())
+    return [f"{names} constant: divided by 1 instead of a standard deviation of 0"]
 
 
 def _warn_wild(deviation: NDArray[np.float64], constant: NDArray[np.bool_]) -> list[str]:
     varying = np.flatnonzero(~constant)
-    loud = int(varying[deviation[varying].argmax()])
-    quiet = int(varying[deviation[varying].argmin()])
-    ratio = float(deviation[loud]) / float(deviation[quiet])  # infinite without a warning
+    largest = int(varying[deviation[varying].argmax()])
+    smallest = int(varying[deviation[varying].argmin()])
+    ratio = float(deviation[largest]) / float(deviation[smallest])  # infinite without a warning
     if ratio <= _WILD_RATIO:
         return []
     return [
-        f"the standard deviation of channel {loud} is {ratio:.3g} times that of channel {quiet}, "
-        "so a few channels decide the components; standardize to give all the same weight"
+        f"the standard deviation of channel {largest} is {ratio:.3g} times that of channel "
+        f"{smallest}, so a few channels decide the components; standardize to give all the same "
+        "weight"
     ]
 
 
 def warn_rank(kept: int, rank: int) -> list[str]:
-    """Warn where more components are kept than there are eigenvalues above rounding."""
+    """Warn if more components are kept than there are eigenvalues above rounding."""
     if kept <= rank:
         return []
     return [
@@ -231,16 +203,18 @@ def warn_rank(kept: int, rank: int) -> list[str]:
 
 
 def warn_close(eigenvalues: NDArray[np.float64], kept: int, rank: int, pixels: int) -> list[str]:
-    """Warn where the last component kept can't be told from the first one that was not.
+    """Warn if the last component kept can't be told from the first one that was not.
 
     Eigenvalues within the sampling error λ·√(2/N) of each other mix their components: the rule of
     thumb of North, Bell, Cahalan & Moeng, "Sampling errors in the estimation of empirical
-    orthogonal functions", Monthly Weather Review 110, 1982, equation 24.
+    orthogonal functions", Monthly Weather Review 110, 1982, equation 24. For a ratio d of
+    variances, as of MAF, the error is d·√(2/N) too.
     """
     if kept >= min(rank, len(eigenvalues)):
         return []
     last, next_one = float(eigenvalues[kept - 1]), float(eigenvalues[kept])
-    if last - next_one > max(last * np.sqrt(2 / pixels), negligible(eigenvalues)):
+    error = max(last, next_one) * np.sqrt(2 / pixels)
+    if abs(last - next_one) > max(error, negligible(eigenvalues)):
         return []
     return [
         f"eigenvalues {kept - 1} and {kept} are nearly equal ({last:.6g} and {next_one:.6g}), so "

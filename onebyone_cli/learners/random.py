@@ -1,4 +1,4 @@
-"""Random projections: distances are kept within a small error, and nothing has to be learned.
+"""Random projections, which keep distances within a small error and learn nothing.
 
 Johnson & Lindenstrauss, "Extensions of Lipschitz mappings into a Hilbert space", 1984.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onebyone_cli.errors import UsageError
+from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.learners.learner import Learner
 from onebyone_cli.learners.model import Model, check_components, make_model
 
@@ -22,26 +22,13 @@ def fit_random(
     seed: int = 0,
     source: str = "",
 ) -> Model:
-    """Draw a random projection from C channels to K.
+    """Draw a random projection from C channels to K, which may be more than C.
 
     Both kinds keep squared lengths on average: E|W·x|² = |x|². ``"gaussian"`` draws from
     N(0, 1/K). ``"sparse"`` draws ±√(√C/K) with probability 1/√C and else 0: Achlioptas,
     "Database-friendly random projections", JCSS 66, 2003, theorem 1.1, with the density of Li,
     Hastie & Church, "Very sparse random projections", KDD 2006, section 3. The sign rule of
-    learned components is not applied: it would spoil the distribution.
-
-    Parameters
-    ----------
-    channels : int
-        C, 1 or more.
-    k : int
-        K, 1 or more; it may be more than C.
-    kind : str
-        One of `KINDS`.
-    seed : int
-        Of the PCG64 generator, 0 or more; the same seed gives the same weights.
-    source : str
-        What it is for, for messages.
+    learned components would spoil the distribution, so it is not applied. The generator is PCG64.
 
     Returns
     -------
@@ -55,9 +42,9 @@ def fit_random(
     """
     check_components(k)
     if kind not in KINDS:
-        raise UsageError(f"{kind} is no kind of random projection; choose from {', '.join(KINDS)}")
+        raise UsageError(f"{setting('kind', kind)} is unknown; choose from {', '.join(KINDS)}")
     if seed < 0:
-        raise UsageError(f"--seed {seed} is negative; give 0 or more")
+        raise UsageError(f"{setting('seed', seed)} is negative; give 0 or more")
     generator = np.random.Generator(np.random.PCG64(seed))
     if kind == "gaussian":
         weight = generator.standard_normal((k, channels)) / np.sqrt(k)

@@ -1,4 +1,4 @@
-"""All that one pass over pixels can gather for learners."""
+"""The statistics that one pass over pixels gathers for learners."""
 
 from __future__ import annotations
 
@@ -14,30 +14,29 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-#: As many as 16 bits can tell apart. A map with more is no map of classes.
+#: Most classes: labels of 16 bits. A map with more does not hold classes.
 MOST_CLASSES = 2**16
 
 
 class Statistics:
-    """What is known of a set of pixels; what was not asked for stays empty.
+    """Statistics of a set of pixels; those not asked for stay empty.
 
     Attributes
     ----------
     pixels : Moments
-        Of the pixels that are valid in every channel, of whatever class.
+        Of the pixels that are valid in every channel, of all classes.
     differences : dict of Moments
         Of the differences of neighbours, by direction.
     classes : dict of Moments or None
-        Of those pixels of each class that was found, by its label; None where no labels were
-        looked at.
+        Of the pixels of each class found, by its label; None without labels.
     per_channel : ChannelStatistics or None
-        Of each channel by itself.
+        Of each channel on its own.
     sample : list of ndarray of float64, shape (C, n)
-        Some of the pixels themselves.
+        Some of the pixels.
     noise : Moments or None
-        Of the pixels of another stack, one of noise alone.
+        Of the pixels of a stack of noise.
     endmembers : ndarray of float64, shape (C, K), or None
-        Spectra that are known beforehand, one in each column.
+        Known spectra, one in each column.
     """
 
     def __init__(self, pixels: Moments) -> None:
@@ -51,12 +50,12 @@ class Statistics:
 
     @property
     def channels(self) -> int:
-        """C."""
+        """Number of channels, C."""
         return self.pixels.channels
 
     @property
     def overall(self) -> Moments:
-        """Moments of all pixels that were counted in: those of classes, if nothing else was."""
+        """Moments of all pixels counted: those of classes, if there are no others."""
         whole = no_moments(self.channels)
         for moments in self._counted:
             whole.merge(moments)
@@ -64,12 +63,12 @@ class Statistics:
 
     @property
     def _counted(self) -> list[Moments]:
-        """Sets that have every pixel once."""
+        """Sets that together hold every pixel once."""
         return [self.pixels] if self.pixels.count else list((self.classes or {}).values())
 
     @property
     def kinds(self) -> list[str]:
-        """Say what is there of what can be saved, as settings."""
+        """Names of the statistics present, as the options that ask for them."""
         kinds = ["moments"] if self.pixels.count or self.pixels.invalid else []
         kinds += [setting("noise", direction) for direction in sorted(self.differences)]
         kinds += [setting("labels")] * (self.classes is not None)
@@ -77,21 +76,21 @@ class Statistics:
 
     @property
     def count(self) -> int:
-        """Pixels that were counted in."""
+        """Number of pixels counted."""
         return sum(each.count for each in self._counted)
 
     @property
     def invalid(self) -> int:
-        """Pixels that were left out."""
+        """Number of pixels left out."""
         return self.pixels.invalid
 
     @property
     def sampled(self) -> NDArray[np.float64]:
-        """The sample in one piece, shape (C, n)."""
+        """The sample as one array, shape (C, n)."""
         return np.concatenate([np.empty((self.channels, 0)), *self.sample], axis=1)
 
     def merge(self, other: Statistics) -> None:
-        """Count in the pixels of another set; the order of merging changes the last bits."""
+        """Add the pixels of another set; the order of merging changes the last bits."""
         self.pixels.merge(other.pixels)
         if other.per_channel is not None:
             self.per_channel = self.per_channel or no_statistics(self.channels)
@@ -103,7 +102,7 @@ class Statistics:
         self.sample += other.sample
 
     def check_classes(self, source: str) -> None:
-        """Raise `DataError`, naming the latest source, if there are more than `MOST_CLASSES`."""
+        """Raise `DataError` if there are more classes than `MOST_CLASSES`."""
         if len(self.classes or ()) > MOST_CLASSES:
             raise DataError(
                 f"brings the classes to more than {MOST_CLASSES}; expected fewer: is it a map of "
@@ -112,7 +111,7 @@ class Statistics:
             )
 
     def leave_out_unlabelled(self) -> None:
-        """Count pixels of no class as left out, as if nothing but classes had been asked for."""
+        """Count pixels of no class as left out, as if only classes were asked for."""
         labelled = sum(each.count for each in (self.classes or {}).values())
         nothing = no_moments(self.channels)
         nothing.invalid = self.pixels.invalid + self.pixels.count - labelled
@@ -125,5 +124,5 @@ def _merge_each(into: dict[Any, Moments], other: dict[Any, Moments], channels: i
 
 
 def empty_statistics(channels: int) -> Statistics:
-    """Know nothing yet."""
+    """Return empty statistics."""
     return Statistics(no_moments(channels))

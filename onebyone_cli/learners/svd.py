@@ -19,7 +19,7 @@ from onebyone_cli.learners.model import (
     choose_components,
     fix_signs,
     make_model,
-    negligible,
+    rank_of,
 )
 from onebyone_cli.learners.pca import check_counted, warn_close, warn_rank
 
@@ -38,27 +38,22 @@ def fit_svd(
 ) -> Model:
     """Learn the right singular vectors of the pixels X (N×C).
 
-    XᵀX = comoment + N·mean·meanᵀ is never added up, which would bury the comoment under a large
-    mean. A factor of the comoment with √N·meanᵀ as one more row has the same singular values and
-    right vectors as X.
+    XᵀX = comoment + N·mean·meanᵀ is never added up: a large mean would cost the digits of the
+    comoment. A factor of the comoment with √N·meanᵀ as one more row has the same singular values
+    and right vectors as X.
 
     Parameters
     ----------
     moments : Moments
         Of the N valid pixels, C channels.
-    k : int, optional
-        Components to keep.
     variance : float, optional
-        Keep the fewest that reach this fraction of the mean square. All C if neither is given.
-    source : str
-        What the moments are of, for messages.
+        Keep the fewest components that reach this fraction of the mean square. All C by default.
 
     Returns
     -------
     Model
         ``weight`` has orthonormal rows, bias and mean are 0. ``eigenvalues`` are s²/N for the
-        singular values s: the mean square of each score, which is its variance only where its
-        mean is 0.
+        singular values s: the mean square of each score.
 
     Raises
     ------
@@ -78,28 +73,23 @@ def fit_svd(
     _, found, vectors = np.linalg.svd(factor / unit, full_matrices=False)
     singular = np.zeros(moments.channels)
     singular[: len(found)] = found
-    rows = distinct.restore(vectors)
-    if len(rows) < moments.channels:
-        rows = np.vstack([rows, distinct.complement()])
+    rows = distinct.restore_basis(vectors)
     with np.errstate(over="ignore"):
         eigenvalues = (singular * (unit / np.sqrt(moments.count))) ** 2
     if not all_finite(eigenvalues):
         raise DataError("has numbers that are too large to be squared; rescale them", source)
     eigenvalues[moments.count :] = 0.0
     kept = choose_components(eigenvalues, k, variance, source)
-    rank = int((eigenvalues > negligible(eigenvalues)).sum())
+    rank = rank_of(eigenvalues)
     return make_model(
         fix_signs(rows[:kept]),
         method="svd",
         options={"k": k, "variance": variance},
         source=source,
-        count=moments.count,
-        invalid=moments.invalid,
+        moments=moments,
+        centred=False,
         eigenvalues=eigenvalues,
-        warnings=[
-            *warn_rank(kept, rank),
-            *warn_close(eigenvalues, kept, rank, moments.count),
-        ],
+        warnings=warn_rank(kept, rank) + warn_close(eigenvalues, kept, rank, moments.count),
     )
 
 

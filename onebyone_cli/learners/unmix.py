@@ -1,4 +1,4 @@
-"""Least-squares unmixing: how much of each endmember is in a pixel.
+"""Least-squares unmixing: the amount of each endmember in a pixel.
 
 Keshava & Mustard, "Spectral unmixing", IEEE Signal Processing Magazine 19:1, 2002, the section on
 inversion: the unconstrained solution. In fluorescence microscopy M is the spillover matrix.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from onebyone_cli.learners.statistics import Statistics
 
-#: Beyond this condition number the amounts are mostly noise: two spectra 0.1° apart have 1100.
+#: Condition number above which amounts are mostly noise: two spectra 0.1° apart have 1100.
 _ILL = 1e3
 
 
@@ -31,9 +31,7 @@ def fit_unmix(endmembers: NDArray[np.float64], *, source: str = "") -> Model:
     Parameters
     ----------
     endmembers : ndarray of float64, shape (C, K)
-        M: one column per endmember, its value in each channel.
-    source : str
-        Where M came from, for messages.
+        M: one column per endmember.
 
     Returns
     -------
@@ -48,7 +46,7 @@ def fit_unmix(endmembers: NDArray[np.float64], *, source: str = "") -> Model:
     """
     _check(endmembers, source)
     channels, k = endmembers.shape
-    # Columns of length 1: how bright an endmember is says nothing about how distinct it is.
+    # Columns of length 1: brightness does not make an endmember distinct.
     peaks = np.abs(endmembers).max(axis=0)
     if not peaks.all():
         zero = int(np.argmin(peaks))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from onebyone_cli.operations.learn.gathered import Say
     from onebyone_cli.operations.learn.request import CheckedRequest
     from onebyone_cli.stack.sources import OnProgress
-    from onebyone_cli.weights import ChannelMap
+    from onebyone_cli.weights.channel_map import ChannelMap
 
     Inputs = Sequence[Reader | StreamReader]
 

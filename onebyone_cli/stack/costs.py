@@ -1,4 +1,4 @@
-"""What readers can do, for the plan; needs no numpy."""
+"""Capabilities of readers, for the plan."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from onebyone_cli.plan.source_costs import Capabilities
 
 
 def capabilities_of(reader: Reader | StreamReader) -> Capabilities:
-    """Say what a reader can do, for the plan."""
+    """Return the capabilities of a reader."""
     if isinstance(reader, Reader):
         return Capabilities(
             reader.spec, scratch_bytes=reader.scratch_bytes, cache_bytes=reader.cache_bytes

@@ -1,4 +1,4 @@
-"""Arrays in memory as stacks: what a notebook gives, and what it gets."""
+"""Arrays in memory as stacks."""
 
 from __future__ import annotations
 
@@ -24,17 +24,15 @@ if TYPE_CHECKING:
 
 
 class ArrayInput(Reader):
-    """Read slabs of an array in memory, whatever its strides and the order of its bytes.
+    """Read slabs of an array in memory, of any strides and byte order.
 
     Parameters
     ----------
     array : ndarray of shape (H, W) or (..., C, H, W)
-        Of a type of `spec.ITEM_BYTES`; its last three axes in the order that `layout` says. It is
-        looked at, never copied as a whole.
+        Of a type of `spec.ITEM_BYTES`; its last three axes in the order of `layout`. It is not
+        copied.
     layout : str
         One of `spec.LAYOUTS`.
-    path : str
-        Name for messages.
 
     Raises
     ------
@@ -76,16 +74,13 @@ class ArrayInput(Reader):
         self.read_channels(slab, 0, self.spec.channels, out, scratch)
 
     def close(self) -> None:
-        """Nothing to close: the array is the caller's."""
+        """Close nothing."""
 
 
 class MemoryTarget:
-    """An output that is an array, as `Target` is one that is a file.
+    """An output in memory, in place of a `Target`.
 
-    Attributes
-    ----------
-    array : ndarray of shape (*batch, K, H, W)
-        The result, once the writer is open.
+    Once the writer is open, ``array``, of shape (*batch, K, H, W), is the result.
     """
 
     array: NDArray[Any]
@@ -93,13 +88,13 @@ class MemoryTarget:
     def make_writer(
         self, spec: StackSpec, describe: Callable[[], Metadata] = Metadata
     ) -> ArrayOutput:
-        """Make the writer; see `Target.make_writer`. An array keeps no metadata."""
+        """Make the writer; see `Target.make_writer`. An array stores no metadata."""
         del describe
         return ArrayOutput(self, spec)
 
 
 class ArrayOutput(Writer):
-    """Write slabs into an array that is made for them."""
+    """Write slabs into a new array."""
 
     def __init__(self, target: MemoryTarget, spec: StackSpec) -> None:
         self.path = "array"
@@ -121,7 +116,7 @@ class ArrayOutput(Writer):
         self._numbers[item, channel, start : start + numbers.size] = numbers
 
     def commit(self) -> None:
-        """Nothing to publish: whoever asked has the array."""
+        """Publish nothing: the caller has the array."""
 
     def discard(self) -> None:
-        """Nothing to remove."""
+        """Remove nothing."""

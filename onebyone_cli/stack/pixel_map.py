@@ -1,4 +1,4 @@
-"""A map that goes with a stack: one number for each pixel, such as a mask or labels."""
+"""Maps of one number for each pixel, such as masks and labels."""
 
 from __future__ import annotations
 
@@ -27,20 +27,18 @@ class PixelMap:
     Parameters
     ----------
     reader : Reader or StreamReader
-        Closed by whoever opened it.
+        The caller closes it.
     spec : StackSpec
         The stack. A map without its batch axes holds for every item.
     what : str
-        What it is, for messages.
+        Kind of map, for messages.
 
     Attributes
     ----------
-    path : str
-        Its name for messages.
     sources : Sources
-        What it costs.
+        Its costs.
     stack : Stack
-        The map as a readable stack, once it is open.
+        The map as a readable stack, after `open`.
     pixel_bytes : int
         Memory for each pixel of a slab.
 

@@ -1,4 +1,4 @@
-"""Readers of some channels of others; what is not selected is not read, or is dropped."""
+"""Readers of selected channels of other readers."""
 
 from __future__ import annotations
 
@@ -26,18 +26,8 @@ def select(
 ) -> list[Reader | StreamReader]:
     """Make readers of the selected channels of a stack, in the order of the selection.
 
-    Parameters
-    ----------
-    readers : sequence of Reader or StreamReader
-        The inputs of the stack, in channel order, which are closed by those who opened them.
-    selection : Selection or None
-        None for all channels.
-
-    Raises
-    ------
-    UsageError
-        As `Selection.indices`, or if the channels of a pipe are wanted in another order than that
-        in which they come.
+    The caller closes `readers`, the inputs in channel order. Raises `UsageError` as
+    `Selection.indices`, or if channels of a pipe are selected in another order than theirs.
     """
     if selection is None:
         return list(readers)
@@ -75,7 +65,6 @@ def _out_of_order(text: str, path: str) -> UsageError:
 
 
 def _described(reader: Reader | StreamReader, channels: Sequence[int]) -> About:
-    """Describe some channels of an input."""
     about, chosen, total = reader.about, tuple(channels), reader.spec.channels
     return about._replace(
         selected=chosen, load_metadata=lambda: selected_metadata(about.metadata, chosen, total)
@@ -83,10 +72,10 @@ def _described(reader: Reader | StreamReader, channels: Sequence[int]) -> About:
 
 
 class SelectedReader(Reader):
-    """Some channels of another reader, in any order; the others are not read.
+    """Some channels of another reader, in any order.
 
-    Where the numbers of a pixel lie side by side, and where a reader reads all channels anyway, all
-    between the first and the last are read a few pixels at a time.
+    Where the channels of a pixel are adjacent, and where a reader reads all channels anyway, all
+    between the first and the last are read, a few pixels at a time.
     """
 
     def __init__(self, reader: Reader, channels: Sequence[int]) -> None:
@@ -133,7 +122,6 @@ class SelectedReader(Reader):
         self._reader.close()
 
     def _gather(self, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
-        """Read all channels between the first and the last, a few pixels at a time."""
         span = self._last - self._first
         room, scratch = scratch[-SCRATCH_BYTES:], scratch[:-SCRATCH_BYTES]
         numbers = room[: SCRATCH_BYTES // out.itemsize * out.itemsize].view(out.dtype)
@@ -154,7 +142,7 @@ class SelectedReader(Reader):
 
 
 def _reads_all(reader: Reader) -> bool:
-    """Whether reading one channel takes as long as reading those beside it."""
+    """Return whether reading one channel takes as long as reading those beside it."""
     if type(reader).read_channels is Reader.read_channels:
         return True
     layout = getattr(reader, "layout", None)
@@ -165,7 +153,7 @@ def _reads_all(reader: Reader) -> bool:
 
 
 def _runs(channels: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-    """Group channels that follow each other: place of the first, the first, one after the last."""
+    """Group consecutive channels: index of the first, the first, one after the last."""
     start = 0
     for at in range(1, len(channels) + 1):
         if at == len(channels) or channels[at] != channels[at - 1] + 1:
@@ -174,7 +162,7 @@ def _runs(channels: Sequence[int]) -> Iterator[tuple[int, int, int]]:
 
 
 class SelectedStream(StreamReader):
-    """Some channels of a stream, in its order; what comes between them is dropped."""
+    """Some channels of a stream, in its order; the others are dropped."""
 
     def __init__(self, reader: StreamReader, channels: Sequence[int]) -> None:
         self.spec = reader.spec._replace(channels=len(channels))
@@ -182,7 +170,7 @@ class SelectedStream(StreamReader):
         self._reader = reader
         self._channels = list(channels)
         stored = reader.stored
-        # The stream is an array of records of all channels: what comes for one channel of each.
+        # The stream is an array of records of all channels, each with a run of bytes.
         self._run_bytes = _inner_bytes(stored)
         self._record_bytes = self._run_bytes * stored.spec.channels
         self._gathers = self._record_bytes <= PIECE_BYTES
@@ -238,7 +226,7 @@ class SelectedStream(StreamReader):
 
 
 def _inner_bytes(stored: ArrayLayout) -> int:
-    """Count the bytes that come for one channel before those of the next."""
+    """Count the consecutive bytes of one channel."""
     *batch, channel, height, width = stored.strides
     spec = stored.spec
     sizes = zip((*batch, height, width), (*spec.batch, spec.height, spec.width), strict=True)
@@ -246,17 +234,17 @@ def _inner_bytes(stored: ArrayLayout) -> int:
 
 
 def _packed(stored: ArrayLayout, spec: StackSpec) -> tuple[int, ...]:
-    """Compute strides of fewer channels whose axes follow each other as in a stored array."""
+    """Return strides for fewer channels, with the axes in the order of the stored array."""
     strides = list(stored.strides)
     step = spec.item_bytes
-    # An axis of one number has any stride: the size tells equal strides apart.
+    # An axis of one number may have any stride, so the size sorts equal strides.
     for axis in sorted(range(len(strides)), key=lambda at: (strides[at], stored.spec.shape[at])):
         strides[axis], step = step, step * spec.shape[axis]
     return tuple(strides)
 
 
 class SelectedSeries(Series):
-    """Stacks that follow each other in a stream, some channels of each."""
+    """Some channels of each of the stacks that follow each other in a stream."""
 
     def __init__(self, series: Series, selection: Selection) -> None:
         self.path = series.path

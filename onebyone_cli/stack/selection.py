@@ -1,4 +1,4 @@
-"""A selection of channels, as typed."""
+"""Selections of channels, as typed."""
 
 from __future__ import annotations
 
@@ -8,19 +8,14 @@ from typing import NamedTuple
 from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.units import count
 
-#: A channel or a half-open range; numbers of more digits are those of no channel.
+#: A channel or a half-open range.
 _PART = re.compile(r"(!?)(?:([0-9]{1,9})|([0-9]{0,9}):([0-9]{0,9}))", re.ASCII)
 
 
 class Part(NamedTuple):
-    """A range of channels.
+    """A range of channels, from `first` to one before `end`; None is the first or the last of all.
 
-    Attributes
-    ----------
-    first, end : int or None
-        The first channel and the one after the last; None for the first and the last of all.
-    is_left_out : bool
-        Whether these are left out.
+    `is_left_out` excludes them.
     """
 
     first: int | None
@@ -28,20 +23,12 @@ class Part(NamedTuple):
     is_left_out: bool = False
 
     def within(self, channels: int) -> range:
-        """List the channels of a stack that the range names; it may name others."""
+        """List the channels of the range, also those that the stack does not have."""
         return range(self.first or 0, channels if self.end is None else self.end)
 
 
 class Selection(NamedTuple):
-    """Which channels of a stack are used.
-
-    Attributes
-    ----------
-    text : str
-        The selection as typed.
-    parts : tuple of Part
-        Its ranges in order.
-    """
+    """A selection of channels: the text as typed, and its ranges in order."""
 
     text: str
     parts: tuple[Part, ...]
@@ -49,15 +36,8 @@ class Selection(NamedTuple):
     def indices(self, channels: int) -> list[int]:
         """List the selected channels of a stack, in the order of the selection.
 
-        Parameters
-        ----------
-        channels : int
-            Number of channels of the stack.
-
-        Raises
-        ------
-        UsageError
-            If the stack has no such channel, one is selected twice, or none is left.
+        Raises `UsageError` if the stack has no such channel, one is selected twice, or none is
+        left.
         """
         left_out: set[int] = set()
         found: list[int] = []
@@ -80,7 +60,7 @@ class Selection(NamedTuple):
         return found
 
     def listed(self) -> list[int]:
-        """List the channels where the stack is not known: no open ends, nothing left out."""
+        """List the channels of an unknown stack: no open ends, nothing left out."""
         if any(part.is_left_out or part.end is None for part in self.parts):
             raise UsageError(
                 f"{setting('channels', self.text)}: the stack is not known here; "
@@ -101,12 +81,7 @@ class Selection(NamedTuple):
 def parse_selection(text: str) -> Selection:
     """Read a selection: channels and half-open ranges, separated by commas.
 
-    A ``!`` before one leaves it out; a range without an end goes to the last channel.
-
-    Raises
-    ------
-    UsageError
-        If it is something else.
+    ``!`` excludes a range; a range without an end goes to the last channel. Raises `UsageError`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The inputs of a job: what they cost, and how they become one stack of random access."""
+"""The inputs of a job: their costs, and one stack of random access made of them."""
 
 from __future__ import annotations
 
@@ -17,20 +17,17 @@ if TYPE_CHECKING:
 
     from onebyone_cli.plan.memory import Plan
 
-    #: Told the step, the bytes of pixels done in it, and all of them.
+    #: Called with the step, the bytes of pixels done in it, and all of them.
     OnProgress = Callable[[str, int, int], None]
 
 
 class Sources:
-    """Open inputs, in channel order.
+    """Open inputs, in channel order; the caller closes them.
 
     Parameters
     ----------
-    inputs : sequence of Reader or StreamReader
-        Closed by whoever opened them.
     in_order : bool
-        Whether every slab will be read just once, one after another: then streams whose pixels
-        come in that order need not be laid aside.
+        Whether each slab is read once, one after another. Streams in that order need no spool.
     memory : int
         The budget in bytes.
 
@@ -55,19 +52,18 @@ class Sources:
         self.scratch_bytes, self.cache_bytes, self.buffer_bytes, self.spool_bytes = costs
 
     def as_stack(self, dtype: str, plan: Plan, stack: ExitStack, on_progress: OnProgress) -> Stack:
-        """Make one stack of them; streams are drained into spools that `stack` closes."""
-        readers: list[Reader] = []
-        for reader in self._inputs:
-            if isinstance(reader, Reader):
-                readers.append(reader)
-            elif self._in_order and capabilities_of(reader).comes_in_slabs(self._memory):
-                readers.append(reader.slabs())
-            else:
-                total = reader.spec.data_bytes
-                spool = stack.enter_context(Spool(total, in_memory=plan.input_in_memory))
-                _drain(reader, spool, on_progress)
-                readers.append(spool.reader(reader.stored))
+        """Make one stack of them; streams are read into spools that `stack` closes."""
+        in_memory = plan.input_in_memory
+        readers = [
+            reader.slabs()
+            if isinstance(reader, StreamReader) and self._comes_in_slabs(reader)
+            else _spooled(reader, stack, on_progress, in_memory=in_memory)
+            for reader in self._inputs
+        ]
         return Stack(readers, dtype)
+
+    def _comes_in_slabs(self, reader: StreamReader) -> bool:
+        return self._in_order and capabilities_of(reader).comes_in_slabs(self._memory)
 
     def check_unchanged(self) -> None:
         """Raise `ReadWriteError` if a file was changed since it was opened."""
@@ -82,54 +78,23 @@ def hold_streams(
     stack: ExitStack,
     on_progress: OnProgress,
 ) -> tuple[list[Reader], int]:
-    """Lay streams in spools, so that the inputs can be read again and again.
+    """Spool streams, so that the inputs can be read many times.
 
-    Parameters
-    ----------
-    inputs : sequence of Reader or StreamReader
-        In channel order.
-    memory : int
-        The budget in bytes. Spools may take half of it, and go into files if they need more.
-    stack : ExitStack
-        Closes the spools.
-    on_progress : callable
-        As in `Sources.as_stack`.
-
-    Returns
-    -------
-    inputs : list of Reader
-        The same inputs.
-    memory : int
-        What is left of the budget.
+    Spools may take half of the budget of `memory` bytes, and are files if they need more. `stack`
+    closes them. Returns the inputs as readers, and the rest of the budget.
     """
     total = sum(reader.spec.data_bytes for reader in inputs if isinstance(reader, StreamReader))
     in_memory = total <= share_of(memory, "held streams")
-    held: list[Reader] = []
-    for reader in inputs:
-        if isinstance(reader, Reader):
-            held.append(reader)
-            continue
-        spool = stack.enter_context(Spool(reader.spec.data_bytes, in_memory=in_memory))
-        _drain(reader, spool, on_progress)
-        held.append(_held(reader, spool))
+    held = [_spooled(reader, stack, on_progress, in_memory=in_memory) for reader in inputs]
     return held, memory - total * in_memory
 
 
 def hold_series(
     series: Iterable[Reader | StreamReader], stack: ExitStack, on_progress: OnProgress
 ) -> list[Reader]:
-    """Lay all that streams bring in one spool, so that it can be read in any order.
+    """Spool stacks that follow each other, so that they can be read in any order.
 
-    How much it will be is known at the end only, so the spool is a file.
-
-    Parameters
-    ----------
-    series : iterable of Reader or StreamReader
-        One after another.
-    stack : ExitStack
-        Closes the spool.
-    on_progress : callable
-        As in `Sources.as_stack`.
+    The spool, which `stack` closes, is a file, since its size is known only at the end.
     """
     spool = stack.enter_context(Spool(0, in_memory=False))
     found = []
@@ -138,14 +103,23 @@ def hold_series(
         if isinstance(reader, StreamReader):
             _drain(reader, spool, on_progress)
         found.append((reader, start))
-    # Only now, since a reader notices if its file becomes longer.
-    return [_held(reader, spool, start) for reader, start in found]
+    # At the end, since a reader notices if its file grows.
+    return [
+        reader
+        if isinstance(reader, Reader)
+        else spool.reader(reader.stored._replace(offset=start), reader.about)
+        for reader, start in found
+    ]
 
 
-def _held(reader: Reader | StreamReader, spool: Spool, start: int = 0) -> Reader:
+def _spooled(
+    reader: Reader | StreamReader, stack: ExitStack, on_progress: OnProgress, *, in_memory: bool
+) -> Reader:
     if isinstance(reader, Reader):
         return reader
-    return spool.reader(reader.stored._replace(offset=start), reader.about)
+    spool = stack.enter_context(Spool(reader.spec.data_bytes, in_memory=in_memory))
+    _drain(reader, spool, on_progress)
+    return spool.reader(reader.stored, reader.about)
 
 
 def _drain(reader: StreamReader, spool: Spool, on_progress: OnProgress) -> None:

@@ -1,8 +1,8 @@
-"""A spool: numbers laid aside so that they can be read again, in any order.
+"""Temporary storage for streams, which can be read again in any order.
 
-A source that can be read only once, or that comes channel by channel, is laid in a spool before
-slabs are read; a target that must be written in order is written from one. A spool is a file
-without a name, in memory or under ``$TMPDIR``, and is gone when the process is.
+Sources that can be read only once, or channel by channel, are spooled before slabs are read;
+outputs that must be written in order are written from a spool. A spool is a nameless file, in
+memory or under ``$TMPDIR``, and ends with the process.
 """
 
 from __future__ import annotations
@@ -23,18 +23,10 @@ if TYPE_CHECKING:
 
 
 class Spool:
-    """Room for a known number of bytes.
-
-    Parameters
-    ----------
-    size : int
-        Bytes it will hold.
-    in_memory : bool
-        Whether they lie in memory or in a file under ``$TMPDIR``.
-    """
+    """Storage of `size` bytes, in memory or in a file under ``$TMPDIR``."""
 
     def __init__(self, size: int, *, in_memory: bool) -> None:
-        self.path = "the spool in memory"
+        self.path = "temporary memory"
         self._end = 0
         if in_memory and hasattr(os, "memfd_create"):
             self.fd = os.memfd_create("onebyone")
@@ -42,7 +34,7 @@ class Spool:
         import tempfile
 
         folder = tempfile.gettempdir()
-        self.path = f"the spool in {folder} (set TMPDIR to choose another folder)"
+        self.path = f"a temporary file in {folder} (set TMPDIR to choose another folder)"
         try:
             targets.check_space(os.path.join(folder, "spool"), size)
             self.fd, name = tempfile.mkstemp(prefix="onebyone-", dir=folder)
@@ -68,7 +60,7 @@ class Spool:
         return self._end
 
     def reader(self, layout: ArrayLayout, about: About | None = None) -> ArrayReader:
-        """Read what was appended, as an array that `about` describes."""
+        """Read the contents as an array that `about` describes."""
         return ArrayReader(self.fd, layout, about or About(self.path), owns_fd=False)
 
     def writer(self, spec: StackSpec) -> ArrayWriter:
@@ -76,11 +68,11 @@ class Spool:
         return ArrayWriter(self.fd, spec, 0, self.path)
 
     def planes(self, spec: StackSpec) -> ArrayReader:
-        """Read what slabs were written, channel by channel."""
+        """Read the slabs written, channel by channel."""
         return self.reader(plain_layout(spec))
 
     def close(self) -> None:
-        """Give the room back."""
+        """Free the storage."""
         if self.fd >= 0:
             fd, self.fd = self.fd, -1
             os.close(fd)

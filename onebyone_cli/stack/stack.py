@@ -1,7 +1,6 @@
-"""Several inputs seen as one stack, channel after channel; the check that the tool is about.
+"""Several inputs as one stack, channel after channel.
 
-A 1×1 convolution combines every pixel of one channel with the same pixel of the others, so all
-channels must have the same height and width.
+A 1×1 convolution combines the same pixel of all channels, so heights and widths must agree.
 """
 
 from __future__ import annotations
@@ -30,19 +29,9 @@ if TYPE_CHECKING:
 
 
 def stacked_spec(inputs: Sequence[Reader | StreamReader], dtype: str) -> StackSpec:
-    """Shape of the inputs stacked along the channel axis.
+    """Return the spec of the inputs, stacked along the channel axis and read as `dtype`.
 
-    Parameters
-    ----------
-    inputs : sequence of Reader or StreamReader
-        In channel order; only their specs are looked at.
-    dtype : str
-        Type in which the stack will be read.
-
-    Raises
-    ------
-    ShapeMismatchError
-        Naming the first pair that disagrees, and both sizes.
+    Raises `ShapeMismatchError`, naming the first pair that disagrees, and both sizes.
     """
     first = inputs[0]
     for other in inputs[1:]:
@@ -65,7 +54,7 @@ def stacked_spec(inputs: Sequence[Reader | StreamReader], dtype: str) -> StackSp
 
 
 def stacked_metadata(inputs: Sequence[Reader | StreamReader]) -> Metadata:
-    """Join what the inputs say about their numbers; see `joined_metadata`."""
+    """Join the metadata of the inputs; see `joined_metadata`."""
     return joined_metadata(_parts(inputs))
 
 
@@ -79,14 +68,9 @@ def _parts(inputs: Sequence[Reader | StreamReader]) -> list[Part]:
 
 
 class Stack(Reader):
-    """Several readers as one.
+    """Several readers, in channel order, as one that reads slabs as `dtype`.
 
-    Parameters
-    ----------
-    readers : sequence of Reader
-        In channel order; their specs agree. They are closed by whoever opened them.
-    dtype : str
-        Type in which slabs are read.
+    The caller closes them.
     """
 
     def __init__(self, readers: Sequence[Reader], dtype: str) -> None:
@@ -123,15 +107,16 @@ class Stack(Reader):
             done = end
 
     def marks(self, nodata: float) -> NDArray[Any]:
-        """Tell what marks an invalid pixel in each channel, as it will be read.
+        """Return the number that marks an invalid pixel in each channel, as it is read.
 
-        A number typed in decimal is rounded as the numbers of the file are; one that the file's
-        type can't hold is in none of its pixels, and NaN, which equals nothing, says so.
+        It is rounded to the type of the file. NaN, which equals nothing, stands for a number
+        outside that type.
 
         Returns
         -------
-        ndarray of shape (C, 1), of the type in which slabs are read; float64 where that is one of
-        integers, which have no NaN, and can't hold the number
+        ndarray of shape (C, 1)
+            Of the type in which slabs are read; float64 where that is an integer type, without NaN,
+            and can't hold the number.
         """
         with np.errstate(over="ignore"):
             found = [_in_type(nodata, reader.spec.dtype) for reader, _, _ in self._parts]
@@ -147,20 +132,20 @@ class Stack(Reader):
             reader.check_unchanged()
 
     def abandon(self) -> None:
-        """Tell every input that slabs will be missing."""
+        """Cancel pending reads after a failure."""
         for reader, _, _ in self._parts:
             reader.abandon()
 
     def close(self) -> None:
-        """Nothing of its own to close."""
+        """Close nothing."""
 
 
 def _in_type(value: float, dtype: str) -> Any:
-    """Round a number to a type; NaN where the type can't hold it."""
+    """Round a number to a type; NaN outside the type."""
     if dtype.startswith("float"):
         rounded = np.dtype(dtype).type(value)
         return np.nan if np.isinf(rounded) and not np.isinf(value) else rounded
-    if dtype == "bool":  # numpy would take any number but 0 for true
+    if dtype == "bool":  # numpy takes any number but 0 for true
         return bool(value) if value in (0, 1) else np.nan
     try:
         return np.array(int(value), dtype) if value == int(value) else np.nan

@@ -1,4 +1,4 @@
-"""What linear algebra says of weights: size, rank, condition, and chains folded into one."""
+"""Linear algebra of weights: norms, rank, condition, and composition of layers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-#: Smaller side of the largest matrix whose singular values are looked for: a few seconds.
+#: Smaller side of the largest matrix whose singular values are computed: a few seconds.
 _MOST_SINGULAR_VALUES = 2048
 
 
@@ -29,17 +29,15 @@ class Facts(NamedTuple):
     Attributes
     ----------
     frobenius : float
-        Frobenius norm: the root of the sum of all squares.
+        Frobenius norm.
     spectral : float or None
-        Spectral norm, the largest singular value: by how much W can lengthen a spectrum. None
-        where the matrix is too large to look for it, as in the two that follow.
+        Largest singular value. None, like the next two, where the matrix is too large.
     rank : int or None
-        Singular values above rounding, max(K, C)·eps·spectral.
+        Number of singular values above rounding, max(K, C)·eps·spectral.
     condition : float or None
         Largest over smallest singular value; infinite if the rank is not min(K, C).
     orthonormality : float
-        Largest deviation of W·Wᵀ from the identity; 0 says that the rows are orthonormal. Infinite
-        or NaN where that outgrows float64.
+        Largest deviation of W·Wᵀ from the identity; infinite or NaN beyond float64.
     """
 
     frobenius: float
@@ -50,7 +48,7 @@ class Facts(NamedTuple):
 
 
 def facts_of(weight: Floats) -> Facts:
-    """Look at a weight of shape (K, C)."""
+    """Compute the facts of a weight of shape (K, C)."""
     with np.errstate(over="ignore", invalid="ignore"):
         deviation = weight @ weight.T - np.eye(len(weight))
         orthonormality = float(np.abs(deviation).max())
@@ -68,8 +66,8 @@ def facts_of(weight: Floats) -> Facts:
 
 
 def row_norms(weight: Floats) -> Floats:
-    """Euclidean length of each row of a weight of shape (K, C): shape (K,)."""
-    # By a power of two, which changes no digit, or squares could be beyond float64.
+    """Return the Euclidean norms of the rows of a weight of shape (K, C): shape (K,)."""
+    # Scaling by a power of two changes no digit and keeps squares within float64.
     power = np.frexp(np.abs(weight).max(axis=1, keepdims=True))[1]
     with np.errstate(over="ignore"):
         norms: Floats = np.ldexp(np.linalg.norm(np.ldexp(weight, -power), axis=1), power[:, 0])
@@ -77,16 +75,9 @@ def row_norms(weight: Floats) -> Floats:
 
 
 def channel_shares(weight: Floats) -> Floats:
-    """Share of each input channel in the sum of all squared weights.
+    """Return each input channel's share of the sum of squared weights, shape (C,).
 
-    Parameters
-    ----------
-    weight : ndarray of float64, shape (K, C)
-        If it is all zeros, so are the shares.
-
-    Returns
-    -------
-    ndarray of float64, shape (C,)
+    The shares of a weight of zeros, shape (K, C), are zeros.
     """
     largest = np.abs(weight).max()
     squares = np.square(weight / largest if largest else weight).sum(axis=0)
@@ -95,27 +86,17 @@ def channel_shares(weight: Floats) -> Floats:
 
 
 def compose(layers: Sequence[ChannelMap]) -> ChannelMap:
-    """Fold a chain of linear layers into one.
+    """Compose a chain of layers, the first applied first, into one, in float64.
 
     ``B(A(x)) = W_B·(W_A·x + b_A) + b_B``, so the weight is ``W_B·W_A`` and the bias
-    ``W_B·b_A + b_B``, computed in float64.
-
-    Parameters
-    ----------
-    layers : sequence of ChannelMap
-        One at least; the first is applied first.
-
-    Returns
-    -------
-    ChannelMap
-        Equal to the chain up to rounding; it has no more to say of itself than names of channels.
+    ``W_B·b_A + b_B``. The result has names of channels, and no other metadata.
 
     Raises
     ------
     ShapeMismatchError
-        If a layer does not take what the one before it gives.
+        If a layer takes another number of channels than the one before it gives.
     DataError
-        If the numbers outgrow float64.
+        If the numbers overflow float64.
     """
     first, last = layers[0], layers[-1]
     weight, bias = first.weight, first.bias
@@ -130,27 +111,16 @@ def compose(layers: Sequence[ChannelMap]) -> ChannelMap:
             bias = layer.weight @ bias + layer.bias
             weight = layer.weight @ weight
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-        raise DataError("the layers folded into one outgrow float64; keep them apart", last.source)
+        raise DataError("the composed layers overflow float64; keep them apart", last.source)
     names = {"channels": first.meta.get("channels"), "outputs": last.meta.get("outputs")}
     meta = {name: value for name, value in names.items() if value is not None}
     return ChannelMap(weight, bias, " ".join(layer.source for layer in layers), meta)
 
 
 def strongest(weight: Floats, most: int) -> list[list[tuple[int, float]]]:
-    """Find the input channels that matter most to each output channel.
+    """List the `most` strongest input channels of each row, with their weights.
 
-    Parameters
-    ----------
-    weight : ndarray of float64, shape (K, C)
-        The weight.
-    most : int
-        Channels to name for each.
-
-    Returns
-    -------
-    list of lists
-        For each row channels with their weights, the largest magnitude first, of equal ones the
-        first; those of weight 0 are left out.
+    The largest magnitude comes first, and of equal ones the first; weights of 0 are left out.
     """
     order = np.argsort(-np.abs(weight), axis=1, kind="stable")[:, :most]
     values = np.take_along_axis(weight, order, axis=1)

@@ -1,38 +1,41 @@
 """One 1×1 convolution as plain arrays."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from onebyone_cli.errors import DataError, ShapeMismatchError
 from onebyone_cli.units import count
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class ChannelMap:
     """A map from C channels to K: ``Y = weight @ X + bias`` at every pixel.
 
-    Arrays given are copied; the ones kept are C-contiguous, float64 and read-only. Two maps are
-    equal only if they are the same object: compare the arrays.
+    The arrays are copies: C-contiguous, float64 and read-only. Maps compare by identity.
 
     Attributes
     ----------
     weight : ndarray of float64, shape (K, C)
         One row per output channel.
     bias : ndarray of float64, shape (K,)
-        Added to each output channel; zeros when there is none.
+        Added to each output channel; zeros by default.
     source : str
-        Where it came from, for messages: a path as the user wrote it, or an option.
+        Its origin for messages: a path as typed, or an option.
     meta : mapping
-        Whatever else the file said, by name: the fields of its ``meta`` document and its other
-        small arrays, such as ``eigenvalues``. Read-only.
+        Other fields of the file, by name: those of its ``meta`` document and other small arrays,
+        such as ``eigenvalues``. Read-only.
 
     Raises
     ------
     DataError
-        If the weight is not a matrix with one row and one column at least.
+        If the weight is not a matrix with at least one row and one column.
     ShapeMismatchError
         If the bias has not K numbers.
     """
@@ -61,12 +64,12 @@ class ChannelMap:
 
     @property
     def out_channels(self) -> int:
-        """K."""
+        """Number of output channels, K."""
         return len(self.weight)
 
     @property
     def in_channels(self) -> int:
-        """C."""
+        """Number of input channels, C."""
         return int(self.weight.shape[1])
 
     @property
@@ -75,20 +78,9 @@ class ChannelMap:
         return bool(self.bias.any())
 
     def check_channels(self, channels: int, stack: str) -> None:
-        """Check that a stack has the channels that this map takes.
+        """Raise `ShapeMismatchError` unless a stack has the channels that this map takes.
 
-        Parameters
-        ----------
-        channels : int
-            Channels of the stack.
-        stack : str
-            Its name for messages.
-
-        Raises
-        ------
-        ShapeMismatchError
-            If it has more or fewer. A matrix that would fit when transposed is refused like any
-            other: with a square one nobody could tell, so the orientation is never guessed.
+        The orientation is never guessed: for a square matrix it can't be known.
         """
         if channels == self.in_channels:
             return
@@ -106,20 +98,10 @@ class ChannelMap:
             message += f"; expected one column per input channel, (K, C) = (K, {channels})"
         raise ShapeMismatchError(message, self.source)
 
-    def with_bias(self, bias: NDArray[np.float64], source: str) -> "ChannelMap":
-        """Return the same map with another bias.
+    def with_bias(self, bias: NDArray[np.float64], source: str) -> ChannelMap:
+        """Return the same map with another bias, shape (K,), from `source`.
 
-        Parameters
-        ----------
-        bias : ndarray of float64, shape (K,)
-            The bias.
-        source : str
-            Where the bias came from, for messages.
-
-        Raises
-        ------
-        ShapeMismatchError
-            If the bias has not K numbers.
+        Raises `ShapeMismatchError` if the bias has not K numbers.
         """
         if bias.shape != (self.out_channels,):
             raise ShapeMismatchError(
@@ -131,12 +113,12 @@ class ChannelMap:
 
 
 def zero_map(out_channels: int, in_channels: int, source: str) -> ChannelMap:
-    """Make a map of zeros, (K, C): a stand-in for weights whose shape alone is known."""
+    """Make a map of zeros, (K, C): a stand-in for weights of which only the shape is known."""
     return ChannelMap(np.zeros((out_channels, in_channels)), np.zeros(out_channels), source)
 
 
 def _frozen(array: NDArray[np.float64]) -> NDArray[np.float64]:
-    # Always a copy: nobody else can hold a writable view of what a running job multiplies by.
+    # Always a copy, so that no writable view exists.
     frozen = np.array(array, dtype=np.float64, order="C")
     frozen.setflags(write=False)
     return frozen

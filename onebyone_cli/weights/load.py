@@ -1,11 +1,12 @@
 """Load weights from files, by suffix."""
 
+from __future__ import annotations
+
 import os
 import stat
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from onebyone_cli.errors import (
     DataError,
@@ -21,31 +22,24 @@ from onebyone_cli.weights.channel_map import ChannelMap
 from onebyone_cli.weights.formats.contract import Stored, WeightsFile
 from onebyone_cli.weights.rules import SHAPES, check_finite, quote
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 def load_weights(path: str, *, allow_nonfinite: bool = False) -> ChannelMap:
     """Load the weights of one 1×1 convolution, and its bias if the file has one.
 
-    Parameters
-    ----------
-    path : str
-        A file with one of `formats.SUFFIXES`. ``file.npz:name`` takes that member for the weight,
-        and nothing else.
-    allow_nonfinite : bool
-        Whether NaN and infinity are taken.
-
-    Returns
-    -------
-    ChannelMap
-        In float64, whatever the type in the file; integers beyond 2**53 are rounded.
+    ``file.npz:name`` takes that member for the weight, and nothing else. Numbers become float64;
+    integers beyond 2**53 are rounded.
 
     Raises
     ------
     InputMissingError
         If there is no such file, or it is a folder, a pipe or a device.
     DataError
-        If it is malformed; the message says where.
+        If it is malformed; the message has the place.
     PolicyError
-        If only pickle could load it. Files known for that by their suffix are never opened.
+        If only pickle could load it. Files with a suffix for pickle are never opened.
     """
     fields = _load(path, "weight", allow_nonfinite=allow_nonfinite)
     weight = fields.pop("weight")
@@ -60,41 +54,27 @@ def load_weights(path: str, *, allow_nonfinite: bool = False) -> ChannelMap:
 
 
 def load_bias(path: str, *, allow_nonfinite: bool = False) -> NDArray[np.float64]:
-    """Load a bias alone.
+    """Load a bias alone, shape (K,).
 
-    Parameters
-    ----------
-    path : str
-        A file as in `load_weights`, of one row or one column; in ``.npz`` and in JSON objects
-        the field ``bias``.
-    allow_nonfinite : bool
-        Whether NaN and infinity are taken.
-
-    Returns
-    -------
-    ndarray of float64, shape (K,)
-
-    Raises
-    ------
-    InputMissingError, DataError, PolicyError
-        As in `load_weights`.
+    The file has one row or one column; in ``.npz`` and in JSON objects it is the field ``bias``.
+    Raises the errors of `load_weights`.
     """
     bias: NDArray[np.float64] = _load(path, "bias", allow_nonfinite=allow_nonfinite)["bias"]
     return bias
 
 
 def is_weights_path(text: str) -> bool:
-    """Say whether a text has the suffix of a weights file, one that is refused included."""
+    """Return whether a text has the suffix of a weights file, or of a pickle."""
     return suffix_of(formats.split_member(text)[0]) in (*formats.SUFFIXES, *formats.PICKLES)
 
 
 def stored_type(path: str) -> str:
-    """Name the type of the numbers in a file that `load_weights` has read, or ``text``."""
+    """Return the type of the numbers in a file that `load_weights` has read, or ``text``."""
     return _look(path).dtype
 
 
 def unread_members(path: str, weights: ChannelMap) -> list[str]:
-    """Name the members of an archive that `load_weights` has left unread, such as matrices."""
+    """Name the members of an archive that `load_weights` did not read, such as matrices."""
     _, member = formats.split_member(path)
     known = {member} if member else {*SHAPES, *weights.meta, "meta"}
     return sorted(set(_look(path).members) - known)
@@ -151,14 +131,14 @@ def _read(source: WeightsFile, path: str) -> dict[str, Any]:
 
 
 def _open_regular(path: str) -> BinaryIO:
-    """Open a file that is one. A look comes first, since opening a pipe waits for its writer."""
+    """Open a regular file. The type is checked first: opening a pipe would wait."""
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISREG(mode):
             return open(path, "rb")
     except OSError as error:
         raise open_error(path, error) from error
-    except ValueError as error:  # a NUL, or a character that file names can't hold
+    except ValueError as error:  # a NUL, or a character that file names can't have
         raise InputMissingError("is not a possible file name", path) from error
     found = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
     raise InputMissingError(f"is {found}; expected a weights file", path)

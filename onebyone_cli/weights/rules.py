@@ -1,20 +1,24 @@
 """Rules for weights from any file or text."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from onebyone_cli.errors import DataError, setting
 
-#: Longest piece of somebody's file that a message repeats.
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Longest piece of a file that a message repeats.
 _QUOTED = 20
 
 Shape = tuple[int, ...]
 
-#: Takes the shape of an array in a file, and the name of the file for messages. Returns the shape
-#: that the array gets; raises `DataError` with what was expected.
+#: Returns the shape to use, given that in a file and the name of the file; raises `DataError`.
 ShapeRule = Callable[[Shape, str], Shape]
 
 
@@ -57,7 +61,7 @@ def _inverse_shape(shape: Shape, path: str) -> Shape:
     return shape
 
 
-#: Of the named arrays of a weights file.
+#: Rules of the named arrays of a weights file.
 SHAPES: dict[str, ShapeRule] = {
     "weight": _weight_shape,
     "bias": _bias_shape,
@@ -66,22 +70,9 @@ SHAPES: dict[str, ShapeRule] = {
 
 
 def check_finite(array: NDArray[np.float64], name: str, path: str) -> None:
-    """Refuse NaN and infinity.
+    """Raise `DataError` naming the first NaN or infinity, as in ``weight[2][1]``.
 
-    Parameters
-    ----------
-    array : ndarray of float64
-        The numbers.
-    name : str
-        ``"weight"`` or ``"bias"``.
-    path : str
-        File for messages.
-
-    Raises
-    ------
-    DataError
-        Naming the first such number by its place, as in ``weight[2][1]``; rows and columns count
-        from 0 as output and input channels do.
+    Rows and columns count from 0, as output and input channels do.
     """
     finite = np.isfinite(array)
     if finite.all():
@@ -92,10 +83,15 @@ def check_finite(array: NDArray[np.float64], name: str, path: str) -> None:
     raise DataError(f"{place}{row_column} is {array[first]}{NOT_FINITE}", path)
 
 
-#: The rest of any message about a number that is not finite.
+#: End of messages about numbers that are not finite.
 NOT_FINITE = f"; expected finite numbers, or pass {setting('allow_nonfinite')} to use it as it is"
 
 
 def quote(text: str) -> str:
-    """Quote a piece of a file: short, on one line, with nothing that a terminal would act on."""
+    """Quote a piece of a file: short, on one line, without control characters."""
     return repr(text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…")
+
+
+def quote_names(names: Iterable[str]) -> str:
+    """Quote up to ten names of fields."""
+    return ", ".join(map(quote, list(names)[:10])) or "nothing at all"

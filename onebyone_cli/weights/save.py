@@ -1,8 +1,7 @@
-"""Save weights in any format they are read from, and name what a format has no place for.
+"""Save weights in any format they are read from.
 
-``.npz`` and ``.json`` hold everything. ``.npy`` and text hold one matrix: a bias needs a file of
-its own, and other fields have no place. Numbers in text have as many digits as it takes to read the
-same float64 again.
+``.npz`` and ``.json`` hold everything. ``.npy`` and text hold one matrix, and no bias and no other
+fields. Numbers in text have enough digits to read the same float64 again.
 """
 
 from __future__ import annotations
@@ -34,21 +33,18 @@ def save_model(
     meta: Mapping[str, Any],
     publication: Publication = NEW,
 ) -> bool:
-    """Save learned weights as ``.npz``, which plain numpy reads without pickle.
+    """Save learned weights as ``.npz``; plain numpy reads it without pickle.
 
     The same input gives the same bytes.
 
     Parameters
     ----------
     path : str
-        A ``.npz`` file to be, or a device or pipe.
+        A ``.npz`` file, a device or a pipe.
     arrays : mapping
         Numbers or texts by member name: ``weight`` at least; ``channels`` are the channels' names.
     meta : mapping
-        What a JSON document can hold, numpy numbers included. It becomes the member ``meta``, a
-        text of no axes.
-    publication : Publication
-        How it is published.
+        JSON values, numpy numbers included. It becomes the member ``meta``, a text of no axes.
 
     Returns
     -------
@@ -58,7 +54,7 @@ def save_model(
     Raises
     ------
     OutputRefusedError
-        If the file exists and `force` is off, or it can't be created.
+        If the file exists and may not be overwritten, or it can't be created.
     ReadWriteError
         If the system fails; an existing file is untouched.
     ValueError
@@ -68,7 +64,7 @@ def save_model(
 
 
 def publish(path: str, data: bytes, publication: Publication) -> bool:
-    """Write a small file whole or not at all, or into a device or pipe; see `save_model`."""
+    """Write a small file as a whole, or into a device or pipe; see `save_model`."""
     targets.check_target(path, force=publication.may_replace)
     if targets.is_special(path):  # never renamed over
         with open(path, "wb", buffering=0) as stream:
@@ -78,12 +74,12 @@ def publish(path: str, data: bytes, publication: Publication) -> bool:
 
 
 def check_suffix(path: str) -> None:
-    """Raise `UsageError` unless the name of a file says a format of weights."""
+    """Raise `UsageError` unless the suffix is that of a format of weights."""
     _format_of(path)
 
 
 def check_size(path: str, rows: int, columns: int) -> None:
-    """Raise `UsageError` for a matrix so large that nothing here would read it again."""
+    """Raise `UsageError` for a matrix too large to be read again."""
     if 8 * rows * columns > MAX_ARRAY_BYTES:
         raise UsageError(
             f"'{path}' would hold {rows}×{columns} weights, and a weights file may hold up to "
@@ -92,36 +88,25 @@ def check_size(path: str, rows: int, columns: int) -> None:
 
 
 def holds_bias(path: str) -> bool:
-    """Say whether a format has a place for a bias."""
+    """Return whether a format stores a bias."""
     return _format_of(path).holds("bias", 0.0)
 
 
 def left_out(path: str, weights: ChannelMap) -> list[str]:
-    """Name what the format of a file has no place for, but for the bias."""
+    """Name the fields that the format of a file does not store, besides the bias."""
     holds = _format_of(path).holds
     return sorted(name for name, value in weights.meta.items() if not holds(name, value))
 
 
 def save_weights(path: str, weights: ChannelMap, *, force: bool = False) -> None:
-    """Save weights in the format that the name of the file says.
-
-    Parameters
-    ----------
-    path : str
-        A file as `check_suffix` has passed.
-    weights : ChannelMap
-        Without a bias if `holds_bias` is false: it is not written then.
-    force : bool
-        Whether an existing file may be replaced.
+    """Save weights in the format of the file's suffix; some formats store no bias.
 
     Raises
     ------
     UsageError
         If the weights are more than such a file may hold.
-    OutputRefusedError
-        If the file exists and `force` is off, or it can't be created.
-    ReadWriteError
-        If the system fails; an existing file is untouched.
+    OutputRefusedError, ReadWriteError
+        As in `save_model`.
     """
     check_size(path, *weights.weight.shape)
     kind = _format_of(path)
@@ -139,21 +124,9 @@ def save_weights(path: str, weights: ChannelMap, *, force: bool = False) -> None
 
 
 def save_bias(path: str, bias: NDArray[np.float64], *, force: bool = False) -> None:
-    """Save a bias alone: one number in each row of text, the field ``bias`` elsewhere.
+    """Save a bias, shape (K,): one number in each row of text, the field ``bias`` elsewhere.
 
-    Parameters
-    ----------
-    path : str
-        A file as `check_suffix` has passed.
-    bias : ndarray of float64, shape (K,)
-        The bias.
-    force : bool
-        Whether an existing file may be replaced.
-
-    Raises
-    ------
-    OutputRefusedError, ReadWriteError
-        As in `save_weights`.
+    Raises the errors of `save_model`.
     """
     publish(path, _format_of(path).write({"bias": bias}, suffix_of(path)), Publication(force))
 
@@ -161,7 +134,5 @@ def save_bias(path: str, bias: NDArray[np.float64], *, force: bool = False) -> N
 def _format_of(path: str) -> WeightsFormat:
     found = formats.of_path(path)
     if found is None:
-        raise UsageError(
-            f"'{path}' has no suffix that says a format of weights; expected {formats.describe()}"
-        )
+        raise UsageError(f"'{path}' has no suffix of a weights file; expected {formats.describe()}")
     return found

@@ -1,7 +1,7 @@
-"""Read weights from text: ``"0.1 0.2 0.4; 1 0 0"``, and a bias: ``"1 2"``.
+"""Read weights from text, ``"0.1 0.2 0.4; 1 0 0"``, and a bias, ``"1 2"``.
 
 The grammar of a row is that of :mod:`onebyone_cli.weights.formats.text`, with blanks or single
-commas between numbers; rows are apart by ``;``.
+commas between numbers. ``;`` separates rows.
 """
 
 import os
@@ -16,27 +16,9 @@ from onebyone_cli.weights.load import is_weights_path, load_bias
 
 
 def parse_kernel(text: str, source: str = "kernel", *, allow_nonfinite: bool = False) -> ChannelMap:
-    """Read a matrix.
+    """Read a matrix; the map has no bias.
 
-    Parameters
-    ----------
-    text : str
-        Numbers apart by blanks or single commas, rows apart by ``;``, as in
-        ``"0.1 0.2 0.4; 1 0 0"``. A last ``;`` is fine.
-    source : str
-        Where it came from, for messages.
-    allow_nonfinite : bool
-        Whether NaN and infinity are taken.
-
-    Returns
-    -------
-    ChannelMap
-        Without a bias.
-
-    Raises
-    ------
-    DataError
-        With row, column and character, all from 1.
+    A last ``;`` is allowed. Raises `DataError` with row, column and character, all from 1.
     """
     weight = _parse(text, source, allow_nonfinite=allow_nonfinite)
     return ChannelMap(weight, np.zeros(len(weight)), source)
@@ -45,22 +27,9 @@ def parse_kernel(text: str, source: str = "kernel", *, allow_nonfinite: bool = F
 def parse_bias(
     text: str, source: str = "bias", *, allow_nonfinite: bool = False
 ) -> NDArray[np.float64]:
-    """Read a bias: numbers, or the name of a file.
+    """Read a bias, shape (K,): numbers, or the name of a file as `load_bias` takes it.
 
     Numbers come first, so that ``1`` means the same in a folder that has a file ``1``.
-
-    Parameters
-    ----------
-    text : str
-        Numbers apart by blanks or single commas, or a file as `load_bias` takes it.
-    source : str
-        Where it came from, for messages.
-    allow_nonfinite : bool
-        Whether NaN and infinity are taken.
-
-    Returns
-    -------
-    ndarray of float64, shape (K,)
 
     Raises
     ------

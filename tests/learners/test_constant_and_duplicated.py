@@ -21,7 +21,7 @@ from onebyone_cli.learners.moments import Moments, moments_of, no_moments
 from onebyone_cli.learners.pca import fit_pca
 from onebyone_cli.learners.svd import fit_svd
 from onebyone_cli.learners.unmix import fit_unmix
-from onebyone_cli.weights import ChannelMap
+from onebyone_cli.weights.channel_map import ChannelMap
 
 
 def moments(x: np.ndarray) -> Moments:

@@ -240,10 +240,10 @@ def test_samples_that_are_refused(sample: np.ndarray, k: int | None, message: st
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"k": 0}, UsageError, "-k 0 asks for no component"),
+        ({"k": 0}, UsageError, "k=0 asks for no component"),
         ({"k": 4}, DataError, "can't be whitened to 4 components: 3 of them vary"),
         ({"k": 9}, DataError, "has 6 channels, and 9"),
-        ({"seed": -1}, UsageError, "--seed -1 is negative"),
+        ({"seed": -1}, UsageError, "seed=-1 is negative"),
     ],
 )
 def test_options_that_are_refused(options, error, message):

@@ -326,7 +326,7 @@ def test_classes_without_pixels():
     empty: Mapping[int, Moments] = {7: moments_of(np.empty((3, 0)), invalid=4), 5: no_moments(3)}
     model = fit_lda({**empty, **classes})
     np.testing.assert_array_equal(model.map.weight, fit_lda(classes).map.weight)
-    assert model.warnings == ("classes 5, 7 have no valid pixel and were left out",)
+    assert model.warnings == ("classes 5, 7 have no valid pixel: left out",)
     assert model.meta["invalid"] == 4
 
 
@@ -377,8 +377,8 @@ def test_classes_further_apart_than_numbers_go():
 @pytest.mark.parametrize(
     ("k", "error", "message"),
     [
-        (0, UsageError, "-k 0 asks for no component"),
-        (4, DataError, "3 discriminants, one fewer than the 4 classes.*-k 3 or fewer"),
+        (0, UsageError, "k=0 asks for no component"),
+        (4, DataError, "3 discriminants, one fewer than the 4 classes.*k=3 or fewer"),
     ],
 )
 def test_numbers_of_components_that_are_refused(k, error, message):

@@ -304,7 +304,7 @@ def test_constant_channels_are_left_out(seed, constant, value):
     again = inverse.weight @ scores(model, x) + inverse.bias[:, None]
     np.testing.assert_allclose(again, flat(x), rtol=1e-12, atol=1e-9)
     possible = len(varying)
-    with pytest.raises(DataError, match=rf"{possible} independent.* in 5 channels.*-k {possible} "):
+    with pytest.raises(DataError, match=rf"{possible} independent.* in 5 channels.*k={possible} "):
         learn(x, k=possible + 1)
 
 

@@ -226,7 +226,7 @@ def test_constant_channels():
 def test_whitening_needs_components_that_vary():
     x = mixed(3, 100, 13)
     x = np.vstack([x, x])
-    with pytest.raises(DataError, match=r"6 components: 3 of them vary.*-k 3 or fewer"):
+    with pytest.raises(DataError, match=r"6 components: 3 of them vary.*k=3 or fewer"):
         learn(x, whiten=True)
     np.testing.assert_allclose(np.cov(scores(learn(x, k=3, whiten=True), x)), np.eye(3), atol=1e-9)
 

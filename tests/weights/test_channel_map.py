@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from onebyone_cli.errors import DataError, ShapeMismatchError
-from onebyone_cli.weights import ChannelMap
+from onebyone_cli.weights.channel_map import ChannelMap
 
 
 def make(rows: int, columns: int) -> ChannelMap:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from strategies import examples
 
 from onebyone_cli.errors import OneByOneError
-from onebyone_cli.weights import ChannelMap, load_weights
+from onebyone_cli.weights.channel_map import ChannelMap
+from onebyone_cli.weights.load import load_weights
 from onebyone_cli.weights.typed import parse_bias, parse_kernel
 
 quick = settings(deadline=None, max_examples=examples(100))

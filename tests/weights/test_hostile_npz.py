@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from onebyone_cli.errors import DataError, OneByOneError, PolicyError
-from onebyone_cli.weights import load_weights
 from onebyone_cli.weights.formats import npy as npy_format
+from onebyone_cli.weights.load import load_weights
 from onebyone_cli.weights.typed import parse_bias
 
 

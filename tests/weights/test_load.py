@@ -7,8 +7,8 @@ import pytest
 from command import onebyone
 
 from onebyone_cli.errors import DataError, InputMissingError, PolicyError
-from onebyone_cli.weights import formats, load_weights
-from onebyone_cli.weights.load import stored_type, unread_members
+from onebyone_cli.weights import formats
+from onebyone_cli.weights.load import load_weights, stored_type, unread_members
 from onebyone_cli.weights.typed import parse_bias
 
 

@@ -15,8 +15,8 @@ from onebyone_cli.errors import OutputRefusedError
 from onebyone_cli.learners.moments import moments_of
 from onebyone_cli.learners.pca import fit_pca
 from onebyone_cli.learners.random import fit_random
-from onebyone_cli.weights import load_weights
 from onebyone_cli.weights.formats.npz import model_bytes
+from onebyone_cli.weights.load import load_weights
 from onebyone_cli.weights.save import save_model
 
 
@@ -103,7 +103,7 @@ def test_nothing_is_pickled():
 def test_an_existing_file_is_kept(tmp_path, model):
     path = tmp_path / "model.npz"
     path.write_bytes(b"old")
-    with pytest.raises(OutputRefusedError, match="--force"):
+    with pytest.raises(OutputRefusedError, match="force="):
         save_model(str(path), model.arrays, model.meta)
     assert path.read_bytes() == b"old"
     save_model(str(path), model.arrays, model.meta, Publication(force=True, fsync=True))

@@ -12,9 +12,9 @@ from hypothesis.extra import numpy as npst
 from strategies import new_folder
 
 from onebyone_cli.errors import OutputRefusedError, UsageError
-from onebyone_cli.weights import ChannelMap, load_weights
+from onebyone_cli.weights.channel_map import ChannelMap
 from onebyone_cli.weights.formats import SUFFIXES, json, text
-from onebyone_cli.weights.load import load_bias, stored_type, unread_members
+from onebyone_cli.weights.load import load_bias, load_weights, stored_type, unread_members
 from onebyone_cli.weights.save import check_suffix, holds_bias, left_out, save_bias, save_weights
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
@@ -124,7 +124,7 @@ def test_more_weights_than_are_read_are_not_made(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["w", "w.h5", "w.csv.gz"])
 def test_other_names_are_refused(name: str):
-    with pytest.raises(UsageError, match="no suffix that says a format of weights"):
+    with pytest.raises(UsageError, match="no suffix of a weights file"):
         check_suffix(name)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from onebyone_cli.errors import DataError, OneByOneError, ShapeMismatchError
-from onebyone_cli.weights import load_weights
+from onebyone_cli.weights.load import load_weights
 from onebyone_cli.weights.typed import parse_bias, parse_kernel
 
 # name, contents, where, what

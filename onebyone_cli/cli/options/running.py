@@ -95,7 +95,7 @@ class Checkpoints(Group):
         from onebyone_cli.commit.checkpoint import Policy
         from onebyone_cli.operations.names import files_of, is_stored
 
-        if not math.isfinite(self.checkpoint_every):
+        if math.isnan(self.checkpoint_every):
             raise UsageError(
                 f"--checkpoint-every {self.checkpoint_every} is not a time; write seconds, as in 60"
             )
@@ -199,9 +199,11 @@ class ApplyMachines(Machines):
 
     def share(self) -> "Shard | None":
         """Read ``--shard``; None where it was not given."""
+        if not self.shard:
+            return None
         from onebyone_cli.plan.shards import parse_shard
 
-        return parse_shard(self.shard) if self.shard else None
+        return parse_shard(self.shard)
 
 
 class StatsMachines(ApplyMachines):

@@ -12,7 +12,7 @@ from onebyone_cli.errors import ExitStatus, OneByOneError, status_of
 from onebyone_cli.units import count, format_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from onebyone_cli.operations.apply.each import Outcome
     from onebyone_cli.operations.apply.job import ApplyJob
@@ -113,24 +113,35 @@ def report_each(
     """
     started = time.monotonic()
     documents: list[dict[str, Any]] = []
-    written = skipped = failed = 0
-    for outcome in outcomes:
-        if outcome.error is not None:
-            failed += 1
-            error(str(outcome.error))
-        elif outcome.is_skipped:
-            skipped += 1
-            console.detail(f"{outcome.output}: exists, skipped")
-        else:
-            written += 1
-        if console.json:
-            documents.append(_outcome_document(outcome))
+    counts = {"written": 0, "skipped": 0, "failed": 0}
+    try:
+        for outcome in outcomes:
+            counts[_report_outcome(outcome, console)] += 1
+            if console.json:
+                documents.append(_outcome_document(outcome))
+    except OneByOneError:
+        if counts["written"]:
+            console.say(_summary(folder, counts))
+        raise
     if not dry_run:
-        line = f"{report.shown(folder)}: {count(written, 'stack')} written"
-        line += f", {skipped} skipped" if skipped else ""
-        line += f", {failed} failed" if failed else ""
-        console.say(f"{line}{spent_since(started)}")
-    return documents, ExitStatus.DATA if failed else ExitStatus.DONE
+        console.say(f"{_summary(folder, counts)}{spent_since(started)}")
+    return documents, ExitStatus.DATA if counts["failed"] else ExitStatus.DONE
+
+
+def _report_outcome(outcome: "Outcome", console: Console) -> str:
+    """Report what became of one stack; return the word for it."""
+    if outcome.error is not None:
+        error(str(outcome.error))
+        return "failed"
+    if outcome.is_skipped:
+        console.detail(f"{outcome.output}: exists, skipped")
+        return "skipped"
+    return "written"
+
+
+def _summary(folder: str, counts: "Mapping[str, int]") -> str:
+    line = f"{report.shown(folder)}: {count(counts['written'], 'stack')} written"
+    return line + "".join(f", {counts[word]} {word}" for word in list(counts)[1:] if counts[word])
 
 
 def _outcome_document(outcome: "Outcome") -> dict[str, Any]:

@@ -7,7 +7,6 @@ an output file, from its temporary to its publication; a format gives the bytes 
 from __future__ import annotations
 
 import os
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.commit import targets
@@ -137,6 +136,8 @@ class FixedOffsetWriter(ResumableWriter):
             if self._target.publication.shared and self.file.found:
                 # The bytes are there already, and another job may be writing. This says where the
                 # numbers belong; a file without a name takes no room for numbers it has not.
+                import tempfile
+
                 with tempfile.TemporaryFile() as nameless:
                     self._settle(nameless.fileno())
             else:  # even if it was found: a crash of the machine may have taken it

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from onebyone_cli.operations.apply.settings import ApplySettings
     from onebyone_cli.operations.depfile import DepFile
     from onebyone_cli.operations.elsewhere import Elsewhere
-    from onebyone_cli.weights import ChannelMap
+    from onebyone_cli.weights.channel_map import ChannelMap
 
     Inputs = Sequence[Reader | StreamReader]
 
@@ -75,10 +75,11 @@ class WeightsRequest(NamedTuple):
         return make_layers(self._maps(), self.activation)
 
     def _maps(self) -> "list[ChannelMap]":
+        files, text = setting("weights", "FILE"), setting("kernel", "TEXT")
         if self.weights and self.kernel:
-            raise UsageError(f"give {setting('weights')} or {setting('kernel')}, not both")
+            raise UsageError(f"give {files} or {text}, not both")
         if not (self.weights or self.kernel):
-            raise UsageError(f"no weights; give {setting('weights')} or {setting('kernel')}")
+            raise UsageError(f"no weights; give {files} or {text}")
         if self.weights:
             maps = [self._map(each) for each in self.weights]
         else:
@@ -100,7 +101,7 @@ class WeightsRequest(NamedTuple):
         ]
 
     def _map(self, given: "str | ChannelMap") -> "ChannelMap":
-        from onebyone_cli.weights import load_weights
+        from onebyone_cli.weights.load import load_weights
 
         if isinstance(given, str):
             return load_weights(given, allow_nonfinite=self.allow_nonfinite)

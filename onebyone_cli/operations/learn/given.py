@@ -60,7 +60,7 @@ def _endmembers_of(given: Any, channels: int, source: str) -> Any:
     """Read the endmembers, an array or a file: shape (C, K)."""
     import numpy as np
 
-    from onebyone_cli.weights import load_weights
+    from onebyone_cli.weights.load import load_weights
 
     is_file = isinstance(given, str)
     # The learner refuses what is not finite.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from onebyone_cli.learners.statistics import Statistics
     from onebyone_cli.operations.inputs import MapLike
     from onebyone_cli.operations.learn.settings import Wanted
-    from onebyone_cli.weights import ChannelMap
+    from onebyone_cli.weights.channel_map import ChannelMap
 
 #: Options that learners take by these names.
 _OF_LEARNERS = ("k", "variance", "snr", "standardize", "whiten", "kind", "seed")
@@ -255,8 +255,8 @@ def _needs(need: str, learner: "Learner") -> bool:
 
 def _check_how_many(request: LearnRequest, learner: "Learner") -> None:
     """Check that exactly one option says how many components are kept."""
-    ways = [setting(name, _HOW_MANY[name]) for name in _HOW_MANY if name in learner.options]
-    ways += [setting("k", "all")] * learner.reads_pixels
+    shown = _HOW_MANY | ({"k": "K|all"} if learner.reads_pixels else {})
+    ways = [setting(name, shown[name]) for name in _HOW_MANY if name in learner.options]
     found = [setting(name) for name in _HOW_MANY if request.has(name)]
     found += [setting("k", "all")] * request.all_components
     if ways and len(found) != 1:

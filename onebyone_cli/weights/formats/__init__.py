@@ -1,8 +1,7 @@
-"""The registry of kinds of weights files.
+"""The registry of formats of weights files.
 
-To add a kind, write ``weights/formats/<name>.py`` with a ``FORMAT`` (see `contract.WeightsFormat`)
-and add its suffixes to `KINDS`. Reading, writing and help follow. The suffixes are here, so that
-help imports no kind of file, and no numpy.
+To add one, write ``weights/formats/<name>.py`` with a ``FORMAT`` (see `contract.WeightsFormat`) and
+add its suffixes to `KINDS`. Help reads the suffixes without importing a format or numpy.
 """
 
 from importlib import import_module
@@ -10,7 +9,7 @@ from importlib import import_module
 from onebyone_cli.names import split_inner, suffix_of
 from onebyone_cli.weights.formats.contract import WeightsFormat
 
-#: Suffixes by kind, in the order in which help lists them.
+#: Suffixes by format, in the order of help.
 KINDS = {
     "npy": (".npy",),
     "npz": (".npz",),
@@ -20,13 +19,13 @@ KINDS = {
 
 SUFFIXES = tuple(suffix for suffixes in KINDS.values() for suffix in suffixes)
 
-#: Of files that hold weights or moments; a ``.npy`` file may also be a stack.
+#: Suffixes of weights and moments only; a ``.npy`` file may also be a stack.
 ONLY_WEIGHTS = tuple(suffix for suffix in SUFFIXES if suffix != ".npy")
 
-#: Of files with named arrays, which ``file.npz:name`` selects.
+#: Suffixes of files with named arrays, which ``file.npz:name`` selects.
 _WITH_MEMBERS = (".npz",)
 
-#: Files that only pickle can load, or that are loaded with it as a rule.
+#: Suffixes of files that need pickle.
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
 
 

@@ -1,4 +1,4 @@
-"""What a kind of weights file provides."""
+"""The contract of a format of weights files."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class WeightsFile(NamedTuple):
     path : str
         Its name for messages.
     wanted : str
-        ``"weight"`` or ``"bias"``: the array that must be there, and the name of a nameless one.
+        ``"weight"`` or ``"bias"``: the array that is required.
     member : str
-        Name of the array to take for `wanted` and nothing else; empty for the usual names.
+        Name of the only member to read, for `wanted`; empty for the usual names.
     allow_nonfinite : bool
-        Whether NaN and infinity are taken.
+        Whether NaN and infinity are allowed.
     """
 
     file: BinaryIO
@@ -39,47 +39,35 @@ class WeightsFile(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """How a file stores its numbers.
-
-    Attributes
-    ----------
-    dtype : str
-        Type of the weight, or ``text``.
-    members : tuple of str
-        Names of the arrays in the file; empty where they have none.
-    """
+    """How a file stores numbers: the type of the weight, or ``text``, and names of its arrays."""
 
     dtype: str = "text"
     members: tuple[str, ...] = ()
 
 
 class WeightsFormat(NamedTuple):
-    """One kind of weights file; each module of this package defines one as ``FORMAT``.
+    """One format of weights files; each module of this package defines one as ``FORMAT``.
 
     Attributes
     ----------
     read : callable
-        Read a `WeightsFile` into fields by name: ``wanted``, float64, maybe with NaN and infinity;
-        with a weight also the bias if there is one, and what else the file says. Raises `DataError`
-        if the file is malformed, and `PolicyError` if only pickle could load it.
+        Reads a `WeightsFile` into fields by name: ``wanted``, float64, maybe with NaN and infinity;
+        with a weight also the bias and other fields. Raises `DataError` if the file is malformed,
+        and `PolicyError` if only pickle could load it.
     write : callable
-        Return the bytes of a file of these fields, given its suffix. The first one is ``weight`` or
-        ``bias``; all of them are what `holds` accepts.
+        Returns the bytes of a file, given its fields and suffix. The first field is ``weight`` or
+        ``bias``; `holds` accepts the others.
     holds : callable
-        Say whether there is a place for a field, given name and value, beside the weight.
+        Returns whether the format stores a field, of this name and value, beside the weight;
+        by default none.
     limit : int or None
-        Largest file read, in bytes, so that a wrong one can't fill the memory.
+        Largest file read, in bytes.
     look : callable or None
-        Look at how an open file of this name stores its numbers; without it, they are text.
+        Returns how an open file of this name stores its numbers; by default as text.
     """
 
     read: Callable[[WeightsFile], dict[str, Any]]
     write: Callable[[Mapping[str, Any], str], bytes]
-    holds: Callable[[str, Any], bool]
+    holds: Callable[[str, Any], bool] = lambda name, value: False
     limit: int | None = None
     look: Callable[[BinaryIO, str], Stored] | None = None
-
-
-def holds_nothing_else(name: str, value: object) -> bool:
-    """Have no place beside the weight; see `WeightsFormat.holds`."""
-    return False

@@ -1,7 +1,6 @@
-r"""Matrices written as JSON: ``[[...], [...]]`` or ``{"weight": [[...]], "bias": [...]}``.
+r"""Matrices in JSON: ``[[...], [...]]`` or ``{"weight": [[...]], "bias": [...]}``.
 
-Stricter than :mod:`json`: a key given twice is refused (the standard reader keeps the last one in
-silence), and only numbers are numbers, not ``true`` and not ``"0.5"``.
+Stricter than :mod:`json`: a key may not be repeated, and ``true`` and ``"0.5"`` are not numbers.
 """
 
 import json
@@ -17,10 +16,9 @@ from numpy.typing import NDArray
 from onebyone_cli.errors import DataError
 from onebyone_cli.units import count
 from onebyone_cli.weights.formats.contract import WeightsFile, WeightsFormat
-from onebyone_cli.weights.rules import SHAPES, quote
+from onebyone_cli.weights.rules import SHAPES, quote, quote_names
 
-#: Integers of more digits, which no 64 bits hold, become floats at once: Python limits (and takes
-#: quadratic time for) the conversion of very long ones.
+#: Longer integers become floats at once: Python limits the conversion of very long ones.
 _INTEGER_DIGITS = 19
 
 _KINDS = {
@@ -45,14 +43,14 @@ def _read(source: WeightsFile) -> dict[str, Any]:
         )
     if wanted not in document:
         raise DataError(
-            f"has no {wanted!r} but {_names(document)}; "
+            f"has no {wanted!r} but {quote_names(document)}; "
             'expected {"weight": [[...]], "bias": [...]}',
             path,
         )
     if wanted == "bias":
         return {"bias": _array(document["bias"], "bias", path)}
     fields = flatten_meta(document)
-    if fields.get("bias", ...) is None:  # how PyTorch says that there is none
+    if fields.get("bias", ...) is None:  # PyTorch's for none
         del fields["bias"]
     for name in (name for name in SHAPES if name in fields):
         fields[name] = _array(fields[name], name, path)
@@ -60,10 +58,10 @@ def _read(source: WeightsFile) -> dict[str, Any]:
 
 
 def _write(fields: Mapping[str, Any], suffix: str) -> bytes:
-    """Write a field on a line, and a matrix with a row on a line: people look at these files."""
+    """Write a field on a line, and each row of a matrix on a line."""
     plain = {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in fields.items()}
     lines = [f"  {_dump(name)}: {_field(value)}" for name, value in plain.items()]
-    # Half a surrogate, as in the name of a file that is no text, becomes an escape of JSON.
+    # A lone surrogate, from the name of a file, becomes a JSON escape.
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode(errors="backslashreplace")
 
 
@@ -77,16 +75,14 @@ def _dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _holds(name: str, value: Any) -> bool:
-    return is_finite(value)
-
-
-#: Parsing takes about 20 times the size of the file, in Python objects.
-FORMAT = WeightsFormat(read=_read, write=_write, holds=_holds, limit=64 * 2**20)
+#: Parsing takes about 20 times the size of the file.
+FORMAT = WeightsFormat(
+    read=_read, write=_write, holds=lambda _, value: is_finite(value), limit=64 * 2**20
+)
 
 
 def is_finite(value: Any) -> bool:
-    """Say whether JSON can hold a value: it has neither NaN nor infinity."""
+    """Return whether a value has no NaN or infinity, which JSON can't hold."""
     if isinstance(value, np.ndarray):
         return bool(np.isfinite(value).all())
     if isinstance(value, dict):
@@ -97,7 +93,7 @@ def is_finite(value: Any) -> bool:
 
 
 def flatten_meta(fields: dict[str, Any]) -> dict[str, Any]:
-    """Replace a field ``meta`` that is an object by what it holds; the outer fields win."""
+    """Replace a field ``meta`` that is an object by its fields; the outer fields win."""
     if not isinstance(fields.get("meta"), dict):
         return fields
     outer = {name: value for name, value in fields.items() if name != "meta"}
@@ -106,10 +102,9 @@ def flatten_meta(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_meta(raw: bytes) -> dict[str, Any]:
-    """Read a ``meta`` document; anything that is not a JSON object counts as empty.
+    """Read a ``meta`` document; anything but a JSON object counts as empty.
 
-    It is for people to look at and nothing is computed from it, so it is no reason to refuse the
-    weights beside it.
+    It is for people only, so a damaged one is no reason to refuse the weights.
     """
     try:
         document = _parse(raw, "")
@@ -184,7 +179,3 @@ def _check_row(value: Any, name: str, path: str) -> None:
 
 def _kind(value: Any) -> str:
     return _KINDS[type(value)]
-
-
-def _names(document: dict[str, Any]) -> str:
-    return ", ".join(quote(name) for name in list(document)[:10]) or "nothing at all"

@@ -1,29 +1,27 @@
 """Matrices in ``.npy`` files and in the members of ``.npz`` archives.
 
-They are read with our own header parser, never ``numpy.load``: nothing can be unpickled, and no
-buffer is made before the size of the file and the header agree and are believable.
+The package's header parser reads them, never ``numpy.load``: nothing is unpickled, and no buffer is
+made before file size and header agree.
 """
+
+from __future__ import annotations
 
 import io
 from collections.abc import Mapping
 from math import prod
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from onebyone_cli.errors import DataError
 from onebyone_cli.npy_header import NpyHeader, read_header
-from onebyone_cli.weights.formats.contract import (
-    Stored,
-    WeightsFile,
-    WeightsFormat,
-    holds_nothing_else,
-)
+from onebyone_cli.weights.formats.contract import Stored, WeightsFile, WeightsFormat
 from onebyone_cli.weights.rules import SHAPES, ShapeRule
 
-#: Largest array believed, in bytes as float64, and so the most that a zip bomb can fill. It is
-#: 11585 × 11585 channels; weights in real use are thousands of times smaller.
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+#: Largest array accepted, in bytes as float64, which bounds zip bombs: 11585 × 11585 channels.
 MAX_ARRAY_BYTES = 2**30
 
 
@@ -39,16 +37,13 @@ def _look(file: BinaryIO, path: str) -> Stored:
     return Stored(read_header(file.read, path).dtype)
 
 
-FORMAT = WeightsFormat(read=_read, write=_write, holds=holds_nothing_else, look=_look)
+FORMAT = WeightsFormat(read=_read, write=_write, look=_look)
 
 
 def npy_bytes(values: ArrayLike) -> bytes:
     """Return the bytes of a ``.npy`` file: little-endian and in C order on every machine.
 
-    Raises
-    ------
-    ValueError
-        If the values would need pickle.
+    Raises `ValueError` if the values would need pickle.
     """
     array = np.asarray(values, order="C")
     array = array.astype(array.dtype.newbyteorder("<"), copy=False)
@@ -60,7 +55,7 @@ def npy_bytes(values: ArrayLike) -> bytes:
 def read_array(file: Any, size: int, path: str, rule: ShapeRule) -> NDArray[np.float64]:
     """Read one array from an open file or member of `size` bytes, as float64.
 
-    `rule` says what shape is wanted of the shape that is there, or raises.
+    `rule` returns the shape to use, or raises.
     """
     header = read_header(file.read, path)
     shape = rule(header.shape, path)

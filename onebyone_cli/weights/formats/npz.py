@@ -1,7 +1,7 @@
 r"""Matrices in ``.npz`` files: zip archives of ``.npy`` files.
 
-Members are read through :mod:`zipfile` and our own header parser: nothing is extracted to the disk,
-and sizes are believed only where the zip directory and the header agree.
+:mod:`zipfile` and the package's header parser read members: nothing is extracted to the disk, and
+the zip directory and the header must agree on sizes.
 """
 
 import json
@@ -24,20 +24,20 @@ from onebyone_cli.npy_header import read_header
 from onebyone_cli.weights.formats.contract import Stored, WeightsFile, WeightsFormat
 from onebyone_cli.weights.formats.json import flatten_meta, is_finite, parse_meta
 from onebyone_cli.weights.formats.npy import npy_bytes, read_array
-from onebyone_cli.weights.rules import SHAPES, Shape, ShapeRule, quote
+from onebyone_cli.weights.rules import SHAPES, Shape, ShapeRule, quote, quote_names
 
-#: Largest member kept for show (`ChannelMap.meta`); larger ones are left unread.
+#: Most bytes of the members in `ChannelMap.meta`.
 _MAX_META_BYTES = 2**20
 
-#: Largest ``meta`` of an archive that this program made, which is a record of every input.
+#: Largest ``meta`` of an archive that this program made, with a record of each input.
 _MAX_RECORD_BYTES = 2**28
 
-#: What numpy writes. The others (bzip2, LZMA) would only add decoders to trust.
+#: Compressions that numpy writes.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 _ENCRYPTED = 0x1
 
-#: In this order in the file; other members follow by name, and ``meta`` is the last.
+#: First members of the file; others follow by name, and ``meta`` is the last.
 _MEMBERS = (
     "weight",
     "bias",
@@ -49,12 +49,12 @@ _MEMBERS = (
     "channels",
 )
 
-#: The oldest time that zip has: the time of saving is no part of a file.
+#: The oldest time of zip: equal models give equal bytes.
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 _UNIX, _READABLE = 3, 0o644 << 16
 
-#: The header numpy writes for text of up to one axis: exactly that, as it is only kept for show.
+#: The header that numpy writes for text of up to one axis.
 _TEXT_HEADER = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '([<>]U[1-9][0-9]{0,7})', 'fortran_order': False, "
     rb"'shape': \(([0-9]*),?\), \} *\n",
@@ -72,7 +72,7 @@ def _read(source: WeightsFile) -> dict[str, Any]:
             if "pixels.comoment" in members:
                 raise DataError("holds moments, not weights; learn weights from it with fit", path)
             raise DataError(
-                f"has no member {name!r} but {_names(members)}; "
+                f"has no member {name!r} but {quote_names(members)}; "
                 f"save it with numpy.savez(file, {wanted}=...)",
                 path,
             )
@@ -114,17 +114,8 @@ FORMAT = WeightsFormat(read=_read, write=_write, holds=_holds, look=_look)
 def model_bytes(arrays: Mapping[str, ArrayLike], meta: Mapping[str, Any]) -> bytes:
     """Return the bytes of an archive; the same input gives the same bytes.
 
-    Parameters
-    ----------
-    arrays : mapping
-        Numbers or texts by member name.
-    meta : mapping
-        What a JSON document can hold, numpy numbers included; it becomes the text ``meta``.
-
-    Raises
-    ------
-    ValueError
-        If an array would need pickle, or `meta` holds NaN or infinity.
+    `meta`, JSON values and numpy numbers, becomes the text ``meta``. Raises `ValueError` if an
+    array would need pickle, or `meta` holds NaN or infinity.
     """
     others = sorted(arrays.keys() - set(_MEMBERS))
     members = {name: arrays[name] for name in (*_MEMBERS, *others) if name in arrays}
@@ -147,31 +138,16 @@ def _plain(value: Any) -> Any:
 
 
 def read_arrays(file: BinaryIO, path: str) -> tuple[dict[str, NDArray[np.float64]], dict[str, Any]]:
-    """Read every array of an archive that this program made.
+    """Read every array of an archive that this program made, and its ``meta``.
 
-    Parameters
-    ----------
-    file : binary file
-        Anywhere; must allow seeking.
-    path : str
-        Its name for messages.
-
-    Returns
-    -------
-    arrays : dict of ndarray of float64, of up to two axes
-        By name.
-    meta : dict
-        The JSON member ``meta``; empty if there is none.
-
-    Raises
-    ------
-    DataError
-        If the archive is damaged or hostile, or holds what this program does not write.
+    `file` must allow seeking. Arrays are float64 of up to two axes, by name; ``meta`` is empty if
+    there is none. Raises `DataError` if the archive is damaged or hostile, or holds what this
+    program does not write.
     """
     with _archive_errors(path), zipfile.ZipFile(file) as archive:
         members = _members(archive, path)
         for name, info in members.items():
-            if info.compress_type != zipfile.ZIP_STORED:  # which keeps a small file small
+            if info.compress_type != zipfile.ZIP_STORED:
                 raise DataError(
                     f"the member {quote(name)} is compressed; expected none to be", path
                 )
@@ -191,7 +167,7 @@ def _flat_shape(shape: Shape, path: str) -> Shape:
 
 
 def _members(archive: zipfile.ZipFile, path: str) -> dict[str, zipfile.ZipInfo]:
-    """Return the members by name without ``.npy``, after checking what the directory says."""
+    """Return the members by name without ``.npy``, after checking the directory."""
     members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
@@ -223,7 +199,7 @@ def _read_member(
             array = read_array(member, info.file_size, path, rule)
         except (DataError, PolicyError) as error:
             raise type(error)(f"member {quote(name)}: {error.message}", path) from error
-        # zipfile compares the checksum when it meets the end.
+        # zipfile compares the checksum at the end.
         member.read(1)
         return array
 
@@ -231,7 +207,7 @@ def _read_member(
 def _read_meta(
     archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], room: int = _MAX_META_BYTES
 ) -> dict[str, Any]:
-    """Return what is simple among the other members, and small together; skip the rest."""
+    """Return the simple members among the others while they fit in `room` bytes."""
     fields: dict[str, Any] = {}
     for name, info in members.items():
         if name in SHAPES or info.file_size > room or info.compress_type not in _COMPRESSIONS:
@@ -247,16 +223,14 @@ def _read_meta(
 
 
 def _simple_value(raw: bytes) -> Any:
-    """Return text, a list of texts or a read-only float64 array of up to one axis; else None."""
+    """Return text, texts or a read-only float64 array of up to one axis; else None."""
     text = _TEXT_HEADER.match(raw)
     try:
         if text:
             values = np.frombuffer(raw, dtype=text[1].decode(), offset=text.end()).tolist()
             return values if text[2] else values[0]
         array = read_array(BytesIO(raw), len(raw), "", _simple_shape)
-    except ValueError:  # DataError is one
-        return None
-    except PolicyError:
+    except (ValueError, PolicyError):  # DataError is a ValueError
         return None
     array.setflags(write=False)
     return array
@@ -269,17 +243,18 @@ def _simple_shape(shape: Shape, path: str) -> Shape:
 
 
 def _bytes(value: Any) -> bytes:
-    # A JSON document kept as an array of uint8, which is how to store text without pickle.
+    # A JSON document stored as an array of uint8.
     is_bytes = isinstance(value, np.ndarray) and bool(((value >= 0) & (value < 256)).all())
     return value.astype(np.uint8).tobytes() if is_bytes else b""
 
 
-#: What zipfile and zlib raise on damaged archives, found by feeding them such.
+#: Errors of zipfile and zlib on damaged archives, found by experiment.
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
     EOFError,
+    OSError,
     RuntimeError,
     ValueError,
     OverflowError,
@@ -288,26 +263,17 @@ _DAMAGED = (
 
 @contextmanager
 def _archive_errors(path: str) -> Iterator[None]:
-    """Turn what zipfile raises on damaged archives into a DataError."""
+    """Turn the errors of zipfile on damaged archives into `DataError`."""
     try:
         yield
     except OneByOneError:
         raise
-    except OSError as error:
-        # A damaged directory makes zipfile seek to places that do not exist; the rest is the disk.
-        if error.errno not in (None, EINVAL):
-            raise
-        raise _damaged(error, path) from error
     except _DAMAGED as error:
-        raise _damaged(error, path) from error
-
-
-def _damaged(error: Exception, path: str) -> DataError:
-    reason = " ".join(str(error).split())[:100] or type(error).__name__
-    return DataError(
-        f"is not a whole .npz archive ({reason}); was it cut short or altered? copy it again", path
-    )
-
-
-def _names(members: dict[str, zipfile.ZipInfo]) -> str:
-    return ", ".join(quote(name) for name in list(members)[:10]) or "nothing at all"
+        # A damaged directory makes zipfile seek to invalid places; other errors are the disk's.
+        if isinstance(error, OSError) and error.errno not in (None, EINVAL):
+            raise
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise DataError(
+            f"is not a whole .npz archive ({reason}); was it cut short or altered? copy it again",
+            path,
+        ) from error

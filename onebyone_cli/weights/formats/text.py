@@ -1,15 +1,14 @@
-r"""Matrices written as text: ``.csv``, ``.tsv``, ``.txt``, and typed ones.
+r"""Matrices as text: ``.csv``, ``.tsv``, ``.txt``, and typed ones.
 
-The grammar, strict on purpose, since a number misread is a wrong picture that nobody notices::
+The grammar is strict, since a misread number gives a wrong picture that looks right::
 
     file      = [BOM] line*                  UTF-8, lines ended by LF or CRLF
     line      = blank | "#" anything | row
     row       = number (delimiter number)*   the same count in every row
     number    = [+-] digits [. digits] [e [+-] digits]  |  [+-] (inf | nan)
 
-There is no quoting, no header and no locale: ``.`` is the decimal point. A row is matched whole by
-one regular expression and converted at once; only when that fails are its fields looked at one by
-one, to say what is wrong and where.
+There is no quoting, no header and no locale. One regular expression matches a whole row, which is
+converted at once; fields are examined one by one only to report a fault and its place.
 """
 
 import re
@@ -26,7 +25,7 @@ from numpy.typing import NDArray
 from onebyone_cli.errors import DataError
 from onebyone_cli.names import suffix_of
 from onebyone_cli.units import count
-from onebyone_cli.weights.formats.contract import WeightsFile, WeightsFormat, holds_nothing_else
+from onebyone_cli.weights.formats.contract import WeightsFile, WeightsFormat
 from onebyone_cli.weights.rules import NOT_FINITE, quote
 
 # Possessive (*+, ++): a row of 100 MiB is matched in linear time and without a backtracking stack.
@@ -36,16 +35,10 @@ _NUMBER = rf"(?:{_FINITE}|[+-]?+(?i:inf(?:inity)?+|nan))"
 
 @dataclass(frozen=True)
 class Delimiter:
-    """What stands between two numbers.
+    """A delimiter of numbers.
 
-    Attributes
-    ----------
-    name : str
-        For messages.
-    between : str
-        Regular expression of one delimiter with the blanks around it.
-    pad : str
-        Characters that mean nothing at the ends of a row.
+    ``name`` is for messages. ``between`` is a regular expression of one delimiter with the blanks
+    around it. ``pad`` are the characters ignored at the ends of a row.
     """
 
     name: str
@@ -53,11 +46,11 @@ class Delimiter:
     pad: str = " \t"
 
     def matches(self, row: str) -> bool:
-        """Say whether a whole row, stripped of its pad, is numbers apart by this delimiter."""
+        """Return whether a whole row, stripped of its pad, is numbers with this delimiter."""
         return self._row.fullmatch(row) is not None
 
     def fields(self, row: str) -> Iterator[tuple[int, str]]:
-        """Split a row, right or wrong, into fields, each with its position in the row."""
+        """Split a row, valid or not, into fields, each with its position in the row."""
         end = len(row.rstrip(self.pad))
         start = min(len(row) - len(row.lstrip(self.pad)), end)
         for match in self._between.finditer(row, start, end):
@@ -79,84 +72,62 @@ TABS = Delimiter("tabs", r"\ *+\t\ *+", pad=" ")
 BLANKS = Delimiter("blanks", r"[ \t]++")
 BLANKS_OR_COMMAS = Delimiter("blanks or single commas", r"(?:[ \t]*+,[ \t]*+|[ \t]++)")
 
-#: Characters looked at to describe what is wrong with a row or a field, however long it is.
+#: Characters of a row or a field that are examined to describe a fault.
 _GLANCE = 1000
 
-#: Says where a field is: from its index in the row and its position in the text, both from 0.
+#: Names the place of a field, given its index and its position in the text, both from 0.
 Place = Callable[[int, int], str]
 
 
 class RowCollector:
-    """Gathers rows of text into one matrix.
+    """Collects rows of text into one matrix.
 
     Parameters
     ----------
     path : str
-        File, or the option that held the text, for messages.
+        File or option for messages.
     delimiter : Delimiter or None
         None: commas if the first row has one, else blanks.
     allow_nonfinite : bool
-        Whether NaN and infinity are taken.
+        Whether NaN and infinity are allowed.
     """
 
     def __init__(self, path: str, delimiter: Delimiter | None, *, allow_nonfinite: bool) -> None:
         self._path = path
         self._delimiter = delimiter
         self._allow_nonfinite = allow_nonfinite
-        # Grows in place, so that many short rows cost no more than their numbers.
         self._numbers = array("d")
-        self._rows = 0
-
-    @property
-    def rows(self) -> int:
-        """Rows so far."""
-        return self._rows
+        self.rows = 0
 
     def add(self, row: str, place: Place) -> None:
-        """Append one row.
+        """Append one row; `place` names the place of a field for messages.
 
-        Parameters
-        ----------
-        row : str
-            Its text.
-        place : callable
-            Makes the place of a field for messages.
-
-        Raises
-        ------
-        DataError
-            If it is not numbers, not finite, or not as long as the rows before it.
+        Raises `DataError` if it is not numbers, not finite, or not as long as the rows before it.
         """
         if self._delimiter is None:
             self._delimiter = COMMAS if "," in row else BLANKS
         body = row.strip(self._delimiter.pad)
         if not self._delimiter.matches(body):
             raise self._fault(row, place, self._delimiter)
-        # Unlike split() and float(), this makes no object per number; the grammar is checked above.
+        # Unlike split() and float(), this makes no object per number.
         values = np.fromstring(body.replace(",", " "), dtype=np.float64, sep=" ")
         finite = np.isfinite(values)
         if not (self._allow_nonfinite or finite.all()):
             raise self._nonfinite(row, place, self._delimiter, int(np.argmin(finite)))
-        if self._rows and len(values) != self._columns:
+        if self.rows and len(values) != self._columns:
             raise self._ragged(row, place, self._delimiter, len(values))
         self._numbers.frombytes(values.tobytes())
-        self._rows += 1
+        self.rows += 1
 
     def matrix(self) -> NDArray[np.float64]:
-        """Return what was gathered, shape (rows, columns).
-
-        Raises
-        ------
-        DataError
-            If there was no row.
-        """
-        if not self._rows:
+        """Return the matrix, shape (rows, columns); raise `DataError` if it is empty."""
+        if not self.rows:
             raise DataError("holds no numbers; expected one row of them at least", self._path)
-        return np.frombuffer(self._numbers, dtype=np.float64).reshape(self._rows, -1)
+        return np.frombuffer(self._numbers, dtype=np.float64).reshape(self.rows, -1)
 
     @property
     def _columns(self) -> int:
-        return len(self._numbers) // self._rows
+        return len(self._numbers) // self.rows
 
     def _fault(self, row: str, place: Place, delimiter: Delimiter) -> DataError:
         for index, (start, text) in enumerate(delimiter.fields(row)):
@@ -171,7 +142,7 @@ class RowCollector:
         return DataError(f"{place(index, start)}: {quote(text)} {what}{NOT_FINITE}", self._path)
 
     def _ragged(self, row: str, place: Place, delimiter: Delimiter, found: int) -> DataError:
-        # Points at the first number too many, or at the last one of a row that ends early.
+        # The first extra number, or the last one of a short row.
         index = min(self._columns, found - 1)
         start, _ = _nth(delimiter.fields(row), index)
         numbers = count(found, "number")
@@ -204,7 +175,7 @@ def _read(source: WeightsFile) -> dict[str, Any]:
 
 
 def _write(fields: Mapping[str, Any], suffix: str) -> bytes:
-    """Write a row on a line, of a bias each number; with all digits of float64."""
+    """Write each row, or each number of a bias, on a line, with all digits of float64."""
     delimiter = {".csv": ",", ".tsv": "\t", ".txt": " "}[suffix]
     matrix = next(iter(fields.values()))
     matrix = matrix if matrix.ndim == 2 else matrix[:, np.newaxis]
@@ -213,7 +184,7 @@ def _write(fields: Mapping[str, Any], suffix: str) -> bytes:
 
 
 #: Reading takes up to 4 times the size of the file.
-FORMAT = WeightsFormat(read=_read, write=_write, holds=holds_nothing_else, limit=256 * 2**20)
+FORMAT = WeightsFormat(read=_read, write=_write, limit=256 * 2**20)
 
 
 def _in_line(number: int) -> Place:
@@ -236,7 +207,7 @@ def _decode(raw: bytes, number: int, path: str) -> str:
 
 
 def _is_header(row: str) -> bool:
-    """Say whether all fields are words, a nameless column (an index) apart."""
+    """Return whether all fields are words, a nameless column (an index) apart."""
     start = row[:_GLANCE]
     fields = re.split(r"[,;\t]", start) if re.search(r"[,;\t]", start) else start.split()
     words = [word for field in fields if (word := field.strip("\"' "))]
@@ -251,7 +222,7 @@ def _nth(fields: Iterator[tuple[int, str]], index: int) -> tuple[int, str]:
 
 _BETWEEN = "expected {delimiter} between numbers and '.' as the decimal point"
 
-#: What a field that is not a number looks like, and what to say of it; the first that fits.
+#: Patterns of fields that are not numbers, and messages; the first that matches counts.
 _FAULTS = {
     r".*[\r\n].*": "holds a line break; rows of a typed matrix are apart by ';'",
     r"[+-]?0[xX].*": "is hexadecimal; write it in decimal",
@@ -268,15 +239,7 @@ _FAULTS = {
 
 
 def _describe_fault(field: str, delimiter: str) -> str:
-    """Say what is wrong with a field that is not a number.
-
-    Parameters
-    ----------
-    field : str
-        Its text.
-    delimiter : str
-        Name of what should stand between fields.
-    """
+    """Describe a field that is not a number; `delimiter` is the name of the expected one."""
     if not field:
         return "the field is empty; expected a number"
     field = field[:_GLANCE]

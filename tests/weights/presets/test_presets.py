@@ -10,7 +10,8 @@ from PIL import Image
 from strategies import seeds
 
 from onebyone_cli.errors import DataError, ShapeMismatchError, UsageError
-from onebyone_cli.weights import ChannelMap, load_weights
+from onebyone_cli.weights.channel_map import ChannelMap
+from onebyone_cli.weights.load import load_weights
 from onebyone_cli.weights.presets import PUBLISHED, plain
 from onebyone_cli.weights.presets.standardize import standardize
 from onebyone_cli.weights.presets.tables import published_map

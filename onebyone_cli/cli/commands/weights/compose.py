@@ -19,8 +19,8 @@ def compose(weights: Layers, output: WeightsOutput, messages: Messages) -> None:
     The weight is the product of the weights, and biases go through the layers that follow them;
     all in float64. It holds for layers without an activation between them.
     """
-    from onebyone_cli.weights import load_weights
     from onebyone_cli.weights.algebra import compose as fold
+    from onebyone_cli.weights.load import load_weights
 
     console, path, layers = messages.console(), output.output, weights.layers
     check_names(layers, [])

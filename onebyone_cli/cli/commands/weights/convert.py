@@ -20,8 +20,7 @@ def convert(weights: Converted, written: ConvertedOutput, messages: Messages) ->
     of channels; .npy and text hold the weight alone. Numbers are float64, in text with all their
     digits. What the format has no place for is reported; a bias is never left out.
     """
-    from onebyone_cli.weights import load_weights
-    from onebyone_cli.weights.load import unread_members
+    from onebyone_cli.weights.load import load_weights, unread_members
     from onebyone_cli.weights.typed import parse_bias
 
     console, source, output = messages.console(), weights.source, weights.output

@@ -10,7 +10,7 @@ from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
-    from onebyone_cli.weights import ChannelMap
+    from onebyone_cli.weights.channel_map import ChannelMap
 
 EXAMPLES = """
 onebyone weights new --list

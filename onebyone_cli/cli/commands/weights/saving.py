@@ -6,7 +6,7 @@ from onebyone_cli.commit import targets
 from onebyone_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from onebyone_cli.weights import ChannelMap
+    from onebyone_cli.weights.channel_map import ChannelMap
 
 
 def check_output(output: str, bias_to: str, *, force: bool, inputs: tuple[str, ...] = ()) -> None:

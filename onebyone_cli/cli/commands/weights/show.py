@@ -15,8 +15,8 @@ from onebyone_cli.operations.names import files_of
 from onebyone_cli.units import count, printable
 
 if TYPE_CHECKING:
-    from onebyone_cli.weights import ChannelMap
     from onebyone_cli.weights.algebra import Facts
+    from onebyone_cli.weights.channel_map import ChannelMap
 
 EXAMPLES = """
 onebyone weights show model.npz
@@ -50,8 +50,8 @@ def show(given: ShownWeights, picture: WeightsPicture, messages: Messages) -> No
     positive weights are red and negative ones blue, or signs where there are no colours. A matrix
     larger than the terminal is shown in blocks, each by its weight of largest magnitude.
     """
-    from onebyone_cli.weights import load_weights
     from onebyone_cli.weights.algebra import facts_of
+    from onebyone_cli.weights.load import load_weights
 
     console = messages.console()
     file, output, force = given.file, picture.output, picture.force
