@@ -200,7 +200,7 @@ def test_the_blas_is_set_up_unless_numpy_is_there(
 import os
 seen = dict(os.environ)
 import onebyone_cli
-result = onebyone_typer_app.apply("x.npy", "w.npy")
+result = onebyone_cli.apply("x.npy", "w.npy")
 import numpy
 numpy.save("z.npy", result)
 print(os.environ == seen)
@@ -483,7 +483,7 @@ import sys, onebyone_cli
 assert "fit" in dir(onebyone_cli) and "api" not in dir(onebyone_cli)
 loaded = set(sys.modules) & {"numpy", "typer", "onebyone_cli.api", "onebyone_cli.errors"}
 assert not loaded, loaded
-onebyone_typer_app.apply
+onebyone_cli.apply
 assert "h5py" not in sys.modules and "PIL" not in sys.modules
 """
     assert run_python(code, tmp_path) == ""

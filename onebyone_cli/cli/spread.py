@@ -54,13 +54,13 @@ def spread(
 
     @wraps(command)
     def run(**given: Any) -> Any:
-        return command(**{name: _made(kind, given) for name, kind in groups.items()})
+        return command(**{name: group_of(kind, given) for name, kind in groups.items()})
 
     run.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
     return run
 
 
-def _made(kind: type[Group], given: dict[str, Any]) -> Group:
+def group_of(kind: type[Group], given: dict[str, Any]) -> Group:
     """Make a group of the words that Typer has taken apart."""
     values = {}
     for name, record in kind.members.items():

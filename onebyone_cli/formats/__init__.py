@@ -12,7 +12,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from onebyone_cli.errors import DataError, UsageError, open_error
+from onebyone_cli.errors import DataError, UsageError, open_error, setting
 from onebyone_cli.formats.contracts.format import Format
 from onebyone_cli.names import suffix_of
 
@@ -90,7 +90,9 @@ def of_output(path: str, name: str = "") -> tuple[Format, str]:
                 return candidate, ""
             if name in candidate.kinds:
                 return candidate, name
-        raise UsageError(f"--format {name} is unknown; choose from {', '.join(format_names())}")
+        raise UsageError(
+            f"{setting('format', name)} is unknown; choose from {', '.join(format_names())}"
+        )
     if path == "-":
         return of_streams(), ""
     found = _by_suffix(path.rstrip("/"))
@@ -101,7 +103,7 @@ def of_output(path: str, name: str = "") -> tuple[Format, str]:
     if found is None:
         raise UsageError(
             f"'{path}' has no suffix that says its format; expected {suffix_list()}, "
-            "a folder name ending in /, or --format"
+            f"a folder name ending in /, or {setting('format')}"
         )
     return found, ""
 

@@ -13,7 +13,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.commit import targets
-from onebyone_cli.errors import DataError, UsageError, read_write_error
+from onebyone_cli.errors import DataError, UsageError, read_write_error, setting
 from onebyone_cli.formats.arrays.source import ArraySeries, Kind, open_array
 from onebyone_cli.formats.contracts.format import Format
 from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
@@ -159,7 +159,7 @@ class NpyStreamWriter(StreamWriter):
         if target.path == "-" and os.isatty(1) and not target.publication.may_replace:
             raise UsageError(
                 "standard output is a terminal, and the result is binary; "
-                "name a file, pipe it on, or use --force"
+                f"name a file, pipe it on, or use {setting('force')}"
             )
 
     def open(self) -> None:

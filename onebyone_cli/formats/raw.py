@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from onebyone_cli.errors import DataError
+from onebyone_cli.errors import DataError, setting
 from onebyone_cli.formats.arrays.source import ArraySeries, Kind, open_array
 from onebyone_cli.spec import ITEM_BYTES
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.arrays.layout import ArrayLayout
     from onebyone_cli.formats.contracts.about import RawSpec
     from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
+
+
+#: The settings that describe numbers without a header.
+_SAID = f"{setting('shape')} and {setting('dtype_in')}"
 
 
 def read(source: Source) -> Reader | StreamReader:
@@ -39,7 +43,7 @@ def _kind(source: Source) -> Kind:
     def check_size(layout: ArrayLayout, start: int, size: int, path: str) -> None:
         _check_size(raw, size - start, path)
 
-    return Kind(_describe, check_size, "--shape and --dtype-in promise", "raw numbers")
+    return Kind(_describe, check_size, f"{_SAID} promise", "raw numbers")
 
 
 def _describe(opened: ByteSource, source: Source, path: str) -> ArrayLayout:
@@ -52,8 +56,7 @@ def _describe(opened: ByteSource, source: Source, path: str) -> ArrayLayout:
     )
     if opened.at_end():
         raise DataError(
-            f"is empty; expected the {layout.spec.data_bytes} bytes that --shape and --dtype-in "
-            "promise",
+            f"is empty; expected the {layout.spec.data_bytes} bytes that {_SAID} promise",
             path,
         )
     return layout
@@ -65,8 +68,9 @@ def _check_size(raw: RawSpec, found: int, path: str) -> None:
         return
     fitting = " or ".join(dict.fromkeys(map(_written, _fitting_shapes(raw, found))))
     raise DataError(
-        f"has {found} bytes, and --shape {_written(raw.shape)} of {raw.dtype} is {expected}; "
-        + (f"--shape {fitting} would fit" if fitting else "check --shape and --dtype-in"),
+        f"has {found} bytes, and {setting('shape', _written(raw.shape))} of {raw.dtype} is "
+        f"{expected}; "
+        + (f"{setting('shape', fitting)} would fit" if fitting else f"check {_SAID}"),
         path,
     )
 

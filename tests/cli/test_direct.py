@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from onebyone_cli.cli import direct, typer_app
 from onebyone_cli.cli.groups import Option, groups_of
 from onebyone_cli.cli.manual import all_pages
+from onebyone_cli.cli.spread import group_of
 from onebyone_cli.errors import UsageError
 
 PATHS = [page.path[1:] for page in all_pages() if not page.children]
@@ -60,19 +61,20 @@ def read_by_typer(words: list[str]) -> dict[str, Any] | None:
     """None where Typer refuses the words or answers them itself, as a call for help."""
     program = typer.main.get_command(typer_app.app)
     context = typer.Context(program, info_name="onebyone")
-    rest = list(words)
+    rest, path = list(words), []
     command = program
     while rest and hasattr(command, "get_command"):
         command = command.get_command(context, rest[0])
         if command is None:
             return None
-        context = typer.Context(command, info_name=rest.pop(0), parent=context)
+        path.append(rest.pop(0))
+        context = typer.Context(command, info_name=path[-1], parent=context)
     try:
-        found = command.make_context(context.info_name, rest, parent=context.parent)
+        found = command.make_context(context.info_name, rest, parent=context.parent).params
+        groups = [group_of(kind, found) for kind in groups_of(function_of(tuple(path))).values()]
     except (typer.Exit, UsageError, typer.core._click.exceptions.ClickException):
         return None
-    given = {name: value for name, value in found.params.items() if name != "short_help"}
-    return {name: list(each) if isinstance(each, tuple) else each for name, each in given.items()}
+    return {name: getattr(group, name) for group in groups for name in group.members}
 
 
 @st.composite

@@ -369,7 +369,13 @@ main()
 
 
 @pytest.mark.parametrize(
-    "module", ["typer", "onebyone_cli.cli.commands.apply", "numpy", "onebyone_cli.formats.npy"]
+    "module",
+    [
+        "onebyone_cli.cli.direct",
+        "onebyone_cli.cli.commands.apply",
+        "numpy",
+        "onebyone_cli.formats.npy",
+    ],
 )
 def test_an_interrupted_import_says_nothing(module: str, short: Path, folder: Path) -> None:
     command = [sys.executable, "-c", _SIGNAL_AT_IMPORT, *sum_of(short, "out.npy")]
@@ -397,12 +403,12 @@ def stop():
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(5)
 
-def app(standalone_mode):
+def program():
     exec({moment!r}, globals())
     time.sleep(5)
     print("went on")
 
-exit_status.run(app)
+exit_status.run(program)
 """
     done = run([sys.executable, "-c", program], cwd=folder)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGTERM, b"", "")

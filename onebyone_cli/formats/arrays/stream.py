@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onebyone_cli.errors import DataError
+from onebyone_cli.errors import DataError, setting
 from onebyone_cli.formats.arrays.layout import PIECE_BYTES
 from onebyone_cli.formats.contracts.reader import StreamReader
 
@@ -92,7 +92,7 @@ class ArrayStream(StreamReader):
         if self._alone and not self._source.at_end():
             raise DataError(
                 f"goes on after the array of {self.spec.data_bytes} bytes; expected exactly one "
-                "(apply, fit and stats take several, one after another, with --each)",
+                f"(apply, fit and stats take several, one after another, with {setting('each')})",
                 self.path,
             )
 

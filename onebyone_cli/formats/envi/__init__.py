@@ -150,7 +150,9 @@ def _header_of(path: str) -> str:
     if found is None:
         names = " or ".join(name for name in _headers_beside(path) if name.endswith(".hdr"))
         raise DataError(
-            f"has no ENVI header beside it; expected {names}, or --raw with what it holds", path
+            f"has no ENVI header beside it; expected {names}, or {setting('raw')} with its shape "
+            "and type",
+            path,
         )
     return found
 

@@ -27,7 +27,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.commit import targets
-from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.errors import DataError, UsageError, setting
 from onebyone_cli.formats.contracts.about import About, Container, Dataset
 from onebyone_cli.formats.contracts.format import Format
 from onebyone_cli.formats.contracts.metadata import Metadata
@@ -185,7 +185,7 @@ def write(target: Target, spec: StackSpec) -> Writer | ChunkedWriter:
     if target.path == "-" or targets.is_special(target.path):
         raise UsageError(
             "HDF5 is written in no fixed order, which a pipe or device can't take; "
-            "name a file, or use --format npy"
+            f"name a file, or use {setting('format', 'npy')}"
         )
     from onebyone_cli.formats.hdf5.writers import ChunkedWriter, contiguous_writer
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onebyone_cli.errors import UsageError
+from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.formats.arrays.layout import ArrayLayout
 from onebyone_cli.formats.arrays.slabs import rectangles
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
@@ -94,8 +94,8 @@ def chunk_reader(
         raise UsageError(
             f"its chunks of {shown} take {format_bytes(needed)} of memory to read, and "
             f"{format_bytes(source.memory)} are set aside for that; "
-            f"give --memory {_MEMORY_SHARE * needed // _MIB + 1}M, or make the chunks smaller "
-            "with h5repack",
+            f"give {setting('memory', f'{_MEMORY_SHARE * needed // _MIB + 1}M')}, or make the "
+            "chunks smaller with h5repack",
             source.name,
         )
     return ChunkStream(file, decoder, grid, drain, header, about, each)

@@ -5,6 +5,7 @@ their sources. ``plain`` makes weights from the number of channels, ``standardiz
 Tables are plain data, so that help needs no numpy.
 """
 
+from onebyone_cli.errors import setting
 from onebyone_cli.weights.presets import colour, tasselled_cap
 from onebyone_cli.weights.presets.tables import Published
 
@@ -17,7 +18,7 @@ PUBLISHED: dict[str, Published] = {
 MADE = {
     "identity": "every channel as it is",
     "mean": "the mean of all channels",
-    "select": "some channels in another order: --channels 3,1,2",
-    "difference": "one channel minus another: --channels 3,1",
-    "standardize": "minus mean, divided by standard deviation: --stats FILE",
+    "select": f"some channels in another order: {setting('channels', '3,1,2')}",
+    "difference": f"one channel minus another: {setting('channels', '3,1')}",
+    "standardize": f"minus mean, divided by standard deviation: {setting('stats', 'FILE')}",
 }

@@ -6,7 +6,7 @@ from onebyone_cli.cli.commands.weights import saving
 from onebyone_cli.cli.options.messages import Messages
 from onebyone_cli.cli.options.weights import NewWeights, WeightsOutput
 from onebyone_cli.cli.terminal.console import Console, print_out
-from onebyone_cli.errors import DataError, UsageError
+from onebyone_cli.errors import DataError, UsageError, spelled
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
@@ -54,11 +54,12 @@ def new(asked: NewWeights, output: WeightsOutput, messages: Messages) -> None:
 def _list(console: Console) -> None:
     from onebyone_cli.weights.presets import MADE, PUBLISHED
 
-    titles = MADE | {name: kernel.title for name, kernel in PUBLISHED.items()}
+    made = {name: spelled(title) for name, title in MADE.items()}
+    titles = made | {name: kernel.title for name, kernel in PUBLISHED.items()}
     if not console.quiet:
         width = max(map(len, titles))
         print_out("\n".join(f"{name:<{width}}  {title}" for name, title in titles.items()))
-    kinds = [{"kind": name, "title": title} for name, title in MADE.items()]
+    kinds = [{"kind": name, "title": title} for name, title in made.items()]
     published = [
         {
             "kind": name,
