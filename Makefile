@@ -47,6 +47,7 @@ demo: $(RUN_STAMP)
 	$(call typed, onebyone apply $(SAMPLES)/flower/flower.h5 -w $(SAMPLES)/flower/grey_rec709.csv --dtype uint8 -o demo/flower_grey.png)
 	$(call typed, onebyone apply $(SAMPLES)/handwritten/digits.npy -w $(SAMPLES)/handwritten/mean_of_each_digit.csv -o demo/mean_digits.npy)
 	$(call typed, python $(SAMPLES)/check_demo.py demo)
+	@printf '\nTo use onebyone in this shell:  . %s/activate\n' '$(BIN)'
 
 # The environment may tell Python not to keep compiled modules; the many times that tests start the
 # program would compile it each time. pytest comes last, so that its count of tests is the last

@@ -1,8 +1,8 @@
-"""What jobs cost: cost_model.py STACK.npy LARGE.npy WEIGHTS.npy, as run.py makes them.
+"""Model the costs of jobs: cost_model.py STACK.npy LARGE.npy WEIGHTS.npy, as run.py makes them.
 
-Measures constants of this machine: one by one with the program's own parts, and what a tile costs
-besides from a whole job on STACK. Checks what they predict against the jobs on LARGE, and prints
-what they say of stacks and clusters that are not here. See docs/scaling.md.
+Measures constants of this machine: each operation separately, and the overhead of a tile from a
+whole job on STACK. Compares predictions with measurements of the jobs on LARGE, and prints
+predictions for larger stacks and clusters. See docs/scaling.md.
 """
 
 import os
@@ -144,7 +144,7 @@ def pixels_of(stack: Path) -> int:
 
 
 def calibrated(found: Constants, stack: Path, weights: Path) -> Constants:
-    """Add what whole jobs on the smaller stack tell: start, and what a tile costs besides."""
+    """Add what whole jobs on the smaller stack give: start, and the overhead of a tile."""
     tiny = stack.parent / "model_tiny.npy"
     np.save(tiny, np.random.default_rng().random((CHANNELS, 20, 20), np.float32))
     starts = [run(*job) for job in jobs(tiny, weights, stack.parent)]
@@ -167,9 +167,9 @@ def print_constants(found: Constants) -> None:
     print(f"| write, into the page cache | {1e-9 / found.write:.1f} GB/s |")
     print(f"| multiply-adds in float32, (20, 50) × (50, 4096) | {1e-9 / found.multiply:.1f} G/s |")
     print(f"| multiply-adds in float64, (50, 8192) by itself | {1e-9 / found.square:.1f} G/s |")
-    print(f"| numbers to float64, and centred | {1e-9 / found.centre:.2f} G/s |")
-    print(f"| a tile of `apply`, besides | {found.apply_tile * 1e6:.0f} µs |")
-    print(f"| a tile of `fit`, besides | {found.learn_tile * 1e6:.0f} µs |")
+    print(f"| conversion to float64, with centring | {1e-9 / found.centre:.2f} G/s |")
+    print(f"| overhead of a block of `apply` | {found.apply_tile * 1e6:.0f} µs |")
+    print(f"| overhead of a block of `fit` | {found.learn_tile * 1e6:.0f} µs |")
     print(f"| start to exit | {found.start * 1e3:.0f} ms |")
 
 

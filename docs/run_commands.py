@@ -1,19 +1,19 @@
-"""Run the commands that the documents show, and keep current what they show of the output.
+"""Run the commands in the documents, and update the output that the documents show.
 
     python docs/run_commands.py [--check] [PAGE ...]
 
 Every page is one session of bash in a fresh folder with a copy of ``sample_data/`` and
-``examples/``. In it are run, from top to bottom:
+``examples/``. These commands run, from top to bottom:
 
-- the lines after ``$ `` in blocks fenced as ``console``, with those after ``> `` that go on with
-  them; what stands between commands is their output;
+- the lines after ``$ `` in blocks fenced as ``console``, with continuation lines after ``> ``; the
+  lines between commands are their output;
 - blocks fenced as ``sh``, and indented blocks that call ``onebyone``; their output is not shown;
-- ``<!-- run``, lines, ``-->``: what a page needs and nobody has to see.
+- ``<!-- run``, lines, ``-->``: preparations that readers need not see.
 
-A command that fails stops the page, unless ``$ echo $?`` follows. What differs from run to run
-(times, rates, memory) stays as it was written if nothing else has changed. Files in ``pictures/``
-of that folder are those of ``docs/pictures/``, and are written anew if pixels have changed.
-``--check`` writes nothing, says what is out of date, and then exits with 1.
+A command that fails stops the page, unless ``$ echo $?`` follows. If only times, rates or peak
+memory have changed, the output on the page stays. Files in ``pictures/`` of that folder are copied
+to ``docs/pictures/`` if their pixels have changed. ``--check`` writes nothing, reports what is out
+of date, and then exits with 1.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PICTURES = HERE / "pictures"
 
-#: Longest time that a page may take, in seconds.
+#: Most time that a page may take, in seconds.
 PATIENCE_S = 300
 
-#: Most that a pixel may differ by: processors round differently.
+#: Largest difference of equal pixels: processors round differently.
 PIXEL_TOLERANCE = 2
 
-#: Separates what commands print; a character that none of them does.
+#: Separates the outputs of commands; a character that no command prints.
 MARK = "\x1e"
 
-#: What differs from run to run.
+#: Matches what differs from run to run.
 VARIABLE = re.compile(
     r"(?<= in )[0-9]+\.[0-9]{2,3} s(, [0-9.]+ ([KMGTP]i)?B/s)?, peak [0-9.]+ [KMG]iB"
     r"|(?<=\"seconds\": )[0-9.e-]+|(?<=\"bytes_per_second\": )[0-9]+|(?<=\"peak_bytes\": )[0-9]+"
@@ -54,19 +54,19 @@ _HIDDEN = "<!-- run"
 
 
 class PageError(Exception):
-    """A command of a page has failed."""
+    """A command of a page failed."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """Commands to be run: lines [first, last) of a page, and where their output stands.
+    """Commands of a page, and the lines that show their output.
 
     Attributes
     ----------
     text : str
-        What bash gets.
+        The input of bash.
     shown : range or None
-        Lines with the output; None where it is not shown.
+        Lines of the page with the output; None if it is not shown.
     """
 
     text: str
@@ -74,7 +74,7 @@ class Run:
 
 
 def runs_of(lines: Sequence[str]) -> Iterator[Run]:
-    """Find what a page has run, in order."""
+    """Find the commands of a page, in order."""
     at = 0
     while at < len(lines):
         start, line = at, lines[at]
@@ -99,12 +99,12 @@ def runs_of(lines: Sequence[str]) -> Iterator[Run]:
 
 
 def _unseen(block: Sequence[str]) -> Run:
-    """Take a block whose output is not shown; whatever fails in it ends the session."""
+    """Make a run of a block whose output is not shown; a failure in it ends the session."""
     return Run("\n".join(["set -e", *block, "set +e"]))
 
 
 def _dialogue(lines: Sequence[str], at: int, end: int) -> Iterator[Run]:
-    """Take a block apart into commands and what they print."""
+    """Split a block into commands and their output."""
     while at < end:
         command = [lines[at].removeprefix("$ ")]
         at += 1
@@ -118,12 +118,12 @@ def _dialogue(lines: Sequence[str], at: int, end: int) -> Iterator[Run]:
 
 
 def outputs_of(runs: Sequence[Run], folder: Path) -> list[str]:
-    """Run everything in one session; give what each command printed.
+    """Run all commands in one session; return what each command printed.
 
     Raises
     ------
     PageError
-        If one fails and the next does not ask for its status.
+        If a command fails and the next one is not ``echo $?``.
     """
     for name in ("sample_data", "examples"):
         shutil.copytree(ROOT / name, folder / name)
@@ -165,7 +165,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def current(page: str, folder: Path) -> str:
-    """Give a page with the output that its commands have now.
+    """Return a page with the present output of its commands.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def current(page: str, folder: Path) -> str:
 
 
 def same_picture(one: Path, two: Path) -> bool:
-    """Say whether two images show the same, but for rounding."""
+    """Return whether two images are equal up to rounding."""
     import numpy as np
     from PIL import Image
 
@@ -203,7 +203,7 @@ def same_picture(one: Path, two: Path) -> bool:
 
 
 def update(path: Path, *, check: bool) -> list[str]:
-    """Bring a page and its pictures up to date, or with `check` only say what is not."""
+    """Update a page and its pictures, or with `check` only list what is out of date."""
     name, stale = path.relative_to(ROOT), []
     page = path.read_text("utf-8")
     with tempfile.TemporaryDirectory(prefix="docs-") as scratch:
@@ -225,14 +225,14 @@ def update(path: Path, *, check: bool) -> list[str]:
 
 
 def all_pages() -> list[Path]:
-    """Every page with commands: the README and what lies beside this file."""
+    """List the pages: the README and those below this folder."""
     return [ROOT / "README.md", *sorted(HERE.rglob("*.md"))]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Update pages, or check them."""
     parser = argparse.ArgumentParser(description="Run the commands of the documents.")
-    parser.add_argument("--check", action="store_true", help="only say what is out of date")
+    parser.add_argument("--check", action="store_true", help="only report what is out of date")
     parser.add_argument("pages", nargs="*", type=Path)
     options = parser.parse_args(arguments)
     status = 0
