@@ -42,7 +42,7 @@ from onebyone_cli.operations.apply.job import ApplyJob
 from onebyone_cli.operations.apply.settings import ApplySettings, scale_of
 from onebyone_cli.operations.learn.job import LearnJob
 from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
-from onebyone_cli.operations.workers import run_workers
+from onebyone_cli.operations.run import run_workers
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import ITEM_BYTES, Slab, StackSpec
 from onebyone_cli.stack.spool import Spool

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onebyone_cli.operations.workers import run_workers
+from onebyone_cli.operations.run import run_workers
 from onebyone_cli.spec import Slab
 
 thread_counts = st.integers(1, 8)

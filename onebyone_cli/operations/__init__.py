@@ -1,12 +1,12 @@
-"""Where readers, plan, arithmetic and writer are joined; the only place that joins them.
+"""Operations join readers, plan, arithmetic and writer.
 
 Data flows one way::
 
     readers ── sources ── stack ── tiles (C, T) ── convolution ── cast ── writer ── commit
 
-A source that can be read only once is laid in a spool first; a target that must be written in
-order is written from one. A job checks and plans when it is made; only ``run`` reads a pixel or
-creates a file.
+A source that can be read only once is spooled first. A target that must be written in order is
+written from a spool. A job checks and plans when it is made; only ``run`` reads pixels and creates
+files.
 
-Nothing is imported here: a pass that learns needs nothing of one that applies.
+This package imports nothing: learning needs none of the modules of applying.
 """

@@ -1,8 +1,8 @@
-r"""Rules for make that say which files an output was made from, as compilers write them.
+"""Write rules for make that list the files an output was made from.
 
 The syntax is that of ``gcc -MD -MP``: one rule for the output, and an empty one for each file, so
-that make goes on when a file has gone. How names are written was tried on GNU make 4.3. What it
-can't be told, such as a name with a semicolon (after which it would see a command), is refused.
+that make continues when a file is gone. The escapes were tested with GNU make 4.3. A name that it
+has no escape for is refused, such as one with a semicolon, after which make reads a command.
 """
 
 import os
@@ -15,28 +15,26 @@ from onebyone_cli.commit.publication import NEW, Publication
 from onebyone_cli.errors import OutputRefusedError, UsageError, setting
 from onebyone_cli.operations.names import check_outputs, files_of
 
-#: Names go on lines of their own beyond this width.
+#: Most characters of a line.
 _WIDTH = 78
 
-#: What no escape helps with everywhere: white space but blanks inside, backslashes, ``;`` and
-#: ``|``; a home folder; ``&`` and ``)`` at the end, which make a grouped target and a member of an
-#: archive.
+#: No escape works for these: white space other than blanks inside, backslashes, ``;`` and ``|``, a
+#: home folder, ``&`` (grouped target) and ``)`` (member of an archive) at the end.
 _IMPOSSIBLE = re.compile(r"[\t\n\v\f\r\\;|]|^[ ~]|[ &)]$")
 
-#: What is written for a character that means something to make, which looks for an assignment
-#: before it expands anything.
+#: make looks for an assignment before it expands anything.
 _ESCAPES = str.maketrans({"$": "$$", "=": "$(strip =)", **{each: f"\\{each}" for each in " #:*?["}})
 
 
 class DepFile:
-    """A depfile to be, in which rules are collected until the outputs are published.
+    """Collect rules until the outputs are published.
 
     Parameters
     ----------
     path : str
-        The file; empty where none was asked for, and then nothing happens.
+        The file; empty for none, and then every method does nothing.
     publication : Publication
-        How it is published.
+        How the file is published.
     """
 
     def __init__(self, path: str, publication: Publication = NEW) -> None:
@@ -44,13 +42,7 @@ class DepFile:
         self._rules: dict[str, tuple[str, ...]] = {}
 
     def check(self, output: str) -> None:
-        """Refuse what can't be written, as far as that is known from names.
-
-        Parameters
-        ----------
-        output : str
-            The output, or the folder of the outputs.
-        """
+        """Refuse an output, or a folder of outputs, that a rule can't name."""
         if not self.path:
             return
         if output == "-":
@@ -60,27 +52,27 @@ class DepFile:
             )
         if self.path == "-" or self.path.endswith("/") or targets.is_special(self.path):
             raise UsageError(
-                f"{setting('depfile', self.path)} is no file; name one, such as OUTPUT.d"
+                f"{setting('depfile', self.path)} does not name a file; give one, such as OUTPUT.d"
             )
         check_outputs([output, self.path])
         targets.check_target(self.path, force=self.publication.may_replace)
 
     def add(self, output: str, read: Iterable[str]) -> None:
-        """Note what an output is made from; nothing is written yet.
+        """Add the rule of an output; nothing is written yet.
 
         Parameters
         ----------
         output : str
             As the user wrote it.
         read : iterable of str
-            Whatever was read; what is neither a file nor a folder is passed over, such as a pipe.
+            What was read; only files and folders are listed.
 
         Raises
         ------
         OutputRefusedError
-            If the depfile is one of these, or in the way of the output.
+            If the depfile is one of these, or lies in the folder that is the output.
         UsageError
-            If it is the output, or make can't be told a name.
+            If it is the output, or make has no escape for a name.
         """
         if not self.path:
             return
@@ -95,12 +87,12 @@ class DepFile:
         for name in (target, *found):
             if not name or _IMPOSSIBLE.search(name):
                 raise UsageError(
-                    f"{setting('depfile')}: make can't be told the name {name}; rename the file"
+                    f"{setting('depfile')}: make can't read the name {name}; rename the file"
                 )
         self._rules[target] = found
 
     def write(self) -> None:
-        """Write all rules; for when the outputs are there."""
+        """Write all rules, after the outputs."""
         if self.path:
             content = os.fsencode("".join(_lines(self._rules)))
             atomic.write_file(self.path, content, self.publication)
@@ -115,7 +107,6 @@ def _lines(rules: dict[str, tuple[str, ...]]) -> Iterator[str]:
 
 
 def _rule(target: str, names: tuple[str, ...]) -> str:
-    """Write a rule, in lines that are not too long."""
     text = line = f"{_as_target(target)}:"
     for word in map(_escape, names):
         if len(line) + 1 + len(word) > _WIDTH:
@@ -134,7 +125,7 @@ def _escape(name: str) -> str:
 
 
 def _is_kept(name: str) -> bool:
-    """Whether make can look at a file later, as it can't at a pipe or at what is no file at all."""
+    """Whether make can look at a file later, which it can't at a pipe."""
     try:
         mode = os.stat(name).st_mode
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Shards of an operation that are computed outside of this process, such as on a cluster."""
+"""Compute shards of an operation outside of this process, such as on a cluster."""
 
 from __future__ import annotations
 
@@ -22,17 +22,12 @@ class Elsewhere(Protocol):
     def plan(
         self, make_job: Callable[[ApplySettings], ApplyJob], settings: ApplySettings
     ) -> ApplyJob:
-        """Check a job, and return its first shard."""
+        """Check a job and return its first shard."""
 
     def fill(self, job: ApplyJob, weights: bytes | None) -> ApplyReport:
-        """Compute all shards of a planned job, and publish its output.
+        """Compute all shards of a job from `plan`, and publish its output.
 
-        Parameters
-        ----------
-        job : ApplyJob
-            As `plan` has made it.
-        weights : bytes or None
-            A weights file that was learned just now; None where the weights are in files.
+        `weights` are the bytes of a file that was learned just now; None if weights are in files.
         """
 
     def gather(self, jobs: Sequence[LearnJob]) -> Statistics:
@@ -44,14 +39,7 @@ def plan_shards(
 ) -> ApplyJob:
     """Check a job, divide it into shards, and return the first of them.
 
-    Parameters
-    ----------
-    make_job : callable
-        Makes the job with these settings.
-    settings : ApplySettings
-        Those of the whole job.
-    needed_by : str
-        The setting that asks for shards, for messages.
+    `needed_by` is the setting that asks for shards, for messages.
 
     Raises
     ------

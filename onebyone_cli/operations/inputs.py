@@ -1,4 +1,4 @@
-"""How the inputs of a job are opened: all as one stack, or each as a stack of its own."""
+"""Open the inputs of a job, all as one stack or each as a stack of its own."""
 
 from __future__ import annotations
 
@@ -17,39 +17,19 @@ if TYPE_CHECKING:
     from onebyone_cli.stack.selection import Selection
 
     Stack = Sequence[Reader | StreamReader]
-    #: A mask or label map: a file, or an array of shape (H, W); nothing for none.
+    #: A mask or label map: a file, or an array of shape (H, W); empty or None for none.
     MapLike = str | NDArray[Any] | None
 
 
 class Stacks(NamedTuple):
-    """The stacks of a job.
-
-    Attributes
-    ----------
-    known : sequence of sequences of Reader or StreamReader
-        The inputs of each stack whose header has been read.
-    series : sequence of Series
-        Streams of more stacks, of which nothing has been read.
-    """
+    """The stacks of a job: those whose header has been read, and streams of more."""
 
     known: Sequence[Stack]
     series: Sequence[Series] = ()
 
 
 class Reading(NamedTuple):
-    """How inputs are read.
-
-    Attributes
-    ----------
-    layout : str
-        Order of the last three axes: one of `spec.LAYOUTS`.
-    memory : int
-        Budget of the job in bytes.
-    raw : RawSpec or None
-        What inputs without a header hold.
-    selection : Selection or None
-        The channels of each stack that are read; None for all.
-    """
+    """How inputs are read: one of `spec.LAYOUTS`, and the budget of the job in bytes."""
 
     layout: str
     memory: int
@@ -61,7 +41,7 @@ class Reading(NamedTuple):
         return self.open_among(inputs, stack, max(1, len(inputs)))
 
     def open_among(self, inputs: Sequence[str], stack: ExitStack, among: int) -> Stack:
-        """Open inputs that share the memory of readers with others: it is divided by `among`."""
+        """Open inputs as one of `among` stacks that share the memory of readers."""
         from onebyone_cli.formats import opening
 
         memory = share_of(self.memory, "inputs", among)
@@ -86,7 +66,7 @@ class Reading(NamedTuple):
         return SelectedSeries(opened, self.selection)
 
     def open_stacks(self, inputs: Sequence[str], stack: ExitStack, *, each: bool) -> Stacks:
-        """Open one stack, or with `each` one for each input and those that streams bring."""
+        """Open one stack, or with `each` one for each input, and streams of stacks."""
         from onebyone_cli.formats import opening
 
         if not each:
@@ -100,16 +80,9 @@ class Reading(NamedTuple):
 
 
 def open_map(given: MapLike, memory: int, stack: ExitStack) -> Reader | None:
-    """Open a mask or label map, to be read any number of times.
+    """Open a mask or label map in a form that can be read several times; `stack` closes it.
 
-    Parameters
-    ----------
-    given : str, ndarray or None
-        A file, or an array of shape (H, W) or (..., 1, H, W); nothing for none.
-    memory : int
-        Budget of the job in bytes.
-    stack : ExitStack
-        Closes the map.
+    An array has shape (H, W) or (..., 1, H, W). `memory` is the budget of the job in bytes.
     """
     if given is None or (isinstance(given, str) and not given):
         return None
@@ -122,6 +95,6 @@ def open_map(given: MapLike, memory: int, stack: ExitStack) -> Reader | None:
 
     share = share_of(memory, "map")
     readers = opening.open_inputs([given], layout="CHW", memory=share, stack=stack)
-    # The bytes of a pipe come once; they go into a file, which is not counted in the plan.
+    # A pipe is spooled to a file, which the plan does not count.
     (held,), _ = hold_streams(readers, 0, stack, lambda step, done, total: None)
     return held

@@ -1,22 +1,11 @@
-"""Memory and threads of an operation: what is asked for, or what the machine allows."""
+"""Resolve memory and threads of an operation: the user's choice, or the machine's default."""
 
 from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.units import parse_bytes
 
 
 def memory_of(memory: int | str | None) -> int:
-    """Return the memory budget in bytes.
-
-    Parameters
-    ----------
-    memory : int, str or None
-        Bytes, or a size such as ``"256M"``; None or empty for the default of the machine.
-
-    Raises
-    ------
-    UsageError
-        If it is not a size.
-    """
+    """Return the memory budget in bytes; a text is a size such as ``"256M"``."""
     if memory is None or memory == "":
         from onebyone_cli.system.limits import default_memory
 
@@ -28,13 +17,7 @@ def memory_of(memory: int | str | None) -> int:
 
 
 def threads_of(threads: int | None) -> int:
-    """Return the number of workers; None stands for the default of the machine.
-
-    Raises
-    ------
-    UsageError
-        If it is less than 1.
-    """
+    """Return the number of workers."""
     if threads is None:
         from onebyone_cli.system.limits import default_threads
 

@@ -1,17 +1,17 @@
-"""What an operation's output keeps of what its inputs say: the rules, in one place.
+"""Decide which metadata of its inputs an output keeps.
 
 ======================  ===========================================================================
 entry                   kept where
 ======================  ===========================================================================
 names, wavelengths,     each output channel comes from one input channel (selected, scaled or
-widths, good channels   denoised). Else the names that the weights have for their outputs
+widths, good channels   denoised); else the names that the weights have for their outputs
 unit, long name         the numbers still mean the same: copied, selected or denoised
 nodata                  never from the input; the user's value, where invalid pixels hold it
 valid range, scale,     never: they are about stored numbers
 offset, statistics
 georeference, history   always: an output has the pixels of its inputs
-other attributes        always, but for those that are about stored numbers, about channels that
-                        are gone, or about other objects of the input file
+other attributes        always, unless they are about stored numbers, about channels that are gone,
+                        or about other objects of the input file
 ======================  ===========================================================================
 """
 
@@ -75,59 +75,38 @@ _ABOUT_THE_FILE = {
 
 
 def output_metadata(
-    said: Metadata, channels: int, layers: Sequence[Layer], settings: ApplySettings, dtype: str
+    found: Metadata, channels: int, layers: Sequence[Layer], settings: ApplySettings, dtype: str
 ) -> Metadata:
-    """Say what is true of the output of a chain of 1×1 convolutions.
+    """Return the metadata of the output of a chain of 1×1 convolutions.
 
-    Parameters
-    ----------
-    said : Metadata
-        What the inputs say.
-    channels : int
-        Their number of channels.
-    layers : sequence of Layer
-        The chain.
-    settings : ApplySettings
-        What is made of its result.
-    dtype : str
-        Type of the output.
+    `found` is the metadata of the inputs, `dtype` the type of the output.
     """
     sources = None if settings.collapse else source_channels(layers, channels)
     same = _means_the_same(layers, settings) and sources is not None
     named = () if settings.collapse else _output_names(layers)
     kept = Metadata(
-        channels=named or _picked(said.channels, sources),
+        channels=named or _picked(found.channels, sources),
         nodata=_nodata(settings, dtype),
-        georeference=said.georeference,
-        history=said.history,
-        attributes=_attributes(said.attributes, sources, same=same),
+        georeference=found.georeference,
+        history=found.history,
+        attributes=_attributes(found.attributes, sources, same=same),
     )
     if sources is None:
         return kept
-    wavelengths, widths = _picked(said.wavelengths, sources), _picked(said.widths, sources)
+    wavelengths, widths = _picked(found.wavelengths, sources), _picked(found.widths, sources)
     return kept._replace(
         wavelengths=wavelengths,
-        wavelength_unit=said.wavelength_unit if wavelengths or widths else "",
+        wavelength_unit=found.wavelength_unit if wavelengths or widths else "",
         widths=widths,
-        good=_picked(said.good, sources),
-        unit=said.unit if same else "",
+        good=_picked(found.good, sources),
+        unit=found.unit if same else "",
     )
 
 
 def source_channels(layers: Sequence[Layer], channels: int) -> list[int] | None:
     """Find the one input channel that each output channel comes from.
 
-    Parameters
-    ----------
-    layers : sequence of Layer
-        The chain.
-    channels : int
-        Channels of its input.
-
-    Returns
-    -------
-    list of int or None
-        One for each output channel; None if some output channel combines several.
+    Returns None if some output channel combines several.
     """
     sources = list(range(channels))
     if _is_denoising(layers):
@@ -143,7 +122,7 @@ def source_channels(layers: Sequence[Layer], channels: int) -> list[int] | None:
 
 
 def _is_denoising(layers: Sequence[Layer]) -> bool:
-    """Whether the last layer takes what the first one makes back to the channels it had."""
+    """Whether the last layer transforms back to the channels of the input."""
     return len(layers) == 2 and bool(layers[-1].map.meta.get("restores"))
 
 
@@ -160,7 +139,7 @@ def _means_the_same(layers: Sequence[Layer], settings: ApplySettings) -> bool:
 
 
 def _output_names(layers: Sequence[Layer]) -> tuple[str, ...]:
-    """Give the names that the weights have for their outputs."""
+    """Return the names that the weights have for their outputs."""
     last = layers[-1].map
     found = last.meta.get("outputs")
     names = () if found is None else tuple(map(str, found))
@@ -172,7 +151,7 @@ def _picked(entries: tuple[Any, ...], sources: list[int] | None) -> tuple[Any, .
 
 
 def _nodata(settings: ApplySettings, dtype: str) -> tuple[float, ...]:
-    """Give the value of invalid pixels, rounded as the output has it."""
+    """Return the value of invalid pixels, rounded to the type of the output."""
     if settings.fill is None or settings.nan_to is not None:
         return ()
     value: float = np.asarray(settings.fill).astype(dtype).item()
@@ -199,7 +178,7 @@ def _attributes(
 
 
 def _picked_list(value: Any, sources: list[int] | None) -> Any:
-    """Pick the entries of a list of one entry for each channel; None where there is no such."""
+    """Pick from a list of one entry for each channel; return None for any other value."""
     if sources is None or getattr(value, "ndim", 1) != 1:
         return None
     return [value[at] for at in sources]

@@ -1,4 +1,4 @@
-"""Names of inputs and outputs, as users write them."""
+"""Check names of inputs and outputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def files_of(inputs: Sequence[str]) -> tuple[str, ...]:
-    """Name the files of inputs and weights, without datasets: none of them may be written to."""
+    """Return the files of inputs and weights, without datasets."""
     from onebyone_cli.formats.opening import split_inner
     from onebyone_cli.weights.formats import split_member
 
@@ -20,7 +20,7 @@ def files_of(inputs: Sequence[str]) -> tuple[str, ...]:
 
 
 def absolute(text: str) -> str:
-    """Name an input or a weights file, and what is meant in it, from the root."""
+    """Return the name of an input or a weights file as an absolute path."""
     (path,) = files_of([text])
     return os.path.abspath(path) + text.removeprefix(path)
 

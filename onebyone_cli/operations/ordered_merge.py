@@ -1,4 +1,4 @@
-"""What workers find, merged in the order of the stack."""
+"""Merge the findings of workers in the order of the stack."""
 
 from __future__ import annotations
 
@@ -10,33 +10,28 @@ if TYPE_CHECKING:
 
 
 class Mergeable(Protocol):
-    """Something found in a part of a stack."""
+    """A finding in a part of a stack."""
 
     def merge(self, other: Self, /) -> None:
-        """Count in what was found further on."""
+        """Add a finding of a later part."""
 
 
 Found = TypeVar("Found", bound=Mergeable)
 
 
 class OrderedMerge(Generic[Found]):
-    """Merges what is found in tiles in the order of the tiles, whoever is done first.
+    """Merge findings in the order of the tiles, in whatever order they arrive.
 
-    Who is far ahead of the others waits for them, or what they find would pile up.
+    A worker far ahead of the others waits for them, which bounds the memory of findings.
 
     Parameters
     ----------
     total : Mergeable
-        What was found in no tile.
+        An empty finding. The attribute of this name is the sum so far.
     order : iterator of (int, int)
         Item and first pixel of every tile.
     most_waiting : int
         Findings that may wait for their turn.
-
-    Attributes
-    ----------
-    total : Mergeable
-        What was found so far.
     """
 
     def __init__(
@@ -51,13 +46,13 @@ class OrderedMerge(Generic[Found]):
         self._waiting: dict[tuple[int, int], Found] = {}
 
     def stop(self) -> None:
-        """Let nobody wait any longer: there will be no result."""
+        """Release all workers that wait; there will be no result."""
         self._stopped = True
         with self._turn:
             self._turn.notify_all()
 
     def add(self, tile: tuple[int, int], found: Found) -> None:
-        """Hand in what was found in a tile."""
+        """Add the finding of a tile, or wait until there is room for it."""
         with self._turn:
             while tile != self._next and len(self._waiting) >= self._most_waiting:
                 if self._stopped:

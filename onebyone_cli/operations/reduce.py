@@ -1,4 +1,4 @@
-"""Learn the components of a stack, and apply what was learned to the same stack."""
+"""Learn the components of a stack, and apply them to the same stack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from onebyone_cli.operations.names import check_archive_name, check_outputs
 from onebyone_cli.picture import scree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.learners.model import Model
@@ -35,17 +35,7 @@ if TYPE_CHECKING:
 
 
 class ReduceOutputs(NamedTuple):
-    """Where results go.
-
-    Attributes
-    ----------
-    result : Output
-        The components.
-    model, residual, plot : str
-        Files of the model, the error of each pixel and the scree plot; empty for none.
-    rules : DepFile
-        Collects what the result is made from.
-    """
+    """The files of results; empty for none."""
 
     result: Output
     model: str
@@ -74,7 +64,7 @@ class ReduceOutputs(NamedTuple):
             scree.check_plot(self.plot, force=result.publication.may_replace, inputs=read)
 
     def save(self, model: Model, gathered: Gathered) -> None:
-        """Write what goes beside the result, after the result itself."""
+        """Write the other files, after the result."""
         publication = self.result.publication
         if self.model:
             saving.save(model, gathered, self.model, publication)
@@ -86,20 +76,8 @@ class ReduceOutputs(NamedTuple):
 class ReduceReport(NamedTuple):
     """What was learned and written.
 
-    Attributes
-    ----------
-    model : Model
-        What was learned.
-    gathered : Gathered
-        What it was learned from.
-    result : ApplyReport
-        The components.
-    residual : ApplyReport or None
-        The errors, where they were asked for.
-    errors : list of float
-        Root mean square error of each channel; empty where it is not known.
-    moved : int
-        Bytes of pixels read and written; 0 where that is not known.
+    `errors` are the root mean square errors of the channels, and `moved` the bytes of pixels read
+    and written; empty and 0 if unknown.
     """
 
     model: Model
@@ -113,18 +91,7 @@ class ReduceReport(NamedTuple):
 class Reduce(NamedTuple):
     """One run of the operation.
 
-    Attributes
-    ----------
-    request : CheckedRequest
-        What is learned.
-    outputs : ReduceOutputs
-        Where results go.
-    settings : ApplySettings
-        How it is applied; memory, threads and nodata are those of the learning, too.
-    reading : Reading
-        How inputs are opened.
-    elsewhere : Elsewhere or None
-        Computes in place of this process.
+    Memory, threads and nodata of `settings` hold for learning as well.
     """
 
     request: CheckedRequest
@@ -136,14 +103,7 @@ class Reduce(NamedTuple):
     def run(self, names: Sequence[str], *, on_progress: OnProgress, say: Say) -> ReduceReport:
         """Check everything, learn, apply, and write all outputs.
 
-        Parameters
-        ----------
-        names : sequence of str
-            The inputs, one stack.
-        on_progress : callable
-            Called with the step, the bytes done and all bytes.
-        say : callable
-            Takes warnings, a line each.
+        `names` are the inputs of one stack. `say` takes warnings, a line each.
         """
         self.outputs.check()
         if are_moments(names, raw=self.reading.raw is not None):
@@ -183,7 +143,7 @@ class Reduce(NamedTuple):
         return ReduceReport(model, gathered, result, rest, errors, moved)
 
     def _check(self, source: str, opened: Inputs, stack: ExitStack) -> PixelMaps:
-        """Refuse what can be refused before the long reading; open the maps."""
+        """Refuse what can be refused before pixels are read; open the maps."""
         outputs, memory = self.outputs, self.settings.memory
         files = (name for reader in opened for name in reader.about.files)
         outputs.rules.add(outputs.result.path, (*files, *outputs.result.also_read))
@@ -246,7 +206,11 @@ class Reduce(NamedTuple):
         def make_job(settings: ApplySettings) -> ApplyJob:
             return _job(opened, held, weights, output, settings, is_rehearsal)
 
-        return _planned(make_job, settings, self.elsewhere)
+        return (
+            make_job(settings)
+            if self.elsewhere is None
+            else self.elsewhere.plan(make_job, settings)
+        )
 
     def _residual_job(
         self,
@@ -259,7 +223,7 @@ class Reduce(NamedTuple):
     ) -> ApplyJob:
         from onebyone_cli.spec import arithmetic_dtype
 
-        # The rest is a small difference of large numbers: in float64, whatever the input.
+        # The residual is a small difference of large numbers: in float64, whatever the input.
         settings = self.settings._replace(
             memory=memory,
             compute="float64",
@@ -272,19 +236,11 @@ class Reduce(NamedTuple):
         try:
             return _job(opened, held, weights, output, settings, is_rehearsal)
         except UsageError as error:
-            # The settings that the message names are those of the result.
+            # The rest of the message names settings of the result.
             found = error.message.partition("; ")[0]
             raise UsageError(
                 f"{setting('residual', path)}: {found}; name a .npy or .h5 file"
             ) from error
-
-
-def _planned(
-    make_job: Callable[[ApplySettings], ApplyJob],
-    settings: ApplySettings,
-    elsewhere: Elsewhere | None,
-) -> ApplyJob:
-    return make_job(settings) if elsewhere is None else elsewhere.plan(make_job, settings)
 
 
 def _job(
