@@ -69,8 +69,6 @@ def as_option(name: str, value: str) -> str:
 def _status_of_run(program: Callable[[], Any]) -> int:
     try:
         status = program()
-    except BrokenPipeError:
-        raise
     except SystemExit as leave:
         # Completion ends like this, and so does Typer when nobody reads its output any more.
         if isinstance(leave.__context__, BrokenPipeError):

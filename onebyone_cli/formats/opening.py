@@ -184,6 +184,7 @@ def make_target(
     if path == "-":
         targets.check_not_input("/dev/stdout", read)
     else:
+        targets.check_not_input(path, read)
         if publication.resume is not None:
             left = Unfinished(path)
             for name in (left.part, left.journal):
