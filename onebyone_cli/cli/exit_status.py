@@ -45,7 +45,7 @@ def run(program: Callable[[], Any]) -> NoReturn:
     except errors.Stopped as stop:
         died_of = stop.number
         if stop.checkpoint and stop.number in _REQUEUED:
-            died_of, status = 0, stop.status or ExitStatus.STOPPED
+            died_of, status = 0, ExitStatus.STOPPED
             _tell(_notice_of(stop), status)
         elif stop.checkpoint:
             console.error(str(_notice_of(stop)))

@@ -104,7 +104,7 @@ class Checkpoints(Group):
         # What comes through a pipe is gone, and standard output has no name to go on under.
         if output == "-" or not all(map(is_stored, files_of(inputs))):
             return None
-        return Policy(self.checkpoint_every, self.resume == "restart", None, always=sharded)
+        return Policy(self.checkpoint_every, self.resume == "restart", always=sharded)
 
 
 class ApplyCheckpoints(Checkpoints):

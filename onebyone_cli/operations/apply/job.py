@@ -388,7 +388,7 @@ def _say_how_to_go_on(reason: BaseException, checkpoint: Checkpoint) -> None:
         f"or with {setting('resume', 'restart')} to begin anew"
     )
     if isinstance(reason, Stopped):
-        reason.checkpoint, reason.status = checkpoint.path, checkpoint.policy.status
+        reason.checkpoint = checkpoint.path
     elif isinstance(reason, OneByOneError):
         reason.advise(advice)
     elif isinstance(reason, MemoryError):
