@@ -12,8 +12,8 @@ def suffix_of(path: str) -> str:
 def split_inner(text: str, holds_several: Callable[[str], bool]) -> tuple[str, str]:
     """Split ``file.h5:/path/to/dataset`` or ``file.npz:member``; the second part may be empty.
 
-    The colon must follow the name of a file for which `holds_several` is true, and no file may have the
-    whole name.
+    The colon must follow the name of a file for which `holds_several` is true, and no file may have
+    the whole name.
     """
     if ":" not in text or os.path.lexists(text):
         return text, ""

@@ -49,7 +49,7 @@ class Extremes:
             np.maximum(self.high, high, out=self.high)
 
     def ranges(self, *, each: bool) -> Range:
-        """Return low and high, of shape (K,) with `each`, else (1,); zeros without finite numbers."""
+        """Return low and high: shape (K,) with `each`, else (1,); zeros without finite numbers."""
         low, high = self.low, self.high
         if not each:
             low, high = low.min(keepdims=True), high.max(keepdims=True)

@@ -147,7 +147,8 @@ def argument(metavar: str, *, default: Any = REQUIRED, **more: Any) -> Any:
 class Group:
     """Options that belong together, and their values on one command line.
 
-    `heading` is one of `HEADINGS`. `members` are the records by attribute, those of subclasses first.
+    `heading` is one of `HEADINGS`. `members` are the records by attribute, those of subclasses
+    first.
     """
 
     heading: ClassVar[str] = ""
@@ -169,7 +170,8 @@ class Group:
     def words(self, *, absolute: bool = False, only: Collection[str] | None = None) -> list[str]:
         """Return the group as words of a command line, without default values.
 
-        `absolute` makes names of files absolute, for use in any folder. `only` names the members to write.
+        `absolute` makes names of files absolute, for use in any folder. `only` names the members to
+        write.
         """
         words: list[str] = []
         for name, record in self.members.items():

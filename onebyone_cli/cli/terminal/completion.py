@@ -35,8 +35,8 @@ def completing() -> Any:
 def offer_datasets(environment: Mapping[str, str]) -> str | None:
     """Return the datasets that complete the word at the cursor.
 
-    `environment` holds the line, as the scripts that Typer installs pass it. The result is words for
-    bash and fish, and commands for zsh; None if no datasets fit.
+    `environment` holds the line, as the scripts that Typer installs pass it. The result is words
+    for bash and fish, and commands for zsh; None if no datasets fit.
     """
     shell = environment.get("_ONEBYONE_COMPLETE", "").removeprefix("complete_")
     try:

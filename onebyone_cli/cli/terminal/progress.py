@@ -20,7 +20,8 @@ _LINE_EVERY_S = 10.0
 class Progress:
     """Show the progress that a job reports.
 
-    `wanted` is ``--progress`` or ``--no-progress``; None shows a bar on a terminal, lines elsewhere.
+    `wanted` is ``--progress`` or ``--no-progress``; None shows a bar on a terminal, lines
+    elsewhere.
     """
 
     def __init__(self, console: Console, wanted: bool | None = None) -> None:

@@ -44,8 +44,8 @@ def spent_since(started: float, moved: int = 0) -> Spent:
 def peak_memory() -> int:
     """Return the largest resident memory of this process so far, in bytes; 0 if unknown.
 
-    Linux reports the high-water mark of this program. getrusage also counts what the process was before
-    exec, such as a large program that starts this one.
+    Linux reports the high-water mark of this program. getrusage also counts what the process was
+    before exec, such as a large program that starts this one.
     """
     try:
         with open("/proc/self/status", "rb") as file:
