@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree.
+"""The exceptions of the package, and their exit statuses.
 
 ::
 
@@ -13,14 +13,13 @@
     ├── ReadWriteError          reading or writing failed
     └── PolicyError             refused on policy: pickle, links to other files
 
-Where Python has a class for such a failure, ours is one of those as well: `ValueError` for the
-first three, `FileNotFoundError`, `ImportError`, `OSError` and `PermissionError`. So ``except
-OSError`` around code of this package needs ``except OneByOneError: raise`` before it.
+Most are also the matching built-in exception: `ValueError` for the first three,
+`FileNotFoundError`, `ImportError`, `OSError` and `PermissionError`. So ``except OSError`` around
+code of this package needs ``except OneByOneError: raise`` before it.
 
-A message says what was found, what was expected and what to do; the path comes first when it is
-printed. It names a setting with `setting`, since that is an option on the command line and an
-argument in Python. Nothing here prints or exits: ``cli.exit_status`` does, with the status that
-`STATUSES` has for the class.
+A message states what was found, what was expected and what to do, after the path. It names a
+setting with `setting`, which is an option on the command line and an argument in Python. Only
+``cli.exit_status`` prints errors and exits.
 """
 
 from __future__ import annotations
@@ -62,12 +61,12 @@ def as_argument(name: str, value: str) -> str:
 
 
 def spell_settings(spell: Callable[[str, str], str]) -> None:
-    """Choose how messages of this process spell a setting, given its name and its value."""
+    """Set how this process spells a setting, given its name and its value."""
     OneByOneError.spell = staticmethod(spell)
 
 
 def spelled(text: str) -> str:
-    """Return a text with its settings spelled as `spell_settings` says."""
+    """Return a text with its settings spelled."""
     return _SETTING.sub(lambda found: OneByOneError.spell(found[1], found[2] or ""), text)
 
 
@@ -95,7 +94,7 @@ class Stopped(BaseException):
 
 
 class OneByOneError(Exception):
-    """Base of every error this program raises on purpose.
+    """Base of all errors that this program raises on purpose.
 
     Parameters
     ----------
@@ -113,17 +112,17 @@ class OneByOneError(Exception):
 
     @property
     def message(self) -> str:
-        """The message, with settings spelled for whoever reads it."""
+        """The message, with its settings spelled."""
         return spelled(self.args[0])
 
     @property
     def setting(self) -> str:
-        """Name of the first setting that the message names; empty if there is none."""
+        """Name of the first setting in the message; empty if there is none."""
         found = _SETTING.search(self.args[0])
         return found[1] if found else ""
 
     def advise(self, advice: str) -> None:
-        """Add to the end of the message."""
+        """Append to the message."""
         self.args = (self.args[0] + advice,)
 
     def __str__(self) -> str:
@@ -161,7 +160,7 @@ class OutputRefusedError(OneByOneError, OSError):
 
 
 class ReadWriteError(OneByOneError, OSError):
-    """Reading or writing failed: disk full, quota, I/O error, input changed underneath."""
+    """Reading or writing failed: disk full, quota, I/O error, input changed meanwhile."""
 
 
 class PolicyError(OneByOneError, PermissionError):
@@ -170,9 +169,9 @@ class PolicyError(OneByOneError, PermissionError):
 
 @unique
 class ExitStatus(IntEnum):
-    """What the numbers mean; those from 64 on are those of sysexits.h.
+    """Exit statuses; those from 64 on are those of sysexits.h.
 
-    ``compare`` alone has 1 as well, which is no error: the stacks differ.
+    ``compare`` also has 1, which is not an error: the stacks differ.
     """
 
     DONE = 0
@@ -187,7 +186,7 @@ class ExitStatus(IntEnum):
     POLICY = 77
 
 
-#: The first class of a status stands for it where only the status is known.
+#: `class_of` returns the first class of a status.
 STATUSES: dict[type[OneByOneError], ExitStatus] = {
     UsageError: ExitStatus.USAGE,
     DataError: ExitStatus.DATA,
@@ -206,7 +205,7 @@ def status_of(error: OneByOneError) -> ExitStatus:
 
 
 def class_of(status: int) -> type[OneByOneError] | None:
-    """Return the class of the errors that a program ends with this status for."""
+    """Return the class of errors with an exit status."""
     return next((cls for cls, own in STATUSES.items() if own == status), None)
 
 
@@ -220,16 +219,9 @@ _REMEDIES = {
 
 
 def read_write_error(action: str, path: str, error: OSError) -> ReadWriteError:
-    """Describe a failed system call, with a remedy where one is known.
+    """Describe a failed system call, with a remedy if one is known.
 
-    Parameters
-    ----------
-    action : str
-        What was being done, as in ``"writing"``.
-    path : str
-        The file.
-    error : OSError
-        What the system said.
+    `action` is a word such as ``"writing"``.
     """
     reason = os.strerror(error.errno) if error.errno else str(error)
     return ReadWriteError(f"{action} failed: {reason}{_remedy(error)}", path)
@@ -244,6 +236,5 @@ def open_error(path: str, error: OSError) -> InputMissingError:
 
 
 def _remedy(error: OSError) -> str:
-    """Say what to do about it, where that is known."""
     remedy = _REMEDIES.get(error.errno or 0, "")
     return f"; {remedy}" if remedy else ""

@@ -1,4 +1,4 @@
-"""Names of files, as users write them."""
+"""Parse names of files."""
 
 import os
 from collections.abc import Callable
@@ -10,26 +10,15 @@ def suffix_of(path: str) -> str:
 
 
 def split_inner(text: str, holds_several: Callable[[str], bool]) -> tuple[str, str]:
-    """Split ``file.h5:/path/to/dataset`` or ``file.npz:member``.
+    """Split ``file.h5:/path/to/dataset`` or ``file.npz:member``; the second part may be empty.
 
-    The colon must follow the name of a file of several arrays, and no file may have the whole name.
-
-    Parameters
-    ----------
-    text : str
-        As the user wrote it.
-    holds_several : callable
-        Returns whether a file of this name holds several arrays.
-
-    Returns
-    -------
-    path, inner : str
-        `inner` is empty where no array is named.
+    The colon must follow the name of a file for which `holds_several` is true, and no file may have
+    the whole name.
     """
     if ":" not in text or os.path.lexists(text):
         return text, ""
     colons = [at for at, letter in enumerate(text) if letter == ":"]
     parts = [(text[:at], text[at + 1 :]) for at in colons if holds_several(text[:at])]
-    # Of several readings, the one of a file that is there, else the shortest name.
+    # Of several splits, the one of an existing file, else the shortest name.
     there = [part for part in parts if os.path.lexists(part[0])]
     return (there or parts or [(text, "")])[0]

@@ -188,7 +188,7 @@ def assert_statistics(statistics: Statistics, scene: Scene) -> None:
     found = statistics.per_channel
     assert found is not None
     stacks, valid = scene.stacks, scene.numbers_valid
-    for channel in range(found.channels):
+    for channel in range(len(found.count)):
         numbers = stacks[:, channel][valid[:, channel]]
         assert found.count[channel] == len(numbers)
         extremes = (numbers.min(), numbers.max()) if len(numbers) else (np.inf, -np.inf)

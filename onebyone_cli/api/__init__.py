@@ -1,23 +1,23 @@
-"""The face of the program for notebooks: the engine of the command, for arrays and files.
+"""Apply and learn 1×1 convolutions on arrays and files, as the command does.
 
 >>> import numpy, onebyone_cli
 >>> onebyone_cli.apply(numpy.ones((3, 2, 2), "float32"), [[0.1, 0.2, 0.4]]).shape
 (1, 2, 2)
 
-`apply` and `fit` do what ``onebyone apply`` and ``onebyone fit`` do, by the same code; `open_stack`
-reads parts of a file. Nothing is printed and no signal is touched.
+`apply` and `fit` run the code of ``onebyone apply`` and ``onebyone fit``; `open_stack` reads parts
+of a file. Nothing is printed, and signals are not changed.
 
-**The same bytes** as the command gives on the same machine, where numpy's BLAS runs as the command
-has it: with one thread, and on Zen 4 processors with the kernels for Zen. That is set up when one
-of these names is used before anything has imported numpy; numpy then keeps one thread for whatever
-else the process does. Where numpy is there already nothing is changed, and last bits may differ,
-unless the environment had ``OPENBLAS_NUM_THREADS=1`` (on Zen 4 also ``OPENBLAS_CORETYPE=Zen``) from
-the start. The result does not depend on `memory` and `threads` either way.
+**The same bytes** result as from the command on the same machine if numpy's BLAS runs as in the
+command: with one thread, and on Zen 4 processors with the kernels for Zen. Using one of these names
+sets that up if numpy has not been imported yet; numpy then keeps one thread in the whole process.
+If numpy has been imported already, nothing is changed and last bits may differ, unless the
+environment had ``OPENBLAS_NUM_THREADS=1`` (on Zen 4 also ``OPENBLAS_CORETYPE=Zen``) from the start.
+The result does not depend on `memory` and `threads`.
 
-**Errors** are those of `onebyone_cli.errors`, all of them `OneByOneError`, in the words of the
-command: ``--force`` is ``force=True``. They can also be caught as Python has them: a malformed or
-unfitting input or argument is a `ValueError`, a missing file a `FileNotFoundError`, a library that
-is not installed an `ImportError`, and what can't be written or fails on the way an `OSError`.
+**Errors** are those of `onebyone_cli.errors`, all of them `OneByOneError`, with the messages of the
+command, where ``--force`` becomes ``force=True``. They are also Python's: a malformed input or
+argument is a `ValueError`, a missing file a `FileNotFoundError`, a library that is not installed an
+`ImportError`, and a failure to read or write an `OSError`.
 """
 
 from onebyone_cli.api.applying import apply

@@ -120,14 +120,14 @@ def apply(
         File or folder to write, streaming, in place of returning an array. It appears whole or not
         at all.
     force, fsync : bool
-        Replace an existing `output`; have it on the disk before it gets its name.
+        Overwrite an existing `output`; flush it to disk before renaming it into place.
     bias : array-like of shape (K,), optional
         Added to the output channels of the last layer, in place of a bias of its own.
     activation : str or sequence of str
         ``"none"``, ``"relu"``, ``"sigmoid"`` or ``"softmax"``: one for all layers (softmax follows
         the last only), or one for each.
     argmax : bool
-        Give one channel: the index of the largest output channel.
+        Return one channel: the index of the largest output channel.
     layout : str
         Order of the last three axes of the input: ``"CHW"``, ``"HWC"`` or ``"HCW"``. The result is
         always CHW.
@@ -144,26 +144,26 @@ def apply(
         Input value that marks a pixel as invalid, as NaN does: such a pixel is that value, or NaN,
         in every output channel.
     nan_to : float, optional
-        What NaN becomes in the result.
+        Value that replaces NaN in the result.
     memory : int or str, optional
-        Most bytes of buffers, as in ``"256M"``. An array that is returned comes on top.
+        Most bytes of buffers, as in ``"256M"``; a returned array is not counted.
     threads : int, optional
         Most worker threads.
     on_progress : callable, optional
-        Called now and then with a word for the step, the bytes of input done in it, and all.
+        Called from time to time with a step, its bytes of input done, and all its bytes.
 
     Returns
     -------
     ndarray of shape (..., K, H, W), or ApplyReport
-        The result; with `output` the shapes, and how many pixels were invalid, how many values
-        saturated or were filled in for NaN.
+        The result; with `output` its shape and the numbers of invalid pixels, saturated values and
+        replaced NaN.
 
     Raises
     ------
     ShapeMismatchError
         If inputs disagree in height or width, or with the weights in channels.
     DataError, UsageError
-        If an input is malformed, or arguments do not go together; both are `ValueError`.
+        If an input is malformed, or arguments contradict each other; both are `ValueError`.
     InputMissingError
         If a file is missing; a `FileNotFoundError`.
     OutputRefusedError, ReadWriteError
@@ -188,7 +188,7 @@ def apply(
             return memory_target.array
         path = os.fspath(output)
         if path == "-":
-            raise UsageError("standard output is the program's that runs this; name a file")
+            raise UsageError("standard output belongs to the running program; name a file")
         target = Output(path, also_read=_files(weights), publication=Publication(force, fsync))
         return plan_apply(inputs, layers, target, settings).run(on_progress)
 
@@ -196,7 +196,7 @@ def apply(
 def _request(
     weights: WeightsLike, bias: ArrayLike | None, activation: str | Sequence[str]
 ) -> WeightsRequest:
-    """Turn arrays, paths and models into the layers that are asked for."""
+    """Convert arrays, paths and models to the layers that are asked for."""
     chain: Sequence[Any] = weights if _is_chain(weights) else [weights]  # type: ignore[assignment]
     if not chain:
         raise UsageError("no weights; give a matrix (K, C), a path or a model")
@@ -210,14 +210,14 @@ def _request(
 
 
 def _is_chain(weights: WeightsLike) -> bool:
-    """Whether this is a sequence of layers: nested lists of numbers are a matrix."""
+    """Whether this is a sequence of layers; nested lists of numbers are a matrix."""
     if not isinstance(weights, list | tuple):
         return False
     return not weights or not all(isinstance(each, list | tuple | float | int) for each in weights)
 
 
 def _files(weights: WeightsLike) -> tuple[str, ...]:
-    """Name the files among the layers."""
+    """Return the files among the layers."""
     chain: Sequence[Any] = weights if _is_chain(weights) else [weights]  # type: ignore[assignment]
     named = (os.fspath(each) for each in chain if isinstance(each, str | os.PathLike))
     return tuple(split_member(each)[0] for each in named)
@@ -244,7 +244,7 @@ def _numbers(
         array = np.asarray(given)
         numbers = array.astype(np.float64, casting="same_kind")
     except (TypeError, ValueError) as error:
-        raise DataError(f"is no array of real numbers: {error}", source) from error
+        raise DataError(f"is not an array of real numbers: {error}", source) from error
     numbers = numbers.reshape(SHAPES[name](numbers.shape, source))
     check_finite(numbers, name, source)
     return numbers

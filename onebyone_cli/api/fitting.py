@@ -53,7 +53,7 @@ def fit(
     Parameters
     ----------
     stack : ndarray of shape (..., C, H, W), path, OpenStack, or a sequence of them
-        What is learned from; several are stacked along the channels.
+        The input; several are stacked along the channels.
     k : int or "all", optional
         Components to keep. Without it, and without `variance` and `snr`, all are kept.
     method : str
@@ -79,7 +79,7 @@ def fit(
     mask : ndarray of shape (H, W), or path, optional
         Pixels where it is 0 are left out.
     sample : int, optional
-        Look at about so many pixels only, drawn in runs of neighbours.
+        Read only about so many pixels, drawn in runs of neighbours.
     layout, nodata, memory, threads, on_progress
         As in `apply`.
 
@@ -132,5 +132,4 @@ def fit(
 
 
 def _file_or_array(given: Any) -> Any:
-    """Return the name of a file; anything else as it is."""
     return os.fspath(given) if isinstance(given, os.PathLike) else given

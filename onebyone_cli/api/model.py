@@ -1,4 +1,4 @@
-"""A learned model, for notebooks."""
+"""Models for notebooks."""
 
 from __future__ import annotations
 
@@ -26,14 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Model:
-    """Learned weights, what they were learned from, and the way back.
+    """Learned weights with their statistics, and the inverse transform.
 
-    What `fit` returns. Arrays are float64; for a stack of C channels and K components:
-
-    Attributes
-    ----------
-    map : ChannelMap
-        Weight and bias together, as `apply` takes them.
+    `fit` returns it. Arrays are float64, for a stack of C channels and K components.
     """
 
     _learned: Learned
@@ -41,12 +36,12 @@ class Model:
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """Names of the channels, as far as files name them; else empty."""
+        """Names of the channels, if files name them; else empty."""
         return self._gathered.names
 
     @property
     def map(self) -> ChannelMap:
-        """Weight and bias."""
+        """Weight and bias, as `apply` takes them."""
         return self._learned.map
 
     @property
@@ -101,7 +96,7 @@ class Model:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What to know about this result, a sentence each."""
+        """Warnings about this result, a sentence each."""
         return self._learned.warnings
 
     def __repr__(self) -> str:
@@ -109,7 +104,7 @@ class Model:
         return f"<Model {self.method}: {count(c, 'channel')} to {k}>"
 
     def apply(self, stack: StackLike, **options: Any) -> Any:
-        """Write a stack in these components: `apply` with this model; same options and result."""
+        """Project a stack onto the components: `apply` with this model, its options and result."""
         return apply(stack, self, **options)
 
     def inverse(self, components: StackLike, **options: Any) -> Any:
@@ -120,14 +115,14 @@ class Model:
         return apply(components, self._learned.inverse(), **options)
 
     def save(self, path: Path, *, force: bool = False, fsync: bool = False) -> None:
-        """Save it as ``onebyone fit`` does: a ``.npz`` that is a weights file for `apply`.
+        """Save the model as ``onebyone fit`` does: a ``.npz`` that is a weights file for `apply`.
 
         Parameters
         ----------
         path : str or PathLike
-            The file; it appears whole or not at all.
+            The file; it appears complete or not at all.
         force, fsync : bool
-            Replace an existing file; have it on the disk before it gets its name.
+            Overwrite an existing file; flush it to disk before renaming it into place.
 
         Raises
         ------

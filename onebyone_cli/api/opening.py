@@ -1,4 +1,4 @@
-"""Files as arrays of which only the parts that are asked for are read."""
+"""Open files as arrays, and read only the parts that are asked for."""
 
 from __future__ import annotations
 
@@ -59,21 +59,20 @@ def open_stack(
     Raises
     ------
     InputMissingError, DataError, PolicyError
-        If there is no such file, it is malformed, or it leads to other files.
+        If a file does not exist, is malformed, or refers to other files.
     """
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     return OpenStack(paths, layout, memory_of(memory))
 
 
 class OpenStack:
-    """Files that are open, as one array of shape (..., C, H, W).
+    """Open files as one array of shape (..., C, H, W).
 
-    Indexing with integers, slices and ``...`` gives arrays: ``stack[3]`` is a channel,
-    ``stack[:, 10:20, :]`` some rows of all channels, ``np.asarray(stack)`` everything. Of ``.npy``
-    files, contiguous and chunked ``.h5`` datasets only those channels and whole rows are read, or
-    the chunks with them. Images, and chunks so large that rows of them fit no memory, are laid
-    aside when the first part is asked for: in memory, or if they are large in a nameless file
-    under ``$TMPDIR``.
+    Indexing with integers, slices and ``...`` returns arrays: ``stack[3]`` is a channel, ``stack[:,
+    10:20, :]`` some rows of all channels, ``np.asarray(stack)`` everything. From ``.npy`` files,
+    contiguous and chunked ``.h5`` datasets only those channels and whole rows are read, or the
+    chunks with them. Images, and chunks whose rows do not fit the memory, are spooled when the
+    first part is asked for: in memory, or to a nameless file under ``$TMPDIR``.
 
     Attributes
     ----------
@@ -82,7 +81,7 @@ class OpenStack:
     dtype : numpy.dtype
         As in the file; of several, the type that holds them all.
     channels : tuple of str
-        Names of the channels as far as files name them; else empty.
+        Names of the channels, if files name them; else empty.
     """
 
     def __init__(self, paths: Sequence[Path], layout: str, memory: int) -> None:
@@ -107,12 +106,12 @@ class OpenStack:
 
     @property
     def size(self) -> int:
-        """Number of numbers."""
+        """Number of values."""
         return prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """Bytes that all of it would take as an array."""
+        """Bytes of all values as an array."""
         return self._spec.data_bytes
 
     def __len__(self) -> int:
@@ -125,7 +124,7 @@ class OpenStack:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """Read everything."""
         if copy is False:
-            raise ValueError("a stack in a file can't be had as an array without a copy")
+            raise ValueError("a stack in a file can't be converted to an array without a copy")
         array = self[...]
         return array if dtype is None else array.astype(dtype, copy=False)
 
@@ -135,7 +134,7 @@ class OpenStack:
         Raises
         ------
         IndexError
-            If it is out of range, or no integers, slices and ``...``.
+            If the index is out of range, or not made of integers, slices and ``...``.
         ReadWriteError
             If reading fails, or the file was changed since it was opened.
         """
@@ -159,7 +158,7 @@ class OpenStack:
         self.close()
 
     def readers(self) -> list[Reader]:
-        """Make it readable again and again: what comes in one order only is laid aside."""
+        """Return readers for any order; inputs with only one order are spooled."""
         if self._closed:
             raise UsageError("the stack was closed; open it again")
         if self._held is None:
@@ -189,15 +188,14 @@ class OpenStack:
             reader.check_unchanged()
         whole = flat.reshape(*(len(axis.ascending) for axis in axes[:-1]), width)
         turned = whole[(*(axis.turn for axis in axes[:-1]), columns.whole)]
-        # Not a view of what was read beside it.
+        # A view would keep all of `flat` in memory.
         return turned if turned.size == flat.size else turned.copy()
 
 
 class _Axis(NamedTuple):
-    """What is asked for along an axis."""
+    """The indices along one axis; `is_single` drops the axis."""
 
     indices: range
-    #: Whether it is one index, so that the axis goes.
     is_single: bool
 
     @property
@@ -206,7 +204,7 @@ class _Axis(NamedTuple):
 
     @property
     def turn(self) -> int | slice:
-        """How the ascending indices become those asked for."""
+        """Index that turns the ascending indices into those asked for."""
         return 0 if self.is_single else slice(None, None, 1 if self.indices.step > 0 else -1)
 
     @property
@@ -228,7 +226,7 @@ class _Axis(NamedTuple):
 
 
 def _axes_of(index: Index, shape: Sequence[int]) -> list[_Axis]:
-    """Say what is asked for along every axis."""
+    """Return the indices along every axis."""
     asked = list(index) if isinstance(index, tuple) else [index]
     dots = [at for at, one in enumerate(asked) if one is Ellipsis]
     if len(dots) > 1 or len(asked) - len(dots) > len(shape):
@@ -256,7 +254,7 @@ def _axis(asked: Any, size: int) -> _Axis:
 
 
 def _parts(readers: Sequence[Reader], channels: _Axis) -> Iterator[tuple[int, int, Reader, int]]:
-    """Cut runs of channels at the borders of readers, and say where they go."""
+    """Split runs of channels at the borders of readers; yield range, reader and place."""
     at = 0
     for start, stop in channels.runs:
         before = 0
@@ -272,18 +270,9 @@ def _parts(readers: Sequence[Reader], channels: _Axis) -> Iterator[tuple[int, in
 def open_readers(
     stack_like: StackLike, layout: str, memory: int, stack: ExitStack
 ) -> list[Reader | StreamReader]:
-    """Open whatever was given as a stack.
+    """Open arrays, paths, opened stacks, or several of them; `stack` closes files.
 
-    Parameters
-    ----------
-    stack_like
-        Arrays, paths, opened stacks, or several of them.
-    layout : str
-        Of arrays and paths; an opened stack has its own.
-    memory : int
-        Budget in bytes.
-    stack : ExitStack
-        Closes files.
+    `layout` is that of arrays and paths; `memory` is the budget in bytes.
     """
     if layout not in LAYOUTS:
         raise UsageError(
@@ -316,7 +305,7 @@ def open_readers(
 
 
 def unheard(step: str, done: int, total: int) -> None:
-    """Tell nobody how far a job is."""
+    """Ignore progress."""
 
 
 def _spec_of(inputs: Sequence[Reader | StreamReader]) -> StackSpec:

@@ -1,7 +1,7 @@
-"""From the arithmetic to the type of the output: scaling, rounding, saturating, NaN.
+"""Convert results to the type of the output: scale, round, saturate, replace NaN.
 
-Integer output rounds half to even and saturates, and how many values did is counted. NaN has no
-place among integers: it needs a stand-in.
+Integers are rounded half to even and saturate, and saturated values are counted. Integer types
+need a value that replaces NaN.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class CastCounts(NamedTuple):
-    """What happened to values on their way to the output's type."""
+    """Counts of saturated values and of replaced NaN."""
 
     saturated: int = 0
     replaced: int = 0
@@ -28,7 +28,7 @@ class CastCounts(NamedTuple):
 
 
 def limits(dtype: str) -> tuple[int, int]:
-    """Smallest and largest value of an integer type; False and True count as 0 and 1."""
+    """Return the smallest and largest value of an integer type; 0 and 1 for bool."""
     if dtype == "bool":
         return 0, 1
     info = np.iinfo(dtype)
@@ -41,14 +41,14 @@ def is_integer(dtype: str) -> bool:
 
 
 class Cast:
-    """Turn tiles of arithmetic type into tiles of the output's type.
+    """Convert tiles of arithmetic type to the output's type.
 
     Parameters
     ----------
     source, target : str
         Types of the arithmetic and of the output.
     fill : float, optional
-        What NaN becomes; None leaves it, which integers can't.
+        Value that replaces NaN.
     scale : pair of array-like of shape (), (1,) or (K,), optional
         Both ends of the range that is mapped onto the whole range of an integer type: one range
         for all channels, or one for each.
@@ -56,8 +56,8 @@ class Cast:
     Raises
     ------
     UsageError
-        If `fill` is not a value of the output's type, or `scale` is no range or has no integers
-        to map onto.
+        If `fill` is not a value of the output's type, `scale` is not a range, or the output's type
+        is not an integer type.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Cast:
         Raises
         ------
         DataError
-            If NaN meets an integer type without a stand-in.
+            If there is NaN, an integer type and no `fill`.
         """
         values = y[:, :, :pixels]
         missing = np.isnan(values) if self._integer or self._fill is not None else None
@@ -144,7 +144,7 @@ class Cast:
         saturated = int(np.count_nonzero(above)) + int(np.count_nonzero(below))
         if self._ends is not None:
             self._stretch(values, low, high)
-            # What rounding carries past the end was within the range, and is not counted.
+            # A value that rounding moves past the end was within the range, and is not counted.
             over, under = self._beyond(values)
             above, below = above | over, below | under
         values[above] = 0
@@ -155,21 +155,20 @@ class Cast:
         return saturated
 
     def _beyond(self, values: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        # high + 1 is a power of two, so the comparison is exact in every float type; high itself
-        # may not be.
+        # high + 1 is a power of two, which every float type holds exactly; high may not be.
         return values >= self._high + 1, values < self._low
 
     def _stretch(self, values: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> None:
         """Map the range onto that of the integers, and round."""
         np.clip(values, low, high, out=values)
         too_wide = ~np.isfinite(high - low)
-        if too_wide.any():  # wider than the type: at half the size it is not
+        if too_wide.any():  # the difference overflows; half of it does not
             half = np.where(too_wide, values.dtype.type(0.5), values.dtype.type(1))
             values *= half
             low, high = low * half, high * half
         values -= low
         span = high - low
-        # A constant result has no range to map: it goes to the bottom, as a black image.
+        # A constant result is mapped to the lowest value, as a black image.
         values /= np.where(span == 0, values.dtype.type(1), span)
         values *= self._high - self._low
         values += self._low

@@ -1,7 +1,7 @@
-"""The range of a result: its smallest and largest numbers, or its percentiles.
+"""Find the range of a result: its smallest and largest numbers, or its percentiles.
 
-Both are found tile by tile, in any order and by several threads, with a result that depends on
-neither: a minimum, a maximum and counts do not depend on the order.
+Tiles may come in any order and from several threads: a minimum, a maximum and counts do not depend
+on the order.
 """
 
 from __future__ import annotations
@@ -30,15 +30,8 @@ _INT64_BYTES = 8
 class Extremes:
     """The smallest and the largest finite number of each channel.
 
-    Parameters
-    ----------
-    channels : int
-        K.
-
-    Attributes
-    ----------
-    low, high : ndarray of float64, shape (K,)
-        Infinite, and `low` above `high`, for a channel without a finite number.
+    `low` and `high` have shape (K,). They are infinite, and `low` above `high`, for a channel
+    without a finite number.
     """
 
     def __init__(self, channels: int) -> None:
@@ -47,7 +40,7 @@ class Extremes:
         self._lock = threading.Lock()
 
     def add(self, y: NDArray[Any]) -> None:
-        """Count in a tile: ndarray of shape (n, K, pixels)."""
+        """Count a tile: ndarray of shape (n, K, pixels)."""
         finite = np.isfinite(y)
         low = y.min(axis=(0, 2), where=finite, initial=np.inf)
         high = y.max(axis=(0, 2), where=finite, initial=-np.inf)
@@ -56,13 +49,7 @@ class Extremes:
             np.maximum(self.high, high, out=self.high)
 
     def ranges(self, *, each: bool) -> Range:
-        """Return low and high, of shape (K,) with `each`, else (1,); zeros where nothing is finite.
-
-        Parameters
-        ----------
-        each : bool
-            Whether each channel has a range of its own.
-        """
+        """Return low and high: shape (K,) with `each`, else (1,); zeros without finite numbers."""
         low, high = self.low, self.high
         if not each:
             low, high = low.min(keepdims=True), high.max(keepdims=True)
@@ -71,14 +58,9 @@ class Extremes:
 
 
 class Histogram:
-    """Counts of numbers in bins of equal width between two ends.
+    """Counts of numbers in bins of equal width between two ends, shape (K,) or (1,).
 
     A percentile is exact to the width of a bin.
-
-    Parameters
-    ----------
-    low, high : ndarray of float64, shape (K,) or (1,)
-        The ends, of each channel or of all together.
     """
 
     def __init__(self, low: Numbers, high: Numbers) -> None:
@@ -87,13 +69,13 @@ class Histogram:
         self._lock = threading.Lock()
 
     def add(self, y: NDArray[Any]) -> None:
-        """Count in a tile: ndarray of shape (n, K, pixels)."""
+        """Count a tile: ndarray of shape (n, K, pixels)."""
         bins = self.counts.shape[1]
         for channel in range(y.shape[1]):
             group = channel if len(self.low) > 1 else 0
             numbers = y[:, channel].astype(np.float64)
             numbers = numbers[np.isfinite(numbers)]
-            # At half the size no difference of two numbers is infinite.
+            # The difference of halves does not overflow.
             low, span = self.low[group] / 2, self.high[group] / 2 - self.low[group] / 2
             if not span > 0:
                 places = np.zeros(numbers.size, np.int64)
@@ -119,7 +101,7 @@ class Histogram:
         return float(below * (1 - part) + above * part)
 
     def _at(self, group: int, ends: NDArray[np.int64], rank: int) -> float:
-        """Estimate the number of a rank: numbers lie at equal distances in their bin."""
+        """Estimate the number of a rank; numbers have equal distances in their bin."""
         bins = len(ends)
         place = int(np.searchsorted(ends, rank, side="right"))
         count = int(self.counts[group, place])
@@ -133,15 +115,7 @@ def _bins(each: bool) -> int:
 
 
 def histogram_bytes(scale: Scale | None, channels: int) -> int:
-    """Memory of the histogram that a scale needs; 0 if it needs none.
-
-    Parameters
-    ----------
-    scale : Scale or None
-        What is asked for.
-    channels : int
-        K.
-    """
+    """Return the bytes of the histogram that a scale needs for K channels."""
     if scale is None or scale.kind != "percentiles":
         return 0
     each = scale.each and channels > 1
@@ -149,21 +123,21 @@ def histogram_bytes(scale: Scale | None, channels: int) -> int:
 
 
 def counting_bytes(scale: Scale | None, tile_pixels: int) -> int:
-    """Memory that a worker takes to count the numbers of one channel of a tile."""
+    """Return the bytes that a worker needs to count one channel of a tile."""
     if scale is None or scale.kind != "percentiles":
         return 0
     return _INT64_BYTES * (2 * _BINS + 6 * tile_pixels)
 
 
 def range_before(scale: Scale) -> tuple[float, float]:
-    """Return the range of a scale; that of a measured one stands in until it is known."""
+    """Return the range of a scale, (0, 1) before it is measured."""
     return (0.0, 1.0) if scale.is_measured else (scale.low, scale.high)
 
 
 def find_range(
     scale: Scale, channels: int, look: Callable[[str, Callable[[NDArray[Any]], None]], None]
 ) -> Range:
-    """Find the range that a scale asks for.
+    """Measure the range of a scale.
 
     Parameters
     ----------
@@ -173,7 +147,7 @@ def find_range(
         Number of channels of the result.
     look : callable
         Given the name of a step and a function, computes the whole result and calls the function
-        with every tile; called once, for percentiles twice.
+        with every tile. Called once, for percentiles twice.
 
     Returns
     -------
@@ -191,7 +165,7 @@ def find_range(
 
 
 def range_of_journal(noted: Any, count: int) -> Range | None:
-    """Return both ends of so many ranges as a journal holds them; None if it holds none."""
+    """Return both ends of `count` ranges from a journal; None if it does not have them."""
     match noted:
         case [list(low), list(high)] if len(low) == len(high) == count:
             if all(type(end) is float for end in (*low, *high)):

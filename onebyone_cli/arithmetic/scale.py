@@ -1,4 +1,4 @@
-"""The range of numbers that is mapped onto the whole range of an integer type."""
+"""Parse the range of numbers that is mapped onto the whole range of an integer type."""
 
 from math import isfinite
 from typing import Literal, NamedTuple
@@ -7,16 +7,13 @@ from onebyone_cli.errors import UsageError, setting
 
 
 class Scale(NamedTuple):
-    """Which numbers become the least and the greatest value.
+    """The numbers that become the lowest and the highest value.
 
     Attributes
     ----------
     kind : str
         ``"range"``: `low` and `high` themselves; ``"auto"``: the range of all numbers; ``"each"``:
-        the range of each channel; ``"percentiles"``: the numbers below which `low` and `high`
-        percent of all are.
-    low, high : float
-        Both ends, where the kind has any.
+        the range of each channel; ``"percentiles"``: the `low` and `high` percentiles.
     each : bool
         Whether each channel has a range of its own.
     """
@@ -28,19 +25,19 @@ class Scale(NamedTuple):
 
     @property
     def is_measured(self) -> bool:
-        """Whether the range is that of the numbers, which are looked at first."""
+        """Whether the range is measured in a pass of its own."""
         return self.kind != "range"
 
 
 def parse_scale(text: str) -> Scale:
     """Read a scale: ``MIN,MAX``, ``auto``, ``each`` or ``LOW%,HIGH%``.
 
-    ``LOW%,HIGH%,each`` finds the percentiles of each channel by itself.
+    ``LOW%,HIGH%,each`` finds the percentiles of each channel.
 
     Raises
     ------
     UsageError
-        If it is something else, or holds no range.
+        If it is not a scale.
 
     Examples
     --------

@@ -1,12 +1,11 @@
-"""The command line: one thin command per file, and nothing imported before it is needed.
+"""The command line: one thin command per file, imported only when it runs.
 
-A well-formed command line is read by `direct`. Everything else, such as help, completion and
-errors, goes to Typer by `typer_app`, whose import takes as long as the rest of a short run.
+`direct` reads a well-formed command line. Everything else, such as help, completion and errors,
+goes to Typer by `typer_app`, whose import takes as long as the rest of a short run.
 """
 
-#: Commands by headings, in the order in which help lists them. Each is a function in a module, both
-#: of this name, beside a text ``EXAMPLES``; or a package with ``COMMANDS`` of its own, the first
-#: paragraph of whose docstring is a summary.
+#: Commands by headings, in the order of help. Each is a function in a module of the same name that
+#: also has ``EXAMPLES``; or a package with ``COMMANDS``, ``HELP`` and ``EXAMPLES``.
 COMMANDS = {
     "Apply and learn": ("apply", "fit", "reduce", "stats", "merge"),
     "Look": ("info", "view", "compare"),

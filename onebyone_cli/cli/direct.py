@@ -1,8 +1,8 @@
 """Read a well-formed command line straight from the records of the groups.
 
-Typer reads the same records (`cli.spread`), and both agree on every command line that is read here
-(``tests/cli/test_direct.py``). What this does not understand, it leaves to Typer, which knows how
-to explain it: a missing or unknown word, a value of another type, help.
+Typer reads the same records (`cli.spread`), with equal results (``tests/cli/test_direct.py``).
+Typer also reads what this module refuses, and explains it: a missing or unknown word, a value of
+another type, help.
 """
 
 import sys
@@ -17,7 +17,7 @@ from onebyone_cli.errors import UsageError
 
 
 def run() -> Any:
-    """Run the command line of this process; return what the command returns."""
+    """Run the command line of this process; return the command's result."""
     call = read(sys.argv[1:])
     if call is not None:
         return call()
@@ -31,17 +31,9 @@ class _NotUnderstoodError(Exception):
 
 
 def read(words: Sequence[str]) -> Callable[[], Any] | None:
-    """Read a command line.
+    """Read a command line, without the name of the program.
 
-    Parameters
-    ----------
-    words : sequence of str
-        The command line without the name of the program.
-
-    Returns
-    -------
-    callable or None
-        Runs the command; None for a command line that Typer must look at.
+    Returns a function that runs the command; None for a command line that Typer must read.
     """
     try:
         command, rest = _command(list(words))
@@ -74,7 +66,7 @@ def _command(words: list[str]) -> tuple[Callable[..., Any], list[str]]:
 
 
 def _values(records: dict[str, Option], words: list[str]) -> dict[str, Any]:
-    """Give each record its value; those that were not given and need none are left out."""
+    """Return the values that were given, by record."""
     by_flag = {flag: name for name, record in records.items() for flag in record.flags}
     switched_off = {record.off: name for name, record in records.items() if record.off}
     given: dict[str, Any] = {}
@@ -113,7 +105,7 @@ def _next(left: Iterator[str]) -> str:
 
 
 def _add(given: dict[str, Any], name: str, record: Option, text: str) -> None:
-    if not text:  # an unset variable of the shell, which is refused in words
+    if not text:  # such as an unset variable of the shell; Typer's command explains it
         raise _NotUnderstoodError
     value = record.parse(text)
     if record.multiple:

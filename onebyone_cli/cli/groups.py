@@ -1,8 +1,8 @@
-"""Options as data: a record for each option, groups of records, and commands that take groups.
+"""Describe options as data: records, groups of records, and commands that take groups.
 
-A command is a plain function whose parameters are groups. A group has one record for each option;
-its instance has one value for each record, under the same name, and methods that turn words into
-checked values. Nothing here imports Typer: `cli.spread` makes Typer's options of the records.
+A command is a function whose parameters are groups. A group has one record for each option. Its
+instance has one value for each record, under the same name, and methods that convert the values.
+Nothing here imports Typer: `cli.spread` makes Typer's options from the records.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from onebyone_cli.errors import UsageError
 
-#: Headings of groups, in the order in which help, man pages and reference show them.
+#: Headings of groups, in the order of help, man pages and reference.
 HEADINGS = (
     "Weights",
     "What to compute",
@@ -20,7 +20,7 @@ HEADINGS = (
     "Output",
     "HDF5 output",
     "Resources",
-    "Stop and go on",
+    "Stop and resume",
     "Many machines",
     "For make",
     "Messages",
@@ -29,7 +29,6 @@ HEADINGS = (
 #: The default of an option or argument that must be given.
 REQUIRED: Any = object()
 
-#: What a value may be, for messages.
 _KINDS = {int: "a whole number", float: "a number"}
 
 
@@ -39,30 +38,28 @@ class Option:
     Attributes
     ----------
     flags : tuple of str
-        Its names, short ones first; none for an argument.
+        Short ones first; none for an argument.
     type : type
-        ``str``, ``int``, ``float`` or ``bool``; a flag is ``bool`` and takes no value.
+        ``str``, ``int``, ``float``, or ``bool`` for a flag without a value.
     default : object
-        The value where it is not given; `REQUIRED` if it must be.
-    metavar : str
-        What stands for its value.
+        `REQUIRED` if it must be given.
     choices : tuple of str
-        All values that it takes; empty if there are others.
+        All values; empty for free text.
     least, most : float or None
         Limits of a number.
     multiple : bool
-        Whether it may be given several times; the value is a list then.
+        Whether it may be repeated; the value is a list then.
     off : str
-        The name that switches a flag off; empty if nothing does.
+        Name that switches a flag off; empty for none.
     names : str
-        ``"file"`` if its value names a file, a folder or what is meant in one, ``"maybe"`` if it is
-        text where there is no file of that name; else empty.
+        ``"file"`` if its value names a file or something in one; ``"maybe"`` if it is text where no
+        file has that name; else empty.
     daily : bool
         Whether short help shows it.
     hidden : bool
         Whether no help shows it.
     complete : callable or None
-        Lists the values that completion offers, where `choices` does not.
+        Returns values for completion, if not `choices`.
     """
 
     def __init__(
@@ -89,17 +86,17 @@ class Option:
 
     @property
     def label(self) -> str:
-        """The name for messages: the longest flag, or what stands for an argument."""
+        """The name for messages: the longest flag, or the metavar of an argument."""
         return self.flags[-1] if self.flags else self.metavar.removesuffix("...")
 
     @property
     def help(self) -> str:
-        """What it is for."""
+        """Help text."""
         return self._help if isinstance(self._help, str) else self._help()
 
     @property
     def value_name(self) -> str:
-        """What stands for the value in help; empty for a flag."""
+        """Placeholder of the value in help; empty for a flag."""
         return "" if self.type is bool else self.metavar or "|".join(self.choices)
 
     @property
@@ -113,7 +110,7 @@ class Option:
         Raises
         ------
         UsageError
-            If it is no value of the type, not among the choices or beyond the limits.
+            If it has another type, is not among the choices or beyond the limits.
         """
         if self.choices and text not in self.choices:
             known = ", ".join(self.choices)
@@ -131,7 +128,7 @@ class Option:
         return number
 
     def offered(self) -> Sequence[str]:
-        """List the values that completion offers."""
+        """Return the values that completion offers."""
         return self.choices or (self.complete() if self.complete else ())
 
 
@@ -143,19 +140,15 @@ def option(*flags: str, type: type = str, default: Any = None, **more: Any) -> A
 
 
 def argument(metavar: str, *, default: Any = REQUIRED, **more: Any) -> Any:
-    """Declare an argument of a group; with ``multiple`` it takes all words that are left."""
+    """Declare an argument of a group; with ``multiple`` it takes all remaining words."""
     return Option((), str, [] if more.get("multiple") else default, metavar=metavar, **more)
 
 
 class Group:
-    """Options that travel together, and their values on one command line.
+    """Options that belong together, and their values on one command line.
 
-    Attributes
-    ----------
-    heading : str
-        One of `HEADINGS`.
-    members : dict of str to Option
-        The records by the names of their attributes, those of subclasses first.
+    `heading` is one of `HEADINGS`. `members` are the records by attribute, those of subclasses
+    first.
     """
 
     heading: ClassVar[str] = ""
@@ -175,14 +168,10 @@ class Group:
             setattr(self, name, given.get(name, record.default))
 
     def words(self, *, absolute: bool = False, only: Collection[str] | None = None) -> list[str]:
-        """Write the group as words of a command line, without what has its default value.
+        """Return the group as words of a command line, without default values.
 
-        Parameters
-        ----------
-        absolute : bool
-            Name files from the root, so that the words mean the same in any folder.
-        only : collection of str, optional
-            Names of members; others are left out.
+        `absolute` makes names of files absolute, for use in any folder. `only` names the members to
+        write.
         """
         words: list[str] = []
         for name, record in self.members.items():
@@ -209,7 +198,7 @@ class Group:
 
 
 def _absolute(names: str, value: Any) -> str:
-    """Name a file from the root; text that names no file stays as it is."""
+    """Return the absolute name of a file; text that does not name a file stays as it is."""
     text = str(value)
     if text == "-" or not names:
         return text
@@ -223,7 +212,7 @@ def _absolute(names: str, value: Any) -> str:
 
 
 def groups_of(command: Callable[..., Any]) -> dict[str, type[Group]]:
-    """List the groups that a command takes, by the names of its parameters."""
+    """Return the groups that a command takes, by the names of its parameters."""
     hints = {name: kind for name, kind in command.__annotations__.items() if name != "return"}
     assert all(isinstance(kind, type) and issubclass(kind, Group) for kind in hints.values())
     return hints

@@ -1,4 +1,4 @@
-"""What help, man pages and the reference say of commands, as data."""
+"""Collect the texts of help, man pages and the reference as data."""
 
 import inspect
 import re
@@ -58,20 +58,10 @@ class _ProgramOptions(_GroupHelp):
 
 
 class Page(NamedTuple):
-    """What is said of a command.
+    """The texts about a command.
 
-    Attributes
-    ----------
-    path : tuple of str
-        The words that call it.
-    paragraphs : tuple of str
-        What it does; the first sentence is a summary.
-    examples : tuple of str
-        Command lines.
-    sections : dict of str to list of Option
-        Its options and arguments by headings, in the order of `HEADINGS`.
-    children : dict of str to tuple of Page
-        The commands below it by headings.
+    `path` is the words that call it. The first sentence of `paragraphs` is a summary. Options in
+    `sections` and commands in `children` are by headings.
     """
 
     path: tuple[str, ...]
@@ -112,7 +102,7 @@ def first_sentence(text: str) -> str:
 
 
 def read_page(*words: str) -> Page:
-    """Read what is said of a command, or without words of the program; imports its module."""
+    """Return the page of a command, or without words that of the program."""
     if not words:
         return _page_of_group((), DESCRIPTION, EXAMPLES, COMMANDS, [_ProgramOptions])
     module = import_module(".".join(["onebyone_cli.cli.commands", *words]))
@@ -130,7 +120,7 @@ def read_page(*words: str) -> Page:
 
 
 def all_pages() -> Iterator[Page]:
-    """Read the page of the program and those of all commands."""
+    """Yield the page of the program and those of all commands."""
     ahead = [read_page()]
     while ahead:
         page = ahead.pop(0)

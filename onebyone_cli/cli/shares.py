@@ -1,4 +1,4 @@
-"""Shares of a command: checks, and the words with which a cluster computes them."""
+"""Check shares of a command, and write the command lines of shards for a cluster."""
 
 import os
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from onebyone_cli.cluster.run import ClusterWords, OnCluster
     from onebyone_cli.operations.apply.run import Output
 
-#: Members of groups whose words a shard of ``apply`` or ``stats`` is given.
+#: Members of groups that shards of ``apply`` and ``stats`` are given.
 _IN_BOTH = {
     *("channels", "layout", "nodata", "raw", "shape", "dtype_in", "memory", "fsync"),
 }
@@ -30,7 +30,7 @@ _OF_STATS = _IN_BOTH | {"noise_rows", "noise_cols", "labels", "mask", "each"}
 def check_shares(
     flag: str, inputs: Sequence[str], output: str, numbers: "Numbers", *, each: bool = False
 ) -> None:
-    """Raise `UsageError` where shares, which `flag` asks for, can't be put together."""
+    """Raise `UsageError` if the shares that `flag` asks for could not be joined."""
     if each:
         raise UsageError(f"{flag} is for one output; with --each give every job its own inputs")
     found = numbers.range()
@@ -53,20 +53,20 @@ def cluster_of(
     output: "Output | None" = None,
     noise: Sequence[str] = (),
 ) -> "OnCluster | None":
-    """Read which cluster is asked for; None for none.
+    """Return the cluster that is asked for; None for none.
 
     Parameters
     ----------
     machines, resources : Group
-        Where shards run, and what each may use.
+        Where shards run, and the resources of each.
     inputs : sequence of str
         The inputs of the command.
     groups : sequence of Group
-        Other options of the command: shards are given those that they have, too.
+        Other options of the command, which shards are given if they have them.
     console : Console
         Where messages go.
     output : Output, optional
-        Where the result goes, of commands that write one.
+        Where the result goes.
     noise : sequence of str
         Directions of neighbours whose differences are gathered.
 
@@ -109,7 +109,7 @@ def _words_of(
     output: "Output | None",
     noise: Sequence[str],
 ) -> "ClusterWords":
-    """Write the command lines of shards, and of joining what they gather."""
+    """Write the command lines of shards, and of joining their moments."""
     from onebyone_cli.cluster.run import ClusterWords
     from onebyone_cli.cluster.tasks import GIVEN, MADE
 
@@ -138,7 +138,7 @@ def _written(groups: Sequence[Group], only: set[str]) -> list[str]:
 
 
 def _noise_words(directions: Sequence[str]) -> list[str]:
-    """Name the differences of neighbours that a learner needs, as ``--noise`` does."""
+    """Return the ``--noise`` option for these directions of neighbours."""
     from onebyone_cli.learners.differences import DIRECTIONS
 
     names = [name for name, found in DIRECTIONS.items() if found == tuple(directions)]
@@ -148,7 +148,7 @@ def _noise_words(directions: Sequence[str]) -> list[str]:
 def check_learning(
     cluster: "OnCluster", inputs: Sequence[str], maps: Sequence[str], *, sample: bool, raw: bool
 ) -> None:
-    """Refuse what can't be gathered in shards: of inputs, and of maps, empty if not given."""
+    """Refuse inputs and maps (empty if not given) that can't be gathered in shards."""
     from onebyone_cli.operations.learn.gathered import are_moments
 
     flag = cluster.place.flag
@@ -157,6 +157,6 @@ def check_learning(
     if are_moments(inputs, raw=raw):
         why = "moments are joined at once"
     elif sample:
-        why = "--sample looks at few pixels, here"
+        why = "--sample reads few pixels, on this machine"
     if why:
         raise UsageError(f"{why}; leave out {flag}")

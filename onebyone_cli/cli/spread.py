@@ -1,4 +1,4 @@
-"""Typer's view of a command: a parameter for every option of its groups."""
+"""Make Typer's view of a command: a parameter for every option of its groups."""
 
 import inspect
 import os
@@ -10,26 +10,16 @@ import typer
 
 from onebyone_cli.cli.groups import Group, Option, groups_of
 
-#: Help is made of the records; Typer needs it only to show it beside what it completes.
+#: Help is made from the records; Typer shows its own only with completions.
 _IS_COMPLETING = "_ONEBYONE_COMPLETE" in os.environ
 
 
 def spread(
     command: Callable[..., Any], show_short_help: Callable[[typer.Context, bool], None]
 ) -> Callable[..., Any]:
-    """Spread the groups of a command into options, for Typer to read.
+    """Return a function for Typer with a keyword parameter for each record of a command's groups.
 
-    Parameters
-    ----------
-    command : callable
-        A function whose parameters are groups.
-    show_short_help : callable
-        Called for ``-h``.
-
-    Returns
-    -------
-    callable
-        A function with a keyword parameter for each record, which calls `command`.
+    `show_short_help` is called for ``-h``.
     """
     groups = groups_of(command)
     parameters: dict[str, inspect.Parameter] = {}
@@ -61,7 +51,7 @@ def spread(
 
 
 def group_of(kind: type[Group], given: dict[str, Any]) -> Group:
-    """Make a group of the words that Typer has taken apart."""
+    """Make a group from the words that Typer has parsed."""
     values = {}
     for name, record in kind.members.items():
         found = given[name]
@@ -81,7 +71,7 @@ def _parameter(name: str, record: Option) -> inspect.Parameter:
     }
     if record.type is not bool:
         settings["autocompletion"] = _completer(record)
-    # Typer takes words apart, and the record converts them: with one kind of message for all.
+    # Typer splits words and the record converts them, so that all messages are alike.
     one = bool if record.type is bool else str
     kind: Any = list[one] if record.multiple else one | None  # type: ignore[valid-type]
     flags = "/".join(filter(None, [record.flags[-1], record.off])) if record.flags else ""

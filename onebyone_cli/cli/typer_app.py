@@ -1,4 +1,4 @@
-"""Typer's view of the program: help, completion, and messages about command lines."""
+"""Run Typer for help, completion, and messages about command lines."""
 
 from importlib import import_module
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from onebyone_cli.cli.spread import spread
 from onebyone_cli.errors import UsageError
 from onebyone_cli.version import __version__
 
-#: What Typer is told of all commands: it is not to use rich.
+#: Settings of all commands: no rich.
 _PLAIN: dict[str, Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
 
 
@@ -32,10 +32,8 @@ def _words_of(ctx: Any) -> list[str]:
 
 
 class _Command(TyperCommand):
-    """One command."""
-
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Refuse options with nothing for a value: for most that is as if they were not there."""
+        """Refuse options with an empty value, which most would treat as not given."""
         rest = super().parse_args(ctx, args)
         for option in () if ctx.resilient_parsing else self.params:
             typed = ctx.get_parameter_source(option.name).name == "COMMANDLINE"
@@ -50,15 +48,7 @@ class _Command(TyperCommand):
 
 
 class _Commands(TyperGroup):
-    """The commands by name; only the one that runs is imported, and all of them for help.
-
-    Attributes
-    ----------
-    package : str
-        Where their modules are.
-    names : tuple of str
-        Their names.
-    """
+    """Commands by name; only the one that runs is imported, and all of them for help."""
 
     package = PACKAGE
     names = names_in(COMMANDS)
@@ -94,7 +84,6 @@ def _show_short_help(ctx: typer.Context, asked: bool) -> None:
 
 
 def _group(name: str, module: Any) -> Any:
-    """Make the commands below a command."""
     names = names_in(module.COMMANDS)
     below = type("_Below", (_Commands,), {"package": module.__name__, "names": names})
     group = typer.Typer(name=name, cls=below, no_args_is_help=True, add_completion=False, **_PLAIN)

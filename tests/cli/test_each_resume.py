@@ -88,13 +88,13 @@ def test_a_signal_says_how_to_resume(
     done = stopped(inputs, tmp_path, number, *more)
     assert done.returncode == status
     again = "run the same command again" + ("" if more else " with --skip-existing")
-    assert f"{again} to go on" in done.stderr.splitlines()[-1]
+    assert f"{again} to resume" in done.stderr.splitlines()[-1]
     assert onebyone(*command(inputs, "--skip-existing"), cwd=tmp_path).returncode == 0
 
 
 def test_where_nothing_can_go_on_nothing_is_promised(inputs: Path, tmp_path: Path) -> None:
     done = stopped(inputs, tmp_path, signal.SIGTERM, "--resume", "off")
-    assert (done.returncode, "to go on" in done.stderr) == (-signal.SIGTERM, False)
+    assert (done.returncode, "to resume" in done.stderr) == (-signal.SIGTERM, False)
     assert not list(tmp_path.glob("out/.*"))
 
 

@@ -136,14 +136,14 @@ def test_nothing_is_written_unless_the_output_is(folder: Path) -> None:
     ("more", "said"),
     [
         (["-o", "-", "--depfile", "d"], "--depfile names the output for make"),
-        (["-o", "out.npy", "--depfile", "-"], "--depfile - is no file"),
-        (["-o", "out.npy", "--depfile", "/dev/null"], "--depfile /dev/null is no file"),
+        (["-o", "out.npy", "--depfile", "-"], "--depfile - does not name a file"),
+        (["-o", "out.npy", "--depfile", "/dev/null"], "--depfile /dev/null does not name a file"),
         (["-o", "out.npy", "--depfile", "./out.npy"], "two outputs have the same name"),
         (["-o", "out.npy", "--depfile", "a.npy", "-f"], "a.npy: is an input"),
         (["-o", "out.npy", "--depfile", "images/d"], "images/d: lies in the folder images"),
         (["-o", "out.npy", "--depfile", "bias.csv"], "bias.csv: exists already; use --force"),
         (["-o", "out.npy", "--depfile", "no/d"], "the folder .* does not exist"),
-        (["-o", "a;b.npy", "--depfile", "d"], "make can't be told the name a;b.npy"),
+        (["-o", "a;b.npy", "--depfile", "d"], "make can't read the name a;b.npy"),
         (["-o", "-", "--if-changed"], "--if-changed compares with an existing file"),
     ],
 )

@@ -285,8 +285,8 @@ def test_a_signal_of_a_batch_system_leaves_a_checkpoint_at_once(number: int, job
     told = json.loads(done.stdout)["error"]
     assert (told["code"], told["path"]) == (75, "out.npy")
     assert done.stderr == (
-        "onebyone: out.npy: stopped; run the same command again to go on, or with --resume "
-        "restart to begin anew\n"
+        "onebyone: out.npy: stopped; run the same command again to resume, or with --resume "
+        "restart to start over\n"
     )
     assert job.files() == ["out.npy.part", "out.npy.part.json"]
     done = job.run()
@@ -301,7 +301,7 @@ def test_a_signal_of_a_batch_system_leaves_a_checkpoint_at_once(number: int, job
 def test_who_goes_away_can_come_back(number: int, job: Job) -> None:
     done = job.stop(number=number)
     assert done.returncode == -number
-    assert "run the same command again to go on, or with --resume restart" in done.stderr
+    assert "run the same command again to resume, or with --resume restart" in done.stderr
     assert job.files() == ["out.npy.part", "out.npy.part.json"]
 
 
@@ -569,7 +569,7 @@ def test_a_full_disk_keeps_the_checkpoint(inputs: Path, tmp_path: Path) -> None:
         done = end(process)
         assert done.returncode == 74
         assert "No space left on device; free some space or write somewhere else" in done.stderr
-        assert "what is done is kept: run the same command again to go on" in done.stderr
+        assert "what is done is kept: run the same command again to resume" in done.stderr
         assert job.files() == ["out.npy.part", "out.npy.part.json"]
         tiles = job.tiles_done()
         assert tiles

@@ -439,7 +439,7 @@ def test_any_shard_of_another_command_is_seen_at_once(work: Path) -> None:
         ("fit x.npy -k 1 --method lda --labels x.npy -o n.npz", 65, "a label map has one"),
         ("fit x.npy -k 1 --method lda -o n.npz", 2, "--method lda needs --labels"),
         ("fit m.npz -k 1 --method lda -o n.npz", 2, "moments are joined at once"),
-        ("fit x.npy -k 1 --sample 9 -o m.npz", 2, "--sample looks at few pixels"),
+        ("fit x.npy -k 1 --sample 9 -o m.npz", 2, "--sample reads few pixels"),
         ("fit x.npy -k 9 -o n.npz", 65, "x.npy"),
         ("fit m.npz -k 1 -o n.npz", 2, "moments are joined at once"),
         ("stats - -o m.npz", 2, "not standard input"),

@@ -1,4 +1,4 @@
-"""``onebyone compare``: how far two stacks differ."""
+"""``onebyone compare``: compare two stacks."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -29,7 +29,7 @@ onebyone compare stack.npy denoised.npy --difference difference.png
 onebyone compare stack.npy <(onebyone apply codes.npy -w model.npz --inverse -o -)
 """
 
-#: The exit status for stacks that differ, as that of diff and cmp; 0 is for those that do not.
+#: The exit status for stacks that differ, as of diff and cmp.
 DIFFERENT = 1
 
 
@@ -105,18 +105,18 @@ def _picture_of(
 
 
 class _Report:
-    """What is told of a comparison.
+    """The report of a comparison.
 
     Parameters
     ----------
     a, b : str
         The stacks, as the user named them.
     one, other : Reader or StreamReader
-        They themselves.
+        The open stacks.
     found : Differences
-        What there is to tell.
+        Their differences.
     peak : float or None
-        The largest signal, where the user said.
+        The largest signal, if the user gave it.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class _Report:
         self._peak = _default_peak(one.spec, self._all) if peak is None else peak
 
     def print(self, tolerance: "Tolerance", *, detailed: bool) -> None:
-        """Print a table and some lines; for equal stacks a line is enough."""
+        """Print a table and some lines; for equal stacks only a line."""
         if not self._found.are_equal or detailed:
             rows = [*self._channels(), {"channel": "all", "name": "", **self._row(self._all, 0)}]
             header = [name for name in rows[0] if name in _SHOWN]
@@ -147,7 +147,7 @@ class _Report:
             print_out(printable(line))
 
     def document(self, tolerance: "Tolerance") -> dict[str, Any]:
-        """Gather everything for programs; what is infinite or unknown is null."""
+        """Return the JSON document; infinite and unknown numbers are null."""
         angles = self._found.angles
         content = {
             "a": self._a,
@@ -219,12 +219,12 @@ class _Report:
 
     def _invalid(self) -> list[str]:
         found = self._all
-        told = {
+        kinds = {
             "in both, which counts as equal": int(found.both[0]),
             "in A alone": int(found.only_a[0]),
             "in B alone": int(found.only_b[0]),
         }
-        parts = [f"{number} {where}" for where, number in told.items() if number]
+        parts = [f"{number} {where}" for where, number in kinds.items() if number]
         return [f"invalid numbers: {'; '.join(parts)}"] if parts else []
 
     def _verdict(self, tolerance: "Tolerance") -> str:
@@ -241,7 +241,7 @@ class _Report:
         return f"{names} differ by more than the tolerance in {beyond}"
 
 
-#: Names of counts in the JSON document that need more words there.
+#: Longer names of counts in the JSON document.
 _NAMES = {
     "both": "invalid_in_both",
     "only_a": "invalid_in_a_only",
@@ -270,7 +270,7 @@ def _default_peak(spec: "StackSpec", found: "Differences") -> float:
 
 
 def _index_in(batch: tuple[int, ...], item: int) -> int | list[int]:
-    """Name an item of a batch by its place on each leading axis; a number if there is one."""
+    """Return the index of an item on each leading axis of a batch; a number for a single axis."""
     index: list[int] = []
     for size in reversed(batch):
         item, place = divmod(item, size)

@@ -1,4 +1,4 @@
-"""``onebyone cost``: what a 1×1 layer costs, beside 3×3 and 5×5."""
+"""``onebyone cost``: count what a 1×1 layer costs, beside 3×3 and 5×5."""
 
 import re
 from typing import Any, NamedTuple
@@ -19,15 +19,13 @@ onebyone cost -c 192 -k 32 -s 28x28 --reduce 16
 onebyone cost stack.npy -w weights.npy
 """
 
-#: Numbers of more digits are no channels or pixels that anybody has.
+#: Most digits of a size.
 _DIGITS = 12
 
 _SIZE = re.compile(rf"([0-9]{{1,{_DIGITS}}})[x×,]([0-9]{{1,{_DIGITS}}})", re.ASCII)
 
 
 class _Shape(NamedTuple):
-    """Channels in and out, and the size of a map."""
-
     in_channels: int
     out_channels: int
     height: int
@@ -58,34 +56,34 @@ def cost(weights: CostWeights, layer: LayerSize, input: Stacks, messages: Printi
 
 
 def _shape(layer: LayerSize, weights: str, input: Stacks) -> _Shape:
-    """Put the sizes together from what was typed and from files, which must agree."""
-    said: dict[str, dict[str, int]] = {}
+    """Combine the sizes from the command line and from files, which must agree."""
+    given: dict[str, dict[str, int]] = {}
 
-    def say(source: str, **numbers: int | None) -> None:
+    def add(source: str, **numbers: int | None) -> None:
         for name, number in numbers.items():
             if number is not None:
-                said.setdefault(name, {})[source] = number
+                given.setdefault(name, {})[source] = number
 
     height, width = _size_of(layer.size)
-    say("the command line", C=layer.channels, K=layer.out_channels, H=height, W=width)
+    add("the command line", C=layer.channels, K=layer.out_channels, H=height, W=width)
     if input.inputs:
         from onebyone_cli.operations.info.stacks import shape_of
 
         spec = shape_of(input.inputs, layout=input.layout)
-        say(" ".join(input.inputs), C=spec.channels, H=spec.height, W=spec.width)
+        add(" ".join(input.inputs), C=spec.channels, H=spec.height, W=spec.width)
     if weights:
         from onebyone_cli.operations.info.archives import inspect_weights
 
         found = inspect_weights(weights)
-        say(weights, C=found.in_channels, K=found.out_channels)
+        add(weights, C=found.in_channels, K=found.out_channels)
     ways = {"C": "-c or INPUT", "K": "-k or -w", "H": "-s or INPUT", "W": "-s or INPUT"}
-    return _Shape(*(_agreed(name, said.get(name, {}), way) for name, way in ways.items()))
+    return _Shape(*(_agreed(name, given.get(name, {}), way) for name, way in ways.items()))
 
 
-def _agreed(name: str, said: dict[str, int], way: str) -> int:
-    if not said:
+def _agreed(name: str, given: dict[str, int], way: str) -> int:
+    if not given:
         raise UsageError(f"{name} is not known; give {way}")
-    (first, number), *others = said.items()
+    (first, number), *others = given.items()
     for source, other in others:
         if other != number:
             raise UsageError(

@@ -98,7 +98,7 @@ def fit(
     rules.write()
     reads_all = request.learner.reads_pixels and learn.sample is None
     spent = spent_since(started, gathered.pixel_bytes * reads_all)
-    report.tell(model, console)
+    report.print_model(model, console)
     console.say(_closing_line(target, model, spent, changed))
     content = {"output": target, **report.document(model), "changed": changed}
     console.document(content | spent.document())

@@ -1,4 +1,4 @@
-"""``onebyone info``: what files are, without reading a pixel."""
+"""``onebyone info``: describe files without reading pixels."""
 
 import os
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def info(get: Wanted, input: Paths, messages: Messages) -> int:
     if messages.json:
         _print_document(paths, found)
     elif messages.quiet:
-        pass  # whether all could be read is in the status
+        pass
     elif wanted:
         _print_bare([each for each in found if not isinstance(each, OneByOneError)], wanted)
     else:
@@ -60,13 +60,13 @@ def info(get: Wanted, input: Paths, messages: Messages) -> int:
 
 
 def _look(path: str, layout: str, wanted: str) -> "Facts | OneByOneError":
-    """Find out what a path is; an error is kept, so that other paths can follow."""
+    """Describe a path; an error is returned, so that other paths can follow."""
     from onebyone_cli.cli.terminal.bare_value import bare
 
     try:
         facts = _facts(path, layout)
         if wanted:
-            bare(facts, wanted)  # says so if it has none
+            bare(facts, wanted)  # raises if it has no such value
     except OneByOneError as failure:
         return failure
     return facts
@@ -91,7 +91,7 @@ def _facts(path: str, layout: str) -> "Facts":
 
 
 def _archive_facts(path: str) -> "Facts | None":
-    """Look at weights and moments; None for what is a stack or nothing at all."""
+    """Describe weights and moments; return None for other files."""
     suffix = suffix_of(path)
     if suffix not in ONLY_WEIGHTS or not os.path.isfile(path):
         return None
@@ -113,11 +113,11 @@ def _print(found: "Sequence[Facts]", is_one: bool) -> None:
             print_table(COLUMNS, [row(facts) for facts in found], TEXTS)
         return
     (facts,) = found
-    told = lines(facts)
-    width = max(len(word) for word, _ in told)
+    found_lines = lines(facts)
+    width = max(len(word) for word, _ in found_lines)
     block = [
         f"{facts.path}: {title(facts)}",
-        *(f"  {word:<{width}}  {text}" for word, text in told),
+        *(f"  {word:<{width}}  {text}" for word, text in found_lines),
     ]
     print_out("\n".join(map(printable, block)))
 
@@ -133,12 +133,12 @@ def _print_document(paths: Sequence[str], found: "Sequence[Facts | OneByOneError
     from onebyone_cli.cli.terminal.file_report import document
     from onebyone_cli.errors import status_of
 
-    told = []
+    entries = []
     for path, facts in zip(paths, found, strict=True):
         if isinstance(facts, OneByOneError):
             error = {"code": int(status_of(facts)), "message": facts.message, "path": facts.path}
-            told.append({"path": path, "error": error})
+            entries.append({"path": path, "error": error})
         else:
-            told.append(document(facts))
-    first = [each["error"] for each in told if "error" in each][:1]
-    Console(json=True).document({"paths": told} | ({"error": first[0]} if first else {}))
+            entries.append(document(facts))
+    first = [each["error"] for each in entries if "error" in each][:1]
+    Console(json=True).document({"paths": entries} | ({"error": first[0]} if first else {}))

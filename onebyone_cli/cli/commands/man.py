@@ -30,14 +30,12 @@ def man(page: Page, messages: Debugging) -> None:
     """
     words = page.command
     if words and " ".join(words) not in _names():
-        raise UsageError(
-            f"no command is called '{' '.join(words)}'; choose from {', '.join(_names())}"
-        )
+        raise UsageError(f"'{' '.join(words)}' is not a command; choose from {', '.join(_names())}")
     viewer = shutil.which("man")
     file = _find("-".join(["onebyone", *words]) + ".1")
     if viewer and file is not None and sys.stdout is not None and sys.stdout.isatty():
-        # A name with a slash is a file for man, whatever its own folders hold. In our place, so
-        # that the keys of the pager, Ctrl-C among them, are its own.
+        # A name with a slash is a file for man. It replaces this process, so that the pager gets
+        # all keys, Ctrl-C among them.
         os.execv(viewer, ["man", str(file)])
     from onebyone_cli.cli.terminal.help_text import full_help
 
@@ -45,17 +43,17 @@ def man(page: Page, messages: Debugging) -> None:
 
 
 def _names() -> list[str]:
-    """Name all commands, and after one with commands below it those."""
+    """Return the names of all commands."""
     return [" ".join(page.path[1:]) for page in all_pages() if page.path[1:]]
 
 
 def _find(name: str) -> Path | None:
-    """Find a page of this very version; None if it was not installed."""
+    """Find a page of this version; return None if it was not installed."""
     return next((page.resolve() for page in _places(name) if page.is_file()), None)
 
 
 def _places(name: str) -> Iterator[Path]:
-    """Give where a page may be: in the source tree, where the wheel was installed, in general."""
+    """Yield where a page may be: in the source tree, the installed wheel, or the prefix."""
     root = Path(version.__file__).resolve().parents[1]
     if (root / "man" / "make_man.py").is_file():
         yield root / "man" / name

@@ -1,4 +1,4 @@
-"""``onebyone merge``: join what jobs over parts have done."""
+"""``onebyone merge``: join the results of jobs over parts."""
 
 from onebyone_cli.cli.options.inputs import Parts
 from onebyone_cli.cli.options.messages import Messages

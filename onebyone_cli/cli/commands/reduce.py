@@ -1,4 +1,4 @@
-"""``onebyone reduce``: fit, then apply what was learned to the same stack."""
+"""``onebyone reduce``: fit, then apply the model to the same stack."""
 
 import time
 from math import isfinite
@@ -90,10 +90,9 @@ def reduce(
 def _report(
     done: "ReduceReport", outputs: "ReduceOutputs", spent: Spent, console: "Console"
 ) -> None:
-    """Report what was learned and written."""
-    report.tell(done.model, console)
+    report.print_model(done.model, console)
     if done.residual is not None:
-        report.tell_errors(done.errors, done.gathered.names, console)
+        report.print_errors(done.errors, done.gathered.names, console)
         console.say(report.applied(outputs.residual, done.residual))
     path, result = outputs.result.path, done.result
     console.say(report.applied(path, result, spent))

@@ -1,4 +1,4 @@
-"""``onebyone stats``: statistics of each channel, and moments for others to learn from."""
+"""``onebyone stats``: statistics of each channel, and moments to learn from."""
 
 import time
 from contextlib import ExitStack
@@ -96,11 +96,10 @@ def stats(
 
 
 def _report(known: "Gathered", target: str, spent: Spent, console: Console) -> None:
-    """Show a table of the channels, and what was saved."""
     rows = _rows(known)
     if not console.quiet:
         _print(rows)
-    # In a pipe the table is enough.
+    # A pipe gets only the table.
     if target or console.is_terminal or console.verbose:
         console.say(_closing_line(target, known, spent))
     classes = report.classes_document(known.statistics)
@@ -109,7 +108,7 @@ def _report(known: "Gathered", target: str, spent: Spent, console: Console) -> N
 
 
 def _check_together(gathering: Gathering, shard: str, *, output: bool) -> None:
-    """Refuse options that mean nothing without another, or beside it."""
+    """Refuse options that need another option, or contradict one."""
     window = gathering.noise_rows or gathering.noise_cols
     if (gathering.noise or window) and not output:
         raise UsageError("--noise is for the moments that are saved; give -o PART.npz")
@@ -144,7 +143,7 @@ def _joined(inputs: list[str], way: LearnPass, output: str, console: Console) ->
 
 
 def _rows(known: "Gathered") -> list[dict[str, Any]]:
-    """Gather what is known of each channel; None for the rest, such as a spread beyond float64."""
+    """Return a row for each channel; None for unknown numbers, such as a spread beyond float64."""
     per_channel = known.statistics.per_channel
     assert per_channel is not None
     mean = per_channel.mean + per_channel.rest

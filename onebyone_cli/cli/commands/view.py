@@ -1,4 +1,4 @@
-"""``onebyone view``: look at a stack, in the terminal or as a PNG file."""
+"""``onebyone view``: show a stack in the terminal or as a PNG file."""
 
 import os
 from collections.abc import Sequence
@@ -79,30 +79,14 @@ def view(
 
 
 class Wanted(NamedTuple):
-    """What is to be seen.
-
-    Attributes
-    ----------
-    kind : str
-        A sheet of channels, one channel, three of them in colour, or components in colour.
-    channels : tuple of int
-        Those that were named.
-    item : int or None
-        Of the batch.
-    """
+    """What to show: the named channels, and the item of a batch."""
 
     kind: Literal["sheet", "channel", "rgb", "pca"]
     channels: tuple[int, ...]
     item: int | None
 
     def check(self, path: str, spec: "StackSpec") -> None:
-        """Refuse what a stack has not.
-
-        Raises
-        ------
-        UsageError
-            Naming it.
-        """
+        """Raise `UsageError` if a stack does not have what is wanted."""
         for channel in self.channels:
             if channel >= spec.channels:
                 flag = f"--{self.kind} asks for channel {channel}"
@@ -123,11 +107,11 @@ class Wanted(NamedTuple):
 def _refuse_weights(inputs: Sequence[str], *, raw: bool) -> None:
     for path in inputs:
         if not raw and path.lower().endswith(ONLY_WEIGHTS) and os.path.isfile(path):
-            raise DataError(f"is no stack; {_other_way(path)}", path)
+            raise DataError(f"is not a stack; {_other_way(path)}", path)
 
 
 def _other_way(path: str) -> str:
-    """Say what shows a file that is no stack."""
+    """Name the command for a file that is not a stack."""
     from onebyone_cli.operations.info.archives import holds_moments
 
     if path.lower().endswith(".npz") and holds_moments(path):
@@ -135,27 +119,24 @@ def _other_way(path: str) -> str:
     return "to look at weights or at a model: onebyone weights show"
 
 
-# ----------------------------------------------------------------------------------- the picture
-
-
 class _Job:
-    """What is read for a picture, and how large it becomes; known from headers alone.
+    """The planned picture, from headers alone.
 
     Parameters
     ----------
     opened : sequence of Reader or StreamReader
         Inputs, in channel order.
     wanted : Wanted
-        What is to be seen.
+        What to show.
     canvas : Canvas
-        What it is put on.
+        Where to show it.
     memory : int
         Budget in bytes.
 
     Raises
     ------
     UsageError
-        If the stack has not what is wanted, or the picture takes too much memory.
+        If the stack does not have what is wanted, or the picture needs too much memory.
     """
 
     def __init__(
@@ -184,7 +165,7 @@ class _Job:
         self._memory_left = memory - self._needed(memory)
 
     def _needed(self, memory: int) -> int:
-        """Count what is held besides numbers on their way, and refuse what is too much."""
+        """Return the bytes held besides numbers being read; refuse too many."""
         from onebyone_cli.operations.view.drawing import picture_bytes
 
         pixels = self.sheet.height * self.sheet.width
@@ -199,7 +180,7 @@ class _Job:
 
     @property
     def names(self) -> list[str]:
-        """Channels for people: their numbers, and what files call them if it is something else."""
+        """Channels for people: numbers, with other names from files."""
         from onebyone_cli.stack.stack import channel_names
 
         names = channel_names(self._opened)
@@ -213,7 +194,7 @@ class _Job:
     def hold(
         self, stack: ExitStack, console: Console, progress: bool | None
     ) -> tuple["Stack", int]:
-        """Lay streams aside, so that all can be read at any place; say what memory is left."""
+        """Spool streams, so that all can be read at any place; return the memory that is left."""
         from onebyone_cli.cli.terminal.progress import Progress
         from onebyone_cli.stack.sources import hold_streams
         from onebyone_cli.stack.stack import Stack
@@ -223,7 +204,7 @@ class _Job:
         return Stack(readers, self.spec.dtype), left
 
     def thumbnails(self, source: "Stack", nodata: float | None, memory: int) -> "Thumbnails":
-        """Say what is read of a stack."""
+        """Return the planes to read of a stack."""
         from onebyone_cli.operations.view.thumbnail import Thumbnails
 
         height, width = self.sheet.shown_height, self.sheet.shown_width
@@ -242,19 +223,16 @@ class _Job:
 
 
 def _spread(channels: int, cells: int) -> list[int]:
-    """Choose channels where not all fit: the first, the last, and others evenly between."""
+    """Choose channels if not all fit: the first, the last, and others evenly between."""
     if cells == 1:
         return [0]
     return [cell * (channels - 1) // (cells - 1) for cell in range(cells)]
 
 
-# ------------------------------------------------------------------------------- what is said of it
-
-
 def _closing_line(drawing: "Drawing", job: _Job, names: list[str]) -> str:
     shares = ", ".join(f"{number} ({share:.1%})" for number, share in enumerate(drawing.shares))
     what = {
-        "sheet": _told_sheet(job, names),
+        "sheet": _sheet_text(job, names),
         "channel": f"channel {names[0]}",
         "rgb": "red {}, green {}, blue {}".format(*(names * 3)[:3]),
         "pca": f"principal components {shares}",
@@ -268,7 +246,7 @@ def _closing_line(drawing: "Drawing", job: _Job, names: list[str]) -> str:
     return line
 
 
-def _told_sheet(job: _Job, names: list[str]) -> str:
+def _sheet_text(job: _Job, names: list[str]) -> str:
     total = job.spec.channels
     if len(names) == total:
         return count(total, "channel")

@@ -1,4 +1,4 @@
-"""The arithmetic and the numbers of a result."""
+"""Options for the numbers of a result."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def number_of(flag: str, text: str, example: str = "0 or -9999") -> float:
-    """Read the number of an option; raise `UsageError` if it is none."""
+    """Read the number of an option; raise `UsageError` if it is not one."""
     try:
         return float(text)
     except ValueError as error:
@@ -20,12 +20,14 @@ def number_of(flag: str, text: str, example: str = "0 or -9999") -> float:
 
 
 def type_of(flag: str, text: str, order: str = "") -> str:
-    """Read the name of a number type, such as ``float32`` or ``f4``, which may follow an order.
+    """Read the name of a number type, such as ``float32`` or ``f4``.
+
+    `order` is the byte order before it, for the message.
 
     Raises
     ------
     UsageError
-        If there is no such type.
+        If the type is unknown.
     """
     from onebyone_cli.npy_header import TYPE_NAMES
 
@@ -69,11 +71,11 @@ class Numbers(Group):
         "--nan-to", metavar="VALUE", help="The value that replaces NaN in the output."
     )
 
-    #: Whether the index of the largest channel is written; an option of ``apply``.
+    #: An option of ``apply``.
     argmax: bool = False
 
     def output_type(self) -> str:
-        """Read ``--dtype``; empty where it was not given."""
+        """Read ``--dtype``; empty if not given."""
         if self.dtype[:1] in ("<", ">", "=", "|"):
             raise UsageError(
                 f"--dtype {self.dtype} names a byte order, which the format of the output decides; "
@@ -82,17 +84,17 @@ class Numbers(Group):
         return type_of("--dtype", self.dtype) if self.dtype else ""
 
     def range(self) -> "Scale | None":
-        """Read ``--scale``; None where it was not given."""
+        """Read ``--scale``; None if not given."""
         from onebyone_cli.arithmetic.scale import parse_scale
 
         return parse_scale(self.scale) if self.scale else None
 
     def nan_value(self) -> float | None:
-        """Read ``--nan-to``; None where it was not given."""
+        """Read ``--nan-to``; None if not given."""
         return number_of("--nan-to", self.nan_to) if self.nan_to else None
 
     def settings(self, memory: int, threads: int, nodata: float | None) -> "ApplySettings":
-        """Gather and check the choices of a job."""
+        """Return the checked settings of a job."""
         from onebyone_cli.operations.apply.settings import checked_settings
 
         return checked_settings(
@@ -183,7 +185,7 @@ class Tolerances(Group):
         return absolute, self._distance("--relative", self.relative)
 
     def signal(self) -> float | None:
-        """Read ``--peak``; None where it was not given."""
+        """Read ``--peak``; None if not given."""
         if not self.peak:
             return None
         number = number_of("--peak", self.peak, "255 or 1")

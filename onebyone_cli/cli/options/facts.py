@@ -1,14 +1,13 @@
-"""What ``info`` prints."""
+"""Options of ``info``."""
 
 from onebyone_cli.cli.groups import Group, option
 from onebyone_cli.errors import UsageError
 
-#: What can be printed alone.
 FIELDS = ("shape", "dtype", "channels", "height", "width", "layout", "format", "bytes")
 
 
 class Facts(Group):
-    """One bare value in place of everything."""
+    """Print one value in place of everything."""
 
     heading = "What to compute"
 
@@ -22,7 +21,7 @@ class Facts(Group):
     )
 
     def field(self) -> str:
-        """Read ``--get``; empty where it was not given."""
+        """Read ``--get``; empty if not given."""
         if self.get and self.get not in FIELDS:
             raise UsageError(f"--get {self.get} is unknown; choose from {', '.join(FIELDS)}")
         return self.get

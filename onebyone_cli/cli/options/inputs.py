@@ -1,4 +1,4 @@
-"""The inputs of commands: stacks, moments, parts and files."""
+"""Options for inputs: stacks, moments, parts and files."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from onebyone_cli.operations.inputs import Reading
     from onebyone_cli.stack.selection import Selection
 
-#: Sizes of more digits are none that any array has.
+#: Most digits of a size.
 _SIZE_DIGITS = 19
 
 
 def _stack_help(more: str) -> Callable[[], str]:
-    """Say what an input can be, and what else there is to say."""
+    """Describe inputs, followed by `more`."""
 
     def text() -> str:
         from onebyone_cli.formats import describe_inputs
@@ -37,19 +37,9 @@ _LAYOUT = option(
 
 
 def check_names(inputs: Sequence[str], others: Sequence[str], maps: Sequence[str] = ()) -> None:
-    """Refuse names of files that can't be meant.
+    """Refuse empty names of files, and standard input named twice.
 
-    Parameters
-    ----------
-    inputs, others : sequence of str
-        Inputs, and other files that have to be named.
-    maps : sequence of str
-        Other stacks that are read, such as a mask; empty where one was not given.
-
-    Raises
-    ------
-    UsageError
-        If standard input is named twice, or a name is empty.
+    `maps` are other stacks that are read, such as a mask; empty if not given.
     """
     if [*inputs, *maps].count("-") > 1:
         raise UsageError("standard input is named twice, and it can be read only once")
@@ -58,7 +48,7 @@ def check_names(inputs: Sequence[str], others: Sequence[str], maps: Sequence[str
 
 
 class Named(Group):
-    """Inputs by their names, on the command line or in a list."""
+    """Names of inputs, on the command line or in a list."""
 
     heading = "Input"
 
@@ -73,12 +63,9 @@ class Named(Group):
     )
 
     def listed(self, others: Sequence[str] = (), maps: Sequence[str] = ()) -> list[str]:
-        """List the inputs: those of the command line, then those of ``--inputs-from``.
+        """Return the inputs of the command line, then those of ``--inputs-from``.
 
-        Parameters
-        ----------
-        others, maps : sequence of str
-            As in `check_names`.
+        `others` and `maps` are as in `check_names`.
 
         Raises
         ------
@@ -128,13 +115,13 @@ class Pixels(Group):
     )
 
     def selection(self) -> "Selection | None":
-        """Read ``--channels``; None where it was not given."""
+        """Read ``--channels``; None if not given."""
         from onebyone_cli.stack.selection import parse_selection
 
         return parse_selection(self.channels) if self.channels else None
 
     def mark(self) -> float | None:
-        """Read ``--nodata``; None where it was not given."""
+        """Read ``--nodata``; None if not given."""
         return number_of("--nodata", self.nodata) if self.nodata else None
 
 
@@ -150,15 +137,7 @@ class Input(Pixels, Named):
     )
 
     def reading(self, memory: int, raw: "RawSpec | None") -> "Reading":
-        """Gather how the inputs are read.
-
-        Parameters
-        ----------
-        memory : int
-            Budget in bytes.
-        raw : RawSpec or None
-            What inputs without a header hold.
-        """
+        """Return how the inputs are read, with a budget of `memory` bytes."""
         from onebyone_cli.operations.inputs import Reading
 
         return Reading(self.layout, memory, raw, self.selection())
@@ -211,7 +190,7 @@ class Pair(Pixels):
 
 
 class Paths(Named):
-    """What ``info`` looks at."""
+    """The paths of ``info``."""
 
     inputs: list[str] = argument(
         "PATH...",
@@ -235,7 +214,7 @@ class Stacks(Group):
 
 
 class Parts(Named):
-    """What ``merge`` joins."""
+    """The parts of ``merge``."""
 
     inputs: list[str] = argument(
         "PART...",
@@ -245,7 +224,7 @@ class Parts(Named):
 
 
 class Raw(Group):
-    """What inputs without a header hold."""
+    """Description of inputs without a header."""
 
     heading = "Input without a header"
 
@@ -269,7 +248,7 @@ class Raw(Group):
     )
 
     def spec(self) -> "RawSpec | None":
-        """Read the description; None where inputs have headers."""
+        """Read the description; None if inputs have headers."""
         if not self.raw and (self.shape or self.dtype_in):
             raise UsageError("--shape and --dtype-in are for inputs without a header; add --raw")
         if not self.raw:

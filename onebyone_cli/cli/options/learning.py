@@ -1,4 +1,4 @@
-"""What ``fit``, ``reduce`` and ``stats`` learn and gather."""
+"""Options of ``fit``, ``reduce`` and ``stats``."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +14,7 @@ _METHODS = ("pca", "svd", "mnf", "maf", "lda", "ica", "random", "unmix")
 
 
 def _range_of(flag: str, text: str) -> tuple[int, int] | None:
-    """Read FIRST:END; None where nothing was given."""
+    """Read FIRST:END; None if not given."""
     if not text:
         return None
     parts = text.split(":")
@@ -55,7 +55,7 @@ class Gathering(Group):
         metavar="FILE",
         names="file",
         help="Save the moments of each class, too: lda learns from them. A map of integers, the "
-        "class of each pixel; 0 is no class.",
+        "class of each pixel; 0 for none.",
     )
     mask: str = option(
         "--mask",
@@ -145,7 +145,7 @@ class Learning(Gathering):
         "--labels",
         metavar="FILE",
         names="file",
-        help="For lda: a map of integers, the class of each pixel; 0 is no class.",
+        help="For lda: a map of integers, the class of each pixel; 0 for none.",
     )
     endmembers: str = option(
         "--endmembers",
@@ -161,7 +161,7 @@ class Learning(Gathering):
     )
 
     def request(self, plot: str = "") -> "CheckedRequest":
-        """Read and check what is to be learned; `plot` is the scree plot to be written."""
+        """Return the checked request; `plot` is the file of the scree plot."""
         from onebyone_cli.operations.learn.request import LearnRequest, check_request
 
         return check_request(

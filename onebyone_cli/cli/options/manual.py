@@ -1,4 +1,4 @@
-"""Which page ``man`` shows."""
+"""Options of ``man``."""
 
 from onebyone_cli.cli.groups import Group, argument
 

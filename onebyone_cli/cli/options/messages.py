@@ -1,4 +1,4 @@
-"""What commands print."""
+"""Options for messages."""
 
 from onebyone_cli.cli.groups import Group, option
 from onebyone_cli.cli.terminal.console import Console
@@ -21,15 +21,15 @@ class Printing(Debugging):
 
 
 class Messages(Printing):
-    """Options of commands that say what they did."""
+    """Options of commands that report what they did."""
 
     quiet: bool = option("-q", "--quiet", type=bool, help="Print only errors.")
 
-    #: Whether to print more; an option of longer commands.
+    #: An option of longer commands.
     verbose: bool = False
 
     def console(self) -> Console:
-        """Make the console that these options describe."""
+        """Return the console for these options."""
         return Console(quiet=self.quiet, verbose=self.verbose, json=self.json)
 
 

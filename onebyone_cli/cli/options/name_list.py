@@ -1,4 +1,4 @@
-"""Lists of names in files, for more inputs than a command line can hold."""
+"""Read lists of names in files, for more inputs than a command line can hold."""
 
 import os
 import sys
@@ -6,26 +6,22 @@ from typing import BinaryIO
 
 from onebyone_cli.errors import DataError, InputMissingError, OneByOneError, open_error
 
-#: Names of a million files; whatever is larger is no list of names.
+#: About the names of a million files.
 _MOST_BYTES = 64 << 20
 
 
 def read_names(path: str) -> list[str]:
-    """Read names of files: one a line, or each ended by NUL if there is any NUL.
+    """Read names of files: one per line, or each ended by NUL if there is any NUL.
 
-    A name is the bytes as they stand there, without quoting. Blank lines are passed over.
-
-    Parameters
-    ----------
-    path : str
-        The list; ``-`` is standard input.
+    A name is the bytes in the file, without quoting. Blank lines are skipped. The path ``-`` is
+    standard input.
 
     Raises
     ------
     InputMissingError
-        If it can't be read.
+        If the list can't be read.
     DataError
-        If it names nothing, or is too large to be a list.
+        If it is empty, or too large to be a list.
     """
     content = _read(path)
     shown = "standard input" if path == "-" else path
@@ -43,7 +39,7 @@ def read_names(path: str) -> list[str]:
 
 
 def _read(path: str) -> bytes:
-    """Read a list; one that is too long only as far as shows that."""
+    """Read a list, or enough of it to see that it is too long."""
     try:
         if path != "-":
             with open(path, "rb") as file:
@@ -56,6 +52,6 @@ def _read(path: str) -> bytes:
 
 
 def _standard_input() -> BinaryIO:
-    if sys.stdin is None:  # it was closed before we began
+    if sys.stdin is None:  # closed at the start
         raise InputMissingError("is closed; expected a list of names of files", "standard input")
     return sys.stdin.buffer

@@ -1,4 +1,4 @@
-"""Where results go, and how they are stored."""
+"""Options for outputs and their storage."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -65,7 +65,7 @@ class Synced(Overwriting):
     )
 
     def publication(self, *, if_changed: bool = False) -> "Publication":
-        """Gather how the output is published."""
+        """Return how the output is published."""
         from onebyone_cli.commit.publication import Publication
 
         return Publication(self.force, self.fsync, if_changed)

@@ -1,4 +1,4 @@
-"""What ``view`` and others draw."""
+"""Options of pictures."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -9,12 +9,12 @@ from onebyone_cli.errors import UsageError
 if TYPE_CHECKING:
     from onebyone_cli.arithmetic.scale import Scale
 
-#: Numbers of more digits are those of no channel.
+#: Most digits of a channel number.
 _DIGITS = 10
 
 
 class Picture(Group):
-    """What a picture of a stack shows."""
+    """The contents of a picture of a stack."""
 
     heading = "What to compute"
 
@@ -72,9 +72,9 @@ class Picture(Group):
     )
 
     def kind(self) -> Literal["sheet", "channel", "rgb", "pca"]:
-        """Read which kind of picture is asked for."""
+        """Return the kind of picture that is asked for."""
         if (self.channel is not None) + bool(self.rgb) + self.pca > 1:
-            raise UsageError("--channel, --rgb and --pca each say what to show; give one of them")
+            raise UsageError("--channel, --rgb and --pca each select what to show; give one")
         if (self.rgb or self.pca) and self.colormap != "grey":
             raise UsageError("--colormap is for single channels, not for --rgb and --pca")
         if self.pca:
@@ -82,7 +82,7 @@ class Picture(Group):
         return "rgb" if self.rgb else "sheet" if self.channel is None else "channel"
 
     def numbers(self) -> tuple[int, ...]:
-        """List the channels of ``--channel`` or ``--rgb``."""
+        """Return the channels of ``--channel`` or ``--rgb``."""
         if self.channel is not None:
             return (self.channel,)
         parts = self.rgb.split(",") if self.rgb else []

@@ -1,4 +1,4 @@
-"""How a command runs: what it may use, how it goes on after a stop, and on which machines."""
+"""Options for running: memory, threads, checkpoints and machines."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _MEMORY = option(
 
 
 class Memory(Group):
-    """The memory that a command may use."""
+    """The memory of a command."""
 
     heading = "Resources"
 
@@ -37,7 +37,7 @@ class Memory(Group):
 
 
 class Resources(Memory):
-    """The memory and the threads that a command may use."""
+    """The memory and the threads of a command."""
 
     memory: str = _MEMORY
     threads: int | None = option(
@@ -54,7 +54,7 @@ class Resources(Memory):
         return threads_of(self.threads)
 
     def show(self, console: "Console") -> None:
-        """Show with ``-v`` where the defaults come from."""
+        """Print the sources of the defaults with ``-v``."""
         from onebyone_cli.system import limits
 
         if not console.verbose:
@@ -66,9 +66,9 @@ class Resources(Memory):
 
 
 class Checkpoints(Group):
-    """How a stopped job goes on."""
+    """How a stopped job is resumed."""
 
-    heading = "Stop and go on"
+    heading = "Stop and resume"
 
     resume: Literal["auto", "restart", "off"] = option(
         "--resume",
@@ -91,7 +91,7 @@ class Checkpoints(Group):
     def policy(
         self, inputs: Sequence[str], output: str, *, sharded: bool = False
     ) -> "Policy | None":
-        """Read how checkpoints are taken; None where a later run could not resume this one."""
+        """Read how checkpoints are taken; None if a later run could not resume this one."""
         from onebyone_cli.commit.checkpoint import Policy
         from onebyone_cli.operations.names import files_of, is_stored
 
@@ -101,14 +101,14 @@ class Checkpoints(Group):
             )
         if self.resume == "off" and not sharded:
             return None
-        # What comes through a pipe is gone, and standard output has no name to go on under.
+        # A pipe can't be read again, and standard output has no part file.
         if output == "-" or not all(map(is_stored, files_of(inputs))):
             return None
         return Policy(self.checkpoint_every, self.resume == "restart", always=sharded)
 
 
 class ApplyCheckpoints(Checkpoints):
-    """How ``apply`` goes on, after a stop or a file that can't be read."""
+    """How ``apply`` continues after a stop or a file that can't be read."""
 
     skip_existing: bool = option(
         "--skip-existing",
@@ -118,12 +118,12 @@ class ApplyCheckpoints(Checkpoints):
     keep_going: bool = option(
         "--keep-going",
         type=bool,
-        help="With --each: go on with the other inputs after one that fails; the exit status is "
-        "then 65.",
+        help="With --each: continue with the other inputs after one that fails; the exit status "
+        "is then 65.",
     )
 
     def check(self, *, each: bool, force: bool, depfile: str) -> None:
-        """Raise `UsageError` for what does not go together with options for many outputs."""
+        """Raise `UsageError` for options for many outputs that contradict others."""
         for flag, given in (
             ("--skip-existing", self.skip_existing),
             ("--keep-going", self.keep_going),
@@ -160,12 +160,12 @@ class Machines(Group):
     )
 
     def place(self, shard: str = "") -> "Place | None":
-        """Read which cluster is asked for; None for none.
+        """Return the cluster that is asked for; None for none.
 
         Raises
         ------
         UsageError
-            If more than one is, or it is asked for one shard.
+            If there are several, or `shard` asks for one share.
         """
         flags = {
             "--scheduler": bool(self.scheduler),
@@ -198,7 +198,7 @@ class ApplyMachines(Machines):
     )
 
     def share(self) -> "Shard | None":
-        """Read ``--shard``; None where it was not given."""
+        """Read ``--shard``; None if not given."""
         if not self.shard:
             return None
         from onebyone_cli.plan.shards import parse_shard

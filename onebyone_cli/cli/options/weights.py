@@ -1,4 +1,4 @@
-"""Weights of ``apply``, and the weights files that commands read and write."""
+"""Options of ``apply`` for weights, and weights files of other commands."""
 
 from typing import TYPE_CHECKING
 
@@ -63,7 +63,7 @@ class ApplyWeights(Group):
     )
 
     def request(self) -> "WeightsRequest":
-        """Gather which layers are applied."""
+        """Return the layers to apply."""
         from onebyone_cli.operations.apply.run import WeightsRequest
 
         return WeightsRequest(
@@ -129,7 +129,7 @@ def _kinds() -> tuple[str, ...]:
 
 
 class NewWeights(Group):
-    """What ``weights new`` makes."""
+    """Options of ``weights new``."""
 
     heading = "Weights"
 
@@ -163,7 +163,7 @@ class NewWeights(Group):
     )
 
     def chosen(self) -> list[int]:
-        """List the channels that were selected; empty if none were."""
+        """Return the selected channels; empty if not given."""
         from onebyone_cli.stack.selection import parse_selection
 
         if not self.channels:
@@ -180,7 +180,7 @@ _BIAS_TO = option(
 
 
 class WeightsOutput(Group):
-    """Where commands that make weights write them."""
+    """Outputs of commands that make weights."""
 
     heading = "Output"
 

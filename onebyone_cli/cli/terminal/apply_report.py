@@ -1,4 +1,4 @@
-"""The plan of a job of ``apply`` and what it did: lines for people, the same for programs."""
+"""Show the plan and the result of a job of ``apply``, for people and for programs."""
 
 import time
 from collections.abc import Callable
@@ -21,16 +21,12 @@ if TYPE_CHECKING:
 
 
 class JobRunner(NamedTuple):
-    """Runs jobs, or shows their plans, and reports what was done.
+    """Run jobs, or show their plans, and report the results.
 
     Attributes
     ----------
-    console : Console
-        Where reports go.
     progress : bool or None
-        Whether progress is shown; None where the job takes long.
-    dry_run : bool
-        Whether plans are shown and nothing is run.
+        Whether progress is shown; None for long jobs only.
     on_cluster : bool
         Whether a cluster computes all shards of the job.
     is_one_of_many : bool
@@ -51,14 +47,7 @@ class JobRunner(NamedTuple):
     ) -> dict[str, Any]:
         """Run a job, and return the report for programs.
 
-        Parameters
-        ----------
-        job : ApplyJob
-            The job.
-        output : str
-            Its output, as the user wrote it.
-        run : callable, optional
-            Runs it in place of ``job.run``.
+        `output` is as the user wrote it; `run` replaces ``job.run``.
         """
         console = self.console
         content = _document(job, output)
@@ -91,12 +80,12 @@ class JobRunner(NamedTuple):
 def report_each(
     outcomes: "Iterable[Outcome]", folder: str, console: Console, *, dry_run: bool
 ) -> tuple[list[dict[str, Any]], int]:
-    """Report what became of every stack.
+    """Report the outcome of every stack.
 
     Parameters
     ----------
     outcomes : iterable of Outcome
-        As they come; a stream may bring any number of them.
+        From `Each.run`.
     folder : str
         Where the outputs go.
     console : Console
@@ -107,7 +96,7 @@ def report_each(
     Returns
     -------
     documents : list of dict
-        A report of each for programs, where they are asked for.
+        Reports for programs, if asked for.
     status : int
         The exit status.
     """
@@ -129,7 +118,7 @@ def report_each(
 
 
 def _report_outcome(outcome: "Outcome", console: Console) -> str:
-    """Report what became of one stack; return the word for it."""
+    """Report the outcome of one stack; return the word for it."""
     if outcome.error is not None:
         error(str(outcome.error))
         return "failed"

@@ -1,4 +1,4 @@
-"""One value of what is known of a file, as a shell takes it."""
+"""Print one fact about a file for a shell."""
 
 import os
 
@@ -7,24 +7,17 @@ from onebyone_cli.errors import DataError
 from onebyone_cli.operations.info.archives import MomentsFacts, WeightsFacts
 from onebyone_cli.operations.info.stacks import StackFacts
 
-#: Keys of the document whose names are others.
+#: Fields with another name in the document.
 _KEYS = {"layout": "axes", "bytes": "data_bytes"}
 
 
 def bare(facts: Facts, wanted: str) -> str:
-    """Give one value as a shell takes it.
-
-    Parameters
-    ----------
-    facts : Facts
-        What is known.
-    wanted : str
-        One of `cli.options.facts.FIELDS`.
+    """Return the value of a field, one of `cli.options.facts.FIELDS`.
 
     Raises
     ------
     DataError
-        If what is there has no such thing.
+        If the file has no such value.
     """
     if isinstance(facts, DatasetsFacts):
         raise DataError(
@@ -39,7 +32,7 @@ def bare(facts: Facts, wanted: str) -> str:
 
 
 def _format(facts: Facts) -> str:
-    """Name the format of a file; empty where it has none."""
+    """Return the name of a file's format; empty if unknown."""
     if isinstance(facts, StackFacts):
         from onebyone_cli import formats
         from onebyone_cli.formats.opening import split_inner

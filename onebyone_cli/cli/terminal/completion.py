@@ -1,11 +1,10 @@
-"""What shells are offered at a Tab in ``file.h5:``: the datasets of the file.
+"""Complete the datasets after ``file.h5:`` for a shell.
 
-Typer's completion knows commands and options and leaves the rest to the shell, which knows files.
-The name of a dataset is neither, and it stands behind a colon, where each shell has a way of its
-own: bash takes a colon for the end of a word. So this is looked at first.
+Typer completes commands and options, and the shell completes files. The name of a dataset is
+neither, and each shell treats the colon before it in its own way: for bash it ends a word.
 
-A file that is damaged, hostile or not there offers nothing, and nothing is ever said: it would be
-written into the line that somebody types.
+A file that is damaged, hostile or missing has no completions and no message, which would appear in
+the line being typed.
 """
 
 import os
@@ -15,15 +14,14 @@ from typing import Any
 
 from onebyone_cli.cli.terminal.console import print_out
 
-#: More names than this are no help to anybody who types.
 _MOST_OFFERED = 500
 
-#: What needs no backslash in a word that is typed in bash, besides letters and digits.
+#: Characters that need no backslash in bash, besides letters and digits.
 _SAFE = frozenset("/._-+@%,:~")
 
 
 def completing() -> Any:
-    """Answer a shell: datasets where a file with datasets is meant, else what Typer offers."""
+    """Answer a shell: datasets of a file, or else the completions of Typer."""
     offered = offer_datasets(os.environ)
     if offered is None:
         from onebyone_cli.cli.typer_app import app
@@ -35,25 +33,17 @@ def completing() -> Any:
 
 
 def offer_datasets(environment: Mapping[str, str]) -> str | None:
-    """Answer a shell that wants the word at its cursor completed.
+    """Return the datasets that complete the word at the cursor.
 
-    Parameters
-    ----------
-    environment : mapping
-        In which the scripts that Typer installs say what was typed.
-
-    Returns
-    -------
-    str or None
-        What to print: words for bash and fish, commands for zsh. None if no file with datasets is
-        named, or none of them fits.
+    `environment` holds the line, as the scripts that Typer installs pass it. The result is words
+    for bash and fish, and commands for zsh; None if no datasets fit.
     """
     shell = environment.get("_ONEBYONE_COMPLETE", "").removeprefix("complete_")
     try:
         typed, is_apart = _bash_word(environment) if shell == "bash" else (_line(environment), True)
         word = _last_word(typed)
         known, names = _datasets(word)
-    except Exception:  # whatever a file holds, and however far somebody has typed
+    except Exception:  # any file, and any incomplete word
         return None
     if not names:
         return None
@@ -66,15 +56,15 @@ def offer_datasets(environment: Mapping[str, str]) -> str | None:
         is_quoted = typed[:1] in ("'", '"')
         words = rest if is_apart else [known + name for name in names]
         return "\n".join(words if is_quoted else map(_escaped, words))
-    # Asked whether there is anything to offer, fish looks at the status only.
+    # Here fish only uses the exit status.
     asks = environment.get("_TYPER_COMPLETE_FISH_ACTION") == "is-args"
     return "" if asks else "\n".join(known + name for name in names)
 
 
 def _datasets(word: str) -> tuple[str, list[str]]:
-    """Give the part of a word that names the file, with the colon, and the datasets that fit.
+    """Return the part of a word up to the colon, and the datasets that fit.
 
-    Names begin with a slash only where that was typed or nothing was.
+    Names begin with a slash only if it was typed or nothing was.
     """
     from onebyone_cli.formats import opening
 
@@ -92,10 +82,10 @@ def _datasets(word: str) -> tuple[str, list[str]]:
 
 
 def _bash_word(environment: Mapping[str, str]) -> tuple[str, bool]:
-    """Put together what bash took apart at colons; tell whether it did.
+    """Join the words that bash split at colons; return whether it did.
 
-    ``cube.h5:/ra`` arrives as three words, unless the user has taken the colon out of
-    ``COMP_WORDBREAKS`` or has opened a quotation.
+    ``cube.h5:/ra`` arrives as three words, unless the colon is not in ``COMP_WORDBREAKS`` or a
+    quotation is open.
     """
     words = environment["COMP_WORDS"].split("\n")
     at = int(environment["COMP_CWORD"])
@@ -108,12 +98,12 @@ def _bash_word(environment: Mapping[str, str]) -> tuple[str, bool]:
 
 
 def _line(environment: Mapping[str, str]) -> str:
-    """Give the line up to the cursor, as zsh and fish tell it."""
+    """Return the line up to the cursor, from zsh and fish."""
     return environment["_TYPER_COMPLETE_ARGS"]
 
 
 def _last_word(line: str) -> str:
-    """Take quotes and backslashes off the word that a line ends in; a quotation may be open."""
+    """Return the last word of a line without quotes and backslashes; a quotation may be open."""
     lexer = shlex.shlex(line, posix=True)
     lexer.whitespace_split, lexer.commenters = True, ""
     word = ""

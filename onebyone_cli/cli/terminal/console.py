@@ -1,7 +1,7 @@
-"""What is said to people, on standard error; what is data, on standard output.
+"""Print messages on standard error, and data on standard output.
 
-Names of files and datasets may hold anything, so whatever is printed has its control characters
-escaped: a data file can't write to the terminal.
+Control characters are escaped, because names in a data file may hold any: a file must not control
+the terminal.
 """
 
 import codecs
@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from onebyone_cli.errors import read_write_error
 from onebyone_cli.units import printable
 
-#: Columns of a terminal that no table needs.
+#: More columns than any table has.
 _WIDEST = 10_000
 
 #: Headings of columns that hold texts in most tables.
@@ -28,11 +28,11 @@ class Console:
     Parameters
     ----------
     quiet : bool
-        Say nothing but errors.
+        Print only errors.
     verbose : bool
-        Say more.
+        Print more.
     json : bool
-        One JSON document on standard output, and nothing for people but errors.
+        Print one JSON document on standard output, and otherwise only errors.
     """
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False, json: bool = False) -> None:
@@ -42,21 +42,21 @@ class Console:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether people are watching standard error on a terminal that can redraw a line."""
+        """Whether standard error is a terminal that can redraw a line."""
         return _is_terminal(sys.stderr) and os.environ.get("TERM", "dumb") not in ("dumb", "")
 
     def say(self, text: str) -> None:
-        """Tell people, unless they asked for quiet."""
+        """Print a message, unless quiet."""
         if not self.quiet:
             to_stderr(printable(text))
 
     def detail(self, text: str) -> None:
-        """Tell people who asked for more."""
+        """Print a message if verbose."""
         if self.verbose:
             self.say(text)
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Show a table to people on standard error: drawn on a terminal, plain lines elsewhere."""
+        """Print a table on standard error: drawn on a terminal, plain lines elsewhere."""
         if self.quiet:
             return
         if self.is_terminal:
@@ -65,12 +65,12 @@ class Console:
             to_stderr("\n".join(table_lines(header, rows)))
 
     def document(self, content: dict[str, Any]) -> None:
-        """Print the one JSON document, if JSON was asked for."""
+        """Print the JSON document if it was asked for."""
         if not self.json:
             return
         import json
 
-        # Surrogates stand for bytes that are no text; as escapes the document stays valid UTF-8.
+        # Escapes keep the document valid UTF-8: surrogates stand for bytes that are not text.
         print_out(json.dumps(content, ensure_ascii=True))
 
 
@@ -93,16 +93,7 @@ def table_lines(
 def print_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], texts: Container[str] = _NAMES
 ) -> None:
-    """Print a table that was asked for on standard output.
-
-    Parameters
-    ----------
-    header : sequence of str
-        The headings.
-    rows : sequence of sequence of str
-        Cells below them.
-    texts : container of str
-        Headings of the columns that are set to the left; numbers go to the right.
+    """Print a table on standard output; columns in `texts` are set to the left.
 
     Raises
     ------
@@ -125,7 +116,7 @@ def _draw_table(
     from rich.console import Console as RichConsole
     from rich.table import Table
 
-    # Wider than any terminal, which wraps the lines: no number loses digits to an ellipsis.
+    # The terminal wraps the lines, so that rich does not shorten numbers.
     console = RichConsole(file=stream, markup=False, emoji=False, highlight=False, width=_WIDEST)
     style = "" if console.no_color else "bold"
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style=style)
@@ -137,16 +128,16 @@ def _draw_table(
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
-    """Whether a stream is open, and a terminal; one that was closed before we began is None."""
+    """Whether a stream is open and a terminal; None is a stream that was closed at the start."""
     return stream is not None and stream.isatty()
 
 
-#: For terminals and locales that know no more than ASCII, or little more.
+#: For terminals and locales with little more than ASCII.
 _PLAIN = {"×": "x", "→": "->", "·": "*", "–": "-", "²": "^2", "Σ": "sum", "…": "...", "µ": "u"}
 
 
 def speak_plainly() -> None:
-    """Have both streams say what their encoding lacks in plainer signs, rather than fail."""
+    """Make both streams replace characters that their encoding lacks by plainer ones."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             try:
@@ -163,7 +154,7 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 
 
 def print_out(text: str) -> None:
-    """Print what was asked for on standard output.
+    """Print on standard output.
 
     Raises
     ------
@@ -171,7 +162,7 @@ def print_out(text: str) -> None:
         If standard output is closed or full.
     """
     try:
-        if sys.stdout is None:  # it was closed before we began
+        if sys.stdout is None:  # closed at the start
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
@@ -182,15 +173,15 @@ def print_out(text: str) -> None:
 
 
 def error(text: str) -> None:
-    """Say what went wrong, in one line."""
+    """Print an error in one line."""
     to_stderr(printable(f"onebyone: {text}"))
 
 
 def to_stderr(text: str) -> None:
-    """Print some lines for people; it is no error if nobody can see them."""
+    """Print lines on standard error; a failure is ignored."""
     try:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
     except (OSError, ValueError, AttributeError):
-        # Standard error is closed or full: there is nowhere left to say so.
+        # Standard error is closed or full.
         return

@@ -1,4 +1,4 @@
-"""What is known of a file, as people read it and as programs do."""
+"""Report the facts about a file, for people and for programs."""
 
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class DatasetsFacts(NamedTuple):
-    """A file of several datasets, of which none was named."""
+    """A file of several datasets, when none was named."""
 
     path: str
     datasets: "Sequence[Dataset]"
@@ -26,10 +26,10 @@ class DatasetsFacts(NamedTuple):
 
 Facts = StackFacts | WeightsFacts | MomentsFacts | UnfinishedFacts | DatasetsFacts
 
-#: What a table has of every path.
+#: Columns of a table of paths.
 COLUMNS = ("path", "what", "shape", "axes", "type", "on disk", "apply needs")
 
-#: Columns of it that are no numbers.
+#: Those with text.
 TEXTS = ("path", "what", "axes", "type")
 
 #: Names and datasets that a block lists; all are in the JSON document.
@@ -38,25 +38,25 @@ _MOST_LISTED = 20
 
 @singledispatch
 def title(facts: Facts) -> str:
-    """Say in a few words what it is."""
+    """Return a few words for the kind of file."""
     raise NotImplementedError(type(facts))
 
 
 @singledispatch
 def lines(facts: Facts) -> list[tuple[str, str]]:
-    """Say what is known, in lines with a word before each."""
+    """Return the facts as (word, text)."""
     raise NotImplementedError(type(facts))
 
 
 @singledispatch
 def row(facts: Facts) -> list[str]:
-    """Say the most important in a row under `COLUMNS`."""
+    """Return the most important facts under `COLUMNS`."""
     raise NotImplementedError(type(facts))
 
 
 @singledispatch
 def document(facts: Facts) -> dict[str, Any]:
-    """Gather what is known for programs."""
+    """Return the facts for programs."""
     raise NotImplementedError(type(facts))
 
 
@@ -71,23 +71,19 @@ def _(facts: StackFacts) -> str:
 @lines.register
 def _(facts: StackFacts) -> list[tuple[str, str]]:
     spec, container = facts.spec, facts.container
-    told = [("dataset", facts.inner)] if facts.inner else []
-    told += [
+    found = [("dataset", facts.inner)] if facts.inner else []
+    found += [
         ("shape", f"{_times(container.shape)} ({_times(container.axes)})" + _batch(facts)),
         ("type", ", ".join([spec.dtype, *_orders(container, spec.item_bytes)])),
         ("channels", _listed(spec.channels, facts.metadata.channels)),
     ]
-    told += metadata_lines(facts.metadata)
+    found += metadata_lines(facts.metadata)
     if container.chunk:
-        told.append(
-            (
-                "chunks",
-                f"{_times(container.chunk)}, {', '.join(container.filters) or 'not compressed'}",
-            )
-        )
-    told.append(("numbers", _exact(spec.data_bytes) + _stored(facts)))
-    told.append(("on disk", "a pipe" if facts.file_bytes is None else _exact(facts.file_bytes)))
-    return [*told, ("apply", _told(facts.needs, spec.channels))]
+        filters = ", ".join(container.filters) or "not compressed"
+        found.append(("chunks", f"{_times(container.chunk)}, {filters}"))
+    found.append(("numbers", _exact(spec.data_bytes) + _stored(facts)))
+    found.append(("on disk", "a pipe" if facts.file_bytes is None else _exact(facts.file_bytes)))
+    return [*found, ("apply", _needs(facts.needs, spec.channels))]
 
 
 @row.register
@@ -153,7 +149,7 @@ def _orders(container: "Container", item_bytes: int) -> list[str]:
 
 
 def _byte_order(container: "Container", item_bytes: int) -> str | None:
-    """Name the order of bytes, where a number has several."""
+    """Return the order of bytes; None for single bytes."""
     if item_bytes == 1:
         return None
     return "big" if container.big_endian else "little"
@@ -166,7 +162,7 @@ def _stored(facts: StackFacts) -> str:
     return f", stored in {_exact(stored)}"
 
 
-def _told(needs: Needs, channels: int) -> str:
+def _needs(needs: Needs, channels: int) -> str:
     plan = needs.plan
     if plan is None:
         return f"{needs.arithmetic}; {needs.refusal}"
@@ -192,15 +188,15 @@ def _(facts: WeightsFacts) -> str:
 
 @lines.register
 def _(facts: WeightsFacts) -> list[tuple[str, str]]:
-    told = [("maps", f"{facts.in_channels} → {count(facts.out_channels, 'channel')}")]
-    told.append(("bias", "yes" if facts.has_bias else "none"))
+    found = [("maps", f"{facts.in_channels} → {count(facts.out_channels, 'channel')}")]
+    found.append(("bias", "yes" if facts.has_bias else "none"))
     if facts.explained:
         each = ", ".join(f"{share:.2%}" for share in facts.explained[:_MOST_LISTED])
-        told.append(("explains", f"{sum(facts.explained):.2%} of the variance: {each}"))
-    told.append(("channels", _listed(facts.in_channels, facts.channel_names)))
+        found.append(("explains", f"{sum(facts.explained):.2%} of the variance: {each}"))
+    found.append(("channels", _listed(facts.in_channels, facts.channel_names)))
     if facts.inputs:
-        told.append(("from", _from(facts.inputs, facts.pixels)))
-    return [*told, ("on disk", _exact(facts.file_bytes))]
+        found.append(("from", _from(facts.inputs, facts.pixels)))
+    return [*found, ("on disk", _exact(facts.file_bytes))]
 
 
 @row.register
@@ -279,12 +275,12 @@ def _(facts: DatasetsFacts) -> str:
 @lines.register
 def _(facts: DatasetsFacts) -> list[tuple[str, str]]:
     shown = facts.datasets[:_MOST_LISTED]
-    told = [
+    found = [
         (f"{facts.path}:{each.name}", f"{_times(each.shape)} {each.dtype or 'of another type'}")
         for each in shown
     ]
     left = len(facts.datasets) - len(shown)
-    return [*told, *([("", f"and {left} more")] if left else [])]
+    return [*found, *([("", f"and {left} more")] if left else [])]
 
 
 @row.register
@@ -312,13 +308,13 @@ def _(facts: UnfinishedFacts) -> str:
 
 @lines.register
 def _(facts: UnfinishedFacts) -> list[tuple[str, str]]:
-    told = [("part", facts.part)]
+    found = [("part", facts.part)]
     if facts.shape:
-        told.append(("will be", f"{_times(facts.shape)} {facts.dtype}"))
-    told.append(("done", f"{facts.tiles_done / facts.tiles:.1%}" if facts.tiles else "partly"))
+        found.append(("will be", f"{_times(facts.shape)} {facts.dtype}"))
+    found.append(("done", f"{facts.tiles_done / facts.tiles:.1%}" if facts.tiles else "partly"))
     if facts.shards:
-        told.append(("shards", f"{len(facts.shards_done)} of {facts.shards} done"))
-    return [*told, ("to resume", facts.advice)]
+        found.append(("shards", f"{len(facts.shards_done)} of {facts.shards} done"))
+    return [*found, ("to resume", facts.advice)]
 
 
 @row.register
@@ -344,9 +340,6 @@ def _(facts: UnfinishedFacts) -> dict[str, Any]:
         "part_bytes": facts.part_bytes,
         "advice": facts.advice,
     }
-
-
-# ----------------------------------------------------------------------------------- words
 
 
 def _times(sizes: "Sequence[Any]") -> str:

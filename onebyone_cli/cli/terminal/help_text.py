@@ -1,4 +1,4 @@
-"""Help in a terminal: one screen for ``-h``, everything for ``--help``."""
+"""Write help for a terminal: one screen for ``-h``, everything for ``--help``."""
 
 import shutil
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,7 @@ from textwrap import wrap
 from onebyone_cli.cli.groups import Option
 from onebyone_cli.cli.manual import Page, first_sentence
 
-#: Columns of a text, if the terminal has as many; what terms may take, and what is before them.
+#: Most columns of a text, and of terms; columns before terms.
 _WIDEST, _TERMS, _INDENT = 80, 26, 2
 
 #: Examples of short help.
@@ -15,7 +15,7 @@ _EXAMPLES = 3
 
 
 def full_help(page: Page) -> str:
-    """Write everything: usage, description, options under their headings, examples."""
+    """Write usage, description, options under their headings, and examples."""
     width = _columns()
     blocks = [_usage(page, width)]
     blocks += [_indented(text, width) for text in page.paragraphs]
@@ -31,7 +31,7 @@ def full_help(page: Page) -> str:
 
 
 def short_help(page: Page) -> str:
-    """Write one screen: usage, three examples, and the options of every day."""
+    """Write usage, three examples, and the options of every day."""
     width = _columns()
     lines = [_usage(page, width), "", *wrap(page.summary + ".", width - 1), ""]
     lines += [_examples(page.examples[:_EXAMPLES]), ""]
@@ -44,7 +44,7 @@ def short_help(page: Page) -> str:
 
 
 def usage_words(page: Page) -> list[str]:
-    """List what stands after the name of a command in its usage line."""
+    """Return the words after the name of a command in its usage line."""
     words = []
     for record in page.records:
         value = record.value_name
@@ -91,7 +91,7 @@ def _help(record: Option) -> str:
 
 
 def _rows(rows: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
-    """Set terms to the left and what they are to the right; a long term has a line of its own."""
+    """Write terms to the left and texts to the right; a long term has a line of its own."""
     listed = list(rows)
     fitting = [len(term) for term, _ in listed if len(term) <= _TERMS]
     column = _INDENT + max(fitting, default=0) + 2

@@ -1,4 +1,4 @@
-"""What a file says about its numbers, as lines and for programs."""
+"""Show the metadata of a file, as lines and for programs."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -6,13 +6,13 @@ from typing import Any
 
 from onebyone_cli.formats.contracts.metadata import Metadata
 
-#: Names of attributes, and texts, that a line shows.
+#: Most names of attributes, and letters of a text, in a line.
 _MOST_SHOWN = 8
 _LONGEST_SHOWN = 60
 
 
 def metadata_lines(said: Metadata) -> list[tuple[str, str]]:
-    """Say what a file says, in lines with a word before each; channel names are not among them."""
+    """Return (word, text) of each entry except channel names."""
     unit = f" {said.wavelength_unit}" if said.wavelength_unit else ""
     bad = [str(at) for at, good in enumerate(said.good) if not good]
     georeference = [
@@ -38,7 +38,7 @@ def metadata_lines(said: Metadata) -> list[tuple[str, str]]:
 
 
 def metadata_document(said: Metadata) -> dict[str, Any]:
-    """Gather what a file says for programs, in what JSON can hold."""
+    """Return the metadata in types of JSON."""
     return {
         "wavelengths": _plain(said.wavelengths),
         "wavelength_unit": said.wavelength_unit or None,
@@ -78,7 +78,7 @@ def _shortened(text: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Bring a value into what JSON holds; NaN and infinity become text."""
+    """Convert a value to types of JSON; NaN and infinity become text."""
     plain = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(plain, (list, tuple)):
         return [_plain(each) for each in plain]

@@ -1,4 +1,4 @@
-"""What pictures are put on: a PNG file, or the terminal."""
+"""Write a picture to a PNG file or the terminal."""
 
 import os
 import sys
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from onebyone_cli.picture.sheet import Room, Sheet
     from onebyone_cli.picture.terminal import Colours
 
-#: Paper is neither black nor white, so that cells that are can be told from it.
+#: Paper is neither black nor white, so that it differs from cells.
 PAPER, _INK = (221, 221, 221), (48, 48, 48)
 
-#: Longer side of a PNG in pixels, unless --size says.
+#: Default longer side of a PNG in pixels.
 _SIZE = 1024
 
 #: Of a PNG: pixels around a contact sheet and between its cells, and the height of its letters.
@@ -24,27 +24,20 @@ _MARGIN, _GAP, _LETTERS = 6, 4, 12
 #: Room for a line of them above a cell; cells of a sheet get no smaller than `_LEAST`.
 _CAPTION, _LEAST = 16, 32
 
-#: Columns and rows of what is printed where there is no terminal.
+#: Columns and rows without a terminal.
 _UNWATCHED = (80, 40)
 
-#: Rows of a terminal that the picture leaves: for the line that ends it, and the next prompt.
+#: Rows of a terminal below the picture: the closing line and the next prompt.
 _LEFT_ROWS = 2
 
-#: Cells of a sheet in a terminal get no smaller than this; a character is 1×2.
+#: Smallest cell of a sheet in a terminal; a character is 1×2.
 _LEAST_IN_TERMINAL = 10
 
 
 class Canvas(NamedTuple):
-    """What a picture is put on.
+    """The place for a picture: a PNG, or the terminal if `output` is empty.
 
-    Attributes
-    ----------
-    height, width : int
-        Pixels that it may have at most.
-    output : str
-        The PNG; empty for the terminal.
-    colours : Colours or None
-        What the terminal can show.
+    `height` and `width` are the most pixels; `colours` are those of the terminal.
     """
 
     height: int
@@ -53,7 +46,7 @@ class Canvas(NamedTuple):
     colours: "Colours | None" = None
 
     def room(self, cells: int) -> "Room":
-        """Say what a sheet may take; a single picture has neither margin nor caption."""
+        """Return the room for a sheet; a single picture has neither margin nor caption."""
         from onebyone_cli.picture.sheet import Room
 
         if cells == 1:
@@ -67,23 +60,9 @@ class Canvas(NamedTuple):
     def put(
         self, drawing: "Drawing", names: Sequence[str], sheet: "Sheet", *, force: bool = False
     ) -> dict[str, int]:
-        """Put a picture there.
+        """Write a picture; return its height and width in pixels.
 
-        Parameters
-        ----------
-        drawing : Drawing
-            The picture.
-        names : sequence of str
-            One for each cell of a contact sheet.
-        sheet : Sheet
-            Where cells lie.
-        force : bool
-            Replace an existing file.
-
-        Returns
-        -------
-        dict
-            Its height and width in pixels.
+        `names` are the captions of the cells of a contact sheet.
         """
         rgb = drawing.rgb
         if self.output:
@@ -129,12 +108,12 @@ class Canvas(NamedTuple):
 
 
 def png_canvas(output: str, size: int | None) -> Canvas:
-    """Make the canvas of a PNG, whose longer side is `size`."""
+    """Return the canvas of a PNG, whose longer side is `size`."""
     return Canvas(size or _SIZE, size or _SIZE, output)
 
 
 def terminal_canvas(size: int | None) -> Canvas:
-    """Make a canvas of what the terminal shows without scrolling; `size` pixels at most."""
+    """Return a canvas of what the terminal shows without scrolling, `size` pixels at most."""
     from onebyone_cli.picture.terminal import colours_of, terminal_size
 
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
@@ -147,7 +126,7 @@ def terminal_canvas(size: int | None) -> Canvas:
 
 
 def _takes_blocks(stream: TextIO) -> bool:
-    """Say whether Python can write half blocks: PYTHONIOENCODING may say another encoding."""
+    """Whether Python can write half blocks, which PYTHONIOENCODING may prevent."""
     return stream.encoding.lower().replace("-", "") == "utf8"
 
 

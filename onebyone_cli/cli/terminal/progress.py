@@ -1,4 +1,4 @@
-"""How far a job is: a bar on a terminal, plain lines elsewhere, for jobs that take a while."""
+"""Show progress of long jobs: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,23 +10,18 @@ from onebyone_cli.units import format_bytes
 if TYPE_CHECKING:
     from onebyone_cli.cli.terminal.console import Console
 
-#: Jobs that are done sooner show nothing: a bar that flashes by tells nobody anything, and
-#: importing rich would take a noticeable part of the time.
+#: Shorter jobs show nothing: importing rich would take a noticeable part of the time.
 _PATIENCE_S = 0.7
 
-#: Time between plain lines, in a log file say.
+#: Time between plain lines.
 _LINE_EVERY_S = 10.0
 
 
 class Progress:
-    """Takes what a job reports and shows it.
+    """Show the progress that a job reports.
 
-    Parameters
-    ----------
-    console : Console
-        Where to.
-    wanted : bool or None
-        ``--progress`` or ``--no-progress``; None shows a bar on a terminal, and lines elsewhere.
+    `wanted` is ``--progress`` or ``--no-progress``; None shows a bar on a terminal, lines
+    elsewhere.
     """
 
     def __init__(self, console: Console, wanted: bool | None = None) -> None:
@@ -58,7 +53,7 @@ class Progress:
             )
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -1,4 +1,4 @@
-"""Telling what was learned or applied: tables for people, the same for programs."""
+"""Report a model or an output: tables for people, documents for programs."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _MOST_ROWS = 20
 
 
-def tell(model: "Model", console: "Console") -> None:
-    """Show the components, and what to be careful about."""
+def print_model(model: "Model", console: "Console") -> None:
+    """Print the components and warnings."""
     header, rows = _components(model)
     if rows:
         console.table(header, rows[:_MOST_ROWS])
@@ -29,7 +29,7 @@ def tell(model: "Model", console: "Console") -> None:
 
 
 def _components(model: "Model") -> tuple[list[str], list[list[str]]]:
-    """Make a table with a row for each component that was kept."""
+    """Return the header and a row for each component that was kept."""
     values = model.eigenvalues[: model.map.out_channels].tolist()
     columns = {"component": [str(index) for index in range(len(values))]}
     columns["eigenvalue"] = [f"{value:.4g}" for value in values]
@@ -44,8 +44,8 @@ def _components(model: "Model") -> tuple[list[str], list[list[str]]]:
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
 
 
-def tell_errors(errors: "Sequence[float]", names: "Sequence[str]", console: "Console") -> None:
-    """Show the root mean square reconstruction error of each channel, where there is any."""
+def print_errors(errors: "Sequence[float]", names: "Sequence[str]", console: "Console") -> None:
+    """Print the root mean square reconstruction error of each channel, if known."""
     if not errors:
         return
     rows = [
@@ -58,14 +58,14 @@ def tell_errors(errors: "Sequence[float]", names: "Sequence[str]", console: "Con
 
 
 def applied(output: str, done: "ApplyReport", spent: "Spent | str" = "") -> str:
-    """Say in a line what was written, what it took, and what became of some pixels on the way."""
+    """Write a line about an output, its resources and its counts."""
     line = f"{shown(output)}: {done.output.size} {done.output.dtype}{spent}"
     line += unchanged(done.changed)
     return line + counted(done.counts)
 
 
 def counted(counts: "Mapping[str, int]") -> str:
-    """Say at the end of a line what became of some pixels; nothing of what became of none."""
+    """Write the counts that are not 0, for the end of a line."""
     line = ""
     if invalid := counts.get("invalid_pixels"):
         line += f"; {count(invalid, 'invalid pixel')}"
@@ -77,17 +77,17 @@ def counted(counts: "Mapping[str, int]") -> str:
 
 
 def unchanged(changed: bool) -> str:
-    """Say in a closing line that an equal output was kept; nothing if it was not."""
+    """Write for a closing line whether an equal output was kept."""
     return "" if changed else ", unchanged"
 
 
 def shown(output: str) -> str:
-    """Name an output for people."""
+    """Return the name of an output for people."""
     return "standard output" if output == "-" else output
 
 
 def document(model: "Model") -> dict[str, Any]:
-    """Gather the same for programs."""
+    """Return the document about a model for programs."""
     return {
         "method": model.meta["method"],
         "components": model.map.out_channels,
@@ -102,7 +102,7 @@ def document(model: "Model") -> dict[str, Any]:
 
 
 def moments_line(statistics: "Statistics") -> str:
-    """Say in a closing line what moments are of."""
+    """Write a line about moments."""
     line = (
         f"moments of {count(statistics.channels, 'channel')} and {count(statistics.count, 'pixel')}"
     )
@@ -114,7 +114,7 @@ def moments_line(statistics: "Statistics") -> str:
 
 
 def classes_document(statistics: "Statistics") -> dict[str, Any]:
-    """Gather the classes for programs; nothing where there were no labels."""
+    """Return the pixels of each class for programs; empty without labels."""
     if statistics.classes is None:
         return {}
     pixels = sorted((label, moments.count) for label, moments in statistics.classes.items())

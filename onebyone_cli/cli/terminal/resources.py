@@ -1,4 +1,4 @@
-"""What a job took: time, and memory; the end of its closing line."""
+"""Measure the time and memory of a job, for the end of its closing line."""
 
 import time
 from typing import NamedTuple
@@ -7,24 +7,14 @@ from onebyone_cli.units import format_bytes
 
 
 class Spent(NamedTuple):
-    """What a job took.
-
-    Attributes
-    ----------
-    seconds : float
-        From the first pixel to the published output.
-    moved : int
-        Bytes of pixels read and written; 0 where nobody knows, such as after an earlier run.
-    peak : int
-        Largest memory that the process has had so far, in bytes; 0 where the system won't say.
-    """
+    """Resources of a job: bytes of pixels moved and peak memory are 0 if unknown."""
 
     seconds: float
     moved: int
     peak: int
 
     def __str__(self) -> str:
-        """Say it behind what was done, as in `` in 0.12 s, 801.1 MiB/s, peak 44.0 MiB``."""
+        """Write the end of a closing line, as in `` in 0.12 s, 801.1 MiB/s, peak 44.0 MiB``."""
         digits = 2 if self.seconds >= 0.1 else 3
         parts = [f" in {self.seconds:.{digits}f} s"]
         if self.moved:
@@ -34,7 +24,7 @@ class Spent(NamedTuple):
         return ", ".join(parts)
 
     def document(self) -> dict[str, float | int | None]:
-        """Gather the same for programs; None for what is not known."""
+        """Return the same for programs; None if unknown."""
         return {
             "seconds": round(self.seconds, 6),
             "bytes_per_second": self._rate if self.moved else None,
@@ -47,24 +37,15 @@ class Spent(NamedTuple):
 
 
 def spent_since(started: float, moved: int = 0) -> Spent:
-    """Take stock at the end of a job.
-
-    Parameters
-    ----------
-    started : float
-        What `time.monotonic` said at its beginning.
-    moved : int
-        Bytes of pixels read and written.
-    """
+    """Return the resources since `started`, a value of `time.monotonic`."""
     return Spent(time.monotonic() - started, moved, peak_memory())
 
 
 def peak_memory() -> int:
     """Return the largest resident memory of this process so far, in bytes; 0 if unknown.
 
-    Where Linux tells the high-water mark of this very program, that is taken: what getrusage says
-    is never below what the process had been before it became this program, and a large program
-    that starts us by fork and exec would be counted as ours.
+    Linux reports the high-water mark of this program. getrusage also counts what the process was
+    before exec, such as a large program that starts this one.
     """
     try:
         with open("/proc/self/status", "rb") as file:

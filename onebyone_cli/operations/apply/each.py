@@ -20,21 +20,14 @@ if TYPE_CHECKING:
 
     Inputs = Sequence[Reader | StreamReader]
 
-#: Stands for the number of a stack where it is not known how many a stream brings.
+#: Stands for the number of a stack of a stream.
 _ANY = "#"
 
 
 class TargetNames:
-    """Names the outputs after the inputs, in the same format where that is possible.
+    """Name the outputs after the inputs, in the same format where that is possible.
 
-    Parameters
-    ----------
-    folder : str
-        Where they go; ``-`` for all of them to standard output.
-    format_name : str
-        Name of a format, or empty.
-    raw : bool
-        Whether the names of inputs say nothing of their format.
+    `folder` is ``-`` for standard output. With `raw`, the names of inputs do not show their format.
     """
 
     def __init__(self, folder: str, format_name: str, *, raw: bool) -> None:
@@ -44,7 +37,7 @@ class TargetNames:
         self._taken: dict[str, str] = {}
 
     def take(self, text: str) -> str:
-        """Name the output of an input; one sign stands for the numbers of those of a stream.
+        """Name the output of an input; `_ANY` stands for the numbers of the stacks of a stream.
 
         Raises
         ------
@@ -62,13 +55,13 @@ class TargetNames:
         return name
 
     def of(self, text: str, number: int | str | None) -> str:
-        """Name the output of an input, or of the stack of that number which a stream brings."""
+        """Name the output of an input, or of stack `number` of a stream."""
         from onebyone_cli.formats import opening
 
         if self.folder == "-":
             return "-"
         path = text if self._raw else opening.split_inner(text)[0]
-        # Not what was typed: that may be "." or "..", which name nothing.
+        # "." and ".." have no stem.
         stem = os.path.basename(os.path.abspath(path)) if path != "-" else "stdin"
         if not os.path.isdir(path):
             stem = os.path.splitext(stem)[0]
@@ -79,7 +72,7 @@ class TargetNames:
         return name
 
     def _suffix(self, path: str) -> str:
-        """Choose the ending of an output; folders of images can't hold any result."""
+        """Choose the suffix of an output; a result can't go to a folder of images."""
         from onebyone_cli import formats
 
         if self._format:
@@ -89,17 +82,7 @@ class TargetNames:
 
 
 class Outcome(NamedTuple):
-    """What became of one stack: it was written, failed, or was skipped.
-
-    Attributes
-    ----------
-    input, output : str
-        Its names.
-    content : dict or None
-        What `Each.run_job` has returned, if the stack was written.
-    error : OneByOneError or None
-        Why it was not written.
-    """
+    """The outcome for one stack: `content` that `Each.run_job` returned, an error, or neither."""
 
     input: str
     output: str
@@ -113,25 +96,20 @@ class Outcome(NamedTuple):
 
 
 class Each(NamedTuple):
-    """What is done with each stack.
+    """The task for each stack.
 
     Attributes
     ----------
-    reading : Reading
-        How inputs are opened.
-    names : TargetNames
-        Names of the outputs.
     plan_job : callable
-        Given the inputs of a stack and the name of its output, checks everything and plans.
+        Checks and plans, given the inputs of a stack and the name of its output.
     run_job : callable
-        Given a job and the name of its output, runs the job.
+        Runs a job, given the job and the name of its output.
     skip_existing : bool
-        Whether stacks whose output exists are skipped. An output appears complete or not at all,
-        so one that exists is done.
+        Whether stacks whose output exists are skipped; an output that exists is complete.
     keep_going : bool
-        Whether the stacks after one that fails are written.
+        Whether the stacks after a failed one are written.
     can_resume : bool
-        Whether a later run may go on with this one after a signal.
+        Whether a later run may resume this one after a signal.
     """
 
     reading: Reading
@@ -143,24 +121,10 @@ class Each(NamedTuple):
     can_resume: bool = False
 
     def run(self, inputs: Sequence[str], *, dry_run: bool) -> Iterator[Outcome]:
-        """Apply to every input; files are checked before the first is begun.
+        """Apply to every input; all files are checked before the first is written.
 
-        Parameters
-        ----------
-        inputs : sequence of str
-            As the user wrote them.
-        dry_run : bool
-            Whether `run_job` only shows plans; then only the first stack of a stream counts.
-
-        Yields
-        ------
-        Outcome
-            What became of each stack.
-
-        Raises
-        ------
-        OneByOneError
-            The first error, unless `keep_going`.
+        With `dry_run`, only the first stack of a stream counts. Raises the first error, unless
+        `keep_going`.
         """
         from onebyone_cli.formats import opening
 
@@ -208,7 +172,7 @@ class Each(NamedTuple):
         return Outcome(text, target, error=error)
 
     def _check(self, text: str, target: str) -> Outcome | None:
-        """Check and plan the job of a file; None if it can be run."""
+        """Check and plan the job of a file; return None if it can be run."""
         if self.skip_existing and _exists(target):
             return Outcome(text, target)
         try:
@@ -241,13 +205,13 @@ class Each(NamedTuple):
     def _run_of_series(self, text: str, reader: Reader | StreamReader, target: str) -> Outcome:
         if not (self.skip_existing and _exists(target)):
             return self._run(text, [reader], target)
-        if isinstance(reader, StreamReader):  # the next one comes after its numbers
+        if isinstance(reader, StreamReader):  # the next array of the stream follows
             reader.drain(lambda piece: None)
         return Outcome(text, target)
 
 
 def _exists(target: str) -> bool:
-    """Whether an output exists; what a run that was killed then has left beside it is removed."""
+    """Whether an output exists; leftovers of a killed run beside it are removed."""
     if not os.path.exists(target):
         return False
     Unfinished(target).tidy()
@@ -255,7 +219,6 @@ def _exists(target: str) -> bool:
 
 
 def _make_folder(folder: str) -> None:
-    """Make the folder of the outputs if it does not exist."""
     if folder == "-" or os.path.isdir(folder):
         return
     targets.check_folder(os.path.dirname(os.path.realpath(folder)), folder)

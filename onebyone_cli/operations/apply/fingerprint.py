@@ -1,4 +1,4 @@
-"""The fingerprint of a job: all that the bytes of its output depend on."""
+"""Make the fingerprint of a job: everything that the bytes of its output depend on."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ def fingerprint_of(
     container: str,
     tile_pixels: int,
 ) -> Callable[[], dict[str, Any]]:
-    """Describe a job by everything that its output depends on.
+    """Return a function that describes a job by everything that its output depends on.
 
-    Files count by name, size and time of change: reading a terabyte to compare it would take as
-    long as the job. They are looked at now, everything else when it is asked for: most jobs are
-    short and never ask.
+    Files count by name, size and time of change: comparing a terabyte would take as long as the
+    job. Files are examined now; the rest is computed on demand, because most jobs are short and
+    never need it.
 
     Parameters
     ----------
     inputs : sequence of Reader or StreamReader
         In channel order.
     layers : sequence of Layer or None
-        The chain; None where it is not known yet, and with it the shape of the output.
+        The chain; None if it is unknown yet, and with it the shape of the output.
     settings : ApplySettings
         The choices.
     source, output : StackSpec
         The stack in the type of the arithmetic; the result.
     container : str
-        What the writer says of the output's container.
+        The writer's description of the output's container.
     tile_pixels : int
         Width of the grid of tiles.
 
     Returns
     -------
     callable
-        Gives a dict that JSON can hold; equal for two jobs exactly if one can go on where the
-        other stopped. Its keys are shown to users where two jobs differ.
+        Returns a dict for JSON. It is equal for two jobs exactly if one can resume the other. Its
+        keys are shown to users where two jobs differ.
     """
     files = [_file(path) for reader in inputs for path in reader.about.files]
 
@@ -112,7 +112,7 @@ def _digest(layers: Sequence[Layer]) -> str:
 
 
 def _number(value: float | None) -> str | None:
-    return None if value is None else repr(float(value))  # NaN is no JSON
+    return None if value is None else repr(float(value))  # JSON has no NaN
 
 
 def _scale(scale: Scale | None) -> str | None:

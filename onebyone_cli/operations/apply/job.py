@@ -70,12 +70,12 @@ if TYPE_CHECKING:
 
 
 class ApplyJob:
-    """A job that has been checked and planned; nothing has been read or created yet.
+    """A checked and planned job; nothing has been read or created yet.
 
     Parameters
     ----------
     inputs : sequence of Reader or StreamReader
-        Open, in channel order. Closed by whoever opened them.
+        Open, in channel order. The caller closes them.
     layers : sequence of Layer
         The chain to apply.
     target : Target or AnyTarget
@@ -83,32 +83,24 @@ class ApplyJob:
     settings : ApplySettings
         The choices.
     is_rehearsal : bool
-        Whether the layers stand in for others, which are not known yet: everything else is checked,
-        and the job is not run.
+        Whether the layers stand in for others that are unknown yet. Everything else is checked, and
+        the job is not run.
 
     Attributes
     ----------
     input, output : StackSpec
-        The stack in the arithmetic's type; the result.
+        The stack in the type of the arithmetic; the result.
     input_bytes : int
-        Bytes of all pixels in the types that the inputs have.
-    plan : Plan
-        How it will run.
-    convolution, cast : Convolution, Cast
-        What is done to pixels.
+        Bytes of all pixels in the types of the inputs.
     path : str
         The output, as the user wrote it.
-    settings : ApplySettings
-        The choices.
-    shard : Shard or None
-        The share of the output that is computed.
 
     Raises
     ------
     ShapeMismatchError
         If inputs disagree in height or width, or with the weights in channels.
     UsageError
-        If choices do not go together, or the memory is too small.
+        If choices contradict each other, or the memory is too small.
     OutputRefusedError
         If the target can't be written.
     """
@@ -124,7 +116,7 @@ class ApplyJob:
     ) -> None:
         self.is_rehearsal = is_rehearsal
         dtype = arithmetic_dtype([reader.spec.dtype for reader in inputs], settings.compute)
-        # The range takes a pass of its own; a share, or what a job has left, is no whole stack.
+        # A measured range takes a second pass; shards and resumed jobs do not read in order.
         measured = settings.scale is not None and settings.scale.is_measured
         once = not (measured or settings.checkpoints or settings.shard)
         self._sources = Sources(inputs, in_order=once, memory=settings.memory)
@@ -149,7 +141,7 @@ class ApplyJob:
 
     @property
     def identity(self) -> Callable[[], Mapping[str, Any]] | None:
-        """What the bytes of the output depend on; None where a later run could not go on."""
+        """The fingerprint of the job; None if a later run can't resume it."""
         return None if self._checkpoint is None else self._checkpoint.describe
 
     @property
@@ -164,20 +156,17 @@ class ApplyJob:
     def _describe(
         self, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
     ) -> Metadata:
-        # Most outputs have no place for metadata.
+        # Imported here because most outputs have no place for metadata.
         from onebyone_cli.operations.metadata import output_metadata
 
-        said = stacked_metadata(inputs)
-        return output_metadata(said, self.input.channels, layers, self.settings, self.output.dtype)
+        found = stacked_metadata(inputs)
+        return output_metadata(found, self.input.channels, layers, self.settings, self.output.dtype)
 
     def run(self, on_progress: OnProgress) -> ApplyReport:
-        """Do the job; the output is published at the end, or there is none.
+        """Run the job, and publish the output at the end.
 
-        Parameters
-        ----------
-        on_progress : callable
-            Called in the calling thread with a word for the step, the bytes of input done in it
-            and all of them.
+        `on_progress` is called in the calling thread with a step, its bytes of input done, and all
+        bytes.
         """
         try:
             return self._run_all(on_progress)
@@ -214,7 +203,7 @@ class ApplyJob:
 
     @contextmanager
     def _taking_notes(self) -> Iterator[None]:
-        """Have what is done kept where the job is stopped, unless the data are at fault."""
+        """Keep a checkpoint if the job is stopped, unless the data are at fault."""
         checkpoint = self._checkpoint
         if checkpoint is None or not isinstance(self._writer, ResumableWriter):
             yield
@@ -226,13 +215,13 @@ class ApplyJob:
             raise
         except BaseException as reason:
             if checkpoint.stop():
-                _say_how_to_go_on(reason, checkpoint)
+                _advise_to_resume(reason, checkpoint)
             raise
 
     def _make_checkpoint(
         self, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
     ) -> Checkpoint | None:
-        """Find what an earlier run has left, or refuse what another job has."""
+        """Find the checkpoint of an earlier run, or refuse that of another job."""
         policy, writer = self.settings.checkpoints, self._writer
         if policy is None or not isinstance(writer, ResumableWriter):
             return None
@@ -253,7 +242,7 @@ class ApplyJob:
         )
 
     def _finish_share(self) -> None:
-        """Note that this share is done; the output is published when all are."""
+        """Mark this share as complete; the output is published when all shares are."""
         if self._checkpoint is not None and isinstance(self._writer, ResumableWriter):
             file = self._writer.file
             file.sync()
@@ -285,7 +274,7 @@ class ApplyJob:
         )
 
     def _write(self, source: Stack, on_progress: OnProgress) -> Mapping[str, int]:
-        """Write the result; return what was counted."""
+        """Write the result; return the counts."""
         writer = self._writer
         if isinstance(writer, Writer):
             return self._write_slabs(source, writer, on_progress)
@@ -334,7 +323,7 @@ class ApplyJob:
         share: Share | None = None,
         measure: Measure | None = None,
     ) -> None:
-        """Run all slabs that are not done; the result is written or measured."""
+        """Process all slabs that are not done; the result is written or measured."""
         plan, convolution = self.plan, self.convolution
 
         def make_work() -> Callable[[Slab], None]:
@@ -371,7 +360,7 @@ class ApplyJob:
         )
 
     def _cut_out(self, slab: Slab, done: Done) -> Iterator[Slab]:
-        """Cut out of a slab what is not done; another run may have had slabs of another size."""
+        """Yield the parts of a slab that are not done; an earlier run may have had other slabs."""
         tile = self.plan.tile_pixels
         first, last = tile_range(self.input, slab, tile)
         for start, stop in done.gaps(first, last):
@@ -381,11 +370,11 @@ class ApplyJob:
                 yield from iter_slabs_of_tiles(self.input, start, stop, tile, self.plan.slab_pixels)
 
 
-def _say_how_to_go_on(reason: BaseException, checkpoint: Checkpoint) -> None:
-    """Have a signal or an error tell that there is a checkpoint."""
+def _advise_to_resume(reason: BaseException, checkpoint: Checkpoint) -> None:
+    """Add to a signal or an error that there is a checkpoint."""
     advice = (
-        "; what is done is kept: run the same command again to go on, "
-        f"or with {setting('resume', 'restart')} to begin anew"
+        "; what is done is kept: run the same command again to resume, "
+        f"or with {setting('resume', 'restart')} to start over"
     )
     if isinstance(reason, Stopped):
         reason.checkpoint = checkpoint.path

@@ -24,22 +24,18 @@ if TYPE_CHECKING:
 
 
 class WeightsRequest(NamedTuple):
-    """Which layers are applied.
+    """The layers to apply: files, arrays or text.
 
     Attributes
     ----------
-    weights : sequence of str or ChannelMap
-        Weights of each layer, or files of them.
     kernel : sequence of str
-        The same as text, in place of `weights`.
-    bias : sequence of str, ndarray of shape (K,) or None
-        One for each layer, or empty: a file or text, numbers, or None for a layer without.
+        Weights as text, in place of `weights`.
+    bias : sequence
+        One for each layer, or empty: a file or text, numbers of shape (K,), or None.
     activation : sequence of str
         As in `make_layers`.
     inverse, denoise : bool
         Reconstruct channels from the components of a model; project onto them first.
-    allow_nonfinite : bool
-        Whether weights may be NaN or infinite.
     """
 
     weights: "Sequence[str | ChannelMap]" = ()
@@ -119,7 +115,7 @@ class WeightsRequest(NamedTuple):
         return found.with_bias(numbers, source)
 
     def _inverse_maps(self) -> "list[ChannelMap]":
-        """Make the inverse transform of a model, after the transform itself for `denoise`."""
+        """Return the inverse transform of a model, for `denoise` after the transform itself."""
         from onebyone_cli.learners.model import inverse_map
 
         if self.inverse and self.denoise:
@@ -143,13 +139,9 @@ class Output(NamedTuple):
     path : str
         As the user wrote it.
     format_name : str
-        Name of a format; empty to go by `path`.
+        Empty for the format that the suffix of `path` stands for.
     also_read : tuple of str
-        Files that are read beside the inputs; none of them may be written to.
-    storage : Storage or None
-        Compression and chunks.
-    publication : Publication
-        How it is published.
+        Files that are read beside the inputs; none of them may be overwritten.
     """
 
     path: str
@@ -159,7 +151,7 @@ class Output(NamedTuple):
     publication: Publication = NEW
 
     def target(self, inputs: "Inputs", settings: "ApplySettings") -> "Target":
-        """Check the name, and choose the format; nothing is created."""
+        """Check the name and choose the format; nothing is created."""
         from onebyone_cli.formats import opening
 
         return opening.make_target(
@@ -183,20 +175,8 @@ def plan_apply(
 ) -> "ApplyJob":
     """Check and plan a job; nothing is created.
 
-    Parameters
-    ----------
-    inputs : sequence of Reader or StreamReader
-        Open, in channel order.
-    layers : sequence of Layer
-        The chain to apply.
-    output : Output
-        Where the result goes.
-    settings : ApplySettings
-        The choices.
-    held : sequence of Reader, optional
-        The inputs in a form that can be read several times; `inputs` unless given.
-    is_rehearsal : bool
-        As in `ApplyJob`.
+    `held` are the inputs in a form that can be read several times, if `inputs` can't be. The other
+    parameters are those of `ApplyJob`.
     """
     from onebyone_cli.operations.apply.job import ApplyJob
 
@@ -210,19 +190,7 @@ def plan_apply(
 
 
 class Apply(NamedTuple):
-    """What is applied to stacks, and how.
-
-    Attributes
-    ----------
-    layers : sequence of Layer
-        The chain.
-    output : Output
-        Where results go.
-    settings : ApplySettings
-        The choices.
-    rules : DepFile
-        Collects what the outputs are made from.
-    """
+    """The layers to apply to stacks, and the settings."""
 
     layers: "Sequence[Layer]"
     output: Output
@@ -230,7 +198,7 @@ class Apply(NamedTuple):
     rules: "DepFile"
 
     def plan(self, inputs: "Inputs", path: str) -> "ApplyJob":
-        """Check and plan the job of one stack; `path` is its output."""
+        """Check and plan the job of one stack with the output `path`."""
         files = (name for reader in inputs for name in reader.about.files)
         self.rules.add(path, (*files, *self.output.also_read))
         return plan_apply(inputs, self.layers, self.output._replace(path=path), self.settings)

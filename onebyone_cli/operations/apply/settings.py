@@ -1,4 +1,4 @@
-"""What a job of `apply` is asked to do, and what it reports."""
+"""Settings of a job of `apply`, and its report."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 #: Types of the arithmetic.
 _COMPUTE = ("auto", "float32", "float64")
 
-#: What is counted in tiles, in the order in which it is told.
+#: Counts of a tile, in the order of reports.
 _COUNTED = ("invalid_pixels", *CastCounts._fields)
 
 
 class ApplySettings(NamedTuple):
-    """What the user chose about the numbers and the machine.
+    """Choices about the numbers and the machine.
 
     Attributes
     ----------
@@ -40,20 +40,20 @@ class ApplySettings(NamedTuple):
     compute : str
         ``"auto"``, ``"float32"`` or ``"float64"``.
     dtype : str
-        Type of the output; empty for the arithmetic's own.
+        Type of the output; empty for that of the arithmetic.
     collapse : str
-        What is written in place of the output channels: ``"argmax"``, the index of the largest;
-        ``"rms"``, their root mean square; empty for the channels themselves.
+        What replaces the output channels: ``"argmax"``, the index of the largest; ``"rms"``, their
+        root mean square; empty for the channels themselves.
     nodata : float or None
         Input value that marks a pixel as invalid, as NaN does.
     nan_to : float or None
-        What NaN becomes in the output.
+        Output value for NaN.
     scale : Scale or None
         Range that is mapped onto the whole range of an integer output.
     checkpoints : Policy or None
-        How a later run can go on where this one is stopped, where the output allows it.
+        How a later run can resume this one; None if it can't.
     shard : Shard or None
-        The share of the output that is computed; None for all of it.
+        The share of the output to compute; None for all of it.
     """
 
     memory: int
@@ -69,12 +69,12 @@ class ApplySettings(NamedTuple):
 
     @property
     def fill(self) -> float | None:
-        """What invalid pixels become; None where they stay NaN."""
+        """Output value of invalid pixels; None for NaN."""
         fill = self.nodata if self.nan_to is None else self.nan_to
         return None if fill is None or np.isnan(fill) else fill
 
     def publication(self, asked: Publication) -> Publication:
-        """Add what these settings say of part files to how the output is published."""
+        """Add the treatment of part files to how the output is published."""
         resume = None if self.checkpoints is None else not self.checkpoints.restart
         return asked._replace(resume=resume, shared=self.shard is not None)
 
@@ -90,20 +90,9 @@ def checked_settings(
     nan_to: float | None = None,
     scale: Scale | str | tuple[float, float] | None = None,
 ) -> ApplySettings:
-    """Check the choices of a user.
+    """Check the choices of a user; parameters are those of `ApplySettings`.
 
-    Parameters
-    ----------
-    memory, threads
-        As in `memory_of` and `threads_of`.
-    compute, dtype : str
-        As in `ApplySettings`; None or empty for the default.
-    argmax : bool
-        Whether the index of the largest channel is written.
-    nodata, nan_to : float or None
-        As in `ApplySettings`.
-    scale : Scale, str, (float, float) or None
-        As in `ApplySettings`; a text as in `parse_scale`, or the range itself.
+    `memory` and `threads` are resolved by `memory_of` and `threads_of`, and `scale` by `scale_of`.
 
     Raises
     ------
@@ -131,7 +120,7 @@ def checked_settings(
 
 
 def scale_of(scale: Scale | str | tuple[float, float] | None) -> Scale | None:
-    """Return a scale: a text is that of `parse_scale`, two numbers are the range itself."""
+    """Return a scale: a text as in `parse_scale`, or the two ends of a range."""
     if isinstance(scale, str):
         return parse_scale(scale)
     if scale is None or isinstance(scale, Scale):
@@ -141,19 +130,17 @@ def scale_of(scale: Scale | str | tuple[float, float] | None) -> Scale | None:
 
 
 class ApplyReport(NamedTuple):
-    """What was done.
+    """The result of a job.
 
     Attributes
     ----------
-    input, output : StackSpec
-        Shapes and types.
     counts : mapping
-        What was counted on the way: `invalid_pixels`, `saturated` and `replaced`, by these names.
-        Of a share, only what no other share counts. Empty where nobody knows any more.
+        `invalid_pixels`, `saturated` and `replaced`, of a share those that no other share counts.
+        Empty if they are unknown.
     changed : bool
-        False where an equal output was there and was kept.
+        False if an equal output existed and was kept.
     went_on : bool
-        Whether an earlier run had done a part of it.
+        Whether the job resumed an earlier run.
     """
 
     input: StackSpec
@@ -174,7 +161,7 @@ class ApplyReport(NamedTuple):
 
     @property
     def replaced(self) -> int:
-        """Values that were NaN and became the stand-in."""
+        """NaN values replaced by `nan_to`."""
         return self.counts.get("replaced", 0)
 
 

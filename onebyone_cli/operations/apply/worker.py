@@ -1,4 +1,4 @@
-"""One worker of a job: convolves a slab tile by tile and casts the result."""
+"""Convolve a slab tile by tile and cast the result."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def computes_in_place(cast: Cast, settings: ApplySettings) -> bool:
 
 
 class Convolver:
-    """The buffers of one worker.
+    """One worker and its buffers.
 
     Parameters
     ----------
@@ -46,17 +46,15 @@ class Convolver:
     cast : Cast
         From the type of the arithmetic to that of the output.
     settings : ApplySettings
-        What marks a pixel as invalid, and what is written in place of the channels.
+        What marks a pixel as invalid, and what replaces the channels.
     source : Stack
         The stack, readable, in the type of the arithmetic.
     write : callable or None
-        Takes a slab and its result, of shape (items, K, pixels); None where the result is only
-        measured.
+        Takes a slab and its result, of shape (items, K, pixels); None to measure only.
     share : Share or None
-        The share of the output that is computed, if it is not all of it.
-
+        The share of the output to compute; None for all of it.
     measure : callable, optional
-        Takes the result of a tile, of shape (items, K, pixels), where nothing is written.
+        Takes the result of a tile, of shape (items, K, pixels), when nothing is written.
     """
 
     def __init__(
@@ -92,13 +90,13 @@ class Convolver:
         self._casts, self._invalid_pixels = CastCounts(), 0
 
     def process(self, slab: Slab) -> dict[str, int]:
-        """Read, convolve and write one slab; return what was counted in it."""
+        """Read, convolve and write one slab; return its counts."""
         self._casts, self._invalid_pixels = CastCounts(), 0
         x = self._x[: slab.items]
-        # Overflow and NaN are results here, counted where they matter; numpy need not warn.
+        # Overflow and NaN are results here, and are counted.
         with np.errstate(all="ignore"):
             self._source.read(slab, x[:, :, : slab.pixels], self._scratch)
-            # The last tile is padded to the shape of all others; zeros are as good as any number.
+            # The last tile is padded to the shape of all others.
             whole = -(-slab.pixels // self._tile) * self._tile
             x[:, :, slab.pixels : whole] = 0
             for start in range(0, slab.pixels, self._tile):
@@ -122,7 +120,7 @@ class Convolver:
                 self._casts = self._casts.plus(casts)
 
     def _parts(self, slab: Slab, pixel: int) -> Iterator[tuple[slice, bool]]:
-        """Part the items of a slab where another share counts the tiles that begin at a pixel."""
+        """Split the items of a slab by whether this share counts their tile at `pixel`."""
         share = self._share
         if share is None:
             yield slice(0, slab.items), True
@@ -133,7 +131,7 @@ class Convolver:
             yield slice(items[0], items[-1] + 1), is_ours
 
     def _finish(self, y: NDArray[Any], out: NDArray[Any], pixels: int) -> CastCounts:
-        """Turn what was computed into what is written, or only measure its range."""
+        """Cast the numbers of a tile, or only measure their range."""
         if self._collapse is not None:
             self._collapse(y, y[:, :1])
             y = y[:, :1]
@@ -144,7 +142,7 @@ class Convolver:
         return CastCounts()
 
     def _mark_invalid(self, x: NDArray[Any], y: NDArray[Any], pixels: int) -> int:
-        """Make invalid pixels NaN in every output channel, and count them.
+        """Set invalid pixels to NaN in every output channel, and count them.
 
         NaN in any input channel makes NaN in all output channels, so without a nodata value the
         input is searched only where the first output channel has NaN.
@@ -159,7 +157,7 @@ class Convolver:
 
 
 def write_share(writer: Writer, share: Share, slab: Slab, block: NDArray[Any]) -> None:
-    """Write what belongs to a share of a slab, and nothing else."""
+    """Write only the part of a slab that belongs to a share."""
     for index in range(slab.items):
         for channel in range(share.spec.channels):
             numbers = block[index, channel]

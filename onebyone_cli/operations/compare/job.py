@@ -27,24 +27,13 @@ if TYPE_CHECKING:
 
 _FLOAT64_BYTES = 8
 
-#: Findings of tiles beyond those of the slabs at hand that may wait for their turn. Each takes
-#: some numbers for each channel.
+#: Findings that may wait for their turn, beyond those of the slabs at hand.
 _SPARE_TILES = 32
 _NUMBERS_OF_A_FINDING = 15
 
 
 class CompareSettings(NamedTuple):
-    """What the user chose.
-
-    Attributes
-    ----------
-    memory, threads : int
-        Budget in bytes; most workers.
-    nodata : float or None
-        Value that marks a number of either stack as invalid, as NaN does.
-    tolerance : Tolerance
-        How far numbers may be apart.
-    """
+    """Choices about memory (bytes), workers, nodata (invalid as NaN is) and tolerance."""
 
     memory: int
     threads: int
@@ -53,30 +42,24 @@ class CompareSettings(NamedTuple):
 
 
 class CompareJob:
-    """A comparison, checked and planned; nothing has been read yet.
+    """A checked and planned comparison; nothing has been read yet.
 
-    Numbers are compared as float64, integers of 64 bits exactly. Each tile is a block by itself,
-    and blocks are put together in their order in the stack, so that the result depends on neither
-    memory nor threads.
+    Numbers are compared as float64, 64-bit integers exactly. Each tile is one block, and blocks are
+    merged in their order in the stack, so the result does not depend on memory and threads.
 
     Parameters
     ----------
     a, b : Reader or StreamReader
-        Open; closed by whoever opened them.
+        Open; the caller closes them.
     settings : CompareSettings
         The choices.
     picture : DifferenceMap, optional
-        Is told the differences.
-
-    Attributes
-    ----------
-    plan : Plan
-        How it will run.
+        Collects the differences.
 
     Raises
     ------
     ShapeMismatchError
-        If the two have not the same shape.
+        If the shapes differ.
     UsageError
         If the memory is too small.
     """
@@ -103,14 +86,7 @@ class CompareJob:
         self.plan = self._make_plan()
 
     def run(self, on_progress: OnProgress) -> Differences:
-        """Read both stacks once.
-
-        Parameters
-        ----------
-        on_progress : callable
-            Called in the calling thread with a word for the step, the bytes of input done in it
-            and all of them.
-        """
+        """Read both stacks once; `on_progress` is as in `ApplyJob.run`."""
         plan, spec = self.plan, self._specs[0]
         tiles_of_slab = -(-plan.slab_pixels // plan.tile_pixels) * plan.slab_items
         whole = OrderedMerge(
@@ -179,8 +155,6 @@ class CompareJob:
 
 
 class _Worker:
-    """The buffers of one worker."""
-
     def __init__(
         self, plan: Plan, comparer: TileComparer, picture: DifferenceMap | None, a: Stack, b: Stack
     ) -> None:
@@ -191,7 +165,6 @@ class _Worker:
         self._scratch = np.empty(max(a.scratch_bytes, b.scratch_bytes), np.uint8)
 
     def process(self, whole: OrderedMerge[Differences], slab: Slab) -> None:
-        """Read a slab of both stacks and compare it tile by tile."""
         a, b = (numbers[: slab.items, :, : slab.pixels] for numbers in self._numbers)
         for source, numbers in zip(self._sources, (a, b), strict=True):
             source.read(slab, numbers, self._scratch)

@@ -1,4 +1,4 @@
-"""A small map of where two stacks differ, for a picture."""
+"""Draw a small map of where two stacks differ."""
 
 from __future__ import annotations
 
@@ -15,27 +15,22 @@ if TYPE_CHECKING:
 
     from onebyone_cli.spec import StackSpec
 
-#: Most rows and columns: as much as a screen shows, in 8 MiB.
+#: Most rows and columns: about those of a screen, in 8 MiB.
 _MOST = 1024
 
 
 class DifferenceMap:
-    """Largest difference over all channels (and items of a batch), pixel by pixel.
+    """Largest difference over all channels and items of a batch, pixel by pixel.
 
-    Larger planes are shown in blocks of pixels, each by its largest difference: one wrong pixel of
-    a hundred million is still to be seen, which a mean would hide.
-
-    Parameters
-    ----------
-    spec : StackSpec
-        Of the stacks.
+    Larger planes are shown in blocks of pixels by the largest difference of each: a mean would hide
+    one wrong pixel of a hundred million.
 
     Attributes
     ----------
     step : int
         Side of a block.
     numbers : ndarray of float64, shape (rows, columns)
-        The map; infinite where a number is invalid in one stack alone.
+        The map; infinite where a number is invalid in one stack only.
     """
 
     def __init__(self, spec: StackSpec) -> None:
@@ -50,23 +45,15 @@ class DifferenceMap:
         return self.numbers.nbytes
 
     def add(self, start: int, highest: NDArray[np.float64]) -> None:
-        """Put in neighbouring pixels.
-
-        Parameters
-        ----------
-        start : int
-            The first of them.
-        highest : ndarray of float64, shape (n,)
-            Largest difference of each.
-        """
+        """Add the largest differences, shape (n,), of the pixels that follow `start`."""
         row, column = np.divmod(np.arange(start, start + len(highest)), self._width)
-        with self._lock:  # the largest of all, whoever comes first
+        with self._lock:
             np.maximum.at(self.numbers, (row // self.step, column // self.step), highest)
 
     def drawn(self) -> NDArray[np.uint8]:
-        """Draw the map, from black for none to bright for the largest: (rows, columns, 3).
+        """Draw the map, from black for 0 to bright for the largest: (rows, columns, 3).
 
-        What is infinite, or invalid in one stack alone, has the colour of invalid pixels.
+        Infinite differences have the colour of invalid pixels.
         """
         finite = np.isfinite(self.numbers)
         top = float(self.numbers.max(where=finite, initial=0.0)) or 1.0

@@ -1,10 +1,10 @@
-"""What files are, from their headers: stacks, weights and moments, outputs of stopped jobs.
+"""Describe files by their headers: stacks, weights and moments, outputs of stopped jobs.
 
 ============  ==============================================================================
 `stacks`      shape, type and storage of an input, and what ``apply`` would need for it
-`archives`    weights and models, and moments
-`unfinished`  how far a stopped job has got, from its journals
+`archives`    weights, models and moments
+`unfinished`  progress of a stopped job, from its journals
 ============  ==============================================================================
 
-Nothing here reads a pixel. A ``.npy`` stack and a journal need no numpy.
+Nothing here reads pixels. A ``.npy`` stack and a journal need no numpy.
 """

@@ -1,4 +1,4 @@
-"""What weights files, models and moments hold."""
+"""Describe weights files, models and moments."""
 
 from __future__ import annotations
 
@@ -13,26 +13,10 @@ if TYPE_CHECKING:
 
 
 class WeightsFacts(NamedTuple):
-    """What is known of the weights of one layer.
+    """Facts about the weights of one layer; empty or None where unknown.
 
-    Attributes
-    ----------
-    path : str
-        The file as the user wrote it.
-    out_channels, in_channels : int
-        K and C.
-    has_bias : bool
-        Whether any bias is not 0.
-    method : str
-        How they were learned; empty where the file does not say.
-    explained : tuple of float
-        Shares of the variance that the output channels explain; empty where there are none.
-    channel_names, inputs : tuple of str
-        Names of the input channels; what it was learned from.
-    pixels : int or None
-        From how many pixels.
-    file_bytes : int
-        Size of the file.
+    `explained` are the shares of the variance that the output channels explain, and `pixels` the
+    number that the weights were learned from.
     """
 
     path: str
@@ -48,22 +32,10 @@ class WeightsFacts(NamedTuple):
 
 
 class MomentsFacts(NamedTuple):
-    """What is known of moments that were saved.
+    """Facts about saved moments.
 
-    Attributes
-    ----------
-    path : str
-        The file as the user wrote it.
-    channels, pixels, invalid_pixels : int
-        Of what they are; how many pixels were counted and left out.
-    kinds : tuple of str
-        What was gathered, such as ``"pixels"``, ``"differences.right"`` and ``"statistics"``.
-    classes : dict of int
-        Pixels of each class by its label; empty without labels.
-    channel_names, inputs : tuple of str
-        Names of the channels; what they were gathered from.
-    file_bytes : int
-        Size of the file.
+    `kinds` are such as ``"pixels"``, ``"differences.right"`` and ``"statistics"``. `classes` maps
+    labels to numbers of pixels.
     """
 
     path: str
@@ -78,13 +50,7 @@ class MomentsFacts(NamedTuple):
 
 
 def inspect_weights(path: str) -> WeightsFacts:
-    """Look at a weights file.
-
-    Parameters
-    ----------
-    path : str
-        As in `weights.files.load_weights`, which raises the same errors.
-    """
+    """Describe a weights file; raises the errors of `load_weights`."""
     from onebyone_cli.weights.load import load_weights
 
     found = load_weights(path, allow_nonfinite=True)
@@ -105,13 +71,7 @@ def inspect_weights(path: str) -> WeightsFacts:
 
 
 def inspect_moments(path: str) -> MomentsFacts:
-    """Look at moments.
-
-    Parameters
-    ----------
-    path : str
-        As in `moments_file.load_moments`, which raises the same errors.
-    """
+    """Describe a file of moments; raises the errors of `load_moments`."""
     from onebyone_cli.learners.moments_file import load_moments
 
     statistics, meta = load_moments(path)
@@ -130,7 +90,7 @@ def inspect_moments(path: str) -> MomentsFacts:
 
 
 def explained_shares(weights: ChannelMap) -> tuple[float, ...]:
-    """Shares of the variance that output channels explain; empty where no file says it of each."""
+    """Return the shares of the variance that output channels explain; empty if unknown."""
     shares: Any = weights.meta.get("explained_variance_ratio")
     shares = shares.tolist() if hasattr(shares, "tolist") else shares  # of an archive, or of JSON
     if not isinstance(shares, list) or len(shares) != weights.out_channels:
@@ -148,16 +108,13 @@ def _names(meta: Mapping[str, Any], channels: int) -> tuple[str, ...]:
 
 def _inputs(meta: Mapping[str, Any]) -> tuple[str, ...]:
     inputs = meta.get("inputs")
-    told = inputs if isinstance(inputs, list) else []
-    named = [each.get("name") for each in told if isinstance(each, dict)]
+    entries = inputs if isinstance(inputs, list) else []
+    named = [each.get("name") for each in entries if isinstance(each, dict)]
     return tuple(name for name in named if isinstance(name, str))
 
 
 def holds_moments(path: str) -> bool:
-    """Say whether an archive holds moments, by the names of its members.
-
-    What can't be read as an archive holds none; whoever reads it on says what is wrong.
-    """
+    """Whether an archive holds moments, by the names of its members; False if it can't be read."""
     import zipfile
 
     try:

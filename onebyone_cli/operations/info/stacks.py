@@ -1,4 +1,4 @@
-"""Shape, type and storage of an input, and what ``apply`` would need for it."""
+"""Describe an input: shape, type, storage, and what ``apply`` would need for it."""
 
 from __future__ import annotations
 
@@ -29,17 +29,10 @@ _ANY_MEMORY = 1 << 62
 
 
 class Needs(NamedTuple):
-    """What ``apply`` would need to make as many output channels as there are input channels.
+    """What ``apply`` would need to write a ``.npy`` with as many channels as the input.
 
-    Attributes
-    ----------
-    arithmetic : str
-        Type of the arithmetic.
-    plan : Plan or None
-        The plan with the default memory and threads, into a ``.npy`` file; None if that memory is
-        too small.
-    refusal : str
-        Why there is no plan, and what would do; empty if there is one.
+    `plan` is for the default memory and threads; None if that memory is too small, and then
+    `refusal` is the reason.
     """
 
     arithmetic: str
@@ -48,24 +41,10 @@ class Needs(NamedTuple):
 
 
 class StackFacts(NamedTuple):
-    """What is known of an input that has not been read.
+    """Facts about an input from its header.
 
-    Attributes
-    ----------
-    path : str
-        The input as the user wrote it.
-    spec : StackSpec
-        Shape and type.
-    container : Container
-        How its numbers are kept.
-    inner : str
-        Name of the dataset in the file, or empty.
-    metadata : Metadata
-        What the file says about its numbers.
-    file_bytes : int or None
-        Size of the file, or of all files of a folder; None for a pipe.
-    needs : Needs
-        What ``apply`` would need.
+    `inner` is the dataset in the file, or empty. `file_bytes` is the size of the file or of all
+    files of a folder; None for a pipe.
     """
 
     path: str
@@ -78,13 +57,7 @@ class StackFacts(NamedTuple):
 
 
 def inspect_stack(text: str, *, layout: str = "CHW") -> StackFacts:
-    """Look at an input.
-
-    Parameters
-    ----------
-    text, layout
-        As in `opening.open_input`, which raises the same errors.
-    """
+    """Describe an input; parameters and errors are those of `opening.open_input`."""
     refusal = ""
     try:
         return _open(text, layout, default_memory())
@@ -95,7 +68,7 @@ def inspect_stack(text: str, *, layout: str = "CHW") -> StackFacts:
 
 
 def shape_of(texts: Sequence[str], *, layout: str) -> StackSpec:
-    """Tell the shape of inputs that are stacked along the channels.
+    """Return the shape of inputs that are stacked along the channels.
 
     Raises
     ------
@@ -129,7 +102,7 @@ def _open(text: str, layout: str, memory: int) -> StackFacts:
 
 
 def _container_of(text: str, spec: StackSpec) -> Container:
-    """Tell as much of a file as is known where its format does not."""
+    """Describe the container if the format does not."""
     from onebyone_cli.formats.arrays.layout import axes_of
 
     title = formats.of_input(opening.split_inner(text)[0]).title
@@ -163,5 +136,5 @@ def _needs(reader: Reader | StreamReader) -> Needs:
 
 
 def _size(files: Sequence[str]) -> int:
-    """Add up what files take; a folder itself takes nothing."""
+    """Add up the sizes of files, without folders."""
     return sum(os.stat(name).st_size for name in files if not os.path.isdir(name))

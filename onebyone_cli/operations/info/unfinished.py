@@ -1,4 +1,4 @@
-"""How far a job has got that was stopped, or is still running, from its journals."""
+"""Describe the progress of a job that was stopped or is running, from its journals."""
 
 from __future__ import annotations
 
@@ -15,31 +15,17 @@ from onebyone_cli.spec import StackSpec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onebyone_cli.commit import targets
-from onebyone_cli.commit.journal import Journal
+    from onebyone_cli.commit.journal import Journal
 
 _ENDING = ".part"
 
 
 class UnfinishedFacts(NamedTuple):
-    """What is known of an output that is not complete.
+    """Facts about an output that is not complete.
 
-    Attributes
-    ----------
-    path, part : str
-        The output, as the user would write it; its part file.
-    tiles_done, tiles : int
-        Tiles that need not be computed again, of how many.
-    shape : tuple of int
-        Of the output; empty if the journal does not know.
-    dtype : str
-        Its type.
-    shards_done, shards_missing : tuple of int
-        Shards that are done, and that are not; both empty where one job does it all.
-    shards : int
-        How many there are; 0 where one job does it all.
-    part_bytes : int
-        Size of the part file.
+    `path` is the output, as the user would write it, and `part` its part file. `shape` is empty if
+    the journal does not have it. The fields of shards are empty and 0 if one job computes the whole
+    output.
     """
 
     path: str
@@ -55,11 +41,11 @@ class UnfinishedFacts(NamedTuple):
 
     @property
     def advice(self) -> str:
-        """How to go on."""
+        """How to resume."""
         if not self.shards:
             return (
-                "if it is not running, run the same command again to go on, or with "
-                f"{spelled(setting('resume', 'restart'))} to begin anew; to give up, remove "
+                "if it is not running, run the same command again to resume, or with "
+                f"{spelled(setting('resume', 'restart'))} to start over; to give up, remove "
                 f"{self.part} and {self.part}.json"
             )
         if not self.shards_missing:
@@ -69,13 +55,7 @@ class UnfinishedFacts(NamedTuple):
 
 
 def unfinished_output(path: str) -> str:
-    """Name the output of which only a part is there; empty if `path` is nothing of the kind.
-
-    Parameters
-    ----------
-    path : str
-        ``OUT`` or ``OUT.part``.
-    """
+    """Return the output that ``OUT`` or ``OUT.part`` is an unfinished part of; empty if none."""
     output = path.removesuffix(_ENDING)
     if not output or (output == path and os.path.lexists(path)):
         return ""
@@ -86,19 +66,14 @@ def unfinished_output(path: str) -> str:
 
 
 def inspect_unfinished(output: str) -> UnfinishedFacts:
-    """Tell how far a job has got.
-
-    Parameters
-    ----------
-    output : str
-        As `unfinished_output` names it.
+    """Describe the progress of a job; `output` is from `unfinished_output`.
 
     Raises
     ------
     DataError
-        If a journal is damaged, or journals do not go together.
+        If a journal is damaged, or journals do not belong together.
     OutputRefusedError
-        If part or journals are not this user's own.
+        If the part file or journals belong to another user.
     """
     left = Unfinished(output)
     size = left.size()
@@ -137,7 +112,7 @@ def _facts(
 
 
 def _count_done(journals: Sequence[Journal]) -> int:
-    """Count the tiles that any of the jobs has done: at their borders, two do the same."""
+    """Count the tiles that any of the jobs has done; at their borders two jobs do the same tile."""
     total, end = 0, 0
     for start, stop in sorted(each for journal in journals for each in journal.done.ranges):
         total += max(0, stop - max(start, end))
@@ -148,13 +123,13 @@ def _count_done(journals: Sequence[Journal]) -> int:
 def _count_all(job: dict[str, Any], output: str) -> int:
     sizes, tile = _sizes(job.get("the shape of the input")), job.get("the tile")
     if len(sizes) < 3 or type(tile) is not int or tile < 1:
-        # A job that learns first knows its tiles only then.
+        # A job that learns first has no tiles before that.
         return 0
     *batch, channels, height, width = sizes
     return count_tiles(StackSpec(channels, height, width, "float32", tuple(batch)), tile)
 
 
 def _sizes(value: Any) -> list[int]:
-    """Take sizes from a journal, whoever wrote it."""
+    """Return sizes from a journal; empty if they are not valid."""
     fits = isinstance(value, list) and all(type(size) is int and size > 0 for size in value)
     return value if fits else []

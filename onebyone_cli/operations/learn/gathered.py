@@ -1,4 +1,4 @@
-"""What a pass over stacks has gathered, with a record of what it was gathered from."""
+"""Join the statistics of stacks with a record of the inputs they come from."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from onebyone_cli.learners.statistics import Statistics
 
     Stack = Sequence[Reader | StreamReader]
-    #: Takes a line for the user.
+    #: Prints a line for the user.
     Say = Callable[[str], None]
 
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -26,16 +26,14 @@ class Gathered:
 
     Attributes
     ----------
-    statistics : Statistics
-        The numbers.
     source : str
         The inputs, for messages.
     inputs : list
-        Name and shape of each stack, for the record.
+        Name and shape of each stack, for the provenance.
     names : tuple of str
         Names of the channels, or nothing.
     files : tuple of str
-        All files that were read for it.
+        All files that were read.
     pixel_bytes : int
         Bytes of all their pixels.
     """
@@ -52,7 +50,7 @@ class Gathered:
         self.names, self.files, self.pixel_bytes = names, files, 0
 
     def note(self, inputs: "Stack") -> None:
-        """Note a stack that belongs to it; those of one stream and shape are counted."""
+        """Record a stack; equal stacks of one stream are counted."""
         from onebyone_cli.stack.stack import stacked_spec
 
         files = tuple(name for reader in inputs for name in reader.about.files)
@@ -74,12 +72,12 @@ class Gathered:
 
 
 def name_of(inputs: "Stack") -> str:
-    """Name the inputs of a stack, or the stream that it came through with others."""
+    """Return the name of a stack, or of the stream that it came through."""
     return " ".join(reader.about.series or reader.path for reader in inputs)
 
 
 def headers_of(stacks: "Sequence[Stack]") -> Gathered:
-    """Collect what headers hold of stacks: channels, sizes, names; no statistics yet."""
+    """Record stacks by their headers: channels, sizes, names; no statistics yet."""
     from onebyone_cli.learners.statistics import empty_statistics
     from onebyone_cli.stack.stack import channel_names
 
@@ -97,7 +95,7 @@ def are_moments(inputs: Sequence[str], *, raw: bool = False) -> bool:
     Raises
     ------
     UsageError
-        If some are and some are not.
+        If only some of them are.
     """
     from onebyone_cli import formats
     from onebyone_cli.formats import opening
@@ -105,7 +103,7 @@ def are_moments(inputs: Sequence[str], *, raw: bool = False) -> bool:
     archives = [text for text in inputs if not raw and _is_archive(text)]
     if archives and len(archives) < len(inputs):
         other = next(text for text in inputs if text not in archives)
-        formats.of_input(opening.split_inner(other)[0])  # says so if it is not there
+        formats.of_input(opening.split_inner(other)[0])  # raises if it does not exist
         raise UsageError(
             f"{archives[0]} is an archive, as moments are, and {other} is a stack; "
             "take the moments of all stacks with stats -o, or name stacks only"
@@ -114,7 +112,7 @@ def are_moments(inputs: Sequence[str], *, raw: bool = False) -> bool:
 
 
 def _is_archive(path: str) -> bool:
-    """Whether a file begins as zip archives do, which all files of moments are."""
+    """Whether a file begins as zip archives do; files of moments are such archives."""
     try:
         if not os.path.isfile(path):
             return False
@@ -132,7 +130,7 @@ def join_saved(paths: Sequence[str], say: "Say") -> Gathered:
     ShapeMismatchError
         If their numbers of channels differ.
     DataError
-        If one is something else, or they were gathered with different options.
+        If a file does not hold moments, or they were gathered with different options.
     """
     from onebyone_cli.learners import moments_file
     from onebyone_cli.learners.statistics import empty_statistics
@@ -141,7 +139,7 @@ def join_saved(paths: Sequence[str], say: "Say") -> Gathered:
     alike: tuple[str, list[str]] | None = None
     for path in paths:
         if os.access(path, os.R_OK) and not _is_archive(path):
-            raise DataError("is no .npz file; expected moments, as stats -o writes them", path)
+            raise DataError("is not a .npz file; expected moments, as stats -o writes them", path)
         statistics, meta = moments_file.load_moments(path)
         if gathered is None:
             names = tuple(meta.get("channels", ()))
@@ -175,14 +173,9 @@ def join_saved(paths: Sequence[str], say: "Say") -> Gathered:
 
 
 def load_statistics(content: bytes, *, with_unlabelled: bool) -> "Statistics":
-    """Read the bytes of a file of moments.
+    """Read statistics from the bytes of a file of moments.
 
-    Parameters
-    ----------
-    content : bytes
-        The file.
-    with_unlabelled : bool
-        Whether pixels of no class count, where there are classes.
+    `with_unlabelled` keeps the pixels of no class where there are classes.
     """
     import tempfile
 

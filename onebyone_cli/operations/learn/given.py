@@ -1,4 +1,4 @@
-"""What learners are given beside the stacks: a stack of noise, or known spectra."""
+"""Read what some learners need beside the stacks: a stack of noise, or endmembers."""
 
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ def add_given(
     on_progress: "OnProgress",
     say: "Say",
 ) -> None:
-    """Add the endmembers, and the statistics of a stack of noise, where they are given.
+    """Add the endmembers, and the statistics of a stack of noise, if they are given.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Gather what learners need to know of a stack: the one pass over its pixels."""
+"""Gather the statistics that learners need in one pass over a stack."""
 
 from __future__ import annotations
 
@@ -46,58 +46,51 @@ if TYPE_CHECKING:
 
 _FLOAT64_BYTES = 8
 
-#: Longer tiles than those of a convolution: each is centred and merged, which costs time by the
-#: tile. 16384 pixels gained nothing more, and take more memory.
+#: Longer tiles than those of a convolution, because each is centred and merged. 16384 pixels were
+#: not faster, and take more memory.
 _LONGEST_TILE = 8192
 
-#: See `LearnJob._spare_tiles`.
 _SPARE_TILES = 32
 
 #: Numbers of each channel in the statistics of a tile.
 _STATISTICS = 6
 
-#: Classes of a tile whose moments are planned for; few tiles see more.
+#: Classes of a tile that the plan has memory for; few tiles have more.
 _CLASSES_OF_A_TILE = 16
 
-
-#: Memory that a class takes beside its co-moment: objects of Python, and members of a file.
+#: Memory of a class beside its co-moment: objects of Python, and members of a file.
 _CLASS_BYTES = 1024
 
 
 class LearnJob:
-    """A pass over one stack, checked and planned; nothing has been read yet.
+    """A checked and planned pass over one stack; nothing has been read yet.
 
-    Statistics are float64 whatever the input. Each tile is one block of pixels, and blocks are
-    merged in their order in the stack, so that the bits depend on neither memory nor threads.
+    Statistics are float64. Each tile is one block of pixels, and blocks are merged in their order
+    in the stack, so the bits do not depend on memory and threads.
 
     Parameters
     ----------
     inputs : sequence of Reader or StreamReader
-        Open, in channel order. Closed by whoever opened them.
+        Open, in channel order. The caller closes them.
     settings : LearnSettings
         The choices.
     mask : Reader or StreamReader, optional
         One channel: pixels where it is 0 or NaN are left out.
     labels : Reader or StreamReader, optional
-        One channel of integers: the class of each pixel, 0 for none. With labels, the moments of
-        each class are gathered as well; if those of the pixels are not wanted, pixels of no class
-        are left out.
+        One channel of integers: the class of each pixel, 0 for none. The moments of each class are
+        gathered as well. If those of all pixels are not wanted, pixels of no class are left out.
 
     Attributes
     ----------
-    input : StackSpec
-        The stack.
-    plan : Plan
-        How it will run.
     runs : int
-        Runs of neighbouring pixels that a sample is drawn from; see `tiling.iter_runs`.
+        Runs of neighbouring pixels that a sample is drawn from; see `tiles.iter_runs`.
 
     Raises
     ------
     ShapeMismatchError
         If inputs, mask or labels disagree in height or width.
     DataError
-        If the labels are no integers.
+        If the labels are not integers.
     UsageError
         If the memory is too small, or the window is not within the plane.
     """
@@ -110,7 +103,7 @@ class LearnJob:
         mask: Reader | StreamReader | None = None,
         labels: Reader | StreamReader | None = None,
     ) -> None:
-        # Neighbours are read twice, a sample or a share is read here and there.
+        # Neighbours are read twice; a sample or a share is not read in order.
         once = not (settings.wanted.differences or settings.runs_only or settings.shard)
         self._sources = Sources(inputs, in_order=once, memory=settings.memory)
         self._settings = settings
@@ -133,15 +126,9 @@ class LearnJob:
         self.plan = self._make_plan()
 
     def run(self, on_progress: OnProgress, chosen: NDArray[np.int64] | None = None) -> Statistics:
-        """Read everything once, or the chosen runs.
+        """Read everything once, or only chosen runs; `on_progress` is as in `ApplyJob.run`.
 
-        Parameters
-        ----------
-        on_progress : callable
-            Called in the calling thread with a word for the step, the bytes of input done in it
-            and all of them.
-        chosen : ndarray of int64, optional
-            Numbers of the runs that are the sample, ascending.
+        `chosen` are the numbers of the runs that are the sample, ascending.
         """
         plan, spec = self.plan, self.input
         chosen = np.zeros(0, np.int64) if chosen is None else chosen
@@ -153,8 +140,7 @@ class LearnJob:
         )
         with ExitStack() as stack:
             source = self._sources.as_stack(spec.dtype, plan, stack, on_progress)
-            maps = [each for each in (self.mask, self.labels) if each is not None]
-            for each in maps:
+            for each in self._maps:
                 each.open(plan, stack, on_progress)
 
             def make_work() -> Callable[[Slab], None]:
@@ -170,7 +156,7 @@ class LearnJob:
             run_tiles(
                 partial(self._slabs, chosen),
                 make_work,
-                [source, *(each.stack for each in maps)],
+                [source, *(each.stack for each in self._maps)],
                 step="learning",
                 threads=plan.threads,
                 pixel_bytes=spec.channels * spec.item_bytes,
@@ -180,7 +166,7 @@ class LearnJob:
         return whole.total
 
     def _nothing(self) -> Statistics:
-        """Return empty statistics of all kinds that are wanted, which is what a share may hold."""
+        """Return empty statistics of all wanted kinds, which a share without pixels saves."""
         channels = self.input.channels
         nothing = empty_statistics(channels)
         if self.wanted.per_channel:
@@ -228,9 +214,12 @@ class LearnJob:
         """Bytes of one co-moment."""
         return self.input.channels**2 * _FLOAT64_BYTES
 
+    @property
+    def _maps(self) -> list[PixelMap]:
+        return [each for each in (self.mask, self.labels) if each is not None]
+
     def _everyone(self) -> list[Sources]:
-        maps = [each for each in (self.mask, self.labels) if each is not None]
-        return [self._sources, *(each.sources for each in maps)]
+        return [self._sources, *(each.sources for each in self._maps)]
 
     @property
     def _kinds(self) -> int:
@@ -240,7 +229,7 @@ class LearnJob:
 
     @property
     def _finding(self) -> int:
-        """Bytes of what is found in one tile."""
+        """Bytes of the statistics of one tile."""
         per_channel = _STATISTICS * _FLOAT64_BYTES * self.input.channels
         return self._kinds * self._square + per_channel * self.wanted.per_channel
 
@@ -248,7 +237,7 @@ class LearnJob:
     def _spare_tiles(self) -> int:
         """Tiles whose moments may wait beyond those of the slabs at hand.
 
-        A worker is held up by others now and then; without some room everyone would be.
+        Without some room, one slow worker holds up all others.
         """
         return min(
             _SPARE_TILES, share_of(self._settings.memory, "waiting tiles") // max(1, self._finding)
@@ -256,9 +245,8 @@ class LearnJob:
 
     def _make_plan(self) -> Plan:
         spec, everyone = self.input, self._everyone()
-        maps = [each for each in (self.mask, self.labels) if each is not None]
         number = spec.item_bytes * spec.channels
-        map_pixel = sum(2 * each.pixel_bytes + 2 for each in maps)
+        map_pixel = sum(2 * each.pixel_bytes + 2 for each in self._maps)
         tile = tile_pixels(spec.pixels, spec.channels, _FLOAT64_BYTES, _LONGEST_TILE)
         beyond = halo_of(self.neighbours, spec) * (number + map_pixel)
         plan = make_plan(
@@ -266,9 +254,9 @@ class LearnJob:
             spec.channels,
             _FLOAT64_BYTES,
             Costs(
-                # Moments of the tiles of a slab wait here until it is their turn.
+                # Includes moments of the tiles of a slab that wait for their turn.
                 slab_pixel=number + map_pixel + -(-self._finding // tile),
-                # A block and another; what marks the invalid, number by number.
+                # Two blocks, and marks of invalid numbers.
                 tile_pixel=(2 * _FLOAT64_BYTES + 3) * spec.channels + 4 * _FLOAT64_BYTES,
                 item=3 * PADDING * spec.channels,
                 scratch=max(each.scratch_bytes for each in everyone) + beyond + self._finding,
@@ -291,7 +279,7 @@ class LearnJob:
 def _membership(
     chosen: NDArray[np.int64], spec: StackSpec
 ) -> Callable[[int, int, int], NDArray[np.bool_]]:
-    """Make a function that says which pixels [start, stop) of an item lie in chosen runs."""
+    """Return a function that marks the pixels [start, stop) of an item that lie in chosen runs."""
     run = run_pixels(spec)
     runs_of_item = count_runs(spec) // spec.items
 
@@ -303,7 +291,7 @@ def _membership(
 
 
 def _window(wanted: Wanted, height: int, width: int) -> Window:
-    """Check the window in which neighbours are compared; the whole plane where none is given."""
+    """Check the window in which neighbours are compared; None stands for the whole plane."""
     window = Window(wanted.rows or (0, height), wanted.columns or (0, width))
     for option, (first, end), size in (
         ("noise_rows", window.rows, height),

@@ -1,4 +1,4 @@
-"""What is to be learned, checked as far as possible before data are read."""
+"""Check what is to be learned, as far as possible before data are read."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Options that learners take by these names.
 _OF_LEARNERS = ("k", "variance", "snr", "standardize", "whiten", "kind", "seed")
 
-#: Options for what learners need to know, with the need that they serve.
+#: Options by the need of learners that they serve.
 _NEEDS = {
     "noise": "differences",
     "noise_rows": "differences",
@@ -29,25 +29,21 @@ _NEEDS = {
     "endmembers": "endmembers",
 }
 
-#: Options that say how many components are kept, and what their values are called.
+#: Options for how many components are kept, and the names of their values.
 _HOW_MANY = {"k": "K", "variance": "FRACTION", "snr": "RATIO"}
 
 
 class LearnRequest(NamedTuple):
-    """What is to be learned; None, False or empty where nothing is said.
+    """What is to be learned; None, False or empty for options that are not given.
 
     Attributes
     ----------
-    method : str
-        Name of a learner.
     k, variance, snr, all_components
         How many components are kept.
-    standardize, whiten, kind, seed
-        Options of learners.
     noise : str
         Neighbours whose differences are noise, a key of `learners.differences.DIRECTIONS`.
     noise_rows, noise_cols : (int, int) or None
-        Window in which neighbours are compared: first, and the one after the last.
+        Window in which neighbours are compared: the first, and the one after the last.
     noise_from : str
         A stack of noise, or its moments.
     labels, mask : str, ndarray or None
@@ -55,9 +51,7 @@ class LearnRequest(NamedTuple):
     endmembers : str, array-like or None
         Known spectra, one in each column.
     sample : int or None
-        Pixels to look at; None for all.
-    plot : str
-        The scree plot to be written.
+        Pixels to read; None for all.
     """
 
     method: str = "pca"
@@ -80,7 +74,7 @@ class LearnRequest(NamedTuple):
     plot: str = ""
 
     def has(self, option: str) -> bool:
-        """Whether an option is given, be it as 0."""
+        """Whether an option is given; 0 counts as given."""
         value = getattr(self, option)
         return not (value is None or value is False or (isinstance(value, str) and not value))
 
@@ -97,7 +91,7 @@ class CheckedRequest(NamedTuple):
         return setting("method", self.request.method)
 
     def wanted(self) -> "Wanted":
-        """Return what has to be gathered for it."""
+        """Return what has to be gathered."""
         from onebyone_cli.learners.differences import CUSTOMARY
         from onebyone_cli.operations.learn.settings import Wanted
 
@@ -112,12 +106,12 @@ class CheckedRequest(NamedTuple):
         )
 
     def check_channels(self, channels: int, source: str) -> None:
-        """Refuse what can't be learned, such as too many components, before anything is read.
+        """Check the library and the number of components, before pixels are read.
 
         Raises
         ------
         DataError
-            If K is more than C; a random projection may have that.
+            If K is more than C, other than for a random projection.
         DependencyMissingError
             If the learner's library is not installed.
         """
@@ -131,19 +125,19 @@ class CheckedRequest(NamedTuple):
             )
 
     def check_stacks(self) -> None:
-        """Raise `UsageError` if the learner needs to know more of stacks than their pixels."""
+        """Raise `UsageError` if the learner needs more than the pixels of stacks."""
         if "classes" in self.learner.needs and not self.request.has("labels"):
             raise UsageError(f"{self._method} needs {setting('labels', 'FILE')}")
 
     def check_moments(self, statistics: "Statistics", source: str) -> None:
-        """Check that saved moments tell what the learner needs; keep what it wants of them.
+        """Check that saved moments are sufficient for the learner; drop those that it does not use.
 
         Raises
         ------
         UsageError
-            If they can't, for this method.
+            If no moments are sufficient for this method.
         DataError
-            If other moments could.
+            If other moments would be.
         """
         from onebyone_cli.learners.differences import CUSTOMARY
 
@@ -171,7 +165,7 @@ class CheckedRequest(NamedTuple):
             statistics.leave_out_unlabelled()
         if "differences" not in needs or asked.noise_from:
             return
-        # Whoever names no direction means the one that the moments were taken with.
+        # The default is the directions that the moments were taken with.
         wanted = directions_of(asked.noise) or tuple(statistics.differences)
         missing = [each for each in wanted if each not in statistics.differences]
         if missing or not wanted:
@@ -184,14 +178,14 @@ class CheckedRequest(NamedTuple):
         statistics.differences = {each: statistics.differences[each] for each in wanted}
 
     def learn(self, statistics: "Statistics", source: str) -> "Model":
-        """Learn a model from what was gathered, or from what is known beforehand."""
+        """Learn a model from the statistics, or from the endmembers."""
         endmembers = self.request.endmembers
         return self.learner.learn(
             statistics, endmembers if isinstance(endmembers, str) else source, self.options
         )
 
     def stand_in(self, channels: int) -> "ChannelMap":
-        """Make weights of the shape that will be learned, as far as that is known beforehand."""
+        """Return zero weights of the shape that will be learned, as far as that is known."""
         from onebyone_cli.weights.channel_map import zero_map
 
         k = self.request.k or (channels if self.request.all_components else 1)
@@ -227,7 +221,7 @@ def check_request(request: LearnRequest) -> CheckedRequest:
 
 
 def _rules(request: LearnRequest) -> "Iterator[tuple[str, bool, Callable[[Learner], bool]]]":
-    """Yield (option, is given, accepts a learner) for what only some methods take."""
+    """Yield (option, is given, accepts a learner) for each method-specific option."""
     sampling = request.sample is not None
     for option in _OF_LEARNERS:
         if option == "seed":
@@ -238,7 +232,7 @@ def _rules(request: LearnRequest) -> "Iterator[tuple[str, bool, Callable[[Learne
     for option, need in _NEEDS.items():
         yield setting(option), request.has(option), partial(_needs, need)
     reads_pixels = attrgetter("reads_pixels")
-    # Without pixels there is no end of components, or no choice.
+    # Without pixels the number of components is unlimited, or fixed.
     yield setting("k", "all"), request.all_components, reads_pixels
     yield setting("mask"), request.has("mask"), reads_pixels
     yield setting("sample"), sampling, reads_pixels
@@ -254,7 +248,7 @@ def _needs(need: str, learner: "Learner") -> bool:
 
 
 def _check_how_many(request: LearnRequest, learner: "Learner") -> None:
-    """Check that exactly one option says how many components are kept."""
+    """Check that exactly one option sets how many components are kept."""
     shown = _HOW_MANY | ({"k": "K|all"} if learner.reads_pixels else {})
     ways = [setting(name, shown[name]) for name in _HOW_MANY if name in learner.options]
     found = [setting(name) for name in _HOW_MANY if request.has(name)]
@@ -267,7 +261,7 @@ def _check_how_many(request: LearnRequest, learner: "Learner") -> None:
 
 
 def _options_of(request: LearnRequest) -> dict[str, Any]:
-    """Return the options of learners by name; refuse what is out of range."""
+    """Return the options of learners by name, checked."""
     from onebyone_cli.learners.model import check_components, check_variance
 
     if request.k is not None:
@@ -290,13 +284,7 @@ def _options_of(request: LearnRequest) -> dict[str, Any]:
 
 
 def check_seed(seed: int | None) -> int:
-    """Check a seed; 0 where none is given.
-
-    Raises
-    ------
-    UsageError
-        If it is negative.
-    """
+    """Return the seed, 0 by default; raise `UsageError` if it is negative."""
     if seed is not None and seed < 0:
         raise UsageError(f"{setting('seed', seed)} is negative; give 0 or more")
     return seed or 0
@@ -308,12 +296,12 @@ def _listed(words: Sequence[str], last: str) -> str:
 
 
 def directions_of(noise: str) -> tuple[str, ...]:
-    """Return the directions that a name of ``--noise`` stands for.
+    """Return the directions that a value of ``--noise`` stands for.
 
     Raises
     ------
     UsageError
-        If there is no such name.
+        If it is unknown.
     """
     from onebyone_cli.learners.differences import DIRECTIONS
 

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from onebyone_cli.stack.sources import OnProgress
 
     Stack = Sequence[Reader | StreamReader]
-    #: Gathers the statistics of all jobs together somewhere else, such as on a cluster.
+    #: Gathers the statistics of all jobs together, such as on a cluster.
     Gather = Callable[[Sequence[LearnJob]], Statistics]
     #: Checks what headers hold; may add to it.
     Check = Callable[[Gathered], None]
 
 
 class PixelMaps(NamedTuple):
-    """Maps that go with every stack, open; None where there is none."""
+    """Open maps that go with every stack."""
 
     mask: "Reader | None" = None
     labels: "Reader | None" = None
@@ -42,14 +42,10 @@ class LearnPass(NamedTuple):
 
     Attributes
     ----------
-    settings : LearnSettings
-        Machine, validity, and what is gathered.
     mask, labels : str, ndarray or None
         Maps that go with every stack; empty or None for none.
     sample : int or None
-        Pixels to look at; None for all.
-    seed : int
-        Seed of the sample.
+        Pixels to read; None for all.
     gather : callable or None
         Gathers in place of this process.
     """
@@ -63,7 +59,7 @@ class LearnPass(NamedTuple):
 
     @classmethod
     def of(cls, request: "CheckedRequest", settings: "LearnSettings") -> "LearnPass":
-        """Make the pass that a request needs."""
+        """Return the pass that a request needs."""
         asked = request.request
         return cls(settings, asked.mask, asked.labels, asked.sample, check_seed(asked.seed))
 
@@ -73,7 +69,7 @@ class LearnPass(NamedTuple):
         return self.sample is not None or self.settings.wanted.sample
 
     def of_sample(self) -> "LearnPass":
-        """Make the pass that this process keeps where a cluster gathers: it draws the sample."""
+        """Return the pass that draws the sample here while a cluster gathers the rest."""
         from onebyone_cli.operations.learn.sampling import ICA_PIXELS
         from onebyone_cli.operations.learn.settings import Wanted
 
@@ -90,12 +86,12 @@ class LearnPass(NamedTuple):
         }
         for name in (name for name, given in asked.items() if given):
             raise UsageError(
-                f"{setting(name)} looks at pixels, and moments have none; "
-                "give it to the stats that takes the moments"
+                f"{setting(name)} needs pixels, and moments have none; "
+                "give it to the stats command that takes the moments"
             )
 
     def open_maps(self, stack: ExitStack) -> PixelMaps:
-        """Open mask and labels, to be read any number of times; `stack` closes them."""
+        """Open mask and labels in a form that can be read several times; `stack` closes them."""
         memory = self.settings.memory
         mask, labels = (open_map(each, memory, stack) for each in (self.mask, self.labels))
         return PixelMaps(mask, labels)
@@ -150,7 +146,7 @@ def gather(
 ) -> Gathered:
     """Gather from open stacks; everything is checked before the first is read.
 
-    The stacks of streams come after those that are open, each checked when it begins.
+    The stacks of streams follow the open ones; each is checked when it begins.
 
     Parameters
     ----------
@@ -159,11 +155,11 @@ def gather(
     way : LearnPass
         How they are read.
     check : callable
-        Checks what headers hold; may add to the statistics.
+        Checks headers; may add to the statistics.
     on_progress : callable
         Called with the step, the bytes done and all bytes.
     maps : PixelMaps, optional
-        Those of `way` where they are open already.
+        Those of `way` if they are open already.
     series : sequence of Series
         Streams of more stacks.
     """
@@ -211,7 +207,7 @@ def learn(
     Parameters
     ----------
     names : sequence of str
-        Inputs of one stack, or with `each` one stack an input; or files of moments.
+        Inputs of one stack, with `each` of one stack per input; or files of moments.
     request : CheckedRequest
         What is learned.
     way : LearnPass
@@ -268,10 +264,10 @@ def gather_for(
     on_progress: "OnProgress",
     series: "Sequence[Series]" = (),
 ) -> Gathered:
-    """Gather what a method needs; of a method that reads no pixels, what headers hold."""
+    """Gather what a method needs: statistics, or only headers if it reads no pixels."""
     if request.learner.reads_pixels:
         return gather(stacks, way, check, on_progress, series=series)
-    # Only the number of channels counts, which every stack of a stream has.
+    # Only the number of channels counts, which is that of the first stack of a stream.
     gathered = headers_of(stacks or [[next(iter(series[0]))]])
     check(gathered)
     return gathered

@@ -1,4 +1,4 @@
-"""Choosing the runs of pixels that are a sample."""
+"""Choose the runs of pixels that are a sample."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from onebyone_cli.operations.learn.job import LearnJob
 
-#: Pixels that independent components are looked for in, unless the user says.
+#: Default sample of independent component analysis, in pixels.
 ICA_PIXELS = 50_000
 
 
 def choose_runs(jobs: Sequence[LearnJob], pixels: int, seed: int) -> list[NDArray[np.int64]]:
-    """Draw runs of neighbouring pixels at random, without repetition, from several stacks.
+    """Draw runs of neighbouring pixels from several stacks, uniformly and without replacement.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def choose_runs(jobs: Sequence[LearnJob], pixels: int, seed: int) -> list[NDArra
         For each job the numbers of its runs, ascending.
     """
     ends = np.cumsum([job.runs for job in jobs])
-    # Some runs are shorter than others: as large a share of the runs as is wanted of the pixels.
+    # Runs differ in length: draw the share of runs that is wanted of the pixels.
     everything = sum(job.input.items * job.input.pixels for job in jobs)
     wanted = -(-pixels * int(ends[-1]) // everything)
     generator = np.random.Generator(np.random.PCG64(seed))

@@ -1,4 +1,4 @@
-"""What a pass of learning is asked to gather."""
+"""Settings of a pass of learning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Wanted(NamedTuple):
-    """What a learner needs to know.
+    """Statistics that a learner needs.
 
     Attributes
     ----------
@@ -18,10 +18,9 @@ class Wanted(NamedTuple):
     per_channel : bool
         Statistics of each channel by itself.
     differences : tuple of str
-        Moments of the differences of neighbours in these directions, see `fit.differences`.
+        Moments of the differences of neighbours in these directions, see `learners.differences`.
     rows, columns : (int, int) or None
-        Part of the plane in which neighbours are compared: first, and the one after the last.
-        None for all of it.
+        Window in which neighbours are compared: the first, and the one after the last.
     sample : bool
         The pixels of the chosen runs themselves.
     """
@@ -35,7 +34,7 @@ class Wanted(NamedTuple):
 
 
 class LearnSettings(NamedTuple):
-    """What the user chose about the machine and about pixels that do not count.
+    """Choices about the machine, and about which pixels count.
 
     Attributes
     ----------
@@ -43,12 +42,10 @@ class LearnSettings(NamedTuple):
         Budget in bytes; most workers.
     nodata : float or None
         Input value that marks a pixel as invalid, as NaN does.
-    wanted : Wanted
-        What to gather.
     runs_only : bool
         Whether only the chosen runs are read.
     shard : Shard or None
-        The share of the tiles that is looked at; None for all of them.
+        The share of the tiles to read; None for all of them.
     """
 
     memory: int

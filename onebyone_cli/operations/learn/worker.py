@@ -1,4 +1,4 @@
-"""One worker of a learning pass: gathers the statistics of a slab, tile by tile."""
+"""Gather the statistics of a slab, tile by tile."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ if TYPE_CHECKING:
 
 
 def halo_of(neighbours: Sequence[Neighbour], spec: StackSpec) -> int:
-    """Count the pixels beyond a slab that are read with it: the neighbours of its last ones."""
+    """Return the pixels beyond a slab that are read with it: neighbours of its last pixels."""
     reach = max((neighbour.offset for neighbour in neighbours), default=0)
     return min(reach, spec.pixels)
 
 
 class Gatherer:
-    """The buffers of one worker.
+    """One worker and its buffers.
 
     Parameters
     ----------
     plan : Plan
         Sizes of slabs and tiles.
     wanted : Wanted
-        What is gathered.
+        What to gather.
     source : Stack
         The stack, readable, in the type of the arithmetic.
     nodata : float or None
         Input value that marks a pixel as invalid, as NaN does.
     neighbours : sequence of Neighbour
-        Those whose differences are wanted.
+        Neighbours whose differences are wanted.
     mask, labels : PixelMap or None
         Open maps that go with the stack.
     chosen : function
-        Given an item and a range of its pixels, says which of them are in the sample.
+        Given an item and a range of its pixels, marks those in the sample.
     """
 
     def __init__(
@@ -164,20 +164,20 @@ class _Field:
     ) -> None:
         self.x, self.start = x, start
         self._marks, self._masked = marks, masked
-        #: Whether validity has to be looked at. Without marks and mask, one number that is not
-        #: finite makes a mean so, and only then is a search worth its time.
+        #: Whether to look for invalid numbers. Without marks and mask, one that is not finite
+        #: shows in the mean, and only then is a search worth its time.
         self.suspect = marks is not None or masked is not None
 
     def invalid(self, start: int, stop: int) -> Bools | None:
-        """Say which pixels are left out; None where there is no reason to look."""
+        """Mark the pixels that are left out; None where there is no reason to look."""
         return self.look(start, stop) if self.suspect else None
 
     def look(self, start: int, stop: int) -> Bools:
-        """Say which pixels are left out: masked, or invalid in any channel."""
+        """Mark the pixels that are left out: masked, or invalid in any channel."""
         return np.asarray(self.invalid_numbers(start, stop).any(axis=0))
 
     def invalid_numbers(self, start: int, stop: int) -> Bools:
-        """Say which numbers are left out where channels count by themselves, (C, n)."""
+        """Mark the numbers that are left out where channels count by themselves, (C, n)."""
         invalid: Bools = ~np.isfinite(self.x[:, start:stop])
         if self._marks is not None:
             invalid |= self.x[:, start:stop] == self._marks
@@ -195,15 +195,14 @@ def _carefully(field: _Field, attempt: Callable[[], Moments]) -> Moments:
 
 
 def _masked(numbers: NDArray[Any]) -> Bools:
-    """Say which pixels a mask leaves out; NaN is no more valid in a mask than in a stack."""
+    """Mark the pixels that a mask leaves out; NaN in a mask is invalid."""
     return np.asarray((numbers == 0) | np.isnan(numbers))
 
 
 def _indices(dropped: Bools | None) -> NDArray[np.intp] | None:
-    """Return the indices of what is dropped; None where nothing is."""
     return None if dropped is None or not dropped.any() else np.flatnonzero(dropped)
 
 
 def _of_item(maps: NDArray[Any] | None, index: int) -> NDArray[Any] | None:
-    """Take the map of one item; a single map is that of all."""
+    """Return the map of one item; a single map serves all items."""
     return None if maps is None else maps[min(index, len(maps) - 1)]

@@ -1,4 +1,4 @@
-"""Pictures of a stack: contact sheets of channels, and colour composites."""
+"""Draw a stack: contact sheets of channels, and colour composites."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from onebyone_cli.picture.sheet import Place, Sheet
 
 #: Bytes for each pixel of a picture while it is drawn: the numbers of three planes, two copies of
-#: them in which percentiles are found, colours, which are invalid, and the file.
+#: them for percentiles, colours, invalid pixels, and the file.
 _PIXEL_BYTES = 96
 
 #: Longer side of the picture that components are learned on: 65,536 pixels are plenty.
@@ -39,19 +39,9 @@ Range = tuple[float, float]
 
 
 def ranges_of(planes: NDArray[np.float64], scale: Scale) -> list[Range | None]:
-    """Find the numbers of each plane that are dark and bright.
+    """Return the numbers of each plane that are dark and bright; None if it has no valid pixel.
 
-    Parameters
-    ----------
-    planes : ndarray of shape (n, height, width)
-        NaN where a pixel is invalid.
-    scale : Scale
-        One range for all planes, or one for each.
-
-    Returns
-    -------
-    list of (float, float) or None
-        None for a plane without a valid pixel.
+    `planes` has shape (n, height, width), with NaN for invalid pixels.
     """
     ends = (scale.low, scale.high) if scale.kind == "percentiles" else (0.0, 100.0)
     if scale.each:
@@ -62,20 +52,20 @@ def ranges_of(planes: NDArray[np.float64], scale: Scale) -> list[Range | None]:
 
 @dataclass(slots=True)
 class Drawing:
-    """A picture and what is in it.
+    """A picture with its legend.
 
     Attributes
     ----------
     rgb : ndarray of uint8, shape (height, width, 3)
         The picture.
     invalid, empty : ndarray of bool, shape (height, width)
-        Pixels that show no number, and those between cells.
+        Invalid pixels, and pixels between cells.
     ranges : list of (float, float) or None
         Numbers that are dark and bright in each plane.
     places : list of Place
         Where each cell begins.
     shares : list of float
-        Of the variance, what each principal component explains; empty for others.
+        Explained variance ratio of each principal component; empty for other pictures.
     """
 
     rgb: NDArray[np.uint8]
@@ -93,7 +83,7 @@ class Drawing:
         invalid: NDArray[np.bool_],
         sheet: Sheet,
     ) -> None:
-        """Fill some rows of a cell, enlarged as the sheet says."""
+        """Fill some rows of a cell, enlarged by the factor of the sheet."""
         top = place.top + rows.start * sheet.times
         part = (
             slice(top, top + len(rgb) * sheet.times),
@@ -111,18 +101,18 @@ def draw_sheet(
     colormap: Colormap,
     background: tuple[int, int, int],
 ) -> Drawing:
-    """Draw every plane in a cell of its own; of a single one that is the picture.
+    """Draw every plane in a cell of its own.
 
     Parameters
     ----------
     thumbnails : Thumbnails
-        As many planes as the sheet has cells, in the size in which cells show them.
+        As many planes as the sheet has cells, in the size of cells.
     sheet : Sheet
         Where cells lie.
     scale : Scale
         What is dark and bright.
     colormap : Colormap
-        For all of them. The range of a diverging one is made symmetric.
+        The range of a diverging one is made symmetric.
     background : tuple of int
         Colour between cells.
     """
@@ -140,34 +130,15 @@ def draw_sheet(
 
 
 def draw_composite(thumbnails: Thumbnails, sheet: Sheet, scale: Scale) -> Drawing:
-    """Draw three planes as red, green and blue.
-
-    Parameters
-    ----------
-    thumbnails : Thumbnails
-        Three planes.
-    sheet : Sheet
-        Of one cell.
-    scale : Scale
-        What is dark and bright in each plane.
-    """
+    """Draw three planes as red, green and blue, in a sheet of one cell."""
     return _composite(thumbnails.whole(), sheet, scale)
 
 
 def draw_components(thumbnails: Thumbnails, sheet: Sheet, scale: Scale) -> Drawing:
     """Draw the first three principal components of all planes as red, green and blue.
 
-    They are learned on a smaller picture first, and then applied to bands of this one: all planes
-    are never in memory together.
-
-    Parameters
-    ----------
-    thumbnails : Thumbnails
-        All planes.
-    sheet : Sheet
-        Of one cell.
-    scale : Scale
-        What is dark and bright in each component.
+    They are learned on a smaller picture first, and then applied to bands of this one, so that all
+    planes are never in memory together. The sheet has one cell.
 
     Raises
     ------
@@ -182,7 +153,7 @@ def draw_components(thumbnails: Thumbnails, sheet: Sheet, scale: Scale) -> Drawi
         scores = np.empty((1, 3, band[0].size))
         convolution.apply(band.reshape(1, count, -1), scores, [])
         planes[:, start : start + band.shape[1]] = scores.reshape(3, -1, thumbnails.width)
-    # A component in which nothing varies is rounding, which would be stretched to all colours.
+    # A constant component is rounding errors, which would be stretched to all colours.
     still = model.eigenvalues[:3] <= negligible(model.eigenvalues)
     planes[still] = np.where(np.isnan(planes[still]), np.nan, 0.0)
     drawing = _composite(planes, sheet, scale)
@@ -191,21 +162,15 @@ def draw_components(thumbnails: Thumbnails, sheet: Sheet, scale: Scale) -> Drawi
 
 
 def picture_bytes(pixels: int, components: int = 0) -> int:
-    """Count the memory that a picture takes while it is drawn.
+    """Return the bytes needed to draw a picture of so many pixels.
 
-    Parameters
-    ----------
-    pixels : int
-        Of the picture.
-    components : int
-        Channels that components are learned of: their moments, those of a band, and what
-        eigenvectors are computed in.
+    `components` is the number of channels that components are learned from.
     """
     return pixels * _PIXEL_BYTES + 5 * 8 * components**2
 
 
 def _learn(thumbnails: Thumbnails) -> Model:
-    """Learn three principal components of a picture, or of one that is smaller."""
+    """Learn three principal components of a reduced picture."""
     few = thumbnails._replace(
         height=min(thumbnails.height, _LEARNED_SIDE),
         width=min(thumbnails.width, _LEARNED_SIDE),
@@ -234,7 +199,6 @@ def _composite(planes: NDArray[np.float64], sheet: Sheet, scale: Scale) -> Drawi
 
 
 def _blank(sheet: Sheet, background: tuple[int, int, int]) -> Drawing:
-    """Make a sheet with nothing on it yet."""
     rgb = np.empty((sheet.height, sheet.width, 3), np.uint8)
     rgb[:] = background
     empty = np.ones((sheet.height, sheet.width), bool)
@@ -242,5 +206,5 @@ def _blank(sheet: Sheet, background: tuple[int, int, int]) -> Drawing:
 
 
 def _strips(plane: NDArray[np.float64]) -> list[slice]:
-    """Cut a plane into some rows at a time: what is computed on the way takes memory, too."""
+    """Split a plane into slices of rows, which bounds the memory of temporaries."""
     return [slice(top, top + _STRIP_ROWS) for top in range(0, len(plane), _STRIP_ROWS)]

@@ -1,7 +1,7 @@
-"""Planes of a stack at the size of a picture, read without reading everything.
+"""Read planes of a stack at the size of a picture.
 
-Of a large stack, rows and columns are skipped: a picture needs a few numbers for each of its
-pixels, whose mean is shown. Of a small stack the mean is that of all.
+Of a large stack, rows and columns are skipped, and the mean of a few numbers is shown for each
+pixel of the picture. Of a small stack it is the mean of all.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from onebyone_cli.spec import StackSpec
     from onebyone_cli.stack.stack import Stack
 
-#: Most numbers averaged in each direction. Four by four halve noise twice, and lines that are
-#: thinner than a pixel of the picture hardly ever get lost.
+#: Most numbers averaged in each direction. Four by four halve noise twice, and keep most lines that
+#: are thinner than a pixel of the picture.
 _MOST_TIMES = 4
 
-#: Bytes of rows that are gone through for finer averages than the coarsest.
+#: Most bytes of rows that are read for finer averages than the coarsest.
 _WORTH_READING = 1 << 29
 
 #: Most bytes of numbers that are held before they are averaged.
@@ -38,17 +38,13 @@ class Thumbnails(NamedTuple):
     Attributes
     ----------
     stack : Stack
-        Where they are read, as float64.
-    item : int
-        Of the batch.
-    channels : sequence of int
-        Which planes, in order.
+        Read as float64.
     height, width : int
-        Of each, no more than those of the stack.
+        Of the picture, no more than those of the stack.
     nodata : float or None
-        What marks an invalid pixel besides NaN and infinities.
+        Marks an invalid pixel, as NaN and infinities do.
     memory : int
-        Budget in bytes; a fourth of it goes to the numbers before they are averaged.
+        Budget in bytes; a fourth of it is for numbers before they are averaged.
     """
 
     stack: Stack
@@ -67,14 +63,9 @@ class Thumbnails(NamedTuple):
         return planes
 
     def bands(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        """Read some rows of all planes at a time.
+        """Yield the first row and the numbers of some rows of all planes at a time.
 
-        Yields
-        ------
-        start : int
-            First row.
-        band : ndarray of float64, shape (len(channels), rows, width)
-            NaN where a pixel is invalid.
+        The numbers are float64 of shape (len(channels), rows, width), NaN where a pixel is invalid.
         """
         rows, columns = picked(self.stack.spec, len(self.channels), self.height, self.width)
         row_starts = block_starts(len(rows), self.height)
@@ -96,27 +87,16 @@ class Thumbnails(NamedTuple):
             yield start, averaged(numbers, starts - starts[0], column_starts)
 
     def _band_rows(self, rows: int, columns: int) -> int:
-        """Rows of a picture that are averaged at a time; numbers are held about three times."""
+        """Return the rows of a picture to average at a time; numbers are held about three times."""
         each = 24 * len(self.channels) * columns * -(-rows // self.height)
         return max(1, min(self.memory // 4, _BAND_BYTES) // each)
 
 
 def picked(spec: StackSpec, channels: int, height: int, width: int) -> tuple[range, range]:
-    """Choose rows and columns, evenly spaced, that a picture is made of.
+    """Choose the evenly spaced rows and columns to read, at least as many as the picture has.
 
-    Parameters
-    ----------
-    spec : StackSpec
-        The stack.
-    channels : int
-        How many of its channels are wanted.
-    height, width : int
-        Of the picture.
-
-    Returns
-    -------
-    rows, columns : range
-        At least as many as the picture has.
+    `channels` is the number of channels that are read; `height` and `width` are those of the
+    picture.
     """
     line = channels * spec.width * spec.item_bytes
     times = _MOST_TIMES
@@ -126,7 +106,7 @@ def picked(spec: StackSpec, channels: int, height: int, width: int) -> tuple[ran
 
 
 def _evenly(size: int, wanted: int) -> range:
-    """Choose about `wanted` of `size` places, never fewer unless there are fewer."""
+    """Choose about `wanted` of `size` places, at least `wanted` if possible."""
     step = max(1, size // wanted)
     count = size // step
     start = (size - 1 - (count - 1) * step) // 2

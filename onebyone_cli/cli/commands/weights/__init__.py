@@ -2,7 +2,7 @@
 
 from onebyone_cli.weights.formats import describe
 
-#: Commands below this one, in the order in which help lists them; see `manual.COMMANDS`.
+#: As in `cli.COMMANDS`.
 COMMANDS = {"Commands": ("show", "new", "convert", "compose")}
 
 HELP = f"""Look at weights, make them, translate them, fold chains of them.

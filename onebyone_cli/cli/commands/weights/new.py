@@ -1,4 +1,4 @@
-"""``onebyone weights new``: kernels that need no learning."""
+"""``onebyone weights new``: make weights that need no learning."""
 
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ onebyone weights new select --channels 3,1,2 -c 4 -o order.csv
 onebyone weights new standardize --stats part.npz -o standardize.npz
 """
 
-#: What people ask for, and can't be had.
+#: Kinds that users may expect, but that are not linear.
 _NOT_LINEAR = ("normalized-difference", "normalised-difference", "ndvi", "ndwi", "ratio")
 
 
@@ -80,7 +80,7 @@ def _check_kind(kind: str) -> None:
         raise UsageError("no kind of kernel; see onebyone weights new --list")
     if kind in _NOT_LINEAR:
         raise UsageError(
-            f"{kind} divides by a sum of channels, so it is no weighted sum of them; "
+            f"{kind} divides by a sum of channels, so it is not a weighted sum of them; "
             "its numerator is: onebyone weights new difference --channels 3,1 -c C"
         )
     if kind not in (*MADE, *PUBLISHED):
@@ -90,7 +90,7 @@ def _check_kind(kind: str) -> None:
 def _check_options(
     kind: str, chosen: list[int], in_channels: int | None, stats: str, all_rows: bool
 ) -> None:
-    """Refuse options that mean nothing with a kind, and miss those that it needs."""
+    """Refuse options that have no meaning for a kind, and require those that it needs."""
     from onebyone_cli.weights.presets import MADE
 
     is_made = kind in MADE

@@ -1,4 +1,4 @@
-"""What commands that write weights share."""
+"""Save the weights that commands make."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def check_output(output: str, bias_to: str, *, force: bool, inputs: tuple[str, ...] = ()) -> None:
-    """Refuse what can't be written, before anything is read."""
+    """Refuse outputs that can't be written, before anything is read."""
     from onebyone_cli.weights.save import check_suffix, holds_bias
 
     if not output:
@@ -25,7 +25,7 @@ def check_output(output: str, bias_to: str, *, force: bool, inputs: tuple[str, .
 
 
 def save(weights: "ChannelMap", output: str, bias_to: str, *, force: bool) -> list[str]:
-    """Save weights, and their bias where it goes; name what found no place.
+    """Save weights, and their bias in `bias_to`; return the parts that the format has no place for.
 
     Raises
     ------

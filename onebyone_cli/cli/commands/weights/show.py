@@ -1,4 +1,4 @@
-"""``onebyone weights show``: what weights look like, and what they do."""
+"""``onebyone weights show``: draw and describe weights."""
 
 from math import isfinite
 from textwrap import wrap
@@ -27,8 +27,8 @@ onebyone weights show kernel.csv --json
 #: Filters and channels in tables for people; all are in the JSON document.
 _MOST_FILTERS, _MOST_CHANNELS = 20, 10
 
-#: Channels that are told for each filter, and how many of them where names take the room.
-_TOLD, _NAMED = 3, 2
+#: Channels listed for each filter, without and with names.
+_LISTED, _NAMED = 3, 2
 
 #: Most lines of a drawing, and columns of a text.
 _LINES, _COLUMNS = 24, 80
@@ -100,7 +100,7 @@ def _drawing(weights: "ChannelMap") -> list[str]:
 
 
 class _Report:
-    """What is told of weights."""
+    """The report about weights."""
 
     def __init__(self, weights: "ChannelMap", facts: "Facts") -> None:
         from onebyone_cli.operations.info.archives import explained_shares
@@ -112,7 +112,7 @@ class _Report:
         self._channels = _names(weights, "channels", weights.in_channels)
         self._outputs = _names(weights, "outputs", weights.out_channels)
         self._shares: list[float] = channel_shares(weights.weight).tolist()
-        self._strongest = strongest(weights.weight, _TOLD)
+        self._strongest = strongest(weights.weight, _LISTED)
         self._explained = list(explained_shares(weights))
         self._norms: list[float] = row_norms(weights.weight).tolist()
 
@@ -125,7 +125,7 @@ class _Report:
         _print_some(self._channels_by_share(), self._weights.in_channels, "channel")
 
     def document(self) -> dict[str, Any]:
-        """Gather everything for programs; what was not looked for, or is infinite, is null."""
+        """Return the JSON document; unknown and infinite numbers are null."""
         facts, weights = self._facts, self._weights
         method = weights.meta.get("method")
         return {
@@ -214,7 +214,7 @@ class _Report:
             if self._weights.has_bias:
                 row["bias"] = f"{self._weights.bias[number]:.4g}"
             row["norm"] = f"{self._norms[number]:.4g}"
-            headings = ("strongest", "2nd", "3rd")[: _NAMED if self._channels else _TOLD]
+            headings = ("strongest", "2nd", "3rd")[: _NAMED if self._channels else _LISTED]
             for place, heading in enumerate(headings):
                 row[heading] = self._entry(number, place)
             rows.append(row)
@@ -250,7 +250,7 @@ def _print_some(rows: list[dict[str, str]], number: int, noun: str) -> None:
 
 
 def _names(weights: "ChannelMap", field: str, number: int) -> list[str]:
-    """Return names that a file has, if they are as many as they should be."""
+    """Return names from a file if their number is right."""
     names: Any = weights.meta.get(field)
     is_names = isinstance(names, list) and all(isinstance(name, str) for name in names)
     return list(names) if is_names and len(names) == number else []
