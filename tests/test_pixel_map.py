@@ -214,7 +214,7 @@ def alpha(path: Path) -> None:
     [
         (lambda path: None, "gone.npy", InputMissingError, "no such file"),
         (lambda path: path.write_text("1 0 1\n"), "map.npy", DataError, "is not a .npy array"),
-        (lambda path: path.write_text("1 0 1\n"), "map.txt", DataError, "no suffix that is known"),
+        (lambda path: path.write_text("1 0 1\n"), "map.txt", DataError, "no known suffix"),
         (lambda path: np.save(path, np.array([[None]])), "map.npy", PolicyError, "Python objects"),
         (palette, "map.png", DataError, "has a palette"),
         (colours, "map.png", ShapeMismatchError, "has 3 channels"),

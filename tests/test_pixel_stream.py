@@ -217,7 +217,9 @@ def test_a_stream_of_another_length(size: int, threads: int):
     with fifo_of(bytes(size)) as path:
         reader = opening.open_input(str(path), layout="HWC", raw=raw)
         assert isinstance(reader, StreamReader)
-        match = f"ends {300 - size} bytes early" if size < 300 else "goes on after the array of 300"
+        match = (
+            f"ends {300 - size} bytes early" if size < 300 else "continues after the array of 300"
+        )
         with reader, pytest.raises(DataError, match=match):
             read_by_workers(reader, slabs, threads)
 
@@ -388,7 +390,10 @@ def test_neighbours_are_laid_aside(tmp_path: Path):
 
 def test_a_stream_that_goes_on_leaves_no_output(tmp_path: Path):
     stack = numbers(5, (4, 90, 70), "float32", spread=1)
-    with fifo_of(npy_bytes(stack) + b"x") as pipe, pytest.raises(DataError, match="goes on after"):
+    with (
+        fifo_of(npy_bytes(stack) + b"x") as pipe,
+        pytest.raises(DataError, match="continues after"),
+    ):
         apply([str(pipe)], np.ones((1, 4)), tmp_path / "out.npy", layout="HWC")
     assert not list(tmp_path.iterdir())
 

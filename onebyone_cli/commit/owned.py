@@ -107,7 +107,7 @@ def _kind_of(name: str) -> str:
         return ""
     if stat.S_ISLNK(mode):
         return "a symbolic link"
-    return "" if stat.S_ISREG(mode) else "no regular file"
+    return "" if stat.S_ISREG(mode) else "not a regular file"
 
 
 def _refusal(name: str, found: str) -> OutputRefusedError:

@@ -61,7 +61,7 @@ def of_input(path: str) -> Format:
         return of_streams()  # a named pipe such as /dev/fd/63 has no suffix
     found = found or _by_magic(path) or _first(lambda f: f.claims is not None and f.claims(path))
     if found is None:
-        raise DataError(f"has no suffix that is known here; expected {suffix_list()}", path)
+        raise DataError(f"has no known suffix; expected {suffix_list()}", path)
     return found
 
 
@@ -97,7 +97,7 @@ def of_output(path: str, name: str = "") -> tuple[Format, str]:
         found = of_streams()  # /dev/null and named pipes
     if found is None:
         raise UsageError(
-            f"'{path}' has no suffix that says its format; expected {suffix_list()}, "
+            f"'{path}' has no known suffix; expected {suffix_list()}, "
             f"a folder name ending in /, or {setting('format')}"
         )
     return found, ""

@@ -715,7 +715,9 @@ def test_what_is_no_part_file_is_not_touched(tmp_path: Path, kind: str):
     else:
         part.symlink_to("other" if kind == "link" else "gone")
     for fresh in (False, True):
-        with pytest.raises(OutputRefusedError, match=rf"{part}: is (a symbolic link|no regular)"):
+        with pytest.raises(
+            OutputRefusedError, match=rf"{part}: is (a symbolic link|not a regular)"
+        ):
             PartFile(str(target), Publication(resume=not fresh))
     assert names(tmp_path) == {"other", "out.npy.part", "out.npy.part.json"}
     assert (tmp_path / "other").read_bytes() == b"somebody else's"

@@ -745,7 +745,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "folder.h5").mkdir()
     refused(tmp_path / "folder.h5", InputMissingError, "is a folder")
     os.mkfifo(tmp_path / "pipe.h5")
-    refused(tmp_path / "pipe.h5", InputMissingError, "is no regular file")
+    refused(tmp_path / "pipe.h5", InputMissingError, "is not a regular file")
     with pytest.raises(UsageError, match="standard input"):
         hdf5.read(Source("-"))
 

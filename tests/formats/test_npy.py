@@ -345,7 +345,7 @@ def test_streams_that_go_on(tail: bytes):
     content = npy_bytes(np.zeros((2, 2)))
     with pipe_of(content + tail) as fd, stdin_of(fd), npy.read(Source("-")) as reader:
         assert isinstance(reader, ArrayStream)
-        with pytest.raises(DataError, match=r"goes on after the array .*expected"):
+        with pytest.raises(DataError, match=r"continues after the array .*expected"):
             reader.drain(lambda piece: None)
 
 

@@ -195,7 +195,7 @@ def test_a_stream_must_end_where_the_shape_does(size: int):
                 assert drained(reader) == bytes(24)
                 return
             missing = f"ends {24 - size} bytes early: --shape and --dtype-in promise 24 bytes"
-            more = "goes on after the array of 24 bytes; expected exactly one"
+            more = "continues after the array of 24 bytes; expected exactly one"
             with pytest.raises(DataError, match=missing if size < 24 else more):
                 drained(reader)
 

@@ -90,7 +90,7 @@ class ArrayStream(StreamReader):
         """Raise `DataError` if bytes follow an array that must be alone."""
         if self._alone and not self._source.at_end():
             raise DataError(
-                f"goes on after the array of {self.spec.data_bytes} bytes; expected exactly one "
+                f"continues after the array of {self.spec.data_bytes} bytes; expected exactly one "
                 f"(apply, fit and stats take several, one after another, with {setting('each')})",
                 self.path,
             )

@@ -10,6 +10,11 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+#: Fields of `Metadata` that can have one entry per channel.
+_PER_CHANNEL = {
+    *("channels", "wavelengths", "widths", "good", "nodata", "valid_range", "scale", "offset")
+}
+
 
 class Attribute(NamedTuple):
     """A named value without a field of its own.
@@ -141,42 +146,21 @@ def joined_metadata(parts: Sequence[Part]) -> Metadata:
     )
 
 
-def selected_metadata(said: Metadata, channels: Sequence[int], total: int) -> Metadata:
-    """Return the metadata of some channels.
+def selected_metadata(metadata: Metadata, channels: Sequence[int], total: int) -> Metadata:
+    """Return the metadata of some of the `total` channels of a file, in the order of `channels`."""
 
-    Parameters
-    ----------
-    said : Metadata
-        Of all channels.
-    channels : sequence of int
-        Indices of the channels, in the order they are read.
-    total : int
-        Number of channels of the file.
-    """
+    def selected(entries: Any) -> Any:
+        if isinstance(entries, list | tuple):
+            return type(entries)(entries[at] for at in channels)
+        return entries[list(channels)]
 
-    def some(entries: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(entries[at] for at in channels) if len(entries) == total else entries
-
-    attributes = {}
-    for name, attribute in said.attributes.items():
-        value = attribute.value
-        if attribute.axis == "C" and isinstance(value, list | tuple):
-            attributes[name] = attribute._replace(value=[value[at] for at in channels])
-        elif attribute.axis == "C":
-            attributes[name] = attribute._replace(value=value[list(channels)])
-        else:
-            attributes[name] = attribute
-    return said._replace(
-        channels=some(said.channels),
-        wavelengths=some(said.wavelengths),
-        widths=some(said.widths),
-        good=some(said.good),
-        nodata=some(said.nodata),
-        valid_range=some(said.valid_range),
-        scale=some(said.scale),
-        offset=some(said.offset),
-        attributes=attributes,
-    )
+    fields = {name: getattr(metadata, name) for name in _PER_CHANNEL}
+    attributes = {
+        name: each._replace(value=selected(each.value)) if each.axis == "C" else each
+        for name, each in metadata.attributes.items()
+    }
+    some = {name: selected(value) for name, value in fields.items() if len(value) == total}
+    return metadata._replace(**some, attributes=attributes)
 
 
 def joined_names(parts: Sequence[Part]) -> tuple[str, ...]:

@@ -128,7 +128,7 @@ class InputFile:
     def _check_regular(self) -> None:
         mode = os.fstat(self.fd).st_mode
         if not stat.S_ISREG(mode):
-            kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+            kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
             raise InputMissingError(f"is {kind}; expected an HDF5 file", self.path)
 
     def _check_signature(self) -> None:
