@@ -82,8 +82,6 @@ class Stopped(BaseException):
     ----------
     checkpoint : str
         The output of which a checkpoint was kept; empty if there is none.
-    status : int or None
-        Exit status that the user wants then; None for the usual one.
     advice : str
         What resumes the job beside the same command, as in `` with --skip-existing``.
     """
@@ -92,7 +90,6 @@ class Stopped(BaseException):
         super().__init__(number)
         self.number = number
         self.checkpoint = ""
-        self.status: int | None = None
         self.advice = ""
 
 

@@ -69,8 +69,6 @@ def as_option(name: str, value: str) -> str:
 def _status_of_run(program: Callable[[], Any]) -> int:
     try:
         status = program()
-    except BrokenPipeError:
-        raise
     except SystemExit as leave:
         # From completion, or from Typer when its output is no longer read.
         if isinstance(leave.__context__, BrokenPipeError):

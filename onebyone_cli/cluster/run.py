@@ -49,9 +49,8 @@ class OnCluster(NamedTuple):
     """A cluster that computes the shards of an operation; see `Elsewhere`.
 
     Each shard runs `threads` threads. `restart` discards the shards of an earlier run.
-    `stop_status` is the exit status after a signal, where a later run can resume; None for the
-    usual one. `on_progress` is called with the step, the bytes done and all bytes, and `say` with
-    lines for the user. `verbose` shows messages of Dask.
+    `on_progress` is called with the step, the bytes done and all bytes, and `say` with lines for
+    the user. `verbose` shows messages of Dask.
     """
 
     place: Place
@@ -60,7 +59,6 @@ class OnCluster(NamedTuple):
     output: str = ""
     publication: Publication = NEW
     restart: bool = False
-    stop_status: int | None = None
     on_progress: Callable[[str, int, int], None] = lambda step, done, total: None
     say: Callable[[str], None] = lambda text: None
     verbose: bool = False
@@ -96,7 +94,7 @@ class OnCluster(NamedTuple):
             raise
         except Stopped as stop:
             if os.path.exists(part_of(self.output)):
-                stop.checkpoint, stop.status = self.output, self.stop_status
+                stop.checkpoint = self.output
             raise
         done = _publish(self.output, self.publication)
         return ApplyReport(job.input, job.output, done.counts, done.changed, went_on)

@@ -1,18 +1,16 @@
-"""How an output gets its name: whole, or not at all.
+"""Publish outputs: whole, or not at all.
 
-An output is written under another name and renamed when it is complete. A job that no later run
-can resume writes a hidden temporary. One that can be resumed writes ``OUT.part``, and a journal of
-what is done; a job that is one of several shards writes the same ``OUT.part``, with a journal of
-its own. `unfinished.Unfinished` owns part and journals, and names their states:
+An output is written under another name and renamed when it is complete. A job that can't be
+resumed writes a hidden temporary. One that can writes ``OUT.part`` and a journal; a shard writes
+the same ``OUT.part`` and a journal of its own. `unfinished.Unfinished` owns part and journals:
 
 ===========  ==========================  ==============================  =========================
-state        ``OUT.part``                journals                        what comes next
+state        ``OUT.part``                journals                        next
 ===========  ==========================  ==============================  =========================
-ABSENT       none                        none, or stray: they count      created and locked (BEGUN)
-                                         nothing and are removed
-BEGUN        written by a run, or of     none                            first note (NOTED); a new
-             one killed before its                                       run begins anew
-             first note
+ABSENT       none                        none, or stray: ignored and     created and locked (BEGUN)
+                                         removed
+BEGUN        of a run before its first   none                            first note (NOTED); a new
+             note                                                        run empties it
 NOTED        of one run                  ``OUT.part.json``               resumed by the same
                                                                          command, or published
 SHARDED      of several jobs             ``OUT.part.I-of-N.json``,       all complete: `merge`
@@ -20,10 +18,7 @@ SHARDED      of several jobs             ``OUT.part.I-of-N.json``,       all com
 PUBLISHED    another name of ``OUT``     any                             part and journals removed
 ===========  ==========================  ==============================  =========================
 
-A hidden temporary has two states only: it is there and claimed (`temporaries`), or it is published.
-Publication is `publishing.publish_file`. Where the system can't rename without replacing, it takes
-two steps (link, unlink); PUBLISHED is what a run that is killed between them leaves.
-
-A part, a journal or a lock counts only if it is a regular file of one name that belongs to the user
-(`owned`); anything else is refused.
+A hidden temporary is either claimed (`temporaries`) or published. Where the system can't rename
+without replacing, publication takes two steps (link, unlink): a run killed between them leaves
+PUBLISHED. Only regular files of one name that belong to the user count (`owned`).
 """

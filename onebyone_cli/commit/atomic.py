@@ -24,19 +24,18 @@ class AtomicFile:
     Parameters
     ----------
     path : str
-        The target, as the user wrote it. Symbolic links are followed: what they point to is
-        replaced, the link stays.
+        The target, as the user wrote it. Symbolic links are followed: the file they point to is
+        replaced.
     publication : Publication
-        How it is published.
 
     Attributes
     ----------
     fd : int
-        Descriptor of the temporary, open for reading and writing.
+        The temporary, open for reading and writing.
     temporary : str
         Its path.
     found : bool
-        Whether what comes before the numbers is there already; never so here.
+        Whether an earlier run or another job created the file; always False here.
     """
 
     found = False
@@ -63,14 +62,14 @@ class AtomicFile:
         Parameters
         ----------
         expected_bytes : int, optional
-            Size the file must have by now.
+            Expected size of the file.
         sidecar : Sidecar, optional
-            What is published with it.
+            A file to publish with it.
 
         Returns
         -------
         bool
-            Whether anything has changed: False where an equal file was kept.
+            False if an equal file was kept.
 
         Raises
         ------
@@ -91,18 +90,10 @@ class AtomicFile:
         return changed
 
     def settle(self, size: int, header: bytes = b"") -> None:
-        """Say what was written before the numbers; see `PartFile` and `SharedFile`.
-
-        Parameters
-        ----------
-        size : int
-            Of the whole file.
-        header : bytes
-            What comes before the numbers.
-        """
+        """Receive the size in bytes and the header; see `PartFile` and `SharedFile`."""
 
     def sync(self) -> None:
-        """Flush what was written to disk, where the machine that publishes it will find it."""
+        """Flush the file to disk, for a job on another machine to publish."""
         try:
             os.fsync(self.fd)
         except OSError as error:
@@ -113,11 +104,10 @@ class AtomicFile:
         self.discard()
 
     def discard(self) -> None:
-        """Close and remove the temporary. Harmless after `commit`."""
+        """Close and remove the temporary. No effect after `commit`."""
         if self.fd >= 0:
             fd, self.fd = self.fd, -1
-            # The file goes away: an error on closing it has nothing left to spoil.
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # the file is removed anyway
                 os.close(fd)
         remove_claimed(self.temporary)
 
@@ -127,20 +117,7 @@ class AtomicFile:
 
 
 def write_file(path: str, data: bytes, publication: Publication = NEW) -> bool:
-    """Write and publish a small file at once.
-
-    Parameters
-    ----------
-    path, publication
-        As in `AtomicFile`.
-    data : bytes
-        Its content.
-
-    Returns
-    -------
-    bool
-        Whether anything has changed, as `AtomicFile.commit` says.
-    """
+    """Write and publish a small file; return False if an equal file was kept."""
     file = AtomicFile(path, publication)
     try:
         write_all(file.fd, memoryview(data), path)

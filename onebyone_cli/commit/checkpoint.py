@@ -1,10 +1,9 @@
-"""Checkpoints: what a stopped job leaves behind so that the same command can go on.
+"""Checkpoints: what a stopped job leaves so that the same command can resume it.
 
-Beside ``OUT.part``, the unfinished output itself, lies a small journal, ``OUT.part.json``: what the
-job was (so that no other continues it), which tiles are done, and what was counted in them. It is
-written every so often, always whole, under another name first, and only while the input is what it
-was. Tiles that were on the disk then are told apart from those that were only written, which a
-crash of the machine would lose: the latter count only if the system was not started anew since.
+Beside ``OUT.part``, the unfinished output, lies a small journal, ``OUT.part.json``: the job, the
+tiles that are done, and their counts. It is written periodically, atomically, and only while the
+input is unchanged. Tiles on the disk are listed apart from tiles that were only written: the
+latter count only if the system was not restarted since.
 """
 
 from __future__ import annotations
@@ -35,48 +34,39 @@ if TYPE_CHECKING:
     from onebyone_cli.commit.atomic import AtomicFile
     from onebyone_cli.commit.unfinished import Unfinished
 
-#: Time between two looks at the disk where every slab is noted at once.
+#: Least time between two flushes to disk.
 _LEAST_S = 0.5
 
 
 class Ledger:
-    """Notes which tiles are done; several threads may write in it.
-
-    Attributes
-    ----------
-    done : Done
-        What is done so far.
-    """
+    """Records which tiles are done; safe for several threads."""
 
     def __init__(self) -> None:
         self.done = NOTHING
         self._lock = threading.Lock()
 
     def add(self, start: int, stop: int, counts: Mapping[str, int]) -> None:
-        """Note that tiles [start, stop) are done."""
+        """Record that tiles [start, stop) are done."""
         with self._lock:
-            # A signal may interrupt us anywhere: one assignment is done or it is not.
+            # A signal may interrupt anywhere: a single assignment is atomic.
             self.done = self.done.with_more(start, stop, counts)
 
 
 class Policy(NamedTuple):
-    """What the user wants of checkpoints.
+    """Settings of checkpoints.
 
     Attributes
     ----------
     every : float
-        Seconds from one to the next; 0 notes every slab at once.
+        Seconds between checkpoints; 0 writes one after every slab.
     restart : bool
-        Discard what an earlier run has left.
-    status : int or None
-        Exit status of a job that was stopped with a checkpoint; None for the usual one.
+        Discard the checkpoint of an earlier run.
     always : bool
-        Keep a journal from the very beginning, and when everything is done.
+        Keep a journal from the beginning, and when everything is done.
     """
 
     every: float = 10.0
     restart: bool = False
-    status: int | None = None
     always: bool = False
 
 
@@ -88,14 +78,13 @@ class Checkpoint(Ledger):
     left : Unfinished
         The part file and the journal.
     describe : callable
-        Says what the job is, in words and numbers of JSON. All of it must be the same for a run to
-        go on where another stopped. Asked only when it matters.
+        Describes the job as JSON values; called only when needed. A run is resumed only if all of
+        them are equal.
     tiles : int
-        How many there are.
+        Number of tiles.
     check : callable
-        Raises `ReadWriteError` if the input has changed, and nothing may be noted any more.
+        Raises `ReadWriteError` if the input has changed; then nothing more is recorded.
     policy : Policy
-        What the user wants.
 
     Raises
     ------
@@ -105,7 +94,7 @@ class Checkpoint(Ledger):
     Attributes
     ----------
     extra : dict
-        Whatever else the job wants to find again.
+        More values that the job stores in the journal.
     """
 
     def __init__(
@@ -132,7 +121,7 @@ class Checkpoint(Ledger):
             self._load()
 
     def begin(self, part: AtomicFile) -> None:
-        """Begin to take notes about an open part file, which no other run has open."""
+        """Begin to record tiles of an open, locked part file."""
         self.done, self._synced, self.extra = NOTHING, NOTHING, {}
         if part.found and not self.policy.restart:
             self._load()
@@ -151,32 +140,29 @@ class Checkpoint(Ledger):
             self._save()
 
     def add(self, start: int, stop: int, counts: Mapping[str, int]) -> None:
-        """Note that tiles [start, stop) have been written.
+        """Record that tiles [start, stop) have been written.
 
         Raises
         ------
         ReadWriteError
-            If the system could not have the file on the disk.
+            If the file could not be flushed to disk.
         """
         super().add(start, stop, counts)
         self._check_disk()
         if self.policy.every == 0:
             self._save()
-        # The first note is due later than most jobs end, and they need no thread for it.
+        # Most jobs end before the first checkpoint is due, and need no thread for it.
         with self._lock:
             begins = not self._noting and time.monotonic() - self._began >= self.policy.every
             self._noting |= begins
         if begins:
-            with contextlib.suppress(RuntimeError):  # no more threads: no notes but the last
+            with contextlib.suppress(RuntimeError):  # no more threads: only the last checkpoint
                 threading.Thread(target=self._take_notes, daemon=True).start()
 
     def stop(self) -> bool:
-        """Stop taking notes, and keep what is done if that is worth it.
+        """Stop recording; return whether there is a checkpoint.
 
-        Returns
-        -------
-        bool
-            Whether there is a checkpoint; a job stopped before its first keeps nothing.
+        A job stopped before its first checkpoint is due keeps nothing.
         """
         self._end.set()
         with self._lock:
@@ -190,24 +176,24 @@ class Checkpoint(Ledger):
             return True
 
     def end(self) -> None:
-        """Stop taking notes: the output is complete, and only has to get its name.
+        """Stop recording: the output is complete, but not published.
 
         Raises
         ------
         ReadWriteError
-            If the system could not have all of it on the disk.
+            If it could not be flushed to disk.
         """
         self._end.set()
-        with self._lock:  # nobody writes the journal any more
+        with self._lock:  # wait for a journal being written
             self._check_disk()
 
     def complete(self, **extra: Any) -> None:
-        """Stop taking notes, and note that everything is done.
+        """Stop recording, and store in the journal that everything is done.
 
         Raises
         ------
         ReadWriteError
-            If that can't be written.
+            If the journal can't be written.
         """
         self.end()
         with self._lock:
@@ -222,13 +208,13 @@ class Checkpoint(Ledger):
             self._part = None
 
     def _save(self) -> None:
-        """Write the journal, unless it is too late. Notes are not worth an error."""
+        """Write the journal unless the job has ended; a failure is not reported."""
         with self._lock, contextlib.suppress(OSError, ReadWriteError):
             if not self._end.is_set():
                 self._write()
 
     def _write(self) -> None:
-        """Write the journal; it is whole at every instant."""
+        """Write the journal atomically."""
         self._check()
         if self._is_late():
             return
@@ -236,10 +222,10 @@ class Checkpoint(Ledger):
         self._left.write(content)
 
     def _is_late(self) -> bool:
-        """Say whether another run of the same shard has completed it while we did.
+        """Return whether another run of the same shard has completed it.
 
-        A cluster gives the shard of a worker that it can't reach to another, and then both may be
-        at it. They write the same bytes; the journal that says so has the last word.
+        A cluster gives the shard of an unreachable worker to another, so both may write it. They
+        write the same bytes; the journal of the complete one is kept.
         """
         if not self.policy.always or "complete" in self.extra:
             return False
@@ -249,11 +235,10 @@ class Checkpoint(Ledger):
             return False
 
     def _take_notes(self) -> None:
-        """Have the file on the disk and say so, from time to time."""
+        """Flush the file to disk and write the journal, from time to time."""
         apart = min(max(self.policy.every, _LEAST_S), threading.TIMEOUT_MAX)
         try:
-            # A descriptor of our own: what is wrong with the disk is told once to each, and
-            # whoever publishes the file wants to hear it, too.
+            # Linux reports a write error once per descriptor, and publication needs it too.
             fd = self._left.open(os.O_RDWR)
         except OSError:
             return
@@ -274,7 +259,7 @@ class Checkpoint(Ledger):
             raise read_write_error("writing", self.path, self._failure) from self._failure
 
     def _is_worth_keeping(self) -> bool:
-        """Say whether there is anything that a later run could go on with."""
+        """Return whether a later run could resume anything."""
         if self._failure is not None:
             self.done = self._synced
         if self.policy.always:
@@ -291,7 +276,7 @@ class Checkpoint(Ledger):
         return self._left.state not in (State.ABSENT, State.PUBLISHED)
 
     def _is_left(self) -> bool:
-        """Say whether there may be something to go on with."""
+        """Return whether an earlier run may have left a checkpoint."""
         state = self._left.state
         return state is State.NOTED or (self.policy.always and state is State.SHARDED)
 
@@ -303,7 +288,7 @@ class Checkpoint(Ledger):
 
 
 def _sync(fd: int) -> bool:
-    """Have a file on the disk; say whether that is so, which some systems can't tell."""
+    """Flush a file to disk; return False where the system does not support it."""
     try:
         os.fdatasync(fd)
     except OSError as error:

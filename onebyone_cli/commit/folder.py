@@ -17,16 +17,6 @@ if TYPE_CHECKING:
 class AtomicFolder:
     """A folder under a temporary name until it is committed.
 
-    Replacing an existing folder is done only where every file in it is one that this program
-    would write (`replaceable`), so that ``--force`` can't take anything else away.
-
-    Parameters
-    ----------
-    path : str
-        The target, as the user wrote it.
-    publication : Publication
-        How it is published.
-
     Attributes
     ----------
     temporary : str
@@ -46,17 +36,12 @@ class AtomicFolder:
             raise refusal(path, error) from error
 
     def commit(self) -> bool:
-        """Publish the folder; the one it replaces, if any, is gone afterwards.
-
-        Returns
-        -------
-        bool
-            Whether anything has changed: False where an equal folder was kept.
+        """Publish the folder in place of an existing one; return False if an equal one was kept.
 
         Raises
         ------
         OutputRefusedError
-            If a folder of that name has appeared in the meantime and `force` is off.
+            If a folder of that name has appeared in the meantime and may not be replaced.
         ReadWriteError
             If the system fails. The old folder, if any, is untouched.
         """
@@ -75,17 +60,17 @@ class AtomicFolder:
                 os.rename(self.temporary, self._target)
             if self.publication.fsync:
                 sync_folder(self._target)
-        # Under the temporary's name there is nothing now, or the folder that was replaced.
+        # The temporary name is free now, or names the folder that was replaced.
         self.discard()
         return True
 
     def discard(self) -> None:
-        """Remove the temporary folder. Harmless after `commit`."""
+        """Remove the temporary folder. No effect after `commit`."""
         remove_claimed(self.temporary)
 
 
 def _names_in(folder: str) -> Iterator[tuple[str, bool]]:
-    """List a folder with all folders in it: names from there, and whether they are folders."""
+    """Yield the relative path of everything in a folder, and whether it is a folder."""
 
     def fail(error: OSError) -> None:
         raise error
@@ -97,7 +82,7 @@ def _names_in(folder: str) -> Iterator[tuple[str, bool]]:
 
 
 def _have_same_files(one: str, two: str) -> bool:
-    """Whether two folders hold the same under the same names, links aside."""
+    """Whether two folders hold the same files under the same names."""
     try:
         names = set(_names_in(one))
         if names != set(_names_in(two)):
@@ -111,7 +96,7 @@ def _have_same_files(one: str, two: str) -> bool:
 
 
 def _sync_files(folder: str) -> None:
-    """Flush all files of a folder to disk, and the names of those in folders in it."""
+    """Flush all files of a folder to disk, and its subfolders."""
     for name, is_folder in _names_in(folder):
         path = os.path.join(folder, name)
         if not is_folder:

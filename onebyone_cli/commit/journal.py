@@ -1,4 +1,4 @@
-"""The journal of an unfinished output: which tiles are done, and by which job."""
+"""The journal of an unfinished output: the job and the tiles that are done."""
 
 from __future__ import annotations
 
@@ -17,30 +17,26 @@ if TYPE_CHECKING:
 
 _KIND = "onebyone checkpoint 1"
 
-
-#: Stands for what is not known yet of a job; it differs from nothing.
+#: An unknown value of a job; it equals any other.
 UNKNOWN = "?"
 
-
-#: Changes at every start of the system; without it nothing but what is on the disk is believed.
+#: Changes at every start of the system; without it only tiles on the disk count.
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
-
-#: Longest value that is shown in a message.
+#: Longest value in a message.
 _SHOWN = 200
-
 
 #: Longest journal that is read; it names every input.
 _LONGEST = 1 << 26
 
 
 class Done(NamedTuple):
-    """Tiles that are done, and what was counted in them.
+    """Tiles that are done, and their counts.
 
     Attributes
     ----------
     ranges : tuple of (int, int)
-        First tile and the one after the last; ascending and apart.
+        Ranges [start, stop) of tiles, ascending and not adjacent.
     counts : mapping
         Sums by name.
     """
@@ -49,7 +45,7 @@ class Done(NamedTuple):
     counts: Mapping[str, int]
 
     def gaps(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """Cut out of tiles [start, stop) what is not done, in order."""
+        """Yield the ranges of [start, stop) that are not done, in order."""
         for first, end in self.ranges:
             if start < min(first, stop):
                 yield start, min(first, stop)
@@ -72,16 +68,16 @@ NOTHING = Done((), {})
 
 
 class Journal(NamedTuple):
-    """A journal as it is read.
+    """The content of a journal.
 
     Attributes
     ----------
     job : dict
-        What the job was.
+        Description of the job.
     done, synced : Done
-        What can be believed, and what was on the disk.
+        Tiles that count, and those that were on the disk.
     extra : dict
-        Whatever else the job wanted to find again.
+        More values of the job.
     """
 
     job: dict[str, Any]
@@ -96,7 +92,7 @@ def read_journal(path: str) -> Journal:
     Raises
     ------
     FileNotFoundError
-        If there is none.
+        If it does not exist.
     DataError
         If it can't be read, or is of another version.
     """
@@ -119,7 +115,7 @@ def read_journal(path: str) -> Journal:
 
 
 def find_journal(name: str, path: str, describe: Callable[[], Mapping[str, Any]]) -> Journal | None:
-    """Read the journal that an earlier run of the same job has left; None if there is none.
+    """Read the journal of an earlier run of the same job; None if there is none.
 
     Parameters
     ----------
@@ -128,7 +124,7 @@ def find_journal(name: str, path: str, describe: Callable[[], Mapping[str, Any]]
     path : str
         The output, as the user wrote it.
     describe : callable
-        Says what the job is, as in `Checkpoint`.
+        As in `Checkpoint`.
 
     Raises
     ------
@@ -147,18 +143,18 @@ def find_journal(name: str, path: str, describe: Callable[[], Mapping[str, Any]]
     if difference:
         raise OutputRefusedError(
             f"{name} is a checkpoint of another command: {difference}; run that "
-            f"command again to go on with it, or discard it with {setting('resume', 'restart')}",
+            f"command again to resume it, or discard it with {setting('resume', 'restart')}",
             path,
         )
     return journal
 
 
 def difference_of(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Tell the first thing in which two jobs differ; empty if they are the same."""
+    """Describe the first difference of two jobs; empty if they are the same."""
     for name in [*now, *(then.keys() - now.keys())]:
         one, two = then.get(name), now.get(name)
         if UNKNOWN != two != one:
-            # Of long lists, such as the inputs, the first items that differ.
+            # Of lists, such as the inputs, show the first items that differ.
             while isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
                 one, two = next(both for both in zip(one, two, strict=True) if both[0] != both[1])
             return f"{name} was {_shown(one)} and is {_shown(two)}"
@@ -166,16 +162,16 @@ def difference_of(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def journal_bytes(job: Mapping[str, Any], written: Done, synced: Done, extra: Any) -> bytes:
-    """Write what `read_journal` reads.
+    """Write the bytes that `read_journal` reads.
 
     Parameters
     ----------
     job : mapping
-        What the job is.
+        Description of the job.
     written, synced : Done
         Tiles that are done, and those of them that are on the disk.
     extra : dict
-        Whatever else the job wants to find again.
+        More values of the job.
     """
     import json
 
@@ -195,13 +191,7 @@ def _as_json(done: Done) -> dict[str, Any]:
 
 
 def _done(content: Mapping[str, Any]) -> Done:
-    """Read what is done, and believe nothing that no run can have written.
-
-    Raises
-    ------
-    LookupError, TypeError, ValueError
-        If it is anything else.
-    """
+    """Check and convert the tiles and counts of a journal."""
     ranges = tuple((_whole(start), _whole(stop)) for start, stop in content["tiles"])
     edges = [-1, *(edge for both in ranges for edge in both)]
     if any(one >= two for one, two in pairwise(edges)):
@@ -214,7 +204,7 @@ def _done(content: Mapping[str, Any]) -> Done:
 
 def _whole(number: Any) -> int:
     if type(number) is not int or number < 0:
-        raise ValueError(f"{number!r} is no count")
+        raise ValueError(f"{number!r} is not a count")
     return number
 
 

@@ -1,4 +1,4 @@
-"""Publishing an output that several jobs have filled."""
+"""Publish an output that several jobs have filled."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from onebyone_cli.errors import DataError, InputMissingError, OutputRefusedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: Shards named in a message.
+#: Number of shards named in a message.
 _NAMED = 10
 
 
 class Published(NamedTuple):
-    """A sharded output that is complete.
+    """A complete sharded output.
 
     Attributes
     ----------
     shards : int
-        How many it was made of; 0 if it was published before.
+        Their number; 0 if the output was published before.
     counts : mapping
-        Sums of what they have counted, by name; empty if it was published before.
+        Sums of their counts by name; empty if published before.
     changed : bool
-        False where an equal output was there and was kept.
+        False if an equal output was kept.
     """
 
     shards: int
@@ -40,21 +40,9 @@ class Published(NamedTuple):
 
 
 def publish_shards(path: str, publication: Publication) -> Published:
-    """Check that all shards of an output are there, of one and the same job, and publish it.
+    """Check that all shards of an output are complete and of one job, and publish it.
 
-    May be done again: an output that is there already, and of which no part is left, is complete.
-
-    Parameters
-    ----------
-    path : str
-        The output, as the user wrote it.
-    publication : Publication
-        How it is published.
-
-    Returns
-    -------
-    Published
-        What it was made of.
+    A published output of which no part is left is complete: repeating the call is harmless.
 
     Raises
     ------
@@ -63,7 +51,7 @@ def publish_shards(path: str, publication: Publication) -> Published:
     DataError
         If some are missing or not done, or they are of different jobs.
     OutputRefusedError
-        If the output exists and `force` is off.
+        If the output exists and may not be replaced.
     ReadWriteError
         If the system fails.
     """
@@ -96,7 +84,7 @@ def publish_shards(path: str, publication: Publication) -> Published:
 
 
 def _complete_pair(left: Unfinished) -> None:
-    """Write the sidecar of an output whose publication was cut off before it."""
+    """Write the sidecar of an output whose publication was interrupted before it."""
     for name in left.shards().values():
         extra = read_journal(name).extra
         sidecar = sidecar_of(extra, left.path)
@@ -108,16 +96,16 @@ def _complete_pair(left: Unfinished) -> None:
 
 
 def check_left(path: str, count: int, describe: Callable[[], Mapping[str, Any]]) -> bool:
-    """Refuse to go on where another command has left shards; say whether this one has left any.
+    """Refuse to resume shards of another command; return whether this command has left any.
 
     Parameters
     ----------
     path : str
         The output, as the user wrote it.
     count : int
-        How many shards the job has.
+        Number of shards of the job.
     describe : callable
-        Says what the job is, as in `checkpoint.Checkpoint`.
+        As in `checkpoint.Checkpoint`.
 
     Raises
     ------
@@ -125,7 +113,7 @@ def check_left(path: str, count: int, describe: Callable[[], Mapping[str, Any]])
         If there are shards of another number or of another job.
     """
     left = Unfinished(path)
-    # Journals of a part that is gone count nothing; whoever makes a new one removes them.
+    # Journals without a part are ignored; the job that creates a new part removes them.
     found = left.shards() if left.state in (State.SHARDED, State.NOTED) else {}
     for other in {number for _, number in found} - {count}:
         raise OutputRefusedError(
@@ -139,7 +127,7 @@ def check_left(path: str, count: int, describe: Callable[[], Mapping[str, Any]])
 
 
 def discard_shards(path: str) -> None:
-    """Remove what shards of an output have left, which no job may be writing."""
+    """Remove the shards of an output, which no job may be writing."""
     left = Unfinished(path)
     if left.shards():
         left.remove_journals()
@@ -147,7 +135,7 @@ def discard_shards(path: str) -> None:
 
 
 def _check_complete(found: dict[tuple[int, int], str], left: Unfinished) -> int:
-    """Refuse an output of which shards are missing; return their number."""
+    """Refuse an output with missing shards; return their number."""
     counts = sorted({count for _, count in found})
     if not counts:
         raise DataError("has a part file but no shard; another run may be writing it", left.path)

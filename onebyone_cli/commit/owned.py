@@ -1,4 +1,4 @@
-"""Open files that other runs have left, and trust none that somebody else could have made."""
+"""Open files that earlier runs left, and refuse those that another user could have made."""
 
 from __future__ import annotations
 
@@ -8,29 +8,23 @@ import stat
 from onebyone_cli.errors import OutputRefusedError
 from onebyone_cli.system.rename import temporary_beside
 
-#: Never through a link, never waiting for the other end of a pipe.
+#: Refuse a link in place of the file, and do not wait for the other end of a pipe.
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def open_owned(name: str, flags: int = os.O_RDONLY) -> int:
-    """Open a regular file of this user that has no other name.
+    """Open a regular file of this user with a single name; return its descriptor.
 
     Parameters
     ----------
     name : str
-        The file.
     flags : int
         As for `os.open`.
-
-    Returns
-    -------
-    int
-        Its descriptor.
 
     Raises
     ------
     FileNotFoundError
-        If there is none.
+        If it does not exist.
     OutputRefusedError
         If it is anything else, belongs to another user or can't be opened.
     """
@@ -56,7 +50,7 @@ def read_owned(name: str, limit: int) -> bytes:
     Raises
     ------
     FileNotFoundError
-        If there is none.
+        If it does not exist.
     OutputRefusedError
         As `open_owned`, or if it has more than `limit` bytes.
     """
@@ -77,14 +71,14 @@ def _check_owned(found: os.stat_result, name: str) -> None:
 
 
 def default_mode() -> int:
-    """Permissions of a new file."""
+    """Return the permissions of a new file."""
     mask = os.umask(0o077)
     os.umask(mask)
     return 0o666 & ~mask
 
 
 def _is_uid_of_ours(uid: int, name: str) -> bool:
-    """Whether the file system gives our own files this owner, as some network mounts do."""
+    """Whether the file system gives this owner to our files, as some network mounts do."""
     probe = temporary_beside(name)
     try:
         fd = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _FLAGS, 0o600)

@@ -19,30 +19,25 @@ if TYPE_CHECKING:
     from onebyone_cli.commit.publication import Publication
     from onebyone_cli.commit.publishing import Sidecar
 
-#: How often a part file is looked for that other runs make and remove at the same time.
+#: Attempts to open a part file that other runs create and remove at the same time.
 _ATTEMPTS = 100
 
 
 class PartFile(AtomicFile):
-    """The file ``OUT.part``, which a later run finds again.
+    """The file ``OUT.part``, which a later run can resume.
 
-    The file is locked from the moment it is opened until it is published or removed. What an
-    earlier run has left stays until `take`.
-
-    Parameters
-    ----------
-    path, publication
-        As in `AtomicFile`; begun anew unless ``publication.resume`` is true.
+    It is locked from opening until it is published or removed. Its old content stays until `take`.
+    An existing file is emptied unless ``publication.resume`` is true.
 
     Attributes
     ----------
     found : bool
-        Whether an earlier run has left it, with a journal to go by.
+        Whether an earlier run left it, with a journal.
 
     Raises
     ------
     OutputRefusedError
-        If another run is writing it, it is not this user's own, or it can't be created.
+        If another run is writing it, it belongs to another user, or it can't be created.
     """
 
     def __init__(self, path: str, publication: Publication) -> None:
@@ -67,16 +62,16 @@ class PartFile(AtomicFile):
             raise refusal(path, error, error.filename or self.temporary) from error
 
     def take(self) -> None:
-        """Take over what was found: if it is not kept, it is removed."""
+        """Take over the file: from now on it is removed unless it is kept or published."""
         self._left.claim()
 
     def settle(self, size: int, header: bytes = b"") -> None:
-        """Give the file the size it will have, and refuse one that has another.
+        """Set the size of a new file; check that of a found one.
 
         Raises
         ------
         OutputRefusedError
-            If what was found has been cut off or added to.
+            If a found file has another size.
         ReadWriteError
             If the system fails.
         """
@@ -99,19 +94,19 @@ class PartFile(AtomicFile):
         self.discard()
 
     def discard(self) -> None:
-        """Close and remove the file and its journal. Harmless after `commit` and `keep`."""
-        # Names go first: as soon as the lock is gone, another run may take them.
+        """Close and remove the file and its journal. No effect after `commit` and `keep`."""
+        # Before the lock is released: then another run may create files of these names.
         self._left.remove_claimed()
         super().discard()
         if self._lock_fd >= 0:
             fd, self._lock_fd = self._lock_fd, -1
-            with contextlib.suppress(OSError):  # it holds nothing but the lock
+            with contextlib.suppress(OSError):  # it only holds the lock
                 os.close(fd)
 
     def commit(self, expected_bytes: int | None = None, sidecar: Sidecar | None = None) -> bool:
-        """Publish the file; see `AtomicFile.commit`. The journal goes last: a stop loses nothing.
+        """Publish the file; see `AtomicFile.commit`.
 
-        Without its part a journal counts nothing.
+        The journal is removed last, so that a stop loses nothing: without a part it does not count.
         """
         if self.publication.may_replace:
             self._keep_mode()
@@ -121,7 +116,7 @@ class PartFile(AtomicFile):
         return changed
 
     def _empty(self) -> None:
-        """Begin anew. An old journal goes first, for good: it must never speak of new bytes."""
+        """Empty the file. The journal is removed first: it must never describe new bytes."""
         size = os.fstat(self.fd).st_size
         if size and self._left.shards():
             self.keep()
@@ -131,11 +126,11 @@ class PartFile(AtomicFile):
                 self.path,
             )
         self._left.forget()
-        if size:  # ext4 writes a file out on closing that was emptied, even if it was empty
+        if size:  # ext4 flushes a truncated file when it is closed, even if it was empty
             os.ftruncate(self.fd, 0)
 
     def _open_locked(self) -> None:
-        """Open the file, or make it, so that no other run has it open."""
+        """Open or create the file, and lock it."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         for _ in range(_ATTEMPTS):
             is_new = False
@@ -143,19 +138,19 @@ class PartFile(AtomicFile):
                 self.fd = self._left.open(os.O_RDWR)
             except FileNotFoundError:
                 is_new = True
-                self.take()  # before it is there: a signal may come at once
+                self.take()  # before it exists: a signal may come at once
                 with contextlib.suppress(FileExistsError):
                     self.fd = os.open(self.temporary, flags, 0o666)
             if self.fd >= 0 and self._lock():
-                if not is_new:  # whoever made it, it has the permissions of a new file
+                if not is_new:  # an earlier run may have had another umask
                     os.fchmod(self.fd, default_mode())
                 self._found_bytes = os.fstat(self.fd).st_size
                 return
-            self.keep()  # it is another run's by now, or published: look again
+            self.keep()  # another run has replaced or published it
         raise OutputRefusedError("is being written by other runs; try again", self.path)
 
     def _lock(self) -> bool:
-        """Lock the open file; say whether it still has its name."""
+        """Lock the open file; return whether it still has its name."""
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -174,32 +169,26 @@ class PartFile(AtomicFile):
 class SharedFile(AtomicFile):
     """The file ``OUT.part`` that several jobs fill at the same time.
 
-    The first job makes it under another name, complete but for the numbers, and renames it when it
-    is ready for others. `merge` publishes it when all jobs are done; it is never removed here.
-
-    Parameters
-    ----------
-    path, publication
-        As in `AtomicFile`.
+    The first job creates it under another name, complete but for the numbers, and renames it.
+    `merge` publishes it when all jobs are done; it is never removed here.
 
     Attributes
     ----------
     found : bool
-        Whether another job has made it.
+        Whether another job has created it.
 
     Raises
     ------
     OutputRefusedError
-        If a run that wants the file for itself is writing it, it is not this user's own, or it
-        can't be created.
+        If a run without shards is writing it, it belongs to another user, or it can't be created.
     """
 
     def __init__(self, path: str, publication: Publication) -> None:
         self._left = Unfinished(path)
         if self._left.state is State.NOTED:
             raise OutputRefusedError(
-                f"{self._left.part} is the checkpoint of a run without {setting('shard')}; go on "
-                f"with that one, or remove {self._left.part}*",
+                f"{self._left.part} is the checkpoint of a run without {setting('shard')}; resume "
+                f"that run, or remove {self._left.part}*",
                 path,
             )
         self.path, self.publication, self.temporary = path, publication, ""
@@ -210,12 +199,12 @@ class SharedFile(AtomicFile):
             super().__init__(path, publication)
 
     def settle(self, size: int, header: bytes = b"") -> None:
-        """Let other jobs have the file: what comes before and after the numbers is written.
+        """Share the file with other jobs, once all but the numbers is written.
 
         Raises
         ------
         OutputRefusedError
-            If the file that was found is of another job.
+            If the file belongs to another job.
         ReadWriteError
             If the system fails.
         """
@@ -226,11 +215,11 @@ class SharedFile(AtomicFile):
                 with contextlib.suppress(FileExistsError):
                     publish(self.temporary, self._left.part, force=False)
                     let_go(self.temporary)
-                self.discard()  # closes it; removes it only if another job was quicker
+                self.discard()  # closes it; removes it only if another job was first
                 self._open_found()
             if os.fstat(self.fd).st_size != size or os.pread(self.fd, len(header), 0) != header:
                 raise OutputRefusedError(
-                    f"{self._left.part} is of another job; remove it if nobody needs it", self.path
+                    f"{self._left.part} is of another job; remove it if it is not needed", self.path
                 )
         except OneByOneError:
             raise
@@ -253,7 +242,7 @@ class SharedFile(AtomicFile):
 
 
 def create_file(path: str, publication: Publication) -> AtomicFile:
-    """Create the temporary or part file of an output, as `Publication` asks for."""
+    """Create the temporary or part file of an output."""
     if publication.shared:
         return SharedFile(path, publication)
     if publication.resume is None:

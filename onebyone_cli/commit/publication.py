@@ -1,4 +1,4 @@
-"""How an output is published: one value for the options that travel together."""
+"""How an output is published: the options as one value."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import NamedTuple
 
 
 class Publication(NamedTuple):
-    """How an output gets its name.
+    """How an output is published.
 
     Attributes
     ----------
     force : bool
         Replace an existing output.
     fsync : bool
-        Flush the output to disk before renaming it into place, and the name after that.
+        Flush the output to disk before renaming it into place, and the folder after that.
     if_changed : bool
         Keep an existing output of the same bytes, with its modification time; replace any other.
     resume : bool or None
-        None writes a temporary file that is gone when the run is. True resumes the part file of an
-        earlier run; False begins a new one, which a later run can resume.
+        None writes a temporary that a later run can't resume. True resumes the part file of an
+        earlier run; False creates a new one that can be resumed.
     shared : bool
         Other jobs write the same part file at the same time.
     """
@@ -35,5 +35,5 @@ class Publication(NamedTuple):
         return self.force or self.if_changed
 
 
-#: A new output: nothing is replaced.
+#: Replace nothing.
 NEW = Publication()

@@ -1,4 +1,4 @@
-"""Give finished files their names."""
+"""Rename finished files to their names."""
 
 from __future__ import annotations
 
@@ -23,32 +23,23 @@ if TYPE_CHECKING:
 
     from onebyone_cli.commit.publication import Publication
 
-#: Files are compared in pieces of this size.
 _BLOCK_BYTES = 1 << 18
 
 
 class Sidecar(NamedTuple):
-    """A small file that belongs to an output and is published with it, such as a header.
-
-    Attributes
-    ----------
-    path : str
-        Its name, in the folder of the output.
-    content : str
-        What it holds.
-    """
+    """A small file in the folder of an output that is published with it, such as a header."""
 
     path: str
     content: str
 
 
 def sidecar_beside(path: str, name: str, content: str) -> Sidecar:
-    """Make a sidecar of that name in the folder of an output."""
+    """Return a sidecar of that name in the folder of an output."""
     return Sidecar(os.path.join(os.path.dirname(path), os.path.basename(name)), content)
 
 
 def sidecar_of(extra: Mapping[str, Any], path: str) -> Sidecar | None:
-    """Read the sidecar of an output from what a journal says; see `noted_of`."""
+    """Return the sidecar that a journal describes; see `noted_of`."""
     match extra.get("sidecar"):
         case [str(name), str(content)]:
             return sidecar_beside(path, name, content)
@@ -56,14 +47,14 @@ def sidecar_of(extra: Mapping[str, Any], path: str) -> Sidecar | None:
 
 
 def noted_of(fd: int, sidecar: Sidecar | None) -> dict[str, Any]:
-    """Describe a finished file for whoever publishes it, in words and numbers of JSON."""
+    """Describe a finished file, for the job that publishes it, as JSON values."""
     found = os.fstat(fd)
     noted = {"size": found.st_size, "inode": found.st_ino}
     return noted if sidecar is None else {**noted, "sidecar": list(sidecar)}
 
 
 def write_sidecar(sidecar: Sidecar) -> None:
-    """Write a sidecar that is missing."""
+    """Write a missing sidecar."""
     new = temporary_beside(os.path.realpath(sidecar.path))
     claim(new)
     try:
@@ -75,7 +66,7 @@ def write_sidecar(sidecar: Sidecar) -> None:
 
 @contextmanager
 def reporting(path: str) -> Iterator[None]:
-    """Report what the system says of an output that is being published."""
+    """Report system errors of publishing an output."""
     try:
         yield
     except OneByOneError:
@@ -97,37 +88,34 @@ def publish_file(
     size: int | None = None,
     sidecar: Sidecar | None = None,
 ) -> bool:
-    """Close a finished file and give it its name; with a sidecar both are there, or none.
+    """Close a finished file and rename it; a sidecar is published with it, or neither is.
 
     Parameters
     ----------
     fd, temporary : int, str
-        Its descriptor, closed in any case; the name that it has.
+        Its descriptor, closed in any case, and its present name.
     target, path : str
-        The name it gets, where a link is not followed; the output as the user wrote it.
+        Its new name, with links resolved; the output as the user wrote it.
     publication : Publication
-        How it is published.
     size : int, optional
-        Bytes it must have by now.
+        Expected size in bytes.
     sidecar : Sidecar, optional
-        What is published with it.
 
     Returns
     -------
     bool
-        Whether anything has changed: False where an equal output was kept. Then the temporary is
-        removed.
+        False if an equal output was kept; then the temporary is removed.
 
     Raises
     ------
     ReadWriteError
-        If the size is another, or the system fails. The old output, if any, is untouched.
+        If the size differs, or the system fails. The old output, if any, is untouched.
     OutputRefusedError
         If the output has appeared in the meantime and may not be replaced.
     """
     with reporting(path):
         with ExitStack() as opened:
-            opened.callback(os.close, fd)  # some systems report only then that it is not written
+            opened.callback(os.close, fd)  # some systems report write errors only then
             found = os.fstat(fd).st_size
             if size is not None and found != size:
                 raise ReadWriteError(
@@ -155,11 +143,10 @@ def _is_published(temporary: str, target: str, sidecar: Sidecar | None) -> bool:
 
 
 def _publish_pair(temporary: str, target: str, sidecar: Sidecar, publication: Publication) -> None:
-    """Publish data and sidecar, so that no sidecar is ever beside data that it is not of.
+    """Publish data and sidecar, so that no sidecar is ever beside data of another output.
 
-    An old sidecar is moved away first, then the data get their name, then the sidecar gets its.
-    A run that is killed between them leaves data without a sidecar; an error or a signal undoes
-    what was done.
+    The old sidecar is moved away first, then the data are renamed, then the sidecar. A run killed
+    in between leaves data without a sidecar; an error or a signal undoes all steps.
     """
     header = os.path.realpath(sidecar.path)
     new, old_header, old_data = (temporary_beside(each) for each in (header, header, target))
@@ -197,7 +184,7 @@ def _keep_as(target: str, other: str) -> None:
 def _move_back(aside: str, name: str) -> None:
     if os.path.lexists(aside):
         os.replace(aside, name)
-    if os.path.lexists(aside):  # two names of one file, of which renaming has removed none
+    if os.path.lexists(aside):  # two names of one file: renaming removes neither
         os.unlink(aside)
 
 
@@ -207,7 +194,7 @@ def _take_back(found: os.stat_result, target: str, temporary: str) -> None:
 
 
 def _write_new(path: str, content: bytes, name: str, *, fsync: bool) -> None:
-    """Write a small file that must not be there yet; `name` is for messages."""
+    """Write a small file that must not exist; `name` is for messages."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     fd = os.open(path, flags, 0o666)
     try:
@@ -219,17 +206,7 @@ def _write_new(path: str, content: bytes, name: str, *, fsync: bool) -> None:
 
 
 def replace_file(path: str, new: str, content: bytes) -> None:
-    """Replace a small file that is whole at every instant; a link in its place is replaced.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-    new : str
-        Name under which it is written first, which no other run uses.
-    content : bytes
-        What it will hold.
-    """
+    """Replace a small file atomically, or a link in its place; `new` is a temporary name."""
     claim(new)
     try:
         _write_new(new, content, path, fsync=True)
@@ -241,10 +218,7 @@ def replace_file(path: str, new: str, content: bytes) -> None:
 
 
 def have_same_bytes(one: str, two: str) -> bool:
-    """Whether two files hold the same; most that do not differ in size.
-
-    What is not there, or can't be read, is not the same as anything.
-    """
+    """Whether two files hold the same bytes; False if one is missing or can't be read."""
     try:
         with open(one, "rb", buffering=0) as first, open(two, "rb", buffering=0) as second:
             sizes = [os.fstat(file.fileno()).st_size for file in (first, second)]

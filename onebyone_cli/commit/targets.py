@@ -1,7 +1,6 @@
-"""Looking at a target before any work is done: whether it can be, and whether it may be.
+"""Check a target before any work is done. Nothing is created or changed.
 
-Nothing here creates or changes anything. What passes can still fail later (somebody else creates
-the file, a quota is reached); `atomic` deals with that.
+A checked target can still fail later (a file appears, a quota is reached); see `atomic`.
 """
 
 import contextlib
@@ -16,21 +15,20 @@ _STREAMS = {"/dev/stdin": "standard input", "/dev/stdout": "standard output"}
 
 
 def check_target(path: str, *, force: bool, inputs: tuple[str, ...] = ()) -> None:
-    """Refuse a target that can't or must not be written, before any work is done.
+    """Refuse a target that can't or must not be written.
 
     Parameters
     ----------
     path : str
-        The file or folder to be.
     force : bool
-        Whether an existing one may be replaced.
+        Whether an existing output may be replaced.
     inputs : tuple of str
-        Files that are being read. The target must be none of them, under any name.
+        Files that are read; the target must not be one of them, under any name.
 
     Raises
     ------
     OutputRefusedError
-        Saying which of these it is.
+        With the reason.
     """
     check_not_input(path, inputs)
     if is_special(path):
@@ -55,7 +53,7 @@ def check_target(path: str, *, force: bool, inputs: tuple[str, ...] = ()) -> Non
 
 
 def check_folder(folder: str, path: str) -> None:
-    """Refuse a target whose folder is not there."""
+    """Refuse a target whose folder does not exist."""
     if not os.path.exists(folder):
         raise OutputRefusedError(
             f"can't be created: the folder {folder} does not exist; make it first", path
@@ -87,7 +85,7 @@ def check_not_input(path: str, inputs: tuple[str, ...]) -> None:
 
 
 def is_special(path: str) -> bool:
-    """Whether the target is a device, pipe or socket: written to as it is, never renamed over."""
+    """Whether the target is a device, pipe or socket: written in place, never renamed over."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
@@ -97,14 +95,14 @@ def is_special(path: str) -> bool:
 
 def check_space(path: str, needed: int) -> None:
     """Raise `ReadWriteError` if the file system of `path` has fewer than `needed` bytes free."""
-    # What an earlier run has left of the same output will be written over.
+    # The part file of an earlier run is written over.
     with contextlib.suppress(OSError):
         needed -= os.stat(part_of(path)).st_blocks * 512
     check_free(os.path.dirname(os.path.realpath(path)), needed, path)
 
 
 def _check_name(target: str, path: str) -> None:
-    """Refuse a name that the system can't have, such as one of 300 letters."""
+    """Refuse a name that the file system can't hold, such as one of 300 letters."""
     try:
         os.lstat(target)
     except FileNotFoundError:
@@ -115,7 +113,7 @@ def _check_name(target: str, path: str) -> None:
 
 
 def _file_identity(path: str) -> tuple[int, int] | None:
-    """Device and inode: the same for all names of one file or folder; None for anything else."""
+    """Return device and inode, equal for all names of a file or folder; None for anything else."""
     try:
         status = os.stat(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""What is under way, so that the program can remove it on its way out, whatever stopped it."""
+"""Temporaries in use, so that the program can remove them however it ends."""
 
 from __future__ import annotations
 
@@ -13,25 +13,21 @@ if TYPE_CHECKING:
 
 _under_way: set[str] = set()
 
-#: Folders made for outputs; those that nothing was published in are removed as well.
+#: Folders made for outputs; empty ones are removed as well.
 _made: list[str] = []
 
 
-def _say_nothing(text: str) -> None:
-    """Stand in for `_warn` where no face of the program has chosen one."""
-
-
-_warn: Callable[[str], None] = _say_nothing
+_warn: Callable[[str], object] = str  # ignores the text
 
 
 def warn_with(warn: Callable[[str], None]) -> None:
-    """Choose what is done with the line that says what could not be removed."""
+    """Set the function that receives warnings of files that can't be removed."""
     global _warn  # noqa: PLW0603
     _warn = warn
 
 
 def discard_all() -> None:
-    """Remove every temporary that was neither published nor discarded, and folders left empty."""
+    """Remove all claimed temporaries, and folders that are empty."""
     for path in list(_under_way):
         remove(path)
     while _made:
@@ -40,17 +36,17 @@ def discard_all() -> None:
 
 
 def claim(*paths: str) -> None:
-    """Have `discard_all` remove these, unless they are let go."""
+    """Let `discard_all` remove these paths until `let_go`."""
     _under_way.update(paths)
 
 
 def let_go(*paths: str) -> None:
-    """Leave these as they are: they are published, or for others to find."""
+    """Release these paths: they are published, or kept for a later run."""
     _under_way.difference_update(paths)
 
 
 def is_claimed(path: str) -> bool:
-    """Whether this run is to remove it, unless it is let go."""
+    """Whether a path is claimed."""
     return path in _under_way
 
 
@@ -61,9 +57,9 @@ def remove_claimed(path: str) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove a file, or a folder with all that is in it, and warn if it stays.
+    """Remove a file or a folder with its content; warn if it stays.
 
-    There is no error: the one that led here is the one to report.
+    No error is raised: the one that led here is reported.
     """
     try:
         if os.path.isdir(path) and not os.path.islink(path):
@@ -80,14 +76,14 @@ def remove(path: str) -> None:
 
 
 def make_folder(path: str) -> None:
-    """Make a folder for several outputs, which `discard_all` removes if it is empty.
+    """Make a folder for several outputs; `discard_all` removes it if it is empty.
 
     Raises
     ------
     OutputRefusedError
         If it can't be made.
     """
-    _made.append(path)  # before it is there: a signal may come at once
+    _made.append(path)  # before it exists: a signal may come at once
     try:
         os.mkdir(path)
     except OSError as error:
@@ -96,6 +92,6 @@ def make_folder(path: str) -> None:
 
 
 def refusal(path: str, error: OSError, name: str = "") -> OutputRefusedError:
-    """Make the error of an output that can't be created."""
+    """Return the error of an output that can't be created."""
     reason = os.strerror(error.errno) if error.errno else str(error)
     return OutputRefusedError(f"can't be created: {name and name + ': '}{reason}", path)

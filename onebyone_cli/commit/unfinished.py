@@ -1,4 +1,4 @@
-"""What a job that was stopped leaves: ``OUT.part`` and its journals, and the states they are in."""
+"""The part file and journals of a stopped job, and their states."""
 
 from __future__ import annotations
 
@@ -17,13 +17,11 @@ from onebyone_cli.system.rename import NAME_BYTES, sync_folder
 
 _ENDING = ".part"
 
-#: What the name of a shard's journal ends in.
 _SHARD = re.compile(r"\.(\d+)-of-(\d+)\.json$")
 
-#: A long name as `part_of` shortens it.
 _SHORTENED = re.compile(rb".{%d}-[0-9a-f]{16}" % NAME_BYTES, re.DOTALL)
 
-#: A part that is just being made has two names for an instant, on some file systems.
+#: On some file systems a part has two names for an instant while it is created.
 _PATIENCE_S, _APART_S = 0.5, 0.02
 
 
@@ -38,19 +36,19 @@ class State(Enum):
 
 
 class Unfinished:
-    """The part file and the journals of an output. Nothing else names, opens or removes them.
+    """The part file and the journals of an output. No other code names, opens or removes them.
 
     Parameters
     ----------
     path : str
         The output, as the user wrote it.
     shard : Shard, optional
-        Whose journal `journal` is; None for that of a run that writes all of the output.
+        The shard of `journal`; None for a run that writes the whole output.
 
     Attributes
     ----------
     part, journal : str
-        Names of the files, which need not be there.
+        Paths of the files, which need not exist.
     """
 
     def __init__(self, path: str, shard: object = None) -> None:
@@ -61,20 +59,20 @@ class Unfinished:
 
     @property
     def state(self) -> State:
-        """What is there now."""
+        """Current state."""
         try:
             found = os.lstat(self.part)
         except OSError:
             return State.ABSENT
         if self._is_target(found):
             return State.PUBLISHED
-        # An empty part has been begun anew: its journal, if there is one, speaks of an older one.
+        # An empty part is new: an existing journal describes an older part.
         if found.st_size and os.path.lexists(journal_of(self.path)):
             return State.NOTED
         return State.SHARDED if self.shards() else State.BEGUN
 
     def shards(self) -> dict[tuple[int, int], str]:
-        """Find the journals of shards, by shard and number of shards."""
+        """Return the journals of shards, by shard and number of shards."""
         found = {}
         for name in _that_begin(self.part + "."):
             match = _SHARD.search(name)
@@ -88,9 +86,9 @@ class Unfinished:
         Raises
         ------
         FileNotFoundError
-            If there is none, or it is the published output: then the publication is completed.
+            If it does not exist, or is the published output: then the publication is completed.
         OutputRefusedError
-            If it is not this user's own; see `open_owned`.
+            See `open_owned`.
         """
         deadline = time.monotonic() + _PATIENCE_S
         while True:
@@ -103,7 +101,7 @@ class Unfinished:
             time.sleep(_APART_S)
 
     def size(self) -> int:
-        """Bytes of the part file; raises as `open` does."""
+        """Size of the part file in bytes; raises as `open` does."""
         fd = self.open(os.O_RDONLY)
         try:
             return os.fstat(fd).st_size
@@ -111,13 +109,7 @@ class Unfinished:
             os.close(fd)
 
     def finish(self) -> bool:
-        """Complete a publication that was cut off: the output is there, and has a second name.
-
-        Returns
-        -------
-        bool
-            Whether it was so.
-        """
+        """Complete an interrupted publication; return whether there was one."""
         if self.state is not State.PUBLISHED:
             return False
         remove(self.part)
@@ -125,42 +117,41 @@ class Unfinished:
         return True
 
     def tidy(self) -> None:
-        """Remove what is left of an output that was published."""
+        """Remove the part and journals of a published output."""
         if not self.finish() and os.path.lexists(self._target):
             with contextlib.suppress(OSError):
                 self.remove_orphans()
 
     def forget(self) -> None:
-        """Remove the journal for good: it must never speak of new bytes.
+        """Remove the journal, which must never describe new bytes.
 
         Raises
         ------
         OSError
-            If it stays.
+            If it can't be removed.
         """
         if os.path.lexists(self.journal):
             os.unlink(self.journal)
             sync_folder(self.part)
 
     def write(self, content: bytes) -> None:
-        """Replace the journal, which is whole at every instant, whoever else writes it."""
+        """Replace the journal atomically; several processes may do so."""
         replace_file(self.journal, f"{self.journal}.new-{os.urandom(6).hex()}", content)
 
     def remove_journals(self) -> None:
-        """Remove all journals, and warn of those that stay."""
+        """Remove all journals; warn of those that stay."""
         for name in (journal_of(self.path), *self.shards().values()):
             _remove_journal(name)
 
     def remove_orphans(self) -> None:
-        """Remove journals without a part: of a new part they would be believed.
+        """Remove journals without a part, which would be taken for journals of a new one.
 
-        Other jobs may make the new one at this very time, and begin to take notes. What was there
-        before the part was seen missing is not theirs.
+        Other jobs may create the new part meanwhile; journals that have changed are theirs.
 
         Raises
         ------
         OSError
-            If one stays.
+            If one can't be removed.
         """
         found = {}
         for name in (journal_of(self.path), *self.shards().values()):
@@ -175,7 +166,7 @@ class Unfinished:
         sync_folder(self.part)
 
     def claim(self) -> None:
-        """Have part and journal removed on the way out, unless they are kept or published."""
+        """Let the program remove part and journal at exit, unless they are kept or published."""
         claim(self.part, self.journal)
 
     def let_go(self) -> None:
@@ -195,13 +186,13 @@ class Unfinished:
 
 
 def _remove_journal(name: str) -> None:
-    """Remove a journal, and what a run that was killed while it wrote a new one has left."""
+    """Remove a journal, and temporaries of killed runs."""
     for found in (name, *_that_begin(f"{name}.new-")):
         remove(found)
 
 
 def _that_begin(start: str) -> list[str]:
-    """List the files whose path begins like this; none where the folder can't be read."""
+    """Return the paths that begin with `start`; none if the folder can't be read."""
     folder, name = os.path.split(start)
     try:
         names = os.listdir(folder or ".")
@@ -218,10 +209,7 @@ def _has_second_name(path: str) -> bool:
 
 
 def part_of(path: str) -> str:
-    """Name the part file of an output; long names are shortened.
-
-    A name that is shortened already stays: a part file can be found by its own name.
-    """
+    """Return the part file of an output; a long name is shortened, a shortened one stays."""
     folder, name = os.path.split(os.path.realpath(path))
     encoded = os.fsencode(name)
     if len(encoded) > NAME_BYTES and not _SHORTENED.fullmatch(encoded):
@@ -233,9 +221,6 @@ def part_of(path: str) -> str:
 
 
 def journal_of(path: str, shard: object = None) -> str:
-    """Name the journal beside the part file of an output.
-
-    Every shard has one of its own: that of ``2/8`` is ``OUT.part.2-of-8.json``.
-    """
+    """Return the journal of an output or of a shard: ``OUT.part.2-of-8.json`` for ``2/8``."""
     name = "" if shard is None else "." + str(shard).replace("/", "-of-")
     return f"{part_of(path)}{name}.json"

@@ -1,7 +1,7 @@
-"""The registry of formats: a name here, a file beside this one, and the rest follows.
+"""The registry of formats.
 
 To add a format, write ``formats/<name>.py`` with a ``FORMAT`` (see `contracts.format.Format`) and
-add its name to `NAMES`. How files are found, help and the conformance tests read this registry.
+add its name to `NAMES`. Detection of files, help and the conformance tests read this registry.
 Format modules import numpy and their third-party library inside functions, so that help stays
 quick.
 """
@@ -19,15 +19,14 @@ from onebyone_cli.names import suffix_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: In the order in which help lists them.
+#: In the order of help.
 NAMES = ("npy", "hdf5", "images", "envi")
 
-#: First bytes of a file that are looked at.
 _MAGIC_BYTES = 16
 
 
 def load(name: str) -> Format:
-    """Import one format by its name in `NAMES`."""
+    """Import a format by its name in `NAMES`."""
     module = import_module(f"onebyone_cli.formats.{name}")
     loaded = module.FORMAT
     assert isinstance(loaded, Format)
@@ -35,20 +34,17 @@ def load(name: str) -> Format:
 
 
 def all_formats() -> list[Format]:
-    """Every format, in the order of `NAMES`."""
+    """Return every format, in the order of `NAMES`."""
     return list(_each())
 
 
 def of_input(path: str) -> Format:
-    """Find the format of an input.
-
-    A file is found by its suffix; by its first bytes where the suffix is unknown; by what lies
-    beside it where those are, too.
+    """Return the format of an input: by suffix, else by first bytes, else by the files beside it.
 
     Raises
     ------
     InputMissingError
-        If nothing of that name is there.
+        If the input does not exist.
     DataError
         If it is of no format.
     """
@@ -70,19 +66,18 @@ def of_input(path: str) -> Format:
 
 
 def of_output(path: str, name: str = "") -> tuple[Format, str]:
-    """Find the format of an output by ``--format``, or by the ending of its name.
+    """Return the format of an output: by ``--format``, else by the ending of its name.
 
     Returns
     -------
     format : Format
-        The format.
     kind : str
-        What ``--format`` named within it, such as ``"png"`` among the images; else empty.
+        A value of ``--format`` within the format, such as ``"png"``; else empty.
 
     Raises
     ------
     UsageError
-        If neither says.
+        If neither identifies a format.
     """
     if name:
         for candidate in _each():
@@ -109,14 +104,14 @@ def of_output(path: str, name: str = "") -> tuple[Format, str]:
 
 
 def of_streams() -> Format:
-    """Give the format of standard input, standard output and pipes."""
+    """Return the format of standard input, standard output and pipes."""
     found = _first(lambda each: bool(each.streams))
     assert found is not None, "one format takes streams"
     return found
 
 
 def of_datasets(path: str) -> bool:
-    """Say whether ``path:name`` can mean a dataset of a file, by its suffix or its first bytes."""
+    """Return whether ``path:name`` can mean a dataset, by the suffix or first bytes of the file."""
     found = _by_suffix(path)
     if found is None and os.path.isfile(path):
         found = _by_magic(path)
@@ -124,23 +119,23 @@ def of_datasets(path: str) -> bool:
 
 
 def main_file(path: str) -> str:
-    """Name the file with the numbers of an output, where its format has several files."""
+    """Return the file with the numbers of an output, for formats of several files."""
     found = _by_suffix(path)
     return path if found is None or found.main_file is None else found.main_file(path)
 
 
 def suffix_list() -> str:
-    """All suffixes, for messages and help."""
+    """Return all suffixes, for messages and help."""
     return ", ".join(suffix for each in _each() for suffix in each.suffixes)
 
 
 def format_names() -> list[str]:
-    """Everything that ``--format`` takes, sorted."""
+    """Return all values of ``--format``, sorted."""
     return sorted({name for each in _each() for name in (each.name, *each.kinds)})
 
 
 def describe_inputs() -> str:
-    """Say what an input can be, for help: a sentence without its full stop."""
+    """Describe the possible inputs, for help: a sentence without its full stop."""
     known = all_formats()
     files = [each.noun for each in known] + [each.folder for each in known if each.folder]
     text = f"{', '.join(files)}, or - for {of_streams().streams} on standard input"
@@ -148,7 +143,7 @@ def describe_inputs() -> str:
 
 
 def describe_outputs() -> str:
-    """Say how the name of an output picks the format, for help."""
+    """Describe how the name of an output selects the format, for help."""
     known = all_formats()
     suffixes = ", ".join(each.new_suffix for each in known if each.new_suffix != "/")
     folders = " or ".join(each.folder for each in known if each.folder)
@@ -159,12 +154,12 @@ def describe_outputs() -> str:
 
 
 def with_storage(option: str) -> str:
-    """List the suffixes of outputs that take a storage option, as in ``".h5"``."""
+    """Return the suffixes of outputs that support a storage option, as in ``".h5"``."""
     return " and ".join(each.new_suffix for each in _each() if option in each.storage)
 
 
 def _each() -> Iterator[Format]:
-    """Import one after another: a format that is not asked for is not imported."""
+    """Import and yield one format after another."""
     return map(load, NAMES)
 
 

@@ -1,8 +1,4 @@
-"""The ``.npy`` format: one array, as a file or as a stream through a pipe.
-
-The header is parsed by `npy_header`. A file has its numbers at fixed offsets; standard input and
-named pipes deliver them once, in the order of the file.
-"""
+"""The ``.npy`` format: one array, as a file or as a stream through a pipe."""
 
 from __future__ import annotations
 
@@ -14,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import DataError, UsageError, read_write_error, setting
+from onebyone_cli.formats.arrays.layout import PIECE_BYTES
 from onebyone_cli.formats.arrays.source import ArraySeries, Kind, open_array
 from onebyone_cli.formats.contracts.format import Format
 from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
@@ -30,9 +27,6 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.arrays.layout import ArrayLayout
     from onebyone_cli.spec import Slab, StackSpec
 
-#: Piece in which streams are written: that of a Linux pipe that was asked for its largest buffer.
-_PIECE_BYTES = 1 << 20
-
 
 def read(source: Source) -> Reader | StreamReader:
     """Open a ``.npy`` file, or the stream on standard input for ``-``."""
@@ -40,7 +34,7 @@ def read(source: Source) -> Reader | StreamReader:
 
 
 def series(source: Source) -> Series:
-    """Open a stream of ``.npy`` arrays, as ``cat a.npy b.npy`` makes it."""
+    """Open a stream of ``.npy`` arrays, as of ``cat a.npy b.npy``."""
     return ArraySeries(source, _KIND)
 
 
@@ -93,11 +87,11 @@ def write(target: Target, spec: StackSpec) -> Writer | StreamWriter:
 
 
 class NpyStandardOutputWriter(Writer):
-    """Write to standard output where that is a file, at fixed offsets from where it stands.
+    """Write to standard output redirected to a file, at fixed offsets from its position.
 
-    The header comes last: an incomplete file is no ``.npy`` file. If the job fails and nothing else
-    was there, the file is as long as before. Needs no spool: ``apply - -o - > file`` of 74 MB
-    takes 25 % longer with `NpyStreamWriter` (median of 5 paired runs on two cores).
+    The header is written last: an incomplete file is not a ``.npy`` file. If the job fails and the
+    file ended there before, it is cut to its old size. No spool is needed: ``apply - -o - > file``
+    of 74 MB takes 25 % longer with `NpyStreamWriter` (median of 5 paired runs on two cores).
     """
 
     def __init__(self, target: Target, spec: StackSpec) -> None:
@@ -108,7 +102,7 @@ class NpyStandardOutputWriter(Writer):
         self._start = self._size = -1
 
     def open(self) -> None:
-        """Find out where it stands."""
+        """Find the position of standard output."""
         from onebyone_cli.formats.arrays.writer import ArrayWriter
 
         self._start, self._size = os.lseek(1, 0, os.SEEK_CUR), os.fstat(1).st_size
@@ -124,7 +118,7 @@ class NpyStandardOutputWriter(Writer):
         self._numbers.write_run(item, channel, start, numbers)
 
     def commit(self) -> None:
-        """Write the header, and stand behind the array, for whoever writes next."""
+        """Write the header, and move to the end of the array for the next writer."""
         try:
             os.pwrite(1, self._header, self._start)
             os.lseek(1, self.data_offset + self.spec.data_bytes, os.SEEK_SET)
@@ -135,14 +129,14 @@ class NpyStandardOutputWriter(Writer):
         self._start = -1
 
     def discard(self) -> None:
-        """Cut off what was written, unless that would cut off more."""
+        """Cut off what was written if nothing follows it."""
         if self._start >= 0 and self._start == self._size:
             with contextlib.suppress(OSError):
                 os.ftruncate(1, self._start)
 
 
 def _takes_offsets(fd: int) -> bool:
-    """Say whether a descriptor is a file that is written where we say, not always at its end."""
+    """Return whether a descriptor is a file that is not in append mode."""
     appends = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_APPEND
     return stat.S_ISREG(os.fstat(fd).st_mode) and not appends
 
@@ -153,7 +147,7 @@ class NpyStreamWriter(StreamWriter):
     def __init__(self, target: Target, spec: StackSpec) -> None:
         self.path = "standard output" if target.path == "-" else target.path
         self.spec = spec
-        self.buffer_bytes = _PIECE_BYTES
+        self.buffer_bytes = PIECE_BYTES
         self._target = target
         self._fd = -1
         if target.path == "-" and os.isatty(1) and not target.publication.may_replace:
@@ -163,7 +157,7 @@ class NpyStreamWriter(StreamWriter):
             )
 
     def open(self) -> None:
-        """Open the device; standard output is open."""
+        """Open the pipe or device; standard output is open already."""
         try:
             to_stdout = self._target.path == "-"
             self._fd = 1 if to_stdout else os.open(self._target.path, os.O_WRONLY | os.O_CLOEXEC)
@@ -175,8 +169,8 @@ class NpyStreamWriter(StreamWriter):
         """Write the header, then plane after plane; see `StreamWriter.fill`."""
         spec = self.spec
         write_all(self._fd, memoryview(format_header(spec.shape, spec.dtype)), self.path)
-        # Not in rows: a list of pixels is one row, of any length.
-        step = _PIECE_BYTES // spec.item_bytes
+        # Not by rows: a list of pixels is one row of any length.
+        step = PIECE_BYTES // spec.item_bytes
         done = 0
         for item in range(spec.items):
             for channel in range(spec.channels):
@@ -187,7 +181,7 @@ class NpyStreamWriter(StreamWriter):
                     on_bytes(done)
 
     def commit(self) -> None:
-        """Close the device: an error that was held back shows here."""
+        """Close the pipe or device: a delayed write error is raised here."""
         fd, self._fd = self._fd, -1
         try:
             if self._target.publication.fsync and stat.S_ISREG(os.fstat(fd).st_mode):
@@ -198,7 +192,7 @@ class NpyStreamWriter(StreamWriter):
             raise read_write_error("writing", self.path, error) from error
 
     def discard(self) -> None:
-        """Close the device; what went through a pipe can't be called back."""
+        """Close the pipe or device."""
         if self._fd > 1:
             os.close(self._fd)
         self._fd = -1

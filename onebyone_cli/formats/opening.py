@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.about import RawSpec
     from onebyone_cli.formats.contracts.format import Format
 
-#: Files that are open besides the inputs, with room to spare.
+#: Open files besides the inputs, with room to spare.
 _OTHER_FILES = 64
 
 
@@ -35,7 +35,7 @@ def split_inner(text: str) -> tuple[str, str]:
 def open_input(
     text: str, *, layout: str = "CHW", memory: int = 1 << 26, raw: RawSpec | None = None
 ) -> Reader | StreamReader:
-    """Open an input by its name, as the user wrote it; reads its header only.
+    """Open an input by its name; read its header only.
 
     Parameters
     ----------
@@ -44,9 +44,9 @@ def open_input(
     layout : str
         One of `spec.LAYOUTS`.
     memory : int
-        Bytes that its caches and decoders may take.
+        Bytes for its caches and decoders.
     raw : RawSpec, optional
-        What is in a file or pipe without a header.
+        Shape and dtype of numbers without a header.
     """
     if raw is not None:
         from onebyone_cli.formats.raw import read as read_raw
@@ -57,14 +57,14 @@ def open_input(
 
 
 def list_datasets(text: str) -> Sequence[Dataset]:
-    """List what a name without a dataset could mean; nothing where it is not of such a format."""
+    """List the datasets of an input that names none; empty for other formats."""
     path, inner = split_inner(text)
     found = None if inner else of_input(path).datasets
     return found(path) if found else ()
 
 
 def is_stream(text: str) -> bool:
-    """Say whether an input is a stream, which several stacks can come through: ``-`` or a pipe."""
+    """Return whether an input can hold several stacks one after another: ``-`` or a pipe."""
     if text == "-":
         return True
     try:
@@ -77,19 +77,12 @@ def is_stream(text: str) -> bool:
 def open_series(text: str, *, layout: str, raw: RawSpec | None, stack: ExitStack) -> Series:
     """Open a stream of several stacks, which `stack` closes; reads nothing.
 
-    Parameters
-    ----------
-    text : str
-        An input of which `is_stream` is true.
-    layout, raw
-        As in `open_input`, for all of them.
-    stack : ExitStack
-        Closes the stream.
+    `is_stream` must be true of `text`. `layout` and `raw` apply to every stack, as in `open_input`.
     """
     source = Source(text, layout=layout, raw=raw)
     if raw is None:
         found = of_input(text).series
-        assert found is not None, "whatever a stream is taken for can be several"
+        assert found is not None, "the format of streams has a series"
         opened = found(source)
     else:
         from onebyone_cli.formats.raw import series
@@ -107,21 +100,7 @@ def open_inputs(
     stack: ExitStack,
     raw: RawSpec | None = None,
 ) -> list[Reader | StreamReader]:
-    """Open the inputs of a job, which `stack` closes.
-
-    Parameters
-    ----------
-    texts : sequence of str
-        As in `open_input`.
-    layout : str
-        One of `spec.LAYOUTS`.
-    memory : int
-        Bytes that caches and decoders of each input may take.
-    stack : ExitStack
-        Closes what was opened.
-    raw : RawSpec, optional
-        What is in each of them, where they have no headers.
-    """
+    """Open the inputs of a job, which `stack` closes; parameters as in `open_input`, for each."""
     _allow_files(len(texts))
     opened: list[Reader | StreamReader] = []
     for text in texts:
@@ -131,7 +110,7 @@ def open_inputs(
 
 
 def _allow_files(count: int) -> None:
-    """Raise the limit of open files as far as we may: a thousand channels are a thousand files."""
+    """Raise the limit of open files: a thousand channels can be a thousand files."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -150,27 +129,25 @@ def make_target(
     publication: Publication = NEW,
     storage: Storage | None = None,
 ) -> Target:
-    """Choose the format of an output and check its name; creates nothing.
+    """Select the format of an output and check its name; creates nothing.
 
     Parameters
     ----------
     text : str
         A file, a folder ending in ``/``, ``file.h5:/dataset`` or ``-``.
     inputs : sequence of Reader or StreamReader
-        What is read: never written to; the dataset's name is carried over.
+        Never written to; the name of their dataset is the default.
     also_read : sequence of str
         Other files that are read, such as weights.
     format_name : str
-        What ``--format`` said, or empty.
+        Value of ``--format``, or empty.
     publication : Publication
-        How it is published.
-    storage : Storage
-        Compression and chunks.
+    storage : Storage, optional
 
     Raises
     ------
     UsageError
-        If no format is named.
+        If the format is unknown or does not support `storage`.
     OutputRefusedError
         If the target exists, is an input or can't be created.
     """
@@ -184,6 +161,7 @@ def make_target(
     if path == "-":
         targets.check_not_input("/dev/stdout", read)
     else:
+        targets.check_not_input(path, read)
         if publication.resume is not None:
             left = Unfinished(path)
             for name in (left.part, left.journal):

@@ -1,7 +1,7 @@
-"""Numbers without a header, as ffmpeg or a program in C write them: options say what they are.
+"""Numbers without a header, as ffmpeg or a C program writes them; options describe them.
 
-No name tells such a file, so this is no format of the registry: `opening.open_input` comes here
-where ``--raw`` was given, whatever the input is called.
+No name identifies such a file, so the format is not in the registry: `opening.open_input` uses it
+where ``--raw`` is given.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _SAID = f"{setting('shape')} and {setting('dtype_in')}"
 
 
 def read(source: Source) -> Reader | StreamReader:
-    """Open a file or pipe of numbers; it must be exactly as long as `Source.raw` says."""
+    """Open a file or pipe of numbers; its size must be that of `Source.raw`."""
     return open_array(source, _kind(source))
 
 
 def series(source: Source) -> Series:
-    """Open a stream of frames, all of the shape that `Source.raw` says."""
+    """Open a stream of frames, all of the shape of `Source.raw`."""
     return ArraySeries(source, _kind(source))
 
 
@@ -76,7 +76,7 @@ def _check_size(raw: RawSpec, found: int, path: str) -> None:
 
 
 def _fitting_shapes(raw: RawSpec, found: int) -> Iterator[tuple[int, ...]]:
-    """Find shapes of as many bytes that differ in their first or last axis, or have one more."""
+    """Yield shapes of `found` bytes that differ in the first or last axis, or have one more."""
     numbers, rest = divmod(found, ITEM_BYTES[raw.dtype])
     if rest:
         return
@@ -90,5 +90,5 @@ def _fitting_shapes(raw: RawSpec, found: int) -> Iterator[tuple[int, ...]]:
 
 
 def _written(shape: tuple[int, ...]) -> str:
-    """Write a shape as the option takes it."""
+    """Format a shape as the option takes it."""
     return ",".join(map(str, shape))

@@ -82,7 +82,9 @@ def output_metadata(
     `found` is the metadata of the inputs, `dtype` the type of the output.
     """
     sources = None if settings.collapse else source_channels(layers, channels)
-    same = _means_the_same(layers, settings) and sources is not None
+    # Packed numbers are in no unit: the output holds them without the scale that gives them one.
+    packed = bool(found.scale or found.offset)
+    same = _means_the_same(layers, settings) and sources is not None and not packed
     named = () if settings.collapse else _output_names(layers)
     kept = Metadata(
         channels=named or _picked(found.channels, sources),

@@ -104,7 +104,7 @@ class Checkpoints(Group):
         # A pipe can't be read again, and standard output has no part file.
         if output == "-" or not all(map(is_stored, files_of(inputs))):
             return None
-        return Policy(self.checkpoint_every, self.resume == "restart", None, always=sharded)
+        return Policy(self.checkpoint_every, self.resume == "restart", always=sharded)
 
 
 class ApplyCheckpoints(Checkpoints):

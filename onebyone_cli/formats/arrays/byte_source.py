@@ -1,4 +1,4 @@
-"""Bytes of a file or a pipe, read from front to back: where arrays and their headers come from."""
+"""Bytes of a file or a pipe, read from front to back."""
 
 from __future__ import annotations
 
@@ -10,27 +10,25 @@ from onebyone_cli.system.pipes import enlarge_pipe, wait_until_ready
 
 
 class ByteSource:
-    """An open file, or the end of a pipe.
+    """An open file or pipe.
 
     Parameters
     ----------
     fd : int
         Descriptor open for reading.
     name : str
-        The file as the user wrote it; ``-`` is standard input.
+        As the user wrote it; ``-`` is standard input.
 
     Attributes
     ----------
-    fd : int
-        The descriptor.
     path : str
         Name for messages.
     is_file : bool
-        Whether it is a regular file, which can be read anywhere, or a pipe.
+        Whether it is a regular file, not a pipe.
     owns_fd : bool
         Whether `close` closes the descriptor; standard input stays open.
     files : tuple of str
-        What must not become an output.
+        Files that must not become an output.
     """
 
     def __init__(self, fd: int, name: str) -> None:
@@ -43,16 +41,16 @@ class ByteSource:
 
     @property
     def position(self) -> int:
-        """Offset of the next byte of a file; of a pipe it is 0, since nobody can go there."""
+        """Offset of the next byte of a file; 0 for a pipe."""
         return os.lseek(self.fd, 0, os.SEEK_CUR) if self.is_file else 0
 
     @property
     def size(self) -> int:
-        """Bytes of a file."""
+        """Size of a file in bytes."""
         return os.fstat(self.fd).st_size
 
     def read(self, count: int) -> bytes:
-        """Read exactly `count` bytes, or what is left: a pipe gives as few as one at a time.
+        """Read exactly `count` bytes, or fewer at the end.
 
         Raises
         ------
@@ -67,7 +65,7 @@ class ByteSource:
         return b"".join(pieces)
 
     def read_into(self, piece: memoryview) -> int:
-        """Read what has come, at most as much as fits; return its size, 0 at the end.
+        """Read the available bytes that fit; return their number, 0 at the end.
 
         Raises
         ------
@@ -87,15 +85,15 @@ class ByteSource:
                 raise read_write_error("reading", self.path, error) from error
 
     def at_end(self) -> bool:
-        """Say whether nothing follows; a pipe is waited for."""
+        """Return whether nothing follows; waits for a pipe."""
         if self.is_file:
             return self.position >= self.size
-        # One byte is enough to know, and who sends more than that is not waited for.
+        # One byte is enough, and a slow sender is not waited for.
         self._ahead = self._ahead or self._read_some(1)
         return not self._ahead
 
     def has_come(self, milliseconds: int) -> bool:
-        """Wait for a pipe, no longer than that; say whether there is something or its end."""
+        """Wait for a pipe; return whether it has bytes or has ended."""
         import select
 
         waiting = select.poll()
@@ -103,7 +101,7 @@ class ByteSource:
         return bool(self._ahead or waiting.poll(milliseconds))
 
     def close(self) -> None:
-        """Close the descriptor if it is ours."""
+        """Close the descriptor if it is owned."""
         if self.owns_fd and self.fd >= 0:
             fd, self.fd = self.fd, -1
             os.close(fd)
@@ -113,21 +111,20 @@ class ByteSource:
             try:
                 return os.read(self.fd, count)
             except BlockingIOError:
-                # Somebody has set it not to wait by itself; that nothing has come is no end.
-                wait_until_ready(self.fd)
+                wait_until_ready(self.fd)  # another program made it non-blocking
             except OSError as error:
                 raise read_write_error("reading", self.path, error) from error
 
 
 def open_bytes(name: str, kind: str = "") -> ByteSource:
-    """Open a file or a pipe by its name, or standard input for ``-``.
+    """Open a file or a pipe, or standard input for ``-``.
 
     Parameters
     ----------
     name : str
         As the user wrote it.
     kind : str
-        What the file should be, for messages, with a blank after it; as in ``".npy "``.
+        Expected kind of file, for messages, with a blank after it; as in ``".npy "``.
 
     Raises
     ------

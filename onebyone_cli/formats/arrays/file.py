@@ -1,9 +1,6 @@
-"""Numbers at fixed offsets in a file: ``.npy``, contiguous HDF5, ENVI and spools.
+"""Read arrays at fixed offsets in a file: ``.npy``, contiguous HDF5, ENVI and spools.
 
-`layout` says where each number lies, whatever the order of the axes; `ArrayReader` reads any slab
-of it and hands it over as CHW.
-
-Nothing here imports numpy: `slabs`, which reads the numbers, is imported at the first read.
+This module does not import numpy: `slabs`, which reads the numbers, is imported at the first read.
 """
 
 from __future__ import annotations
@@ -31,11 +28,9 @@ class ArrayReader(Reader):
     Parameters
     ----------
     fd : int
-        Descriptor open for reading; closed with the reader if `owns_fd`.
+        Descriptor open for reading.
     layout : ArrayLayout
-        Where the numbers are.
     about : About
-        What else is known of the input.
     owns_fd : bool
         Whether `close` closes the descriptor.
     """
@@ -61,7 +56,7 @@ class ArrayReader(Reader):
         self._slabs.read(slab, out, scratch)
 
     def read_grid(self, grid: PixelGrid, out: NDArray[Any], scratch: NDArray[Any]) -> None:
-        """Read some pixels, skipping what lies between them; see `Reader.read_grid`."""
+        """Read a sparse grid of pixels; see `Reader.read_grid`."""
         self._slabs.read_grid(grid, out, scratch)
 
     def read_channels(
@@ -79,11 +74,11 @@ class ArrayReader(Reader):
         return self._slabs.pixels(item, channel, start, stop)
 
     def check_unchanged(self) -> None:
-        """Raise `ReadWriteError` if the file was changed since it was opened."""
+        """Raise `ReadWriteError` if the file has changed since it was opened."""
         self._opened.check(self._fd, self.path)
 
     def close(self) -> None:
-        """Close the descriptor if it is ours."""
+        """Close the descriptor if the reader owns it."""
         if self._owns_fd and self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)

@@ -1,4 +1,4 @@
-"""The state of a file that is being read: whether it is still what it was when it was opened."""
+"""The state of an input file, to detect changes while it is read."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from onebyone_cli.errors import ReadWriteError
 
 
 class FileState(NamedTuple):
-    """What changes when a file is replaced or written.
+    """Values that differ after a file is replaced or written.
 
     Attributes
     ----------
-    device, inode, size : int
-        Which file, and its bytes.
-    modified_ns : int
-        Time of the last change of its content, which programs can set back.
+    modified_ns, changed_ns : int
+        Times of the last change of content, which programs can set back, and of the last change of
+        anything, which they can't set.
     links : int
-        Number of its names.
-    changed_ns : int
-        Time of the last change of anything about it, which programs can't set.
+        Number of names.
     """
 
     device: int
@@ -31,22 +28,16 @@ class FileState(NamedTuple):
     changed_ns: int
 
     def check(self, fd: int, path: str) -> None:
-        """Compare with the file that is open now.
-
-        Raises
-        ------
-        ReadWriteError
-            If it was changed or replaced.
-        """
+        """Raise `ReadWriteError` if the open file differs now."""
         now = file_state(fd)
         same = now[:4] == self[:4]
-        # Another file that gets its name is no change of this one, and takes a link from it.
+        # Renaming another file over its name takes a link from this one but does not change it.
         if not same or (now.links == self.links and now.changed_ns != self.changed_ns):
             raise changed(path)
 
 
 def file_state(fd: int) -> FileState:
-    """Look at an open file."""
+    """Return the state of an open file."""
     status = os.fstat(fd)
     return FileState(
         status.st_dev,
@@ -59,5 +50,5 @@ def file_state(fd: int) -> FileState:
 
 
 def changed(path: str) -> ReadWriteError:
-    """Make the error for an input that is no longer what it was."""
+    """Return the error of an input that has changed."""
     return ReadWriteError("was changed while it was being read; run again", path)

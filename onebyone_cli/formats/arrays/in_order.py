@@ -1,4 +1,4 @@
-"""Slabs taken off a pipe in the order in which they come, without a spool."""
+"""Read slabs from a pipe in the order in which they come, without a spool."""
 
 from __future__ import annotations
 
@@ -18,40 +18,39 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.about import About
     from onebyone_cli.spec import Slab
 
-#: Time after which a worker that waits for a pipe looks whether the job still wants the numbers.
+#: Time after which a worker that waits for a pipe checks whether the job has failed.
 _PATIENCE_MS = 200
 
 
 class Pipe(Protocol):
-    """The numbers that are left in a pipe; `ArrayStream` is one."""
+    """The rest of an array in a pipe, such as `ArrayStream`."""
 
     left: int
 
     def has_come(self, milliseconds: int) -> bool:
-        """Wait no longer than that; say whether `read_into` would not wait."""
+        """Wait for the pipe; return whether `read_into` would not wait."""
 
     def read_into(self, piece: memoryview) -> int:
-        """Read what has come; return its size."""
+        """Read the available numbers; return their size in bytes."""
 
     def check_end(self) -> None:
-        """Raise `DataError` if more follows than was promised."""
+        """Raise `DataError` if more follows than expected."""
 
 
 class SlabsInOrder(Reader):
-    """Takes slabs off a pipe whose pixels come in runs, one after another, without a spool.
+    """Read slabs from a pipe whose pixels come in runs, without a spool.
 
-    Every slab must be asked for, once. Threads may ask in any order: each waits for its turn,
-    reads a few runs after another, and brings them to CHW while they are in the cache of its core.
-    The others compute meanwhile. A run that slabs share is kept for the next of them.
+    Each slab must be requested once. Threads may do so in any order: each waits for its turn, reads
+    a few runs after another, and transposes them to CHW while they are in the cache of its core.
+    The others compute meanwhile. A run that two slabs share is kept for the second.
 
     Parameters
     ----------
     pipe : Pipe
-        Nothing of it has been read.
+        Unread.
     layout : ArrayLayout
-        What it brings; with `run_pixels`.
+        With `run_pixels`.
     about : About
-        What else is known of the input.
     """
 
     def __init__(self, pipe: Pipe, layout: ArrayLayout, about: About) -> None:
@@ -59,7 +58,7 @@ class SlabsInOrder(Reader):
         self.spec = layout.spec
         self._pipe = pipe
         self._run = layout.run_pixels
-        # The run of which the last slab took the first pixels.
+        # The run that the last slab ended in.
         self._shared = np.empty((self.spec.channels, self._run), layout.dtype)
         self.scratch_bytes = max(SCRATCH_BYTES, self._shared.nbytes)
         self._turn = threading.Condition()
@@ -82,13 +81,13 @@ class SlabsInOrder(Reader):
             self._turn.notify_all()
 
     def abandon(self) -> None:
-        """Let those go who wait for a slab that nobody will read any more."""
+        """Wake the threads that wait for a slab after a failure."""
         with self._turn:
             self._abandoned = True
             self._turn.notify_all()
 
     def close(self) -> None:
-        """Nothing of its own to close: the stream is whoever's opened it."""
+        """Do nothing: the stream is closed by its owner."""
 
     def _wait_for_turn(self, start: int) -> None:
         with self._turn:
@@ -100,7 +99,7 @@ class SlabsInOrder(Reader):
             raise ReadWriteError("is not read to its end, since the job has failed", self.path)
 
     def _take(self, first: int, out: NDArray[Any], scratch: NDArray[Any]) -> None:
-        """Take the next pixels, which begin at pixel `first` of a run, as (items, C, pixels)."""
+        """Read the next pixels, from pixel `first` of a run, as (items, C, pixels)."""
         # Only a slab of a single item begins or ends within a run.
         pixels = out.shape[2]
         head = min(-first % self._run, pixels)
@@ -113,7 +112,7 @@ class SlabsInOrder(Reader):
             np.copyto(out[0, :, last:], self._shared[:, : pixels - last], casting="unsafe")
 
     def _take_runs(self, out: NDArray[Any], scratch: NDArray[Any]) -> None:
-        """Take whole runs, as many at a time as the scratch holds."""
+        """Read whole runs, as many at a time as the scratch holds."""
         items, channels, pixels = out.shape
         runs, dtype = pixels // self._run, self._shared.dtype
         # In the order of the stream: (items, runs, C, run).
@@ -130,7 +129,7 @@ class SlabsInOrder(Reader):
     def _fill(self, stored: NDArray[np.uint8]) -> None:
         left = stored.data
         while left:
-            # A program that sends nothing must not keep us from stopping.
+            # An idle sender must not prevent the job from stopping.
             while not self._pipe.has_come(_PATIENCE_MS):
                 self._check_wanted()
             left = left[self._pipe.read_into(left) :]

@@ -1,4 +1,4 @@
-"""Where each number of a stack lies in a file, whatever the order of axes and bytes."""
+"""Positions of the numbers of a stack in a file, for any order of axes and bytes."""
 
 from __future__ import annotations
 
@@ -11,32 +11,30 @@ from onebyone_cli.spec import ITEM_BYTES, StackSpec
 if TYPE_CHECKING:
     import numpy as np
 
-#: Scratch for numbers that can't be read in place (another type, byte order or axis order). They
-#: are copied from scratch while still in the cache of the core: for 50×600×600 in HWC order 256 KiB
-#: to 1 MiB were equally fast, 64 KiB a quarter and 4 MiB a seventh slower (medians of 9, in turns).
+#: Scratch for numbers of another dtype, byte order or axis order. It fits the cache of a core: for
+#: 50×600×600 in HWC order 256 KiB to 1 MiB were equally fast, 64 KiB a quarter and 4 MiB a seventh
+#: slower (medians of 9, in turns).
 SCRATCH_BYTES = 1 << 19
 
-#: Piece in which streams are copied: that of a Linux pipe that was asked for its largest buffer.
+#: Piece in which streams are copied: the largest buffer of a Linux pipe.
 PIECE_BYTES = 1 << 20
 
 
 class ArrayLayout(NamedTuple):
-    """Where each number of a stack lies in a file.
+    """Positions of the numbers of a stack in a file.
 
     Attributes
     ----------
     spec : StackSpec
-        Shape and type.
     strides : tuple of int
         Bytes from one number to the next along each axis of ``spec.shape``.
     offset : int
-        Bytes from the start of the file to the first number.
+        Bytes before the first number.
     big_endian : bool
-        Byte order of the numbers.
     shape : tuple of int
-        Sizes of the axes as stored; empty where nobody needs to know.
+        Sizes of the axes as stored; empty if not needed.
     fortran_order : bool
-        Whether the first of those varies fastest.
+        Whether the first axis of `shape` varies fastest.
     """
 
     spec: StackSpec
@@ -48,7 +46,7 @@ class ArrayLayout(NamedTuple):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The numbers as stored."""
+        """Dtype of the stored numbers."""
         import numpy as np
 
         return np.dtype(self.spec.dtype).newbyteorder(">" if self.big_endian else "<")
@@ -60,9 +58,9 @@ class ArrayLayout(NamedTuple):
 
     @property
     def run_pixels(self) -> int:
-        """Pixels whose numbers lie together, channel by channel, before those of the next pixels.
+        """Number of pixels stored together, channel by channel, before the next pixels.
 
-        One in HWC, a row in HCW, a plane in CHW; 0 where pixels follow each other in no such order.
+        One in HWC, a row in HCW, a plane in CHW; 0 in any other order.
         """
         *batch, c, h, w = self.strides
         spec = self.spec
@@ -75,7 +73,7 @@ class ArrayLayout(NamedTuple):
             sizes = (*spec.batch, *(size for size, _ in axes))
             strides = (*batch, *(stride for _, stride in axes))
             plain = _strides(sizes, spec.item_bytes, fortran_order=False)
-            # The stride of a single number is of no account.
+            # The stride of an axis of size 1 does not matter.
             if all(
                 size == 1 or stride == usual
                 for size, stride, usual in zip(sizes, strides, plain, strict=True)
@@ -90,7 +88,7 @@ class ArrayLayout(NamedTuple):
 
 
 def plain_strides(spec: StackSpec) -> tuple[int, ...]:
-    """Strides in bytes of a C-order ``(*batch, C, H, W)`` array."""
+    """Return the strides in bytes of a C-order ``(*batch, C, H, W)`` array."""
     return _strides(spec.shape, spec.item_bytes, fortran_order=False)
 
 
@@ -104,21 +102,19 @@ def array_layout(
     big_endian: bool = False,
     offset: int = 0,
 ) -> ArrayLayout:
-    """Understand a stored array as a stack.
+    """Interpret a stored array as a stack.
 
     Parameters
     ----------
     shape : tuple of int
         As stored: H×W is one channel, more axes are ``(*batch, ...)`` with the last three in the
-        order that `layout` says.
+        order of `layout`.
     dtype : str
         A key of `spec.ITEM_BYTES`.
     path : str
         Name for messages.
     layout : str
         One of `spec.LAYOUTS`.
-    fortran_order, big_endian : bool
-        Order of axes and bytes in the file.
     offset : int
         Bytes before the first number.
 
@@ -135,7 +131,7 @@ def array_layout(
         raise DataError(f"has shape {shown}: an axis of size 0 holds no pixels", path)
     strides = _strides(shape, ITEM_BYTES[dtype], fortran_order=fortran_order)
     if len(shape) == 2:
-        # One channel has the same numbers in every layout.
+        # One channel has the same order in every layout.
         shape, strides, layout = (1, *shape), (prod(shape) * ITEM_BYTES[dtype], *strides), "CHW"
     batch = len(shape) - 3
     order = [*range(batch), *(batch + layout.index(axis) for axis in "CHW")]
@@ -147,7 +143,7 @@ def array_layout(
 
 
 def axes_of(shape: tuple[int, ...], layout: str) -> str:
-    """Name the axes of a stored array, as in ``"HW"``, ``"CHW"`` or ``"NHWC"``; N are a batch."""
+    """Return the axes of a stored array, as in ``"HW"``, ``"CHW"`` or ``"NHWC"``; N are a batch."""
     return "HW" if len(shape) == 2 else "N" * (len(shape) - 3) + layout
 
 
@@ -161,5 +157,5 @@ def _strides(shape: tuple[int, ...], item_bytes: int, *, fortran_order: bool) ->
 
 
 def plain_layout(spec: StackSpec, offset: int = 0) -> ArrayLayout:
-    """Layout of a C-order, little-endian CHW array."""
+    """Return the layout of a C-order, little-endian CHW array."""
     return ArrayLayout(spec, plain_strides(spec), offset)

@@ -1,7 +1,7 @@
-"""Any slab of an array in a file, whatever the order of its axes, read with ``pread``.
+"""Read any slab of an array in a file, for any order of its axes.
 
-Files are read, not mapped: a mapped file that another job truncates kills the process with SIGBUS,
-a short read is an error that can be reported.
+Files are read with ``pread``, not mapped: truncating a mapped file kills the process with SIGBUS,
+while a short read is an error that can be reported.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from onebyone_cli.spec import PixelGrid, Slab
 
 
-#: Bytes between two numbers that are read along with them, not skipped: another call of the system
-#: would take longer than copying so many from its cache.
+#: Gaps up to this size are read, not skipped: another system call would take longer than copying
+#: so many bytes from the page cache.
 _WORTH_SKIPPING = 1 << 14
 
 
 class _Axis(NamedTuple):
-    """One axis of a box to read: of `full` numbers `stride` bytes apart, `size` from `start`."""
+    """One axis of a box to read: `size` of `full` numbers, `stride` bytes apart, from `start`."""
 
     full: int
     start: int
@@ -38,7 +38,7 @@ class _Axis(NamedTuple):
     stride: int
 
     def within(self, axis: _Axis) -> slice:
-        """Where this part of `axis` lies in it."""
+        """Return the slice of `axis` that this part covers."""
         start = self.start - axis.start
         return slice(start, start + self.size)
 
@@ -51,7 +51,6 @@ class SlabReader:
     fd : int
         Descriptor open for reading; not closed here.
     layout : ArrayLayout
-        Where the numbers are.
     path : str
         Name for messages.
     """
@@ -65,7 +64,7 @@ class SlabReader:
         *batch_strides, c, h, w = layout.strides
         self._batch_strides = tuple(batch_strides)
         self._c, self._h, self._w = c, h, w
-        # Where rows follow each other, H×W is one axis of pixels.
+        # Consecutive rows make H×W one axis of pixels.
         self._rows_join = h == w * self.spec.width
         self._in_place = self._dtype.isnative and self._rows_join and w == self._dtype.itemsize
         self._whole_items = layout.is_plain
@@ -74,7 +73,7 @@ class SlabReader:
         """Read a slab; see `Reader.read`."""
         same_type = out.dtype == self._dtype and self._in_place
         if same_type and self._whole_items and slab.items > 1 and out.flags.c_contiguous:
-            # Whole planes of following items are one run of bytes.
+            # Whole planes of consecutive items are one run of bytes.
             self._read_bytes(out, self._item_offset(slab.item))
             return
         for index in range(slab.items):
@@ -91,12 +90,12 @@ class SlabReader:
                 self._read_rows(base, slab, out[index], scratch)
 
     def read_grid(self, grid: PixelGrid, out: NDArray[Any], scratch: NDArray[Any]) -> None:
-        """Read some pixels, skipping what lies between them; see `Reader.read_grid`."""
+        """Read a sparse grid of pixels; see `Reader.read_grid`."""
         item, channels, rows, columns = grid
         base = self._item_offset(item) + rows.start * self._h + columns.start * self._w
         lines = [(len(rows), rows.step * self._h), (len(columns), columns.step * self._w)]
         axes = [0, 1]
-        if lines[0][1] < lines[1][1]:  # as in Fortran order: whatever lies farthest apart is first
+        if lines[0][1] < lines[1][1]:  # as in Fortran order: the larger stride is first
             lines.reverse()
             axes.reverse()
         first, last = min(channels), max(channels)
@@ -117,7 +116,7 @@ class SlabReader:
         out: NDArray[Any],
         scratch: NDArray[Any],
     ) -> None:
-        """Read a grid of pixels, as one piece if that is not worth cutting.
+        """Read a grid of pixels, in one piece if the gaps are small.
 
         Parameters
         ----------
@@ -126,9 +125,8 @@ class SlabReader:
         places : list of int
             Bytes from there to the number of each channel.
         lines : list of tuple of int
-            Number of pixels and bytes from one to the next, along two axes; the farther is first.
+            Count and stride in bytes of two axes, the larger stride first.
         out : ndarray of shape (len(places), lines[0][0], lines[1][0])
-            Filled.
         scratch : ndarray of uint8
             Holds a piece.
         """
@@ -164,12 +162,12 @@ class SlabReader:
         SlabReader(self._fd, some, self.path).read(slab, out, scratch)
 
     def rows(self, item: int, channel: int, start: int, stop: int) -> NDArray[Any]:
-        """Rows of one channel of a plain array; see `Planes.rows`."""
+        """Return rows of one channel of a plain array; see `Planes.rows`."""
         width = self.spec.width
         return self.pixels(item, channel, start * width, stop * width).reshape(-1, width)
 
     def pixels(self, item: int, channel: int, start: int, stop: int) -> NDArray[Any]:
-        """Pixels of one channel of a plain array; see `Planes.pixels`."""
+        """Return pixels of one channel of a plain array; see `Planes.pixels`."""
         numbers = np.empty(stop - start, self._dtype)
         offset = self._item_offset(item) + channel * self._c + start * self._w
         self._read_bytes(numbers, offset)
@@ -185,13 +183,13 @@ class SlabReader:
         return offset
 
     def _read_planes(self, base: int, slab: Slab, out: NDArray[Any]) -> None:
-        """Channels whose pixels lie side by side, straight into place."""
+        """Read channels of contiguous pixels, straight into place."""
         offset = base + slab.start * self._w
         for channel in range(self.spec.channels):
             self._read_bytes(out[channel], offset + channel * self._c)
 
     def _read_rows(self, base: int, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
-        """Pixels whose rows do not follow each other: up to three rectangles."""
+        """Read pixels whose rows are apart in the file: up to three rectangles."""
         spec = self.spec
         done = 0
         for row, rows, column, columns in rectangles(slab.start, slab.stop, spec.width):
@@ -207,10 +205,10 @@ class SlabReader:
     def _read_box(
         self, base: int, axes: list[_Axis], out: NDArray[Any], scratch: NDArray[Any]
     ) -> None:
-        """Read a box through scratch, converting it to the type and axis order of `out`.
+        """Read a box through scratch, converted to the dtype and axis order of `out`.
 
-        `axes` are in the order of the axes of `out`. In the file they are ordered by stride; the
-        box is cut into blocks that fit the scratch, whole inner axes first.
+        `axes` are in the order of the axes of `out`. The box is cut into blocks that fit the
+        scratch, whole axes of small stride first.
         """
         order = sorted(range(len(axes)), key=lambda axis: -axes[axis].stride)
         stored = [axes[axis] for axis in order]
@@ -229,7 +227,7 @@ class SlabReader:
     def _read_runs(
         self, base: int, block: list[_Axis], piece: NDArray[Any], gaps: NDArray[np.uint8]
     ) -> None:
-        """Fill `piece` from the runs of neighbouring bytes that a block consists of."""
+        """Fill `piece` from the contiguous runs of bytes of a block."""
         depth, run = len(block), self._dtype.itemsize
         while depth and block[depth - 1].stride == run:
             depth -= 1
@@ -249,10 +247,10 @@ class SlabReader:
     def _read_gapped(
         self, out: NDArray[Any], offset: int, stride: int, gaps: NDArray[np.uint8]
     ) -> None:
-        """Read a row of numbers that lie apart: with all between them, then pick.
+        """Read a row of numbers with the gaps between them, and pick the numbers.
 
-        A batch in Fortran order is like that, its items vary fastest: reading number by number
-        would take a system call for each.
+        Reading number by number would take a system call for each, as in a batch in Fortran order,
+        where the items vary fastest.
         """
         step = max(1, gaps.size // stride)
         for start in range(0, out.size, step):
@@ -266,7 +264,7 @@ class SlabReader:
 
 
 def read_into(fd: int, out: NDArray[Any], offset: int, path: str) -> None:
-    """Fill a contiguous array from a file, however often the system must be asked.
+    """Fill a contiguous array from a file, in as many reads as needed.
 
     Raises
     ------

@@ -1,8 +1,4 @@
-"""Arrays as files and pipes hold them, one or a series, whoever says what shape they have.
-
-What ``.npy`` and headerless inputs have in common: numbers in one piece. In a file they lie at
-fixed offsets; standard input and named pipes deliver them once.
-"""
+"""Open arrays in files and pipes, one or a series: ``.npy`` and numbers without a header."""
 
 from __future__ import annotations
 
@@ -24,22 +20,21 @@ if TYPE_CHECKING:
 
 
 class Kind(NamedTuple):
-    """A way of saying what array follows.
+    """How to find the shape of the next array.
 
     Attributes
     ----------
     describe : callable
-        Given the bytes, the source and a name for messages, tells the layout of the array of
-        which the next byte is the first number; reads what comes before that.
+        Given bytes, source and a name for messages, read the header and return the layout.
     check_size : callable
-        Given a layout, where in a file it was described, the size of the file and a name for
-        messages: raises `DataError` if there is more or less than was promised.
+        Given a layout, the offset of its header, the size of the file and a name for messages,
+        raise `DataError` if the size differs.
     promise : str
-        Who says how many bytes there are, for messages; as in ``"its header promises"``.
+        Source of the expected size, for messages; as in ``"its header promises"``.
     title : str
-        What the array is called, as in ``"NumPy array"``.
+        As in ``"NumPy array"``.
     name : str
-        What the file should be, for messages, with a blank after it; as in ``".npy "``.
+        Expected kind of file, for messages, with a blank after it; as in ``".npy "``.
     """
 
     describe: Callable[[ByteSource, Source, str], ArrayLayout]
@@ -50,12 +45,12 @@ class Kind(NamedTuple):
 
 
 def open_array(source: Source, kind: Kind) -> Reader | StreamReader:
-    """Open an input that is one array, and nothing after it.
+    """Open an input that is one array, with nothing after it.
 
     Raises
     ------
     DataError
-        If there is no such array, or a file is not of the size that was promised.
+        If there is no such array, or a file is of another size.
     InputMissingError
         If it can't be opened.
     """
@@ -79,21 +74,7 @@ def open_array(source: Source, kind: Kind) -> Reader | StreamReader:
 def about_array(
     path: str, files: tuple[str, ...], layout: ArrayLayout, source: Source, title: str
 ) -> About:
-    """Describe an array.
-
-    Parameters
-    ----------
-    path : str
-        Name for messages.
-    files : tuple of str
-        See `About`.
-    layout : ArrayLayout
-        With the shape as stored.
-    source : Source
-        What the user named.
-    title : str
-        What the array is called.
-    """
+    """Return the `About` of an array; `path` and `files` are as in `About`."""
     container = Container(
         title,
         layout.shape,
@@ -106,15 +87,7 @@ def about_array(
 
 
 class ArraySeries(Series):
-    """Arrays that follow each other; see `Series`.
-
-    Parameters
-    ----------
-    source : Source
-        Standard input, or a named pipe.
-    kind : Kind
-        How each is described.
-    """
+    """Consecutive arrays of standard input or a named pipe; see `Series`."""
 
     def __init__(self, source: Source, kind: Kind) -> None:
         self._source = source
@@ -123,7 +96,7 @@ class ArraySeries(Series):
         self.path = self._opened.path
 
     def __iter__(self) -> Iterator[Reader | StreamReader]:
-        """Open one after another, until the stream ends where one would begin."""
+        """Open one array after another, to the end of the stream."""
         index = 0
         while index == 0 or not self._opened.at_end():
             path = f"{self.path}, array {index} (counting from 0)"

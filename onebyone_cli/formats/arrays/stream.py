@@ -1,8 +1,8 @@
-"""An array that comes through a pipe: its numbers once, in the order in which they are stored.
+"""An array from a pipe: its numbers once, in the order in which they are stored.
 
-Where the numbers of a slab come far apart, the stream is laid in a spool first. Where pixels come
-one after another, or row after row, or in small items of a batch, so do slabs, and
-`in_order.SlabsInOrder` takes them off the pipe. Nothing here imports numpy.
+Where pixels come one after another, row after row, or in small items of a batch, so do slabs:
+`in_order.SlabsInOrder` reads them from the pipe. Otherwise the stream is spooled to disk first.
+This module does not import numpy.
 """
 
 from __future__ import annotations
@@ -30,13 +30,12 @@ class ArrayStream(StreamReader):
     source : ByteSource
         The pipe.
     layout : ArrayLayout
-        What is promised of the array; the offset is of no use here.
+        Its offset is ignored.
     about : About
-        What else is known of the input.
     promise : str
-        Who says how many bytes there are, for messages; as in ``"its header promises"``.
+        Source of the expected size, for messages; as in ``"its header promises"``.
     alone : bool
-        Whether the pipe must end after it; it is closed with the array then.
+        Whether the pipe must end after the array; then it is closed with the array.
     """
 
     def __init__(
@@ -53,20 +52,20 @@ class ArrayStream(StreamReader):
         self._alone = alone
 
     def drain(self, write: Callable[[memoryview], None]) -> None:
-        """Hand over all numbers; see `StreamReader.drain`."""
+        """Pass all numbers to `write`; see `StreamReader.drain`."""
         piece = memoryview(bytearray(min(PIECE_BYTES, self.left)))
         while self.left:
             write(piece[: self.read_into(piece)])
         self.check_end()
 
     def slabs(self) -> Reader:
-        """Make a reader that takes slabs off the pipe; see `StreamReader.slabs`."""
+        """Return a reader of slabs of the pipe; see `StreamReader.slabs`."""
         from onebyone_cli.formats.arrays.in_order import SlabsInOrder
 
         return SlabsInOrder(self, self.stored, self.about)
 
     def read_into(self, piece: memoryview) -> int:
-        """Read what has come of the numbers; return its size, which is 1 or more.
+        """Read the available numbers; return their size in bytes, 1 or more.
 
         Raises
         ------
@@ -84,11 +83,11 @@ class ArrayStream(StreamReader):
         return count
 
     def has_come(self, milliseconds: int) -> bool:
-        """Wait for the pipe, no longer than that; say whether `read_into` would wait no more."""
+        """Wait for the pipe; return whether `read_into` would not wait."""
         return self._source.has_come(milliseconds)
 
     def check_end(self) -> None:
-        """Raise `DataError` if the pipe goes on although this was to be all of it."""
+        """Raise `DataError` if bytes follow an array that must be alone."""
         if self._alone and not self._source.at_end():
             raise DataError(
                 f"goes on after the array of {self.spec.data_bytes} bytes; expected exactly one "
@@ -97,12 +96,12 @@ class ArrayStream(StreamReader):
             )
 
     def skip(self) -> None:
-        """Leave out what was not read: the pipe is where the next array begins."""
+        """Skip the rest of the array."""
         piece = memoryview(bytearray(min(PIECE_BYTES, self.left)))
         while self.left:
             self.read_into(piece)
 
     def close(self) -> None:
-        """Close the pipe if nothing else is to come from it."""
+        """Close the pipe unless more arrays follow."""
         if self._alone:
             self._source.close()

@@ -1,8 +1,4 @@
-"""Write numbers at fixed offsets: ``.npy``, contiguous HDF5, ENVI and spools.
-
-`ArrayWriter` writes slabs of a C-order CHW array with ``pwrite``. `FixedOffsetWriter` does so in
-an output file, from its temporary to its publication; a format gives the bytes before the numbers.
-"""
+"""Write numbers at fixed offsets: ``.npy``, contiguous HDF5, ENVI and spools."""
 
 from __future__ import annotations
 
@@ -27,14 +23,13 @@ if TYPE_CHECKING:
 
 
 class ArrayWriter(Writer):
-    """Write slabs of a C-order CHW array into a file that has room for it.
+    """Write slabs of a C-order, little-endian CHW array into an existing file.
 
     Parameters
     ----------
     fd : int
         Descriptor open for writing; not closed here.
     spec : StackSpec
-        Shape and type; numbers are written little-endian.
     offset : int
         Bytes before the first number.
     path : str
@@ -49,7 +44,7 @@ class ArrayWriter(Writer):
         *_, self._channel_stride, _, self._pixel_stride = plain_strides(spec)
 
     def open(self) -> None:
-        """Nothing to create: the file is there."""
+        """Do nothing: the file exists."""
 
     def write(self, slab: Slab, block: NDArray[Any]) -> None:
         """Write a slab; see `Writer.write`."""
@@ -65,17 +60,17 @@ class ArrayWriter(Writer):
                 start += stride
 
     def write_run(self, item: int, channel: int, start: int, numbers: NDArray[Any]) -> None:
-        """Write neighbouring numbers of one channel; see `Writer.write_run`."""
+        """Write consecutive pixels of one channel; see `Writer.write_run`."""
         plane = (item * self.spec.channels + channel) * self._channel_stride
         write_from(
             self._fd, numbers, self.data_offset + plane + start * self._pixel_stride, self.path
         )
 
     def commit(self) -> None:
-        """Nothing to publish: the owner of the file does."""
+        """Do nothing: the owner of the file publishes it."""
 
     def discard(self) -> None:
-        """Nothing to remove: the owner of the file does."""
+        """Do nothing: the owner of the file removes it."""
 
 
 class FixedOffsetWriter(ResumableWriter):
@@ -84,19 +79,17 @@ class FixedOffsetWriter(ResumableWriter):
     Parameters
     ----------
     target : Target
-        The output.
     spec : StackSpec
-        Shape and type of what is written.
     header : bytes
-        What comes before the numbers, where nothing follows them.
+        Bytes before the numbers, if none follow them.
     create : callable or None
-        In place of `header`: writes all but the numbers into a descriptor. Returns the offset of
-        the first number and the size of the whole file, both in bytes. A descriptor that holds
-        bytes already holds those of the same output: they are written over, never cut off.
+        Replaces `header`: write all but the numbers into a descriptor; return the offset of the
+        first number and the size of the file in bytes. Bytes that the descriptor holds are
+        of the same output: they are written over, never truncated.
     container : str
         See `ResumableWriter.container`.
     sidecar : Sidecar or None
-        A file beside the output that is published with it: both appear, or none does.
+        A file that is published with the output: both appear, or neither.
 
     Raises
     ------
@@ -134,13 +127,13 @@ class FixedOffsetWriter(ResumableWriter):
         self.file = create_file(self.path, self._target.publication)
         try:
             if self._target.publication.shared and self.file.found:
-                # The bytes are there already, and another job may be writing. This says where the
-                # numbers belong; a file without a name takes no room for numbers it has not.
+                # Another job may be writing the file. Create a sparse copy without a name, only to
+                # find the offset of the numbers.
                 import tempfile
 
                 with tempfile.TemporaryFile() as nameless:
                     self._settle(nameless.fileno())
-            else:  # even if it was found: a crash of the machine may have taken it
+            else:  # even if it was found: a crash may have lost the header
                 self._settle(self.file.fd)
         except BaseException:
             self.discard()
@@ -152,7 +145,7 @@ class FixedOffsetWriter(ResumableWriter):
         self._numbers.write(slab, block)
 
     def write_run(self, item: int, channel: int, start: int, numbers: NDArray[Any]) -> None:
-        """Write neighbouring numbers of one channel; see `Writer.write_run`."""
+        """Write consecutive pixels of one channel; see `Writer.write_run`."""
         self._numbers.write_run(item, channel, start, numbers)
 
     def commit(self) -> None:
@@ -160,7 +153,7 @@ class FixedOffsetWriter(ResumableWriter):
         self.changed = self.file.commit(self._size, self.sidecar)
 
     def discard(self) -> None:
-        """Remove the temporary, if there is one."""
+        """Remove the temporary."""
         if hasattr(self, "file"):
             self.file.discard()
 
@@ -180,7 +173,7 @@ class FixedOffsetWriter(ResumableWriter):
 
 
 def write_from(fd: int, block: NDArray[Any], offset: int, path: str) -> None:
-    """Write a contiguous array into a file, however often the system must be asked.
+    """Write a contiguous array into a file, in as many writes as needed.
 
     Raises
     ------

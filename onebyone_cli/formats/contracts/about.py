@@ -1,4 +1,4 @@
-"""What is known of an input besides its numbers, as one record."""
+"""Description of an input besides its numbers."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from onebyone_cli.formats.contracts.metadata import Metadata
 
 
 class Container(NamedTuple):
-    """How a file keeps numbers, for people to know; no reader needs it.
+    """How a file stores numbers, for reports; readers do not use it.
 
     Attributes
     ----------
     title : str
-        What it is, as in ``"HDF5 dataset"``.
+        As in ``"HDF5 dataset"``.
     shape : tuple of int
         Sizes of the axes as stored.
     axes : str
         Their order, as in ``"CHW"``, ``"HW"`` or ``"NHWC"``.
     big_endian, fortran_order : bool
-        Order of the bytes of a number; whether the first axis varies fastest.
     chunk : tuple of int
-        Sizes of a storage chunk along the axes; empty where there are none.
+        Shape of a storage chunk; empty if there are none.
     filters : tuple of str
-        What chunks or images went through, in that order, such as ``"gzip 4"``.
+        Filters of chunks or images in order, such as ``"gzip 4"``.
     stored_bytes : int or None
-        What the numbers take on the disk; None where only the whole file is known.
+        Size of the numbers on disk; None if only that of the file is known.
     """
 
     title: str
@@ -47,9 +46,8 @@ class Dataset(NamedTuple):
     name : str
         Its path in the file.
     shape : tuple of int
-        Sizes of its axes.
     dtype : str
-        A key of `spec.ITEM_BYTES`; empty if it is of another type of number.
+        A key of `spec.ITEM_BYTES`; empty for any other type.
     """
 
     name: str
@@ -58,17 +56,15 @@ class Dataset(NamedTuple):
 
 
 class RawSpec(NamedTuple):
-    """What the user says of an input that says nothing itself: numbers without a header.
+    """Shape and dtype of an input without a header, as the user gave them.
 
     Attributes
     ----------
     shape : tuple of int
-        Sizes of the axes as stored: H, W or C, H, W with leading batch axes, in the order that
-        the layout says.
+        As stored: H, W or C, H, W with leading batch axes, in the order of the layout.
     dtype : str
         A key of `spec.ITEM_BYTES`.
     big_endian : bool
-        Byte order of the numbers.
     """
 
     shape: tuple[int, ...]
@@ -77,28 +73,27 @@ class RawSpec(NamedTuple):
 
 
 class About(NamedTuple):
-    """What is known of an input besides its shape, its type and its numbers.
+    """Description of an input besides its shape, dtype and numbers.
 
     Attributes
     ----------
     path : str
         The input as the user wrote it, for messages.
     files : tuple of str
-        Every file that holds part of the input: none of them may become the output.
+        Every file of the input; none may become the output.
     inner : str
-        Name of the dataset inside the file, or empty.
+        Dataset inside the file, or empty.
     axes : str
         Order of the last three axes as stored: one of `spec.LAYOUTS`.
     raw : RawSpec or None
-        What the user said of numbers without a header.
+        For numbers without a header.
     series : str
-        Name of the stream if this is one of several that come through it; else empty.
+        Name of the stream, if the input is one of several in it; else empty.
     container : Container or None
-        How the file keeps the numbers, where the format tells.
     selected : tuple of int
-        The channels of the file that are read, where they are not all.
+        Channels of the file that are read, if not all.
     load_metadata : callable
-        Gives the `Metadata`. A format that reads them when they are wanted keeps them.
+        Returns the `Metadata`; formats that read it on demand cache it.
     """
 
     path: str
@@ -113,5 +108,5 @@ class About(NamedTuple):
 
     @property
     def metadata(self) -> Metadata:
-        """What the file says about its numbers."""
+        """Metadata of the input."""
         return self.load_metadata()

@@ -1,8 +1,7 @@
-"""Named values of a file as `Metadata`, and back.
+"""Convert between the named values of a file and `Metadata`.
 
-The names are those of CF (netCDF, and HDF5 and Zarr that follow it), of GDAL and of ENVI headers.
-Names are compared without case, blanks and punctuation: ``data ignore value`` in an ENVI header is
-``Data_Ignore_Value`` in HDF5.
+The names are those of CF (netCDF, HDF5, Zarr), GDAL and ENVI. They are compared without case,
+blanks and punctuation: ``data ignore value`` in ENVI is ``Data_Ignore_Value`` in HDF5.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-#: Names of each field, normalised; of several that are there the first one holds.
+#: Normalised names of each field, in order of precedence.
 _NAMES = {
     "channels": ("bandnames", "channels", "channelnames"),
     "wavelengths": ("wavelength", "wavelengths"),
@@ -48,15 +47,14 @@ def normalised(name: str) -> str:
 
 
 def metadata_of(values: Mapping[str, Any], spec: StackSpec) -> Metadata:
-    """Understand the named values of a file.
+    """Interpret the named values of a file.
 
     Parameters
     ----------
     values : mapping
         Text, numbers, or lists or arrays of them, by name. Numbers may be written as text.
     spec : StackSpec
-        What the file holds. A list that needs an entry for each channel and has not is an
-        attribute like any other.
+        A list that lacks the one entry per channel its field needs becomes an `Attribute`.
     """
     reading = _Reading(values, spec.channels)
     fields: dict[str, Any] = {
@@ -82,7 +80,7 @@ def metadata_of(values: Mapping[str, Any], spec: StackSpec) -> Metadata:
 
 
 class _Reading:
-    """The values of a file by their normalised names, and which of them were understood."""
+    """The values of a file by normalised name, and the names that were understood."""
 
     def __init__(self, values: Mapping[str, Any], channels: int) -> None:
         self.used: set[str] = set()
@@ -120,7 +118,7 @@ class _Reading:
         read: Callable[[Any], tuple[_T, ...]],
         lengths: tuple[int, ...],
     ) -> tuple[_T, ...]:
-        """Give the first value that has one of some lengths; empty if there is none."""
+        """Return the first value with one of the lengths; empty if there is none."""
         for name in (name for short in names for name in self._full.get(short, ())):
             found = read(self._values[name])
             if len(found) in lengths:
@@ -130,10 +128,10 @@ class _Reading:
 
 
 def attributes_of(metadata: Metadata) -> dict[str, Any]:
-    """Give metadata as the named values of an HDF5 or netCDF file.
+    """Return metadata as the named values of an HDF5 or netCDF file.
 
-    Fields that differ from channel to channel, where these files have one value for all, are left
-    out; see `kept_in_attributes`.
+    These files have one nodata, scale, offset and valid range: values that differ between channels
+    are left out.
     """
     crs, transform = metadata.georeference.crs, metadata.georeference.transform
     limits = metadata.valid_range[0] if len(metadata.valid_range) == 1 else None
@@ -161,20 +159,12 @@ def attributes_of(metadata: Metadata) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in empty}
 
 
-def kept_in_attributes(metadata: Metadata) -> tuple[str, ...]:
-    """Name the fields that `attributes_of` keeps."""
-    several = ("nodata", "scale", "offset", "valid_range")
-    return tuple(
-        name for name in metadata.said if name not in several or len(getattr(metadata, name)) == 1
-    )
-
-
 def _single(entries: tuple[Any, ...]) -> Any:
     return entries[0] if len(entries) == 1 else None
 
 
 def _axis(value: Any, spec: StackSpec) -> str:
-    """Find the axis that a list or array has an entry for each step of."""
+    """Return the axis that the value has one entry per step of; empty if there is none."""
     shape = getattr(value, "shape", None)
     sizes = (len(value),) if isinstance(value, (list, tuple)) else shape or ()
     for axis, size in (("C", spec.channels), ("H", spec.height), ("W", spec.width)):
@@ -184,13 +174,13 @@ def _axis(value: Any, spec: StackSpec) -> str:
 
 
 def _items(value: Any) -> list[Any]:
-    """Give the entries of a list or array, or a single value as a list of one."""
+    """Return the entries of a list or array, or a single value as a list of one."""
     plain = value.tolist() if hasattr(value, "tolist") else value
     return list(plain) if isinstance(plain, (list, tuple)) else [plain]
 
 
 def _text(value: Any) -> tuple[str, ...]:
-    """Read a single text, as a tuple of one; empty if it is blank or something else."""
+    """Return a single text as a tuple of one; empty if it is blank or another type."""
     found = _texts(value)
     return found if len(found) == 1 and found[0] else ()
 
@@ -211,7 +201,7 @@ def _numbers(value: Any) -> tuple[float, ...]:
 
 
 def _words(value: Any) -> tuple[float, ...]:
-    """Read numbers that may stand in one text, between blanks or commas."""
+    """Read numbers that may stand in one text, separated by blanks or commas."""
     return _numbers(value.replace(",", " ").split() if isinstance(value, str) else value)
 
 

@@ -14,51 +14,50 @@ if TYPE_CHECKING:
 
 
 class Format(NamedTuple):
-    """One file format; each module of this package defines one as ``FORMAT``.
+    """A file format; each module of this package defines one as ``FORMAT``.
 
     Attributes
     ----------
     name : str
-        What ``--format`` takes.
+        Value of ``--format``.
     title : str
-        For people.
+        Name for users.
     noun : str
-        One file of it within a sentence, as in ``"a .npy file"``.
+        One file within a sentence, as in ``"a .npy file"``.
     suffixes : tuple of str
-        Endings of file names, lower case, with the dot.
+        Lower case, with the dot.
     read : callable
         Open an input.
     write : callable
-        Make the writer of an output of a given shape and type; see `Target.make_writer`.
+        Make the writer of an output; see `Target.make_writer`.
     new_suffix : str
-        What names of new outputs end in; ``/`` for a folder.
+        Suffix of new outputs; ``/`` for a folder.
     kinds : tuple of str
-        Further names that ``--format`` takes and hands on as `Target.kind`.
+        More values of ``--format``, passed on as `Target.kind`.
     magic : tuple of bytes
-        What files begin with, to find those with other suffixes.
+        First bytes of files, to detect those with other suffixes.
     claims : callable or None
-        Given the name of a file that neither suffix nor first bytes give away, says whether it is
-        of this format by what lies beside it.
+        Whether a file that suffix and first bytes do not identify is of this format, by the files
+        beside it.
     main_file : callable or None
-        Given the name of an output of several files, names the one with the numbers.
+        Return the file with the numbers of an output of several files.
     streams : str
-        A stream of it within a sentence, as in ``"a .npy stream"``, where ``-`` and pipes can be
-        of this format; else empty.
+        A stream within a sentence, as in ``"a .npy stream"``; empty if ``-`` and pipes can't be of
+        this format.
     series : callable or None
-        Open a stream of several inputs, where they can follow each other.
+        Open a stream of several inputs.
     folder : str
-        A folder of it within a sentence, as in ``"a folder of images"``; empty where there is none.
+        A folder within a sentence, as in ``"a folder of images"``; empty if there is none.
     folders : callable or None
-        Given the name of a folder, says whether it is of this format.
+        Whether a folder is of this format.
     datasets : callable or None
-        Given the name of a file, lists the datasets that could be stacks, where there can be
-        several.
+        List the datasets of a file that could be stacks.
     storage : tuple of str
-        Fields of `Storage` that an output takes.
+        Fields of `Storage` that an output supports.
     keeps : tuple of str
         Fields of `Metadata` that an output has a place for.
     extra : str
-        What to install to read and write it, where it is not installed with the program.
+        What to install, if it is not installed with the program.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""What a file says about its numbers: names, wavelengths, nodata, units, georeference.
+"""Metadata of a file: names, wavelengths, nodata, units, georeference.
 
-Values with one entry for each channel are tuples of C entries, or empty. Everything that has no
-field of its own is an `Attribute`.
+Values per channel are tuples of C entries, or empty. Anything without a field of its own is an
+`Attribute`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ class Attribute(NamedTuple):
     Attributes
     ----------
     value : str, number, ndarray, or list of str
-        As the file has it.
     axis : str
-        The axis that it has an entry for each step of: ``"C"``, ``"H"`` or ``"W"``; empty for a
-        value that holds for the whole file.
+        Axis with one entry per step: ``"C"``, ``"H"`` or ``"W"``; empty for the whole file.
     """
 
     value: Any
@@ -28,15 +26,15 @@ class Attribute(NamedTuple):
 
 
 class Georeference(NamedTuple):
-    """Where the pixels are on the ground.
+    """Position of the pixels on the ground.
 
     Attributes
     ----------
     transform : tuple of float
-        Six numbers in the order of GDAL: x of the upper left corner, x per column, x per row, y of
-        the corner, y per column, y per row. Empty where unknown.
+        Six numbers in GDAL order: x of the upper left corner, x per column, x per row, y of the
+        corner, y per column, y per row. Empty if unknown.
     crs : str
-        The coordinate reference system as text, such as WKT; empty where unknown.
+        Coordinate reference system, such as WKT; empty if unknown.
     """
 
     transform: tuple[float, ...] = ()
@@ -44,31 +42,28 @@ class Georeference(NamedTuple):
 
 
 class Metadata(NamedTuple):
-    """What a file says about its numbers.
+    """Metadata of a stack.
 
     Attributes
     ----------
     channels : tuple of str
-        Names of the channels.
+        Channel names.
     wavelengths, widths : tuple of float
-        Centre and full width at half maximum of each channel.
+        Centre and full width at half maximum per channel.
     wavelength_unit : str
-        Unit of both, as the file writes it.
+        As the file writes it.
     good : tuple of bool
-        False for the channels of a bad band list.
+        False for channels of a bad band list.
     nodata : tuple of float or None
-        Stored number that marks an invalid value: one entry for all channels or one for each; None
-        for a channel without.
+        Stored number of an invalid value: one entry for all channels or one per channel.
     valid_range : tuple of (float, float) or None
         Smallest and largest valid stored number; entries as in `nodata`.
     scale, offset : tuple of float
-        The meant number is ``scale * stored + offset``; entries as in `nodata`.
+        The physical value is ``scale * stored + offset``; entries as in `nodata`.
     unit : str
-        Unit of the meant numbers.
-    georeference : Georeference
-        Where the pixels are.
+        Unit of the physical values.
     history : str
-        What was done, one line for each step.
+        One line per processing step.
     attributes : mapping of str to Attribute
         Everything else.
     """
@@ -89,23 +84,22 @@ class Metadata(NamedTuple):
 
     @property
     def said(self) -> tuple[str, ...]:
-        """Names of the fields that say something."""
+        """Names of the fields that are set."""
         empty = Metadata()
         pairs = zip(self._fields, self, empty, strict=True)
         return tuple(name for name, value, nothing in pairs if value != nothing)
 
 
 class Part(NamedTuple):
-    """The metadata of one of several inputs that are stacked along the channels.
+    """Metadata of one of several inputs that are stacked along the channels.
 
     Attributes
     ----------
     path : str
-        The input as the user wrote it; names channels that have no name.
+        As the user wrote it; names channels that have no name.
     channels : int
-        Number of its channels.
+        Number of channels.
     metadata : Metadata
-        What it says.
     """
 
     path: str
@@ -114,10 +108,10 @@ class Part(NamedTuple):
 
 
 def joined_metadata(parts: Sequence[Part]) -> Metadata:
-    """Join what inputs say that are stacked along the channels.
+    """Join the metadata of inputs that are stacked along the channels.
 
-    What has an entry for each channel is put together. What holds for a whole file is kept where
-    no two inputs disagree.
+    Values per channel are concatenated. Values of a whole file are kept where no two inputs
+    disagree.
 
     Parameters
     ----------
@@ -128,7 +122,7 @@ def joined_metadata(parts: Sequence[Part]) -> Metadata:
         return parts[0].metadata
     all_said = [part.metadata for part in parts]
     unit = _agreed([each.wavelength_unit for each in all_said])
-    # Wavelengths in nanometres and in micrometres make no list.
+    # Wavelengths in nanometres and micrometres can't be joined.
     same_unit = len({each.wavelength_unit for each in all_said}) == 1
     return Metadata(
         channels=joined_names(parts),
@@ -148,14 +142,14 @@ def joined_metadata(parts: Sequence[Part]) -> Metadata:
 
 
 def selected_metadata(said: Metadata, channels: Sequence[int], total: int) -> Metadata:
-    """Return what a file says of some of its channels.
+    """Return the metadata of some channels.
 
     Parameters
     ----------
     said : Metadata
         Of all channels.
     channels : sequence of int
-        Those that are read, in their order.
+        Indices of the channels, in the order they are read.
     total : int
         Number of channels of the file.
     """
@@ -200,7 +194,7 @@ def _put_together(lists: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
 
 
 def _spread(parts: Sequence[Part], field: str, missing: Any) -> tuple[Any, ...]:
-    """Give every channel its entry; one entry for all of them if they are equal."""
+    """Return one entry per channel, or a single one if all are equal."""
     entries: list[Any] = []
     for part in parts:
         said = getattr(part.metadata, field) or (missing,)
@@ -211,7 +205,7 @@ def _spread(parts: Sequence[Part], field: str, missing: Any) -> tuple[Any, ...]:
 
 
 def _agreed(values: Sequence[Any], nothing: Any = "") -> Any:
-    """Give what some say and no other contradicts; else `nothing`."""
+    """Return the value of the inputs that have one, or `nothing` if they disagree."""
     said = [value for value in values if value != nothing]
     return said[0] if said and all(value == said[0] for value in said) else nothing
 
@@ -221,7 +215,7 @@ def _agreed_attributes(all_said: Sequence[Metadata]) -> dict[str, Attribute]:
     names = dict.fromkeys(name for each in all_said for name in each.attributes)
     for name in names:
         values = [each.attributes[name] for each in all_said if name in each.attributes]
-        # Arrays have no single answer to ==; how they are written has.
+        # Comparing arrays by == gives an array; their representations compare as one value.
         agree = all(repr(value) == repr(values[0]) for value in values)
         if agree and values[0].axis != "C":
             found[name] = values[0]

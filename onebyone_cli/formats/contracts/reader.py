@@ -1,18 +1,17 @@
-"""What a format owes the rest of the program, in prose and types.
+"""The contract of readers.
 
-Header before pixels: opening a reader reads metadata only and yields a `StackSpec`; making a
-writer checks everything and creates nothing. So all that can be refused is refused before the
-first pixel is read and before any output exists.
+Opening a reader reads the header only and yields a `StackSpec`; making a writer checks everything
+and creates nothing. So errors are found before pixels are read or an output exists.
 
-There are two kinds on each side, and a format picks the one that is true of the file at hand:
+There are two kinds on each side. A format chooses per file:
 
 ==============  ==================================================================================
 `Reader`        any slab at any time, from several threads at once
-`StreamReader`  all bytes once, in the file's own order; the pipeline lays them in a spool first,
-                unless slabs come one after another in that order and each is read just once
+`StreamReader`  all bytes once, in the order of the file; spooled to disk first, unless slabs are
+                read once each in that order
 `Writer`        any slab at any time, from several threads at once (fixed offsets)
-`StreamWriter`  wants the finished result channel by channel (pipes, images, compressed chunks);
-                the pipeline lays the result in a spool first
+`StreamWriter`  the finished result, channel by channel (pipes, images, compressed chunks); the
+                result is spooled to disk first
 ==============  ==================================================================================
 """
 
@@ -33,25 +32,25 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.arrays.layout import ArrayLayout
     from onebyone_cli.spec import PixelGrid, Slab, StackSpec
 
-#: Pixels that lie far apart are picked out of pieces of rows of this size.
+#: Size of the pieces of rows that distant pixels are picked from.
 _GRID_BYTES = 1 << 23
 
 
 class Source(NamedTuple):
-    """What the user named as an input, and how to read it.
+    """An input and how to read it.
 
     Attributes
     ----------
     path : str
-        The file or folder; ``-`` is standard input.
+        File or folder; ``-`` is standard input.
     inner : str
-        Name of a dataset inside the file; empty where none was given.
+        Dataset inside the file; empty if not given.
     layout : str
         Order of the last three axes as stored: one of `spec.LAYOUTS`.
     memory : int
-        Bytes that chunk caches and decoders of this input may take.
+        Bytes for chunk caches and decoders.
     raw : RawSpec or None
-        What is in it, where it is numbers without a header.
+        Shape and dtype of numbers without a header.
     """
 
     path: str
@@ -67,14 +66,14 @@ class Source(NamedTuple):
 
 
 class _Input(ABC):
-    """What both kinds of reader have.
+    """Base of both kinds of reader.
 
     Attributes
     ----------
     spec : StackSpec
-        Shape and type, known from the header.
+        Shape and dtype from the header.
     about : About
-        What else the header says.
+        Everything else from the header.
     """
 
     spec: StackSpec
@@ -87,7 +86,7 @@ class _Input(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the file. May be called twice."""
+        """Close the file. May be called twice."""
 
     def __enter__(self) -> Self:
         return self
@@ -107,11 +106,11 @@ class Reader(_Input):
     Attributes
     ----------
     scratch_bytes : int
-        Size of the scratch buffer that `read` wants from each thread; 0 for none.
+        Size of the scratch buffer that `read` needs per thread; 0 for none.
     cache_bytes : int
-        Memory the reader holds by itself while open, such as a chunk cache.
+        Memory of the open reader itself, such as a chunk cache.
     chunk_shape : tuple of int or None
-        ``(C, H, W)`` of a storage chunk, where the file has chunks.
+        ``(C, H, W)`` of a storage chunk, if the file has chunks.
     """
 
     scratch_bytes: int = 0
@@ -125,12 +124,10 @@ class Reader(_Input):
         Parameters
         ----------
         slab : Slab
-            Which items and pixels.
         out : ndarray of shape (slab.items, C, slab.pixels)
-            Filled with the numbers, converted to its dtype. Its last axis is contiguous, the
-            others need not be.
+            Receives the numbers, converted to its dtype. Only the last axis must be contiguous.
         scratch : ndarray of uint8, shape (n,) with n >= scratch_bytes
-            Space to work in, not shared with another thread.
+            Work space of this thread.
 
         Raises
         ------
@@ -139,21 +136,21 @@ class Reader(_Input):
         """
 
     def read_grid(self, grid: PixelGrid, out: NDArray[Any], scratch: NDArray[Any]) -> None:
-        """Read some pixels of some channels, far apart, and as little else as possible.
+        """Read a sparse grid of pixels, and as little else as possible.
 
         Parameters
         ----------
         grid : PixelGrid
-            Which item, channels, rows and columns.
+            Item, channels, rows and columns.
         out : ndarray of shape (len(grid.channels), len(grid.rows), len(grid.columns))
-            Filled with the numbers, converted to its dtype.
+            Receives the numbers, converted to its dtype.
         scratch : ndarray of uint8
-            As for `read`.
+            As in `read`.
 
         Raises
         ------
         ReadWriteError
-            As for `read`.
+            As in `read`.
         """
         import numpy as np
 
@@ -176,14 +173,13 @@ class Reader(_Input):
     def read_channels(
         self, slab: Slab, first: int, last: int, out: NDArray[Any], scratch: NDArray[Any]
     ) -> None:
-        """Read some channels of a slab; formats that can do so without the others do.
+        """Read channels [first, last) of a slab, without the others where the format can.
 
         Parameters
         ----------
         slab, scratch
             As in `read`.
         first, last : int
-            The first channel, and the one after the last.
         out : ndarray of shape (slab.items, last - first, slab.pixels)
             As in `read`.
         """
@@ -194,25 +190,24 @@ class Reader(_Input):
         out[...] = whole[:, first:last]
 
     def check_unchanged(self) -> None:
-        """Raise `ReadWriteError` if the file was changed since it was opened."""
+        """Raise `ReadWriteError` if the file has changed since it was opened."""
 
     def abandon(self) -> None:
         """Cancel pending reads after a failure."""
 
 
 class StreamReader(_Input):
-    """All bytes once, in the order in which the source has them.
+    """Sequential access: all bytes once, in the order of the source.
 
     Attributes
     ----------
     stored : ArrayLayout
-        How the drained bytes are to be understood, once they are in one piece.
+        Layout of the drained bytes.
     buffer_bytes : int
         Memory that `drain` takes, such as one decoded image.
     run_pixels : int
-        Pixels that come together, channel by channel, before the next ones, in their order, so
-        that `slabs` can stand in for `drain`: one in HWC, a row in HCW, an item of the batch in
-        CHW. 0 where it can't.
+        Pixels stored together, channel by channel, so that `slabs` can replace `drain`: one in HWC,
+        a row in HCW, an item of the batch in CHW. 0 where it can't.
     """
 
     stored: ArrayLayout
@@ -221,25 +216,24 @@ class StreamReader(_Input):
 
     @abstractmethod
     def drain(self, write: Callable[[memoryview], None]) -> None:
-        """Hand over all bytes, piece by piece.
+        """Pass all bytes to `write`, piece by piece.
 
         Raises
         ------
         DataError
-            If the source ends too early or holds something else than its header said.
+            If the source ends early or contradicts its header.
         """
 
     def slabs(self) -> Reader:
-        """Make a reader of slabs in place of `drain`, where `run_pixels` allows it.
+        """Return a reader of slabs in place of `drain`, if `run_pixels` is not 0.
 
-        Every slab must be asked for once, by any thread; each waits until those before it have
-        been read.
+        Each slab must be requested once, by any thread; each waits for those before it.
         """
         raise NotImplementedError
 
 
 class Series(ABC):
-    """Stacks that follow each other in one stream, any number of them.
+    """Any number of stacks in one stream.
 
     Attributes
     ----------
@@ -251,14 +245,14 @@ class Series(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[Reader | StreamReader]:
-        """Open one after another; each is done with when the next is asked for.
+        """Open one stack after another; asking for the next one ends the use of the last.
 
         Raises
         ------
         DataError
-            If what follows is no stack.
+            If the next bytes are not a stack.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the stream. May be called twice."""
+        """Close the stream. May be called twice."""

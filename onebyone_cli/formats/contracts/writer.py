@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Storage(NamedTuple):
-    """How a chunked container lays out its numbers; ignored by no format, refused by most.
+    """Chunking and compression options. Formats that do not support them raise `UsageError`.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Storage(NamedTuple):
     level : int
         Effort of gzip, 0 to 9.
     shuffle, fletcher32 : bool
-        Byte shuffling before compression; a checksum for every chunk.
+        Byte shuffling before compression; a checksum per chunk.
     chunks : tuple of int
         ``(C, H, W)`` of a chunk; empty to let the format choose.
     """
@@ -43,40 +43,38 @@ class Storage(NamedTuple):
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """Names of the fields that ask for something; a level asks for nothing by itself."""
+        """Names of the options that are set; `level` alone does not count."""
         names = ("compression", "shuffle", "fletcher32", "chunks")
         return tuple(name for name in names if getattr(self, name))
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing was asked for."""
+        """Whether no option is set."""
         return not self.asked
 
 
 class Target(NamedTuple):
-    """An output as the user named it, whose shape and type need not be known yet.
+    """An output by name; its shape and dtype may still be unknown.
 
     Attributes
     ----------
     path : str
-        The file or folder; ``-`` is standard output.
+        File or folder; ``-`` is standard output.
     write : callable
-        Makes the writer; see `Format.write`.
+        See `Format.write`.
     inner : str
-        Name of the dataset inside the file; empty for the format's choice.
+        Dataset inside the file; empty for the format's choice.
     kind : str
         Type of the images of a folder, such as ``"png"``; empty for the format's choice.
     inputs : tuple of str
-        Files that are read, none of which may be written.
+        Files that are read; none may be written.
     publication : Publication
-        How it is published. Formats without fixed offsets write a temporary, whatever it says of
-        part files.
+        Formats without fixed offsets ignore its `resume` and `shared`.
     keeps : tuple of str
         See `Format.keeps`.
     metadata : Metadata
-        What is true of the numbers; a format writes what it has a place for.
+        Metadata of the output; a format writes what it has a place for.
     storage : Storage
-        Compression and chunks.
     """
 
     path: str
@@ -92,14 +90,13 @@ class Target(NamedTuple):
     def make_writer(
         self, spec: StackSpec, describe: Callable[[], Metadata] = Metadata
     ) -> Writer | StreamWriter:
-        """Make the writer of an output of this shape and type; creates nothing.
+        """Make the writer of an output of this shape and dtype; creates nothing.
 
         Parameters
         ----------
         spec : StackSpec
-            Shape and type of what will be written.
         describe : callable
-            Gives what is true of the numbers; called only for a format that keeps some of it.
+            Returns the metadata; called only for a format that keeps some.
 
         Raises
         ------
@@ -115,7 +112,7 @@ class Target(NamedTuple):
 
 
 class AnyTarget(Protocol):
-    """What a job needs to know of its output: a `Target`, or an array in memory."""
+    """A `Target`, or an array in memory."""
 
     def make_writer(
         self, spec: StackSpec, describe: Callable[[], Metadata] = Metadata
@@ -124,21 +121,20 @@ class AnyTarget(Protocol):
 
 
 class _Output(ABC):
-    """What both kinds of writer have: made, opened, then committed or discarded.
+    """Base of both kinds of writer.
 
     The constructor checks and creates nothing. `open` creates a temporary beside the target.
-    `commit` publishes it; leaving the ``with`` block without it leaves no trace.
+    `commit` publishes it. Leaving the ``with`` block without `commit` removes it.
 
     Attributes
     ----------
     path : str
-        The output as the user wrote it, for messages.
+        As the user wrote it, for messages.
     spec : StackSpec
-        Shape and type of what is written.
     buffer_bytes : int
-        Memory the writer takes by itself, such as one image.
+        Memory of the writer itself, such as one image.
     changed : bool
-        After `commit`: False where an equal output was there and was kept.
+        After `commit`: False if an equal output existed and was kept.
     """
 
     path: str
@@ -152,11 +148,11 @@ class _Output(ABC):
 
     @abstractmethod
     def commit(self) -> None:
-        """Publish the output: afterwards it is there, whole, under its own name."""
+        """Publish the complete output under its name."""
 
     @abstractmethod
     def discard(self) -> None:
-        """Remove what was created, unless it was published. May be called twice."""
+        """Remove what was created but not published. May be called twice."""
 
     def __enter__(self) -> Self:
         self.open()
@@ -181,41 +177,37 @@ class Writer(_Output):
         Parameters
         ----------
         slab : Slab
-            Which items and pixels.
         block : ndarray of shape (slab.items, K, slab.pixels)
             Of the output's dtype; its last axis is contiguous.
         """
 
     @abstractmethod
     def write_run(self, item: int, channel: int, start: int, numbers: NDArray[Any]) -> None:
-        """Write neighbouring numbers of one channel.
+        """Write consecutive pixels of one channel.
 
         Parameters
         ----------
-        item, channel : int
-            Which plane.
-        start : int
-            First pixel.
+        item, channel, start : int
+            Plane, and its first pixel.
         numbers : ndarray of shape (n,)
             Of the output's dtype, contiguous.
         """
 
 
 class ResumableWriter(Writer):
-    """Fixed offsets in a file that a later run can resume, and other jobs can write as well.
+    """Fixed offsets in a file that a later run can resume and other jobs can share.
 
     Attributes
     ----------
     file : AtomicFile
-        What is written, once it is open: a `PartFile` if ``publication.resume`` is set, a
-        `SharedFile` if it is shared.
+        The open output: a `PartFile` if ``publication.resume`` is set, a `SharedFile` if shared.
     data_offset : int
-        Bytes of the file before the first number, once it is open.
+        Bytes before the first number, once open.
     container : str
-        What decides where the numbers lie, such as a dataset's name: two runs fill the same file
-        only if it is the same for both.
+        What the offsets depend on, such as a dataset's name. Two runs fill the same file only if
+        it is equal.
     sidecar : Sidecar or None
-        A file beside the output that is published with it, such as a header.
+        A file published with the output, such as a header.
     """
 
     file: AtomicFile
@@ -225,7 +217,7 @@ class ResumableWriter(Writer):
 
 
 class Planes(Protocol):
-    """The finished result, as a `StreamWriter` sees it."""
+    """The finished result, as a `StreamWriter` reads it."""
 
     spec: StackSpec
 
@@ -237,8 +229,8 @@ class Planes(Protocol):
 
 
 class StreamWriter(_Output):
-    """Wants the result channel by channel, in its own order."""
+    """Writes the result channel by channel, in its own order."""
 
     @abstractmethod
     def fill(self, result: Planes, on_bytes: Callable[[int], None]) -> None:
-        """Take the whole result; call `on_bytes` with the number of result bytes done so far."""
+        """Write the whole result; call `on_bytes` with the number of result bytes done so far."""
