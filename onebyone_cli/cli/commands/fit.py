@@ -13,7 +13,6 @@ from onebyone_cli.cli.terminal import report
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
 from onebyone_cli.commit import targets
-from onebyone_cli.operations.depfile import DepFile
 from onebyone_cli.operations.learn import run as learning
 from onebyone_cli.operations.learn.gathered import save
 from onebyone_cli.operations.names import check_archive_name, check_outputs, files_of
@@ -62,8 +61,7 @@ def fit(
     check_outputs([target, output.plot, make.depfile])
     resources.show(console)
     publication = output.publication(if_changed=make.if_changed)
-    rules = DepFile(make.depfile, publication)
-    rules.check(target)
+    rules = make.rules(target, publication)
     settings = LearnSettings(
         resources.budget(), resources.workers(), input.mark(), request.wanted()
     )
@@ -90,12 +88,13 @@ def fit(
             on_progress=on_progress,
             say=console.say,
             each=input.each,
-            on_headers=lambda found: rules.add(target, (*found.files, *read)),
+            on_headers=rules and (lambda found: rules.add(target, (*found.files, *read))),
         )
     changed = save(model, gathered, target, publication)
     if output.plot:
         scree.draw_scree(model, output.plot, publication)
-    rules.write()
+    if rules is not None:
+        rules.write()
     reads_all = request.learner.reads_pixels and learn.sample is None
     spent = spent_since(started, gathered.pixel_bytes * reads_all)
     report.print_model(model, console)

@@ -16,7 +16,6 @@ from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
 from onebyone_cli.errors import UsageError
 from onebyone_cli.operations.apply.run import Output as Result
-from onebyone_cli.operations.depfile import DepFile
 from onebyone_cli.operations.names import files_of
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def reduce(
     settings = numbers.settings(resources.budget(), resources.workers(), input.mark())._replace(
         checkpoints=checkpoints.policy(inputs, target, sharded=cluster is not None),
     )
-    rules = DepFile(make.depfile, result.publication)
+    rules = make.rules(target, result.publication)
     outputs = ReduceOutputs(result, output.save, output.residual, output.plot, rules)
     reading = input.reading(settings.memory, raw.spec())
     started = time.monotonic()
