@@ -195,7 +195,7 @@ def test_the_refusal_names_the_tile_and_both_sizes():
     with pytest.raises(UsageError) as caught:
         make_plan(spec, 50, 4, Costs(280), memory=1 << 20, threads=2)
     expected = (
-        "memory=1.0 MiB is too small for this stack: one tile of 4096 pixels takes 1.1 MiB; "
+        "memory=1.0 MiB is too small for this stack: one block of 4096 pixels takes 1.1 MiB; "
         "give memory=2M or more"
     )
     assert str(caught.value) == expected

@@ -129,7 +129,7 @@ class Checkpoint(Ledger):
             self._left.forget()
         if self.done.ranges and self.done.ranges[-1][1] > self._tiles:
             raise OutputRefusedError(
-                f"{self._left.journal} has too many tiles; discard it with "
+                f"{self._left.journal} has too many blocks; discard it with "
                 f"{setting('resume', 'restart')}",
                 self.path,
             )

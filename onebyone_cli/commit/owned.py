@@ -63,7 +63,7 @@ def read_owned(name: str, limit: int) -> bytes:
 
 def _check_owned(found: os.stat_result, name: str) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise _refusal(name, "is no regular file")
+        raise _refusal(name, "is not a regular file")
     if found.st_uid != os.geteuid() and not _is_uid_of_ours(found.st_uid, name):
         raise _refusal(name, f"belongs to {_user(found.st_uid)}")
     if found.st_nlink > 1:

@@ -176,7 +176,7 @@ def whiten(matrix: NDArray[np.float64], channels: int, what: str, source: str = 
     values, vectors = np.linalg.eigh((part + part.T) / 2)
     largest = float(values.max(initial=0.0))
     if (values < -_NEGATIVE * largest).any():
-        raise DataError(f"{what} is no covariance: a combination has negative variance", source)
+        raise DataError(f"{what} is not a covariance: a combination has negative variance", source)
     whole = distinct.restore(vectors.T).T
     # With more than 500 channels, LAPACK rounds zero to more (see `model.negligible`).
     moving = channels - int(still.sum())
@@ -220,7 +220,7 @@ def check_covariance(matrix: NDArray[np.float64], channels: int, what: str, sour
         )
     variances = matrix.diagonal()
     if (variances < 0).any():
-        raise DataError(f"{what} is no covariance: a channel has negative variance", source)
+        raise DataError(f"{what} is not a covariance: a channel has negative variance", source)
     if ((variances > 0) & (variances < _SMALLEST)).any():
         raise DataError(
             f"{what} has variances below {_SMALLEST:.0e}, too small for float64; rescale the "

@@ -208,7 +208,7 @@ def _warn_moving(*, converged: bool) -> list[str]:
         return []
     return [
         f"the independent components did not settle within {_STEPS} steps, so they depend on the "
-        "seed; two or more may be normally distributed, which can't be told apart: "
+        "seed; two or more may be normally distributed, which can't be separated: "
         "try another seed, or fewer components"
     ]
 

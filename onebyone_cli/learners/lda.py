@@ -110,8 +110,8 @@ def _with_pixels(classes: Mapping[int, Moments], source: str) -> list[Moments]:
         return list(found.values())
     which = "".join(f"only class {label}" for label in found) or "no class"
     raise DataError(
-        f"{which} has valid pixels; expected two classes or more, or there is nothing to tell "
-        "apart: check labels, NaN, nodata and mask",
+        f"{which} has valid pixels; expected two classes or more, or there is nothing to "
+        "separate: check labels, NaN, nodata and mask",
         source,
     )
 
@@ -132,7 +132,7 @@ def _between(
     if not np.isfinite(bound):
         raise DataError(
             "the classes lie too far apart for float64, compared with how far they spread; "
-            "leave out the channels that tell them apart",
+            "leave out the channels that separate them",
             source,
         )
     return between

@@ -62,7 +62,7 @@ def fit_unmix(endmembers: NDArray[np.float64], *, source: str = "") -> Model:
     if rank < k:
         raise DataError(
             f"the {k} endmembers are linearly dependent (rank {rank}), so their amounts can't be "
-            "told apart; leave out those that are mixtures of others",
+            "separated; leave out those that are mixtures of others",
             source,
         )
     condition = float(singular[0] / singular[-1])

@@ -433,7 +433,7 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {
 @pytest.mark.parametrize("case", HOSTILE)
 def test_what_no_run_can_have_written_is_refused(tmp_path: Path, case: str):
     rewrite(leave(tmp_path), HOSTILE[case])
-    refused(tmp_path, "checkpoint|too many tiles")
+    refused(tmp_path, "checkpoint|too many blocks")
 
 
 @pytest.mark.parametrize(

@@ -188,14 +188,14 @@ def test_pipes_and_devices_are_refused(
     else:
         (folder / name).symlink_to("/dev/zero")
     done = run(folder, *command, status=73)
-    found = "is no regular file" if kind == "pipe" else "is a symbolic link"
+    found = "is not a regular file" if kind == "pipe" else "is a symbolic link"
     assert f"{name}: {found}; remove it or write somewhere else" in done.stderr
 
 
 def test_a_pipe_in_place_of_a_part_is_no_unfinished_output(folder: Path):
     os.mkfifo(folder / "out.npy.part")
     done = run(folder, "info", "out.npy.part", status=73)
-    assert "out.npy.part: is no regular file" in done.stderr
+    assert "out.npy.part: is not a regular file" in done.stderr
 
 
 # ------------------------------------------------------------------- several at one time

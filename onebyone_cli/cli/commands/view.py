@@ -184,10 +184,12 @@ class _Job:
         from onebyone_cli.stack.stack import channel_names
 
         names = channel_names(self._opened)
-        numbers = map(str, self.channels)
+        # Channels selected from one file keep their numbers in it.
+        selected = self._opened[0].about.selected if len(self._opened) == 1 else ()
+        numbers = {at: str(selected[at] if selected else at) for at in self.channels}
         if not names:
-            return list(numbers)
-        return [n if names[int(n)] == n else f"{n} {names[int(n)]}" for n in numbers]
+            return list(numbers.values())
+        return [n if names[at] == n else f"{n} {names[at]}" for at, n in numbers.items()]
 
     def hold(
         self, stack: ExitStack, console: Console, progress: bool | None

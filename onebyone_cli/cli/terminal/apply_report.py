@@ -162,8 +162,7 @@ def _plan_lines(job: "ApplyJob", output: str) -> list[str]:
         f"input     {job.input.size}, read as {job.input.dtype}",
         f"output    {report.shown(output)}: {job.output.size} {job.output.dtype}, "
         f"{format_bytes(job.output.data_bytes)}",
-        f"strategy  {plan.strategy}: {count(plan.slabs, 'slab')} of up to "
-        f"{count(plan.slab_items * plan.slab_pixels, 'pixel')}, tiles of {plan.tile_pixels}",
+        f"blocks    {plan.slabs}, of up to {count(plan.slab_items * plan.slab_pixels, 'pixel')}",
         f"threads   {plan.threads}",
         f"memory    {format_bytes(plan.total_bytes)} of {format_bytes(plan.memory)}",
     ]
@@ -172,6 +171,6 @@ def _plan_lines(job: "ApplyJob", output: str) -> list[str]:
         ("output", plan.spool_output_bytes, plan.output_in_memory),
     ):
         if size:
-            place = "in memory" if in_memory else "in a file under $TMPDIR"
-            lines.append(f"spool     {name}, {format_bytes(size)} {place}")
+            place = "in memory" if in_memory else "in a temporary file under $TMPDIR"
+            lines.append(f"copy      of the {name}, {format_bytes(size)} {place}")
     return lines

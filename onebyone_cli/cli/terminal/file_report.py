@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from onebyone_cli.formats.contracts.about import Container, Dataset
+    from onebyone_cli.plan.memory import Plan
 
 
 class DatasetsFacts(NamedTuple):
@@ -88,7 +89,7 @@ def _(facts: StackFacts) -> list[tuple[str, str]]:
 @row.register
 def _(facts: StackFacts) -> list[str]:
     container, plan = facts.container, facts.needs.plan
-    needs = f"{format_bytes(plan.total_bytes)}, {plan.strategy}" if plan else "more --memory"
+    needs = format_bytes(plan.total_bytes) + _copied(plan) if plan else "more --memory"
     return [
         facts.path,
         container.title,
@@ -165,13 +166,16 @@ def _needs(needs: Needs, channels: int) -> str:
     plan = needs.plan
     if plan is None:
         return f"{needs.arithmetic}; {needs.refusal}"
-    order = {"slab": "slabs", "spool": "a spool"}[plan.strategy]
-    where = (
-        " in memory" if plan.input_in_memory else " in $TMPDIR" if plan.spool_input_bytes else ""
-    )
-    memory = f"{format_bytes(plan.total_bytes)} of memory"
+    memory = f"{format_bytes(plan.total_bytes)} of memory{_copied(plan)}"
     to = f"to {count(channels, 'channel')}"
-    return f"{needs.arithmetic}, {order}{where}, {memory}, {count(plan.threads, 'thread')} ({to})"
+    return f"{needs.arithmetic}, {memory}, {count(plan.threads, 'thread')} ({to})"
+
+
+def _copied(plan: "Plan") -> str:
+    """Say where a copy of the input is, for an input that can be read only once."""
+    if not plan.spool_input_bytes:
+        return ""
+    return ", a copy in it" if plan.input_in_memory else ", a copy in $TMPDIR"
 
 
 # ------------------------------------------------------------------------ weights and moments
@@ -307,9 +311,7 @@ def _(facts: UnfinishedFacts) -> list[tuple[str, str]]:
     found = [("part", facts.part)]
     if facts.shape:
         found.append(("will be", f"{_times(facts.shape)} {facts.dtype}"))
-    share = f" ({facts.tiles_done / facts.tiles:.1%})" if facts.tiles else ""
-    of = f" of {facts.tiles}" if facts.tiles else ""
-    found.append(("tiles", f"{facts.tiles_done}{of} done{share}"))
+    found.append(("done", f"{facts.tiles_done / facts.tiles:.1%}" if facts.tiles else "partly"))
     if facts.shards:
         found.append(("shards", f"{len(facts.shards_done)} of {facts.shards} done"))
     return [*found, ("to resume", facts.advice)]

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from onebyone_cli.formats.contracts.about import About, RawSpec
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
     from numpy.typing import NDArray
@@ -91,12 +90,7 @@ class _Input(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
 

@@ -10,7 +10,6 @@ from onebyone_cli.commit.publication import Publication
 from onebyone_cli.formats.contracts.metadata import Metadata
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
     from numpy.typing import NDArray
@@ -158,12 +157,7 @@ class _Output(ABC):
         self.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.discard()
 
 

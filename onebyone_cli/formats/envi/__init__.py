@@ -1,8 +1,8 @@
-"""ENVI: plain numbers in one file, and a header of text beside it.
+"""ENVI: numbers in one file, and a text header beside it.
 
-The three interleaves are orders of axes: BSQ is CHW, BIL is HCW and BIP is HWC. Either file names
-the input. The header of ``NAME.img`` is ``NAME.img.hdr`` or ``NAME.hdr``. Outputs are BSQ and
-little-endian, and the header is ``NAME.hdr``.
+The interleaves are orders of axes: BSQ is CHW, BIL is HCW and BIP is HWC. Either file names the
+input. The header of ``NAME.img`` is ``NAME.img.hdr`` or ``NAME.hdr``. Outputs are BSQ,
+little-endian, with ``NAME.hdr``.
 """
 
 from __future__ import annotations
@@ -35,13 +35,10 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.writer import Target
     from onebyone_cli.spec import StackSpec
 
-#: Fields of `Metadata` that a header has a place for.
-KEPT = Metadata._fields
-
-#: Endings of the file with the numbers.
+#: Suffixes of the file with the numbers.
 _DATA_SUFFIXES = (".img", ".dat", ".bsq", ".bil", ".bip", ".raw", ".cub")
 
-#: No header is longer: thousands of bands take a few hundred kilobytes.
+#: Largest header that is read: thousands of bands take a few hundred kilobytes.
 _MOST_BYTES = 1 << 26
 
 
@@ -51,7 +48,7 @@ def read(source: Source) -> ArrayReader:
     Raises
     ------
     DataError
-        If there is no header, it is malformed, or the file is not of the size that it promises.
+        If the header is missing or malformed, or the file is not of the expected size.
     InputMissingError
         If the file with the numbers is missing.
     """
@@ -76,12 +73,12 @@ def read(source: Source) -> ArrayReader:
 
 
 def is_header(path: str) -> bool:
-    """Say whether a name is that of a header."""
+    """Return whether a name is that of a header."""
     return path.lower().endswith(".hdr")
 
 
 def claims(path: str) -> bool:
-    """Say whether a file without a telling name has an ENVI header beside it."""
+    """Return whether a file of another suffix has an ENVI header beside it."""
     return any(_begins_as_header(name) for name in _headers_beside(path))
 
 
@@ -91,7 +88,7 @@ def write(target: Target, spec: StackSpec) -> FixedOffsetWriter:
     Raises
     ------
     UsageError
-        If an ENVI image can't hold such a stack, or the name is that of another interleave.
+        If an ENVI image can't hold such a stack, or the suffix is of another interleave.
     """
     from onebyone_cli.formats.arrays.writer import FixedOffsetWriter
 
@@ -107,7 +104,7 @@ def write(target: Target, spec: StackSpec) -> FixedOffsetWriter:
 
 
 def main_file(path: str) -> str:
-    """Name the file with the numbers of an output that is named by its header."""
+    """Return the file with the numbers of an output that is named by its header."""
     return path[: -len(".hdr")] + ".img" if is_header(path) else path
 
 
@@ -139,7 +136,7 @@ def _header_text(path: str) -> str:
 
 
 def _headers_beside(path: str) -> list[str]:
-    """Name the headers that a file with numbers can have, the likeliest first."""
+    """Return the possible headers of a file with numbers, in order of precedence."""
     stem = os.path.splitext(path)[0]
     # A name without a suffix gives the same names twice.
     return list(dict.fromkeys(name + end for name in (path, stem) for end in (".hdr", ".HDR")))
@@ -166,7 +163,7 @@ def _begins_as_header(path: str) -> bool:
 
 
 def _data_of(header: str, layout: ArrayLayout) -> str:
-    """Find the file with the numbers of a header."""
+    """Return the file with the numbers of a header."""
     stem = header[: -len(".hdr")]
     names = [stem + end for suffix in ("", *_DATA_SUFFIXES) for end in (suffix, suffix.upper())]
     found = [name for name in dict.fromkeys(names) if os.path.isfile(name)]
@@ -197,11 +194,11 @@ FORMAT = Format(
     name="envi",
     title="ENVI image (BSQ, BIL or BIP with a .hdr beside it)",
     noun="an ENVI image (.hdr, .img)",
-    suffixes=(".img", ".hdr", ".dat", ".bsq", ".bil", ".bip", ".raw", ".cub"),
+    suffixes=(".img", ".hdr", *_DATA_SUFFIXES[1:]),
     read=read,
     write=write,
     new_suffix=".img",
     claims=claims,
     main_file=main_file,
-    keeps=KEPT,
+    keeps=Metadata._fields,
 )

@@ -1,4 +1,4 @@
-"""The header of an ENVI image as text: fields understood, and written."""
+"""Parse and write the header of an ENVI image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.arrays.layout import ArrayLayout
     from onebyone_cli.spec import StackSpec
 
-#: Types by their codes; 6 and 9 are complex.
+#: Dtypes by data type code; 6 and 9 are complex.
 _TYPES = {
     "1": "uint8",
     "2": "int16",
@@ -35,20 +35,20 @@ _COMPLEX = ("6", "9")
 AXES = {"bsq": "CHW", "bil": "HCW", "bip": "HWC"}
 _SIZES = {"C": "bands", "H": "lines", "W": "samples"}
 
-#: What the layout is made of; true of no other file.
+#: Keys of the layout, which are not copied to other files.
 _OWN_KEYS = {
     *("samples", "lines", "bands", "headeroffset", "filetype", "datatype", "interleave"),
     *("byteorder", "filecompression"),
 }
-#: Values in braces that are one text, with commas in it.
+#: Values in braces that are one text, with commas.
 _TEXTS = {"description", "coordinatesystemstring", "history"}
-#: Values in braces that are lists, however many entries they have.
+#: Values in braces that are lists of any length.
 _LISTS = {"bandnames", "wavelength", "fwhm", "bbl", "dataignorevalue", "validrange"}
 
-#: Characters of a value that a message shows.
+#: Longest value in a message.
 _SHOWN = 40
 
-#: Keys of fields that have other names in HDF5 and netCDF.
+#: ENVI keys of attributes of HDF5 and netCDF.
 _KEYS = {
     "channels": "band names",
     "wavelength_units": "wavelength units",
@@ -58,24 +58,14 @@ _KEYS = {
 
 
 def parse_header(text: str, path: str) -> dict[str, str]:
-    """Read the fields of a header.
+    """Return the values of a header by lower-case key, with their braces.
 
-    Parameters
-    ----------
-    text : str
-        The whole header.
-    path : str
-        Name for messages.
-
-    Returns
-    -------
-    dict of str to str
-        Values by lower-case key, with their braces. Of a field that is there twice the last holds.
+    The last of several values of a key counts. `path` is for messages.
 
     Raises
     ------
     DataError
-        If it is no ENVI header, or a brace is never closed.
+        If it is not an ENVI header, or a brace is not closed.
     """
     lines = iter(text.splitlines())
     if next(lines, "").strip() != "ENVI":
@@ -97,19 +87,19 @@ def parse_header(text: str, path: str) -> dict[str, str]:
 
 
 def layout_of(values: dict[str, str], path: str) -> ArrayLayout:
-    """Understand where the numbers lie.
+    """Return the layout of the numbers.
 
     Parameters
     ----------
     values : dict of str to str
-        As `parse_header` gives them.
+        From `parse_header`.
     path : str
-        Name of the header, for messages.
+        The header, for messages.
 
     Raises
     ------
     DataError
-        If a field is missing, or has a value that can't be read.
+        If a field is missing or has an unsupported value.
     """
     code = values.get("data type", "")
     if code in _COMPLEX:
@@ -143,7 +133,7 @@ def layout_of(values: dict[str, str], path: str) -> ArrayLayout:
 
 
 def interleave_of(values: dict[str, str]) -> str:
-    """Give the interleave, which is BSQ where the header has none."""
+    """Return the interleave; the default is BSQ."""
     return values.get("interleave", "bsq").lower()
 
 
@@ -155,7 +145,7 @@ def _size(values: dict[str, str], key: str, path: str, default: str = "") -> int
 
 
 def header_metadata(values: dict[str, str], spec: StackSpec) -> Metadata:
-    """Understand what a header says besides the layout; see `attributes.metadata_of`."""
+    """Return the metadata of a header; see `attributes.metadata_of`."""
     rest = {
         key: _value(key, text, spec.channels)
         for key, text in values.items()
@@ -164,13 +154,13 @@ def header_metadata(values: dict[str, str], spec: StackSpec) -> Metadata:
     map_info = _inner(values.get("map info", ""))
     transform = _transform(map_info)
     if transform and _map_info(transform) == "{" + map_info + "}":
-        del rest["map info"]  # it says no more than the transform
+        del rest["map info"]  # equivalent to the transform
     said = metadata_of(rest, spec)
     return said._replace(georeference=Georeference(transform, said.georeference.crs))
 
 
 def _value(key: str, text: str, channels: int) -> Any:
-    """Give a value in braces as a list, if it is one, or as a text."""
+    """Return a value in braces as a list or a text."""
     if not text.startswith("{"):
         return text
     inner, short = _inner(text), normalised(key)
@@ -181,7 +171,7 @@ def _value(key: str, text: str, channels: int) -> Any:
 
 
 def _shown(value: str) -> str:
-    """Shorten a value for a message of one line."""
+    """Shorten a value for a message."""
     return printable(" ".join(value.split()))[:_SHOWN] or "nothing"
 
 
@@ -190,7 +180,7 @@ def _inner(text: str) -> str:
 
 
 def _transform(map_info: str) -> tuple[float, ...]:
-    """Read ``map info``: a name, a pixel, its coordinates and the size of a pixel, and more."""
+    """Read ``map info``: a name, a pixel, its coordinates, the size of a pixel, and more."""
     parts = [part.strip() for part in map_info.split(",")]
     if len(parts) < 7 or any(part.lower().startswith("rotation") for part in parts):
         return ()
@@ -202,15 +192,7 @@ def _transform(map_info: str) -> tuple[float, ...]:
 
 
 def format_header(spec: StackSpec, metadata: Metadata) -> str:
-    """Write the header of a BSQ image of little-endian numbers, without an offset.
-
-    Parameters
-    ----------
-    spec : StackSpec
-        What the image holds; of a type in `CODES`.
-    metadata : Metadata
-        What is said of it.
-    """
+    """Write the header of a little-endian BSQ image without an offset; its dtype is in `CODES`."""
     lines = [
         "ENVI",
         f"samples = {spec.width}",
@@ -234,7 +216,7 @@ def format_header(spec: StackSpec, metadata: Metadata) -> str:
 
 
 def _map_info(transform: tuple[float, ...]) -> str:
-    """Write where the upper left pixel is; empty for a rotated or an unknown image."""
+    """Write the position of the upper left pixel; empty for a rotated or unknown image."""
     if not transform or transform[2] or transform[4]:
         return ""
     x, width, _, y, _, height = transform
@@ -242,7 +224,7 @@ def _map_info(transform: tuple[float, ...]) -> str:
 
 
 def _as_text(value: Any, *, is_text: bool) -> str:
-    """Write a value, a list of them or a text; empty if the header can't hold it."""
+    """Write a value or a list; empty if the header can't hold it."""
     plain = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(plain, (list, tuple)):
         if any(isinstance(each, (list, tuple)) for each in plain):
@@ -258,7 +240,6 @@ def _as_text(value: Any, *, is_text: bool) -> str:
 
 
 def _entries(values: Iterable[Any]) -> list[str]:
-    # A comma would begin another entry.
     return [" ".join(_cleaned(str(each), ",{}").split()) for each in values]
 
 

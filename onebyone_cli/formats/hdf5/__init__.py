@@ -1,23 +1,20 @@
 """The HDF5 format: one dataset of a file.
 
-The parts, each in a file beside this one:
-
 ============  ==============================================================================
-`file`        open a file so that it can do no harm; HDF5's errors as one line
-`find`        the dataset that is meant; links are looked at before they are followed
-`header`      what the dataset says about itself, and all that is refused because of it
-`attributes`  the named values that travel with a dataset
+`file`        open a file safely; errors of HDF5 as one line
+`find`        find the dataset; links are checked before they are followed
+`header`      the description of the dataset, and what is refused because of it
+`attributes`  named values of a dataset
 `grid`        chunks in plain integers: caches, and orders in which to read them
 `chunks`      decode chunks, in several threads where the filters allow
 `cells`       decoded cells, shared by threads
-`readers`     the readers of chunked datasets
+`readers`     readers of chunked datasets
 `output`      a file under a temporary name, written without HDF5 seeing an error
-`writers`     the writers
+`writers`     writers
 ============  ==============================================================================
 
-A contiguous dataset is numbers at a fixed offset, so HDF5 is asked only where they are; they are
-read and written by `arrays.file`, exactly as those of a ``.npy`` file. h5py and numpy are imported
-when a file is opened, not with this module.
+`arrays.file` reads the numbers of a contiguous dataset, which lie at a fixed offset as in ``.npy``
+files. h5py and numpy are imported when a file is opened, not with this module.
 """
 
 from __future__ import annotations
@@ -47,28 +44,28 @@ if TYPE_CHECKING:
 
 
 def read(source: Source) -> Reader | StreamReader:
-    """Open a dataset of an HDF5 file; see `base.Format`.
+    """Open a dataset of an HDF5 file; see `Format`.
 
     Raises
     ------
     DataError
-        If this is not an HDF5 file, has no such dataset, or holds something else than numbers.
+        If the file is not HDF5, or has no such dataset of numbers.
     PolicyError
         If the dataset, or a link on the way to it, leads to another file.
     DependencyMissingError
-        If its chunks went through a filter that is not installed.
+        If a filter of its chunks is not installed.
     UsageError
         If a chunk does not fit `source.memory`.
     """
     if source.path == "-":
         raise UsageError("HDF5 can't be read from standard input; name a file")
-    from onebyone_cli.formats.hdf5.file import InputFile, told_shortly
+    from onebyone_cli.formats.hdf5.file import InputFile, one_line_errors
     from onebyone_cli.formats.hdf5.find import find_dataset
     from onebyone_cli.formats.hdf5.header import read_header
 
     file = InputFile(source.path)
     try:
-        with told_shortly("can't be understood by HDF5", source.name):
+        with one_line_errors("can't be understood by HDF5", source.name):
             inner, dataset = find_dataset(file.root, source)
             header = read_header(dataset, source, inner, file.size)
             about = About(
@@ -86,21 +83,15 @@ def read(source: Source) -> Reader | StreamReader:
 
 
 def datasets(path: str) -> list[Dataset]:
-    """List the datasets that could be stacks, by name; see `base.Format`.
-
-    Raises
-    ------
-    InputMissingError, DataError, ReadWriteError
-        As in `read`.
-    """
-    from onebyone_cli.formats.hdf5.file import InputFile, load_h5py, told_shortly
+    """List the datasets that could be stacks, by name; raises as `read` does."""
+    from onebyone_cli.formats.hdf5.file import InputFile, load_h5py, one_line_errors
     from onebyone_cli.formats.hdf5.find import candidates
     from onebyone_cli.formats.hdf5.header import number_type
 
     file = InputFile(path)
     found = []
     try:
-        with told_shortly("can't be understood by HDF5", path):
+        with one_line_errors("can't be understood by HDF5", path):
             for name in sorted(candidates(file.root, Source(path))):
                 dataset = load_h5py().h5d.open(file.root, name.encode("utf-8", "surrogateescape"))
                 try:
@@ -130,10 +121,10 @@ def _container(dataset: Any, header: Header, layout: str) -> Container:
 def _load_metadata(
     dataset: Any, header: Header, source: Source, state: FileState
 ) -> Callable[[], Metadata]:
-    """Make what reads the metadata when they are wanted.
+    """Return a function that reads the metadata on demand.
 
-    HDF5 crashes or hangs where the heap that holds text is damaged (seen with 1.14.2 and 2.0.0),
-    while no damage elsewhere was found to do that: so it is not asked for text without need.
+    HDF5 crashes or hangs where the heap that holds text is damaged (seen with 1.14.2 and 2.0.0);
+    no damage elsewhere was found to do that. So text is read only if it is needed.
     """
     from onebyone_cli.formats.hdf5.attributes import count_attributes
 
@@ -144,16 +135,16 @@ def _load_metadata(
 
 
 def _metadata(source: Source, spec: StackSpec, state: FileState) -> Metadata:
-    """Open the file once more and read the attributes of the dataset."""
+    """Open the file again and read the attributes of the dataset."""
     from onebyone_cli.formats.contracts.attributes import metadata_of
     from onebyone_cli.formats.hdf5.attributes import read_attributes
-    from onebyone_cli.formats.hdf5.file import InputFile, told_shortly
+    from onebyone_cli.formats.hdf5.file import InputFile, one_line_errors
     from onebyone_cli.formats.hdf5.find import find_dataset
 
     file = InputFile(source.path)
     try:
         file.check_unchanged(state)
-        with told_shortly("can't be understood by HDF5", source.name):
+        with one_line_errors("can't be understood by HDF5", source.name):
             return metadata_of(read_attributes(find_dataset(file.root, source)[1]), spec)
     finally:
         file.close()
@@ -174,13 +165,12 @@ def _reader(
 
 
 def write(target: Target, spec: StackSpec) -> Writer | ChunkedWriter:
-    """Make a writer for an HDF5 file; see `base.Format`.
+    """Make a writer for an HDF5 file; see `Format`.
 
     Raises
     ------
     UsageError
-        If the target is no file, or the name of the dataset, the chunks or the compression make
-        no sense.
+        If the target is not a file, or the dataset name, chunks or compression are invalid.
     """
     if target.path == "-" or targets.is_special(target.path):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The named values that travel with a dataset: units, scales, names of channels."""
+"""Attributes of a dataset: units, scales, names of channels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onebyone_cli.formats.hdf5.file import load_h5py
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: What HDF5 and NetCDF keep in attributes for themselves; it would be untrue of the output.
+#: Internal attributes of HDF5 and NetCDF, which would be wrong in the output.
 _RESERVED = {
     "CLASS",
     "DIMENSION_LABELS",
@@ -26,41 +26,30 @@ _RESERVED = {
     "_nc3_strict",
 }
 
-#: Stored numbers, which CF wants in the type of the dataset.
+#: Stored numbers: CF requires the type of the dataset.
 _STORED = {"_FillValue", "valid_min", "valid_max", "valid_range"}
 
-#: An attribute is a note, not an array; HDF5 itself meant them to stay below this size.
+#: HDF5 itself meant attributes to stay below this size.
 _MAX_BYTES = 65536
 _MAX_COUNT = 1000
 
-#: One that can't be read is no reason to leave the numbers unread.
+#: Errors of a single attribute, which is skipped then.
 _UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError)
 
 
 def count_attributes(dataset: Any) -> int:
-    """Count the attributes of a dataset that can probably be carried on; reads no values.
-
-    Parameters
-    ----------
-    dataset : h5py.h5d.DatasetID
-        The dataset.
-    """
+    """Count the attributes of an `h5py.h5d.DatasetID` that can probably be copied."""
     return sum(1 for _ in _carried(dataset))
 
 
 def read_attributes(dataset: Any) -> dict[str, Any]:
-    """Read the attributes of a dataset that an output could carry on.
-
-    Parameters
-    ----------
-    dataset : h5py.h5d.DatasetID
-        The dataset.
+    """Read the attributes of an `h5py.h5d.DatasetID` that an output can copy.
 
     Returns
     -------
     dict
-        Numbers, text, and arrays and lists of them. Others (references, compounds, what can't be
-        read) are left out, as are those that describe the dataset's place in its file.
+        Numbers, text, and arrays and lists of them. Skips other types (references, compounds),
+        unreadable attributes and those that describe the dataset's place in its file.
     """
     h5py = load_h5py()
     manager = h5py.AttributeManager(h5py.Dataset(dataset))
@@ -84,16 +73,15 @@ def _carried(dataset: Any) -> Iterator[str]:
 
 
 def write_attributes(dataset: Any, attributes: Mapping[str, Any], dtype: str) -> None:
-    """Give a dataset those attributes that HDF5 can hold, in the order of their names.
+    """Write the attributes that HDF5 can hold, in the order of their names.
 
     Parameters
     ----------
     dataset : h5py.h5d.DatasetID
-        The dataset.
     attributes : mapping
-        Names and values, from any format.
+        Values by name, from any format.
     dtype : str
-        Type of the numbers, which is also that of values that stand for stored numbers.
+        Type of the dataset, also used for values that are stored numbers.
     """
     h5py = load_h5py()
     manager = h5py.AttributeManager(h5py.Dataset(dataset))
@@ -107,12 +95,12 @@ def write_attributes(dataset: Any, attributes: Mapping[str, Any], dtype: str) ->
 
 
 def plain_value(value: Any) -> Any:
-    """Bring a value into a form that can be carried; None if there is none.
+    """Convert a value to one that can be copied; None if there is none.
 
     Returns
     -------
     str, list of str, numpy scalar, ndarray or None
-        Text without null characters; numbers of at most 64 bits; not empty, not large.
+        Text without null characters, or numbers of at most 64 bits; not empty, not large.
     """
     if isinstance(value, (str, bytes)):
         return _text(value)
@@ -131,7 +119,7 @@ def plain_value(value: Any) -> Any:
 def _plain_numbers(array: NDArray[Any]) -> Any:
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         return None
-    # The plain type: h5py marks the members of an enumeration in it.
+    # h5py keeps the members of an enumeration in the dtype.
     plain = array.astype(np.dtype(array.dtype.str))
     return plain if array.ndim else plain[()]
 
@@ -151,7 +139,7 @@ def _is_name(name: str) -> bool:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether UTF-8 can hold it: a lone surrogate stands for a byte that was no text."""
+    """Whether UTF-8 can hold it: a lone surrogate stands for an undecodable byte."""
     return not any("\ud800" <= char <= "\udfff" for char in text)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.errors import DataError, read_write_error
-from onebyone_cli.formats.hdf5.file import load_h5py, short_reason, told_shortly
+from onebyone_cli.formats.hdf5.file import load_h5py, one_line_errors, short_reason
 from onebyone_cli.units import printable
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class CellDecoder:
         numbers = np.empty(counts, self._dtype)
         is_one = all(a <= b for a, b in zip(counts, self._chunk, strict=True))
         what = f"the chunk at {first}" if is_one else f"a chunk between {first} and {last}"
-        with told_shortly(f"{what} of '{self._inner}' can't be read", self._path):
+        with one_line_errors(f"{what} of '{self._inner}' can't be read", self._path):
             # A selection is a property of a space, and another thread may be selecting.
             space = self._space.copy()
             space.select_hyperslab(first, counts)

@@ -1,4 +1,4 @@
-"""Open an HDF5 file so that it can do no harm, and tell HDF5's errors in one line."""
+"""Open an HDF5 file safely, and report errors of HDF5 in one line."""
 
 from __future__ import annotations
 
@@ -41,33 +41,26 @@ _LOOKS_LIKE = (
     (b"<", "a web page or XML"),
 )
 
-#: What h5py raises for a file it can't make sense of, besides OSError.
-_H5PY_ERRORS = (
-    RuntimeError,
-    LookupError,
-    ValueError,
-    TypeError,
-    OverflowError,
-    MemoryError,
-)
+#: Errors of h5py for a malformed file, besides OSError.
+_H5PY_ERRORS = (RuntimeError, LookupError, ValueError, TypeError, OverflowError, MemoryError)
 
-#: NFS through some cluster file systems answers with this number where it has no locks.
+#: Error number of NFS without locks, on some cluster file systems.
 _ENOTSUPP = 524
 
-#: HDF5's own cache of chunks. Ours is in `cells`, but HDF5 reads a chunk that does not fit its
+#: HDF5's own cache of chunks. `cells` caches them, but HDF5 reads a chunk that does not fit its
 #: cache number by number: tiny ones took 4 to 10 times as long without this.
 _CACHE_BYTES = 1 << 16
 
-#: Longest part of HDF5's own words that is repeated.
+#: Longest reason of HDF5 in a message.
 _REASON_LENGTH = 160
 
 
 def load_h5py() -> Any:
     """Import h5py so that no data file can make it load code.
 
-    HDF5 loads a plugin, which is code, where a file names a filter that it lacks. ``::`` is its
-    own way to switch that off. It reads the variable once, when h5py is imported. A user who sets
-    either variable has decided otherwise.
+    HDF5 loads a plugin, which is code, where a file names a filter that it lacks. ``::`` switches
+    that off; HDF5 reads the variable once, when h5py is imported. If the user sets either variable,
+    it stays.
     """
     if not {"HDF5_PLUGIN_PRELOAD", "HDF5_PLUGIN_PATH"} & os.environ.keys():
         os.environ["HDF5_PLUGIN_PRELOAD"] = "::"
@@ -77,30 +70,25 @@ def load_h5py() -> Any:
 
 
 class InputFile:
-    """An HDF5 file that is open for reading.
-
-    Parameters
-    ----------
-    path : str
-        The file.
+    """An HDF5 file open for reading.
 
     Attributes
     ----------
     fd : int
-        A descriptor of our own, which sees the same file as HDF5 does.
+        A separate descriptor of the same file.
     state : FileState
-        What changes when the file does.
+        To detect changes.
     size : int
-        Bytes of the file.
+        Size of the file in bytes.
     root : h5py.h5g.GroupID
-        Its root group.
+        Root group.
 
     Raises
     ------
     InputMissingError
-        If there is no such file, or it is no regular one.
+        If it does not exist, or is not a regular file.
     DataError
-        If it is not an HDF5 file, or a broken one.
+        If it is not an HDF5 file, or damaged.
     ReadWriteError
         If it is locked.
     """
@@ -109,7 +97,7 @@ class InputFile:
         self.path = path
         self._h5: Any = None
         try:
-            # A named pipe must not make us wait for somebody who writes to it.
+            # Opening a named pipe must not wait for a writer.
             self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
             raise open_error(path, error) from error
@@ -124,14 +112,14 @@ class InputFile:
             raise
 
     def check_unchanged(self, state: FileState | None = None) -> None:
-        """Raise `ReadWriteError` if the file was changed since it was opened, now or before."""
+        """Raise `ReadWriteError` if the file has changed since it was opened, or since `state`."""
         (state or self.state).check(self.fd, self.path)
 
     def close(self) -> None:
-        """Let go of the file. May be called twice."""
+        """Close the file. May be called twice."""
         h5, self._h5 = self._h5, None
         if h5 is not None:
-            with told_shortly("can't be closed", self.path):
+            with one_line_errors("can't be closed", self.path):
                 h5.close()
         fd, self.fd = self.fd, -1
         if fd >= 0:
@@ -144,7 +132,7 @@ class InputFile:
             raise InputMissingError(f"is {kind}; expected an HDF5 file", self.path)
 
     def _check_signature(self) -> None:
-        """Look for the signature where HDF5 does: at 0, or after 512 bytes, 1024, and so on."""
+        """Look for the signature where HDF5 does: at 0, 512, 1024, 2048 and so on."""
         try:
             start = os.pread(self.fd, 16, 0)
             offset = 0
@@ -166,7 +154,7 @@ class InputFile:
             self._h5 = h5py.File(self.path, "r", rdcc_nbytes=_CACHE_BYTES)
         except (OSError, *_H5PY_ERRORS) as error:
             raise _open_trouble(error, self.path) from error
-        with told_shortly("can't be understood by HDF5", self.path):
+        with one_line_errors("can't be understood by HDF5", self.path):
             seen = os.fstat(self._h5.id.get_vfd_handle())
             self.root = h5py.h5g.open(self._h5.id, b"/")
         own = os.fstat(self.fd)
@@ -175,13 +163,13 @@ class InputFile:
 
 
 @contextmanager
-def told_shortly(what: str, path: str) -> Iterator[None]:
-    """Turn what h5py raises into an error of ours, told in one line.
+def one_line_errors(what: str, path: str) -> Iterator[None]:
+    """Turn errors of h5py into one-line errors of this package.
 
     Parameters
     ----------
     what : str
-        What went wrong, as in ``"can't be understood by HDF5"``.
+        What failed, as in ``"can't be understood by HDF5"``.
     path : str
         The input, for the message.
 
@@ -190,7 +178,7 @@ def told_shortly(what: str, path: str) -> Iterator[None]:
     ReadWriteError
         If the system failed.
     DataError
-        If HDF5 or h5py did.
+        If HDF5 or h5py failed.
     """
     try:
         yield
@@ -205,9 +193,9 @@ def told_shortly(what: str, path: str) -> Iterator[None]:
 
 
 def short_reason(error: BaseException) -> str:
-    """Take the part of an error of h5py that says most, on one line.
+    """Return the most specific part of an error of h5py, on one line.
 
-    h5py writes what it was doing and, in brackets, what HDF5 said first.
+    h5py writes what it was doing and, in brackets, the first error of HDF5.
     """
     text = str(error) or type(error).__name__
     inner = re.search(r"\((.+)\)\s*$", text, re.DOTALL)

@@ -1,7 +1,7 @@
-"""An HDF5 file written through a file object of our own.
+"""Write an HDF5 file through a Python file object.
 
 The bytes are the same from run to run: no times are recorded, and the version of the file format is
-fixed (1.8, which every HDF5 since 2008 reads and which guards its metadata by checksums).
+fixed (1.8, which every HDF5 since 2008 reads and which protects its metadata by checksums).
 """
 
 from __future__ import annotations
@@ -23,30 +23,29 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.writer import Target
     from onebyone_cli.spec import StackSpec
 
-#: Numbers and metadata start at multiples of this, as those of ``.npy`` files do: a program that
-#: maps the file can use the numbers where they are.
+#: Numbers and metadata start at multiples of this, so that the file can be mapped.
 _ALIGNMENT = 64
 
 
 class Sink:
-    """A file that HDF5 writes to and that never fails while HDF5 is looking.
+    """A file object for HDF5 whose methods never fail.
 
-    HDF5 keeps what it could not write and tries again when it is closed and when the process ends,
-    with messages that nobody can act on. So the first error is noted, what follows is dropped, and
-    we ask for the error after each step.
+    HDF5 keeps what it could not write, and tries again when it is closed and when the process ends,
+    with messages of no use to the user. So the first error is stored, later data are dropped, and
+    the error is checked after each step.
 
     Parameters
     ----------
     fd : int
-        Descriptor open for reading and writing. HDF5 sees an empty file: what it holds is written
-        over, and never cut off.
+        Descriptor open for reading and writing. HDF5 sees an empty file: old bytes are written
+        over, never truncated.
 
     Attributes
     ----------
     error : OSError or None
-        The first one.
+        The first error.
     size : int
-        What HDF5 takes for the size of the file.
+        Size of the file as HDF5 sees it.
     """
 
     def __init__(self, fd: int) -> None:
@@ -56,16 +55,16 @@ class Sink:
         self._at = 0
 
     def drop(self) -> None:
-        """Write no more: the file is going to be removed."""
+        """Drop all later data: the file will be removed."""
         self._fd = -1
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place; h5py uses the start and the end of the file as origins."""
+        """Move to a position; h5py uses the start and the end of the file as origins."""
         self._at = offset + (self.size if whence == os.SEEK_END else 0)
         return self._at
 
     def tell(self) -> int:
-        """Say where we are."""
+        """Return the position."""
         return self._at
 
     def readinto(self, buffer: Any) -> int:
@@ -80,7 +79,7 @@ class Sink:
         return len(view)
 
     def write(self, data: Any) -> int:
-        """Write everything, or note why not."""
+        """Write all data, or store the error."""
         view = memoryview(data).cast("B")
         done = 0
         try:
@@ -92,7 +91,7 @@ class Sink:
         return len(view)
 
     def truncate(self, size: int) -> int:
-        """Have the file reach to this size at least."""
+        """Extend the file to at least this size."""
         try:
             if self._fd >= 0 and os.fstat(self._fd).st_size < size:
                 os.ftruncate(self._fd, size)
@@ -102,7 +101,7 @@ class Sink:
         return size
 
     def flush(self) -> None:
-        """Nothing is kept back."""
+        """Do nothing: data are not buffered."""
 
     def _note(self, error: OSError) -> None:
         self.error = self.error or error
@@ -117,11 +116,10 @@ class OutputFile:
     fd : int
         See `Sink`; closed by its owner, after `drop`.
     target : Target
-        The output.
     spec : StackSpec
-        Shape and type of the dataset.
+        Shape and dtype of the dataset.
     name : str
-        Name of the dataset, without a slash in front.
+        Name of the dataset, without a leading slash.
     chunk : tuple of int
         Sizes of a chunk along ``spec.shape``; empty for a contiguous dataset.
 
@@ -145,7 +143,7 @@ class OutputFile:
             raise
 
     def attempt(self, step: Callable[..., object], *args: object) -> None:
-        """Take one step with HDF5.
+        """Run one step of HDF5.
 
         Raises
         ------
@@ -166,7 +164,7 @@ class OutputFile:
             raise read_write_error("writing", self._target.path, failed) from failed
 
     def close(self) -> int:
-        """Have HDF5 write what it holds back; returns the size of the file."""
+        """Close the file; return its size in bytes."""
         self.dataset = None
         h5, self._h5 = self._h5, None
         if h5 is not None:
@@ -174,7 +172,7 @@ class OutputFile:
         return self._sink.size
 
     def drop(self) -> None:
-        """Write no more, and close what HDF5 has open. May be called twice."""
+        """Drop all later data and close the file. May be called twice."""
         self._sink.drop()
         with suppress(OneByOneError, OSError):
             self.close()
@@ -192,13 +190,13 @@ class OutputFile:
         write_attributes(self.dataset, values, spec.dtype)
 
     def _open_sink(self) -> Any:
-        """Have HDF5 begin a file; `h5py.File` can't switch the times off in every version."""
+        """Create a file in HDF5; `h5py.File` can't switch the times off in every version."""
         h5py = load_h5py()
         access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
         access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
         access.set_libver_bounds(h5py.h5f.LIBVER_V18, h5py.h5f.LIBVER_V18)
         access.set_alignment(1, _ALIGNMENT)
-        # Chunks are written whole: a cache would only hold them back.
+        # Chunks are written whole: a cache would only delay them.
         access.set_cache(0, 1, 0, 1.0)
         access.set_fileobj_driver(h5py.h5fd.fileobj_driver, self._sink)
         creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
@@ -236,7 +234,7 @@ class OutputFile:
 
 
 def stored_type(spec: StackSpec) -> np.dtype[Any]:
-    """Type of the numbers in the file: little-endian."""
+    """Return the little-endian dtype of the numbers."""
     import numpy as np
 
     return np.dtype(spec.dtype).newbyteorder("<")

@@ -1,8 +1,7 @@
-"""The readers of datasets whose numbers do not lie in one piece: chunked, compact, never written.
+"""Read datasets whose numbers are not in one piece: chunked, compact, never written.
 
-Where the chunks that a row of pixels touches fit the memory, they are kept while slabs need them
-(`ChunkReader`). Where they do not, the whole dataset is read once, in an order in which pieces of
-it fit (`ChunkStream`).
+If the chunks that a row of pixels touches fit the memory, they are cached (`ChunkReader`).
+Otherwise the dataset is read once, in an order in which pieces of it fit (`ChunkStream`).
 """
 
 from __future__ import annotations
@@ -43,13 +42,13 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.hdf5.header import Header
     from onebyone_cli.spec import PixelGrid, Slab
 
-#: More threads than this are not expected to decode at the same time.
+#: Largest number of threads expected to decode at the same time.
 _MAX_THREADS = 8
 
-#: Part of ``--memory`` that is set aside for decoding a single input.
+#: One in this many bytes of ``--memory`` is for decoding a single input.
 _MEMORY_SHARE = 2
 
-#: Rows with wanted pixels are copied out of chunks in pieces of this size, or one row.
+#: Rows of a grid are copied out of chunks in pieces of this size, or one row.
 _GRID_BYTES = 1 << 18
 
 _MIB = 1 << 20
@@ -58,25 +57,12 @@ _MIB = 1 << 20
 def chunk_reader(
     file: InputFile, dataset: Any, header: Header, source: Source, about: About
 ) -> Reader | StreamReader:
-    """Make the reader that suits the chunks and the memory.
-
-    Parameters
-    ----------
-    file : InputFile
-        The file; closed with the reader.
-    dataset : h5py.h5d.DatasetID
-        The dataset.
-    header : Header
-        What is known of it.
-    source : Source
-        The input.
-    about : About
-        What else is known of it.
+    """Make the reader that suits the chunks and the memory; it closes `file`.
 
     Raises
     ------
     UsageError
-        If `source.memory` is too small for any of them, saying what would do.
+        If `source.memory` is too small for either; the message names a sufficient value.
     """
     grid = make_grid(header.layout.spec, source.layout, header.chunk, len(header.shape))
     decoder = CellDecoder(dataset, header, grid, source.name)
@@ -102,23 +88,7 @@ def chunk_reader(
 
 
 class ChunkReader(Reader):
-    """Read slabs of a chunked dataset.
-
-    Parameters
-    ----------
-    file : InputFile
-        The file; closed with the reader.
-    decoder : CellDecoder
-        Where cells come from.
-    grid : Grid
-        Its cells.
-    plan : CachePlan
-        What to keep of them.
-    header : Header
-        What is known of the dataset.
-    about : About
-        What else is known of the input.
-    """
+    """Read slabs of a chunked dataset. `plan` limits the cells of `grid` that are cached."""
 
     def __init__(
         self,
@@ -159,7 +129,7 @@ class ChunkReader(Reader):
                 done += rows * columns
 
     def read_grid(self, grid: PixelGrid, out: NDArray[Any], scratch: NDArray[Any]) -> None:
-        """Read some pixels; chunks without any are not decoded. See `Reader.read_grid`."""
+        """Read a sparse grid of pixels; other chunks are not decoded. See `Reader.read_grid`."""
         item, channels, rows, columns = grid
         place = _unravel(item, self.spec.batch)
         after = tuple(i + 1 for i in place)
@@ -178,7 +148,7 @@ class ChunkReader(Reader):
             done += len(near)
 
     def _rows_of_chunks(self, rows: range, most: int) -> Iterator[range]:
-        """Cut rows where chunks end, and where they would reach over more than `most` rows."""
+        """Cut rows at the ends of chunks, and into spans of at most `most` rows."""
         height = self.chunk_shape[1] if self.chunk_shape else self.spec.height
         while rows:
             end = min(rows.start // height * height + height, rows.start + most)
@@ -187,7 +157,7 @@ class ChunkReader(Reader):
             rows = rows[len(near) :]
 
     def check_unchanged(self) -> None:
-        """Raise `ReadWriteError` if the file was changed since it was opened."""
+        """Raise `ReadWriteError` if the file has changed since it was opened."""
         self._file.check_unchanged()
 
     def close(self) -> None:
@@ -197,24 +167,9 @@ class ChunkReader(Reader):
 
 
 class ChunkStream(StreamReader):
-    """Read a chunked dataset once, in pieces that fit the memory.
+    """Read a chunked dataset once, in pieces that fit the memory, in the order of `plan`.
 
-    Parameters
-    ----------
-    file : InputFile
-        The file; closed with the reader.
-    decoder : CellDecoder
-        Where cells come from.
-    grid : Grid
-        Its cells.
-    plan : DrainPlan
-        The order.
-    header : Header
-        What is known of the dataset.
-    about : About
-        What else is known of the input.
-    decode_bytes : int
-        Memory for decoding one cell, with the cell.
+    `decode_bytes` is the memory for decoding one cell, with the cell.
     """
 
     def __init__(
@@ -239,7 +194,7 @@ class ChunkStream(StreamReader):
         self._plan = plan
 
     def drain(self, write: Callable[[memoryview], None]) -> None:
-        """Hand over all numbers in the order of `stored`; see `StreamReader.drain`."""
+        """Pass all numbers to `write` in the order of `stored`; see `StreamReader.drain`."""
         grid, plan = self._grid, self._plan
         room = np.empty(plan.bytes // grid.item_bytes, self.stored.dtype)
         back = [plan.order.index(axis) for axis in range(len(plan.order))]
@@ -256,18 +211,18 @@ class ChunkStream(StreamReader):
 
     @contextmanager
     def use(self, index: tuple[int, ...], count: int) -> Iterator[NDArray[Any]]:
-        """Decode a cell, to be used once; see `Cells.use`."""
+        """Decode a cell for a single use; see `Cells.use`."""
         del count
         yield self._decoder.load(index)
 
     def is_busy(self, index: tuple[int, ...]) -> bool:
-        """There is no other thread; see `Cells.is_busy`."""
+        """Return False: there is no other thread; see `Cells.is_busy`."""
         del index
         return False
 
 
 def _unravel(item: int, batch: tuple[int, ...]) -> tuple[int, ...]:
-    """Coordinates of an item along the axes of the batch."""
+    """Return the indices of an item along the axes of the batch."""
     index = []
     for size in reversed(batch):
         item, at = divmod(item, size)
@@ -276,7 +231,7 @@ def _unravel(item: int, batch: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _chunk_shape(grid: Grid, chunk: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    """``(C, H, W)`` of a chunk whose sizes are in the order of the file."""
+    """Return ``(C, H, W)`` of a chunk whose sizes are in the order of the file."""
     if chunk is None:
         return None
     sizes = dict(zip(grid.order, chunk, strict=True))

@@ -1,8 +1,8 @@
-"""The writers of HDF5 files.
+"""Write HDF5 files.
 
-Without compression or chunks, HDF5 writes a file with an empty contiguous dataset, is closed, and
-the numbers are then written at their offset, from any thread. With them, chunks go through HDF5 in
-a fixed order.
+Without compression or chunks, HDF5 writes a file with an empty contiguous dataset and closes it;
+then the numbers are written at their offset, from any thread. With them, chunks are written through
+HDF5 in a fixed order.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 
     from onebyone_cli.spec import StackSpec
 
-#: Name of the dataset where none is given.
+#: Default name of the dataset.
 _NAME = "data"
 
-#: Chunks of our own choice. Compression gains little from larger ones, and readers that want a few
-#: rows pay for whole chunks.
+#: Default size of a chunk. Compression gains little from larger ones, and reading a few rows takes
+#: whole chunks.
 _CHUNK_BYTES = 1 << 18
 
 #: HDF5 refuses chunks of 4 GiB and more in files of this version.
 _MAX_CHUNK_BYTES = (1 << 32) - 1
 
-#: Buffers that HDF5 itself takes for a chunk on its way through the filters.
+#: Buffers of HDF5 for a chunk in the filters.
 _FILTER_BUFFERS = 3
 
 
 def contiguous_writer(target: Target, spec: StackSpec) -> FixedOffsetWriter:
-    """Make a writer of a dataset in one piece, without compression."""
+    """Make a writer of a contiguous dataset, without compression."""
     _check_name(target)
     name = _dataset_name(target)
 
@@ -54,21 +54,13 @@ def contiguous_writer(target: Target, spec: StackSpec) -> FixedOffsetWriter:
         finally:
             output.drop()
 
-    # Another version of HDF5 may put numbers elsewhere.
+    # Another version of HDF5 may use another offset.
     container = f"/{name} in a file of HDF5 {load_h5py().version.hdf5_version}"
     return FixedOffsetWriter(target, spec, create=create, container=container)
 
 
 class ChunkedWriter(StreamWriter):
-    """Write a dataset in chunks, which may be compressed and may have checksums.
-
-    Parameters
-    ----------
-    target : Target
-        The output.
-    spec : StackSpec
-        Shape and type of what is written.
-    """
+    """Write a dataset in chunks, with optional compression and checksums."""
 
     def __init__(self, target: Target, spec: StackSpec) -> None:
         self.path = target.path
@@ -85,7 +77,7 @@ class ChunkedWriter(StreamWriter):
     def open(self) -> None:
         """Create the temporary with an empty dataset."""
         batch = (1,) * len(self.spec.batch)
-        # HDF5 holds chunks back, so no later run could resume this file.
+        # HDF5 delays chunks, so no later run could resume this file.
         self._file = AtomicFile(self.path, self._target.publication)
         name, chunk = _dataset_name(self._target), (*batch, *self._chunk)
         self._output = OutputFile(self._file.fd, self._target, self.spec, name, chunk)
@@ -113,7 +105,7 @@ class ChunkedWriter(StreamWriter):
         self.changed = self._file.commit(self._output.close())
 
     def discard(self) -> None:
-        """Remove the temporary, if there is one."""
+        """Remove the temporary."""
         if hasattr(self, "_output"):
             self._output.drop()
         if hasattr(self, "_file"):
@@ -138,7 +130,7 @@ def _dataset_name(target: Target) -> str:
 
 
 def _check_name(target: Target) -> None:
-    """Raise `UsageError` for a name that HDF5 can't hold or that could not be found again."""
+    """Raise `UsageError` for a name that HDF5 can't hold or find again."""
     name = _dataset_name(target)
     parts = name.split("/")
     try:
@@ -166,7 +158,7 @@ def _check_compression(target: Target) -> None:
 
 
 def _chunk_of(target: Target, spec: StackSpec) -> tuple[int, int, int]:
-    """Choose the ``(C, H, W)`` of a chunk: as given, or a few rows of one channel."""
+    """Return the ``(C, H, W)`` of a chunk: as given, or a few rows of one channel."""
     if not target.storage.chunks:
         width = min(spec.width, max(1, _CHUNK_BYTES // spec.item_bytes))
         rows = max(1, min(spec.height, _CHUNK_BYTES // (width * spec.item_bytes)))
