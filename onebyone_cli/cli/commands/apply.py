@@ -13,7 +13,6 @@ from onebyone_cli.cli.shares import check_shares, cluster_of
 from onebyone_cli.cli.terminal.apply_report import JobRunner, report_each
 from onebyone_cli.errors import UsageError
 from onebyone_cli.operations.apply import run as engine
-from onebyone_cli.operations.apply.each import Each
 from onebyone_cli.operations.names import files_of
 
 if TYPE_CHECKING:

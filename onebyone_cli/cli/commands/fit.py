@@ -14,7 +14,7 @@ from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
 from onebyone_cli.commit import targets
 from onebyone_cli.operations.learn import run as learning
-from onebyone_cli.operations.learn.gathered import save
+from onebyone_cli.operations.learn.gathered import Gathered, save
 from onebyone_cli.operations.names import check_archive_name, check_outputs, files_of
 from onebyone_cli.picture import scree
 from onebyone_cli.units import count
@@ -75,6 +75,11 @@ def fit(
     targets.check_target(target, force=publication.may_replace, inputs=read)
     if output.plot:
         scree.check_plot(output.plot, force=publication.may_replace, inputs=(*read, target))
+
+    def note_files(found: Gathered) -> None:
+        if rules is not None:
+            rules.add(target, (*found.files, *read))
+
     started = time.monotonic()
     with Progress(console, messages.progress) as on_progress:
         way = learning.LearnPass.of(request, settings)
@@ -88,7 +93,7 @@ def fit(
             on_progress=on_progress,
             say=console.say,
             each=input.each,
-            on_headers=rules and (lambda found: rules.add(target, (*found.files, *read))),
+            on_headers=note_files,
         )
     changed = save(model, gathered, target, publication)
     if output.plot:

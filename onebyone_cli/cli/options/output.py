@@ -199,7 +199,7 @@ class ForMake(Group):
     )
 
     def rules(self, output: str, publication: "Publication") -> "DepFile | None":
-        """Return the checked depfile of an output; None if not asked for."""
+        """Read ``--depfile`` and check it against the output; None if not given."""
         if not self.depfile:
             return None
         from onebyone_cli.operations.depfile import DepFile
