@@ -9,7 +9,6 @@ from onebyone_cli.cli.options.messages import ApplyMessages
 from onebyone_cli.cli.options.output import ForMake, Hdf5, Output
 from onebyone_cli.cli.options.running import ApplyCheckpoints, ApplyMachines, Resources
 from onebyone_cli.cli.options.weights import ApplyWeights
-from onebyone_cli.cli.shares import check_shares, cluster_of
 from onebyone_cli.cli.terminal.apply_report import JobRunner, report_each
 from onebyone_cli.errors import UsageError
 from onebyone_cli.operations.apply import run as engine
@@ -67,9 +66,11 @@ def apply(
         output.publication(if_changed=make.if_changed),
     )
     groups = (weights, numbers, input, raw, output, hdf5, checkpoints)
-    cluster = cluster_of(machines, resources, inputs, groups, console, output=goal)
+    cluster = machines.cluster(resources, inputs, groups, console, output=goal)
     flag = cluster.place.flag if cluster is not None else "--shard" if machines.shard else ""
     if flag:
+        from onebyone_cli.cli.shares import check_shares
+
         check_shares(flag, inputs, target, numbers, each=input.each)
     settings = numbers.settings(resources.budget(), resources.workers(), input.mark())._replace(
         checkpoints=checkpoints.policy(inputs, target, sharded=bool(flag)),

@@ -8,7 +8,6 @@ from onebyone_cli.cli.options.learning import Learning
 from onebyone_cli.cli.options.messages import RunMessages
 from onebyone_cli.cli.options.output import ForMake, ModelOutput
 from onebyone_cli.cli.options.running import Machines, Resources
-from onebyone_cli.cli.shares import check_learning, cluster_of
 from onebyone_cli.cli.terminal import report
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
@@ -67,8 +66,10 @@ def fit(
     )
     groups = (learn, input, raw, output)
     noise = settings.wanted.differences
-    cluster = cluster_of(machines, resources, inputs, groups, console, noise=noise)
+    cluster = machines.cluster(resources, inputs, groups, console, noise=noise)
     if cluster is not None:
+        from onebyone_cli.cli.shares import check_learning
+
         check_learning(cluster, inputs, maps[:2], sample=learn.sample is not None, raw=raw.raw)
     reading = input.reading(settings.memory, raw.spec())
     read = files_of([*inputs, *maps, learn.endmembers, input.inputs_from])
