@@ -348,7 +348,7 @@ FAILURES: list[tuple[Any, type[errors.OneByOneError], type[Exception], str]] = [
     (lambda: apply(X, "no.npy"), errors.InputMissingError, FileNotFoundError, "no such file"),
     (lambda: apply(X, [[1, 2]]), errors.ShapeMismatchError, ValueError, "array has 3"),
     (lambda: apply(X, [1, 2, 3]), errors.DataError, ValueError, r"reshape it to \(1, 3\)"),
-    (lambda: apply(X, [["a"]]), errors.DataError, ValueError, "no array of real numbers"),
+    (lambda: apply(X, [["a"]]), errors.DataError, ValueError, "not an array of real numbers"),
     (lambda: apply(X, [[1, 2, float("nan")]]), errors.DataError, ValueError, "is nan"),
     (lambda: apply(X, []), errors.UsageError, ValueError, "no weights"),
     (lambda: apply([], [[1]]), errors.UsageError, ValueError, "no input"),

@@ -74,6 +74,8 @@ def _status_of_run(program: Callable[[], Any]) -> int:
         if isinstance(leave.__context__, BrokenPipeError):
             raise leave.__context__ from None
         return leave.code if isinstance(leave.code, int) else ExitStatus.DONE
+    except BrokenPipeError:  # standard output is no longer read
+        raise
     except Exception as error:
         if stop := _stop_behind(error):
             raise stop from None

@@ -10,8 +10,9 @@ from onebyone_cli.operations.names import absolute, check_shared
 
 if TYPE_CHECKING:
     from onebyone_cli.cli.options.compute import Numbers
-    from onebyone_cli.cli.options.running import Machines, Resources
+    from onebyone_cli.cli.options.running import Resources
     from onebyone_cli.cli.terminal.console import Console
+    from onebyone_cli.cluster.client import Place
     from onebyone_cli.cluster.run import ClusterWords, OnCluster
     from onebyone_cli.operations.apply.run import Output
 
@@ -44,7 +45,7 @@ def check_shares(
 
 
 def cluster_of(
-    machines: "Machines",
+    place: "Place",
     resources: "Resources",
     inputs: Sequence[str],
     groups: Sequence[Group],
@@ -52,13 +53,15 @@ def cluster_of(
     *,
     output: "Output | None" = None,
     noise: Sequence[str] = (),
-) -> "OnCluster | None":
-    """Return the cluster that is asked for; None for none.
+) -> "OnCluster":
+    """Return the cluster at a place.
 
     Parameters
     ----------
-    machines, resources : Group
-        Where shards run, and the resources of each.
+    place : Place
+        Where shards run.
+    resources : Group
+        The resources of each shard.
     inputs : sequence of str
         The inputs of the command.
     groups : sequence of Group
@@ -72,14 +75,9 @@ def cluster_of(
 
     Raises
     ------
-    UsageError
-        If options contradict each other.
     DependencyMissingError
         If Dask is not installed.
     """
-    place = machines.place(getattr(machines, "shard", ""))
-    if place is None:
-        return None
     from onebyone_cli.cluster.client import require_dask
     from onebyone_cli.cluster.run import OnCluster
     from onebyone_cli.commit.publication import NEW

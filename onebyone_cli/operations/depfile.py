@@ -27,15 +27,7 @@ _ESCAPES = str.maketrans({"$": "$$", "=": "$(strip =)", **{each: f"\\{each}" for
 
 
 class DepFile:
-    """Collect rules until the outputs are published.
-
-    Parameters
-    ----------
-    path : str
-        The file; empty for none, and then every method does nothing.
-    publication : Publication
-        How the file is published.
-    """
+    """Collect rules until the outputs are published in the file `path`."""
 
     def __init__(self, path: str, publication: Publication = NEW) -> None:
         self.path, self.publication = path, publication
@@ -43,8 +35,6 @@ class DepFile:
 
     def check(self, output: str) -> None:
         """Refuse an output, or a folder of outputs, that a rule can't name."""
-        if not self.path:
-            return
         if output == "-":
             raise UsageError(
                 f"{setting('depfile')} names the output for make; name a file with "
@@ -74,8 +64,6 @@ class DepFile:
         UsageError
             If it is the output, or make has no escape for a name.
         """
-        if not self.path:
-            return
         (target,) = files_of([output])
         found = tuple(dict.fromkeys(name for name in read if _is_kept(name)))
         check_outputs([output, self.path])
@@ -93,9 +81,8 @@ class DepFile:
 
     def write(self) -> None:
         """Write all rules, after the outputs."""
-        if self.path:
-            content = os.fsencode("".join(_lines(self._rules)))
-            atomic.write_file(self.path, content, self.publication)
+        content = os.fsencode("".join(_lines(self._rules)))
+        atomic.write_file(self.path, content, self.publication)
 
 
 def _lines(rules: dict[str, tuple[str, ...]]) -> Iterator[str]:

@@ -41,7 +41,7 @@ class ReduceOutputs(NamedTuple):
     model: str
     residual: str
     plot: str
-    rules: DepFile
+    rules: DepFile | None = None
 
     def check(self) -> None:
         """Refuse what can't be written, as far as names and files show it.
@@ -54,9 +54,8 @@ class ReduceOutputs(NamedTuple):
             If a file exists already, or is an input.
         """
         result, read = self.result, self.result.also_read
-        names = [result.path, self.model, self.residual, self.plot, self.rules.path]
-        check_outputs(names)
-        self.rules.check(result.path)
+        depfile = self.rules.path if self.rules else ""
+        check_outputs([result.path, self.model, self.residual, self.plot, depfile])
         if self.model:
             check_archive_name(self.model, "a model")
             targets.check_target(self.model, force=result.publication.may_replace, inputs=read)
@@ -70,7 +69,8 @@ class ReduceOutputs(NamedTuple):
             saving.save(model, gathered, self.model, publication)
         if self.plot:
             scree.draw_scree(model, self.plot, publication)
-        self.rules.write()
+        if self.rules is not None:
+            self.rules.write()
 
 
 class ReduceReport(NamedTuple):
@@ -145,8 +145,9 @@ class Reduce(NamedTuple):
     def _check(self, source: str, opened: Inputs, stack: ExitStack) -> PixelMaps:
         """Refuse what can be refused before pixels are read; open the maps."""
         outputs, memory = self.outputs, self.settings.memory
-        files = (name for reader in opened for name in reader.about.files)
-        outputs.rules.add(outputs.result.path, (*files, *outputs.result.also_read))
+        if outputs.rules is not None:
+            files = (name for reader in opened for name in reader.about.files)
+            outputs.rules.add(outputs.result.path, (*files, *outputs.result.also_read))
         channels = sum(reader.spec.channels for reader in opened)
         self.request.check_channels(channels, source)
         stand_in = self.request.stand_in(channels)

@@ -9,16 +9,14 @@ from onebyone_cli.cli.options.messages import ApplyMessages
 from onebyone_cli.cli.options.output import ForMake, Hdf5, Output
 from onebyone_cli.cli.options.running import ApplyCheckpoints, ApplyMachines, Resources
 from onebyone_cli.cli.options.weights import ApplyWeights
-from onebyone_cli.cli.shares import check_shares, cluster_of
 from onebyone_cli.cli.terminal.apply_report import JobRunner, report_each
 from onebyone_cli.errors import UsageError
 from onebyone_cli.operations.apply import run as engine
-from onebyone_cli.operations.apply.each import Each, TargetNames
-from onebyone_cli.operations.depfile import DepFile
 from onebyone_cli.operations.names import files_of
 
 if TYPE_CHECKING:
     from onebyone_cli.cluster.run import OnCluster
+    from onebyone_cli.operations.apply.each import Each
     from onebyone_cli.operations.inputs import Reading
 
 EXAMPLES = """
@@ -68,9 +66,11 @@ def apply(
         output.publication(if_changed=make.if_changed),
     )
     groups = (weights, numbers, input, raw, output, hdf5, checkpoints)
-    cluster = cluster_of(machines, resources, inputs, groups, console, output=goal)
+    cluster = machines.cluster(resources, inputs, groups, console, output=goal)
     flag = cluster.place.flag if cluster is not None else "--shard" if machines.shard else ""
     if flag:
+        from onebyone_cli.cli.shares import check_shares
+
         check_shares(flag, inputs, target, numbers, each=input.each)
     settings = numbers.settings(resources.budget(), resources.workers(), input.mark())._replace(
         checkpoints=checkpoints.policy(inputs, target, sharded=bool(flag)),
@@ -78,23 +78,25 @@ def apply(
     )
     reading = input.reading(settings.memory, raw.spec())
     resources.show(console)
-    task = engine.Apply(layers, goal, settings, DepFile(make.depfile, goal.publication))
-    task.rules.check(target)
+    rules = make.rules(target, goal.publication)
+    task = engine.Apply(layers, goal, settings, rules)
     runner = JobRunner(console, messages.progress, messages.dry_run, cluster is not None)
     if input.each:
+        from onebyone_cli.operations.apply.each import Each, TargetNames
+
         names = TargetNames(target, output.format_name, raw=raw.raw)
         status = _apply_each(
             inputs, Each(reading, names, task.plan, runner.run), checkpoints, runner
         )
     else:
         status = _apply_all(inputs, reading, task, cluster, runner)
-    if not messages.dry_run:
-        task.rules.write()
+    if rules is not None and not messages.dry_run:
+        rules.write()
     return status
 
 
 def _apply_each(
-    inputs: list[str], tasks: Each, checkpoints: ApplyCheckpoints, runner: JobRunner
+    inputs: list[str], tasks: "Each", checkpoints: ApplyCheckpoints, runner: JobRunner
 ) -> int:
     """Apply to every input by itself."""
     console, folder = runner.console, tasks.names.folder

@@ -8,14 +8,12 @@ from onebyone_cli.cli.options.learning import Learning
 from onebyone_cli.cli.options.messages import RunMessages
 from onebyone_cli.cli.options.output import ForMake, ModelOutput
 from onebyone_cli.cli.options.running import Machines, Resources
-from onebyone_cli.cli.shares import check_learning, cluster_of
 from onebyone_cli.cli.terminal import report
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
 from onebyone_cli.commit import targets
-from onebyone_cli.operations.depfile import DepFile
 from onebyone_cli.operations.learn import run as learning
-from onebyone_cli.operations.learn.gathered import save
+from onebyone_cli.operations.learn.gathered import Gathered, save
 from onebyone_cli.operations.names import check_archive_name, check_outputs, files_of
 from onebyone_cli.picture import scree
 from onebyone_cli.units import count
@@ -62,21 +60,27 @@ def fit(
     check_outputs([target, output.plot, make.depfile])
     resources.show(console)
     publication = output.publication(if_changed=make.if_changed)
-    rules = DepFile(make.depfile, publication)
-    rules.check(target)
+    rules = make.rules(target, publication)
     settings = LearnSettings(
         resources.budget(), resources.workers(), input.mark(), request.wanted()
     )
     groups = (learn, input, raw, output)
     noise = settings.wanted.differences
-    cluster = cluster_of(machines, resources, inputs, groups, console, noise=noise)
+    cluster = machines.cluster(resources, inputs, groups, console, noise=noise)
     if cluster is not None:
+        from onebyone_cli.cli.shares import check_learning
+
         check_learning(cluster, inputs, maps[:2], sample=learn.sample is not None, raw=raw.raw)
     reading = input.reading(settings.memory, raw.spec())
     read = files_of([*inputs, *maps, learn.endmembers, input.inputs_from])
     targets.check_target(target, force=publication.may_replace, inputs=read)
     if output.plot:
         scree.check_plot(output.plot, force=publication.may_replace, inputs=(*read, target))
+
+    def note_files(found: Gathered) -> None:
+        if rules is not None:
+            rules.add(target, (*found.files, *read))
+
     started = time.monotonic()
     with Progress(console, messages.progress) as on_progress:
         way = learning.LearnPass.of(request, settings)
@@ -90,12 +94,13 @@ def fit(
             on_progress=on_progress,
             say=console.say,
             each=input.each,
-            on_headers=lambda found: rules.add(target, (*found.files, *read)),
+            on_headers=note_files,
         )
     changed = save(model, gathered, target, publication)
     if output.plot:
         scree.draw_scree(model, output.plot, publication)
-    rules.write()
+    if rules is not None:
+        rules.write()
     reads_all = request.learner.reads_pixels and learn.sample is None
     spent = spent_since(started, gathered.pixel_bytes * reads_all)
     report.print_model(model, console)

@@ -10,13 +10,11 @@ from onebyone_cli.cli.options.learning import Learning
 from onebyone_cli.cli.options.messages import RunMessages
 from onebyone_cli.cli.options.output import ForMake, ReduceOutput
 from onebyone_cli.cli.options.running import Checkpoints, Machines, Resources
-from onebyone_cli.cli.shares import check_learning, check_shares, cluster_of
 from onebyone_cli.cli.terminal import report
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
 from onebyone_cli.errors import UsageError
 from onebyone_cli.operations.apply.run import Output as Result
-from onebyone_cli.operations.depfile import DepFile
 from onebyone_cli.operations.names import files_of
 
 if TYPE_CHECKING:
@@ -66,8 +64,10 @@ def reduce(
         target, output.format_name, read, publication=output.publication(if_changed=make.if_changed)
     )
     groups, noise = (learn, numbers, input, raw, checkpoints), request.wanted().differences
-    cluster = cluster_of(machines, resources, inputs, groups, console, output=result, noise=noise)
+    cluster = machines.cluster(resources, inputs, groups, console, output=result, noise=noise)
     if cluster is not None:
+        from onebyone_cli.cli.shares import check_learning, check_shares
+
         check_shares(cluster.place.flag, inputs, target, numbers)
         check_learning(cluster, inputs, maps[:2], sample=learn.sample is not None, raw=raw.raw)
         if output.residual:
@@ -75,7 +75,7 @@ def reduce(
     settings = numbers.settings(resources.budget(), resources.workers(), input.mark())._replace(
         checkpoints=checkpoints.policy(inputs, target, sharded=cluster is not None),
     )
-    rules = DepFile(make.depfile, result.publication)
+    rules = make.rules(target, result.publication)
     outputs = ReduceOutputs(result, output.save, output.residual, output.plot, rules)
     reading = input.reading(settings.memory, raw.spec())
     started = time.monotonic()

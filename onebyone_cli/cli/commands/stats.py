@@ -10,7 +10,6 @@ from onebyone_cli.cli.options.learning import Gathering
 from onebyone_cli.cli.options.messages import RunMessages
 from onebyone_cli.cli.options.output import MomentsOutput
 from onebyone_cli.cli.options.running import Resources, StatsMachines
-from onebyone_cli.cli.shares import check_learning, cluster_of
 from onebyone_cli.cli.terminal import report
 from onebyone_cli.cli.terminal.console import Console, print_table
 from onebyone_cli.cli.terminal.progress import Progress
@@ -71,8 +70,10 @@ def stats(
         resources.budget(), resources.workers(), input.mark(), wanted, shard=machines.share()
     )
     groups, noise = (gathering, input, raw, output), wanted.differences
-    cluster = cluster_of(machines, resources, inputs, groups, console, noise=noise)
+    cluster = machines.cluster(resources, inputs, groups, console, noise=noise)
     if cluster is not None:
+        from onebyone_cli.cli.shares import check_learning
+
         check_learning(cluster, inputs, maps, sample=gathering.sample is not None, raw=raw.raw)
     reading = input.reading(settings.memory, raw.spec())
     if target:

@@ -85,9 +85,11 @@ class Numbers(Group):
 
     def range(self) -> "Scale | None":
         """Read ``--scale``; None if not given."""
+        if not self.scale:
+            return None
         from onebyone_cli.arithmetic.scale import parse_scale
 
-        return parse_scale(self.scale) if self.scale else None
+        return parse_scale(self.scale)
 
     def nan_value(self) -> float | None:
         """Read ``--nan-to``; None if not given."""

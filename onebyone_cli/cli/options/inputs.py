@@ -116,9 +116,11 @@ class Pixels(Group):
 
     def selection(self) -> "Selection | None":
         """Read ``--channels``; None if not given."""
+        if not self.channels:
+            return None
         from onebyone_cli.stack.selection import parse_selection
 
-        return parse_selection(self.channels) if self.channels else None
+        return parse_selection(self.channels)
 
     def mark(self) -> float | None:
         """Read ``--nodata``; None if not given."""

@@ -8,6 +8,7 @@ from onebyone_cli.errors import UsageError
 if TYPE_CHECKING:
     from onebyone_cli.commit.publication import Publication
     from onebyone_cli.formats.contracts.writer import Storage
+    from onebyone_cli.operations.depfile import DepFile
 
 
 def _format_names() -> list[str]:
@@ -196,6 +197,16 @@ class ForMake(Group):
         metavar="FILE",
         help="Write a rule for make, too: OUTPUT depends on all files that were read.",
     )
+
+    def rules(self, output: str, publication: "Publication") -> "DepFile | None":
+        """Read ``--depfile`` and check it against the output; None if not given."""
+        if not self.depfile:
+            return None
+        from onebyone_cli.operations.depfile import DepFile
+
+        rules = DepFile(self.depfile, publication)
+        rules.check(output)
+        return rules
 
     def check(self, output: str, shard: str = "") -> None:
         """Raise `UsageError` if this run does not publish its output as a file."""

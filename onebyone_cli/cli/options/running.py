@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from onebyone_cli.cli.groups import Group, option
 from onebyone_cli.errors import UsageError
@@ -10,6 +10,7 @@ from onebyone_cli.errors import UsageError
 if TYPE_CHECKING:
     from onebyone_cli.cli.terminal.console import Console
     from onebyone_cli.cluster.client import Place
+    from onebyone_cli.cluster.run import OnCluster
     from onebyone_cli.commit.checkpoint import Policy
     from onebyone_cli.plan.shards import Shard
 
@@ -184,6 +185,22 @@ class Machines(Group):
         from onebyone_cli.cluster.client import Place
 
         return Place(self.scheduler, self.scheduler_file, self.workers or 0)
+
+    def cluster(
+        self,
+        resources: Resources,
+        inputs: Sequence[str],
+        groups: Sequence[Group],
+        console: "Console",
+        **more: Any,
+    ) -> "OnCluster | None":
+        """Return the cluster that is asked for, as `shares.cluster_of` makes it; None for none."""
+        place = self.place(getattr(self, "shard", ""))
+        if place is None:
+            return None
+        from onebyone_cli.cli.shares import cluster_of
+
+        return cluster_of(place, resources, inputs, groups, console, **more)
 
 
 class ApplyMachines(Machines):

@@ -11,48 +11,48 @@ _MOST_SHOWN = 8
 _LONGEST_SHOWN = 60
 
 
-def metadata_lines(said: Metadata) -> list[tuple[str, str]]:
+def metadata_lines(found: Metadata) -> list[tuple[str, str]]:
     """Return (word, text) of each entry except channel names."""
-    unit = f" {said.wavelength_unit}" if said.wavelength_unit else ""
-    bad = [str(at) for at, good in enumerate(said.good) if not good]
+    unit = f" {found.wavelength_unit}" if found.wavelength_unit else ""
+    bad = [str(at) for at, good in enumerate(found.good) if not good]
     georeference = [
-        f"corner {said.georeference.transform[0]:g}, {said.georeference.transform[3]:g}"
-        if said.georeference.transform
+        f"corner {found.georeference.transform[0]:g}, {found.georeference.transform[3]:g}"
+        if found.georeference.transform
         else "",
-        _shortened(said.georeference.crs),
+        _shortened(found.georeference.crs),
     ]
-    found = [
-        ("wavelengths", _span(said.wavelengths) + unit if said.wavelengths else ""),
-        ("widths", _span(said.widths) + unit if said.widths else ""),
+    entries = [
+        ("wavelengths", _span(found.wavelengths) + unit if found.wavelengths else ""),
+        ("widths", _span(found.widths) + unit if found.widths else ""),
         ("bad channels", _listed(bad)),
-        ("nodata", _entries(said.nodata)),
-        ("valid range", _entries([each and _span(each) for each in said.valid_range])),
-        ("scale", _entries(said.scale)),
-        ("offset", _entries(said.offset)),
-        ("unit", _shortened(said.unit)),
+        ("nodata", _entries(found.nodata)),
+        ("valid range", _entries([each and _span(each) for each in found.valid_range])),
+        ("scale", _entries(found.scale)),
+        ("offset", _entries(found.offset)),
+        ("unit", _shortened(found.unit)),
         ("georeference", ", ".join(filter(None, georeference))),
-        ("history", _shortened(said.history)),
-        ("attributes", _listed(list(said.attributes))),
+        ("history", _shortened(found.history)),
+        ("attributes", _listed(list(found.attributes))),
     ]
-    return [(name, text) for name, text in found if text]
+    return [(name, text) for name, text in entries if text]
 
 
-def metadata_document(said: Metadata) -> dict[str, Any]:
+def metadata_document(found: Metadata) -> dict[str, Any]:
     """Return the metadata in types of JSON."""
     return {
-        "wavelengths": _plain(said.wavelengths),
-        "wavelength_unit": said.wavelength_unit or None,
-        "widths": _plain(said.widths),
-        "good": list(said.good),
-        "nodata": _plain(said.nodata),
-        "valid_range": _plain(said.valid_range),
-        "scale": _plain(said.scale),
-        "offset": _plain(said.offset),
-        "unit": said.unit or None,
-        "transform": _plain(said.georeference.transform),
-        "crs": said.georeference.crs or None,
-        "history": said.history or None,
-        "attributes": {name: _plain(each.value) for name, each in said.attributes.items()},
+        "wavelengths": _plain(found.wavelengths),
+        "wavelength_unit": found.wavelength_unit or None,
+        "widths": _plain(found.widths),
+        "good": list(found.good),
+        "nodata": _plain(found.nodata),
+        "valid_range": _plain(found.valid_range),
+        "scale": _plain(found.scale),
+        "offset": _plain(found.offset),
+        "unit": found.unit or None,
+        "transform": _plain(found.georeference.transform),
+        "crs": found.georeference.crs or None,
+        "history": found.history or None,
+        "attributes": {name: _plain(each.value) for name, each in found.attributes.items()},
     }
 
 

@@ -195,12 +195,13 @@ class Apply(NamedTuple):
     layers: "Sequence[Layer]"
     output: Output
     settings: "ApplySettings"
-    rules: "DepFile"
+    rules: "DepFile | None" = None
 
     def plan(self, inputs: "Inputs", path: str) -> "ApplyJob":
         """Check and plan the job of one stack with the output `path`."""
-        files = (name for reader in inputs for name in reader.about.files)
-        self.rules.add(path, (*files, *self.output.also_read))
+        if self.rules is not None:
+            files = (name for reader in inputs for name in reader.about.files)
+            self.rules.add(path, (*files, *self.output.also_read))
         return plan_apply(inputs, self.layers, self.output._replace(path=path), self.settings)
 
     def plan_elsewhere(self, inputs: "Inputs", elsewhere: "Elsewhere") -> "ApplyJob":

@@ -218,7 +218,7 @@ class LearnJob:
     def _maps(self) -> list[PixelMap]:
         return [each for each in (self.mask, self.labels) if each is not None]
 
-    def _everyone(self) -> list[Sources]:
+    def _all_sources(self) -> list[Sources]:
         return [self._sources, *(each.sources for each in self._maps)]
 
     @property
@@ -244,7 +244,7 @@ class LearnJob:
         )
 
     def _make_plan(self) -> Plan:
-        spec, everyone = self.input, self._everyone()
+        spec, sources = self.input, self._all_sources()
         number = spec.item_bytes * spec.channels
         map_pixel = sum(2 * each.pixel_bytes + 2 for each in self._maps)
         tile = tile_pixels(spec.pixels, spec.channels, _FLOAT64_BYTES, _LONGEST_TILE)
@@ -259,16 +259,16 @@ class LearnJob:
                 # Two blocks, and marks of invalid numbers.
                 tile_pixel=(2 * _FLOAT64_BYTES + 3) * spec.channels + 4 * _FLOAT64_BYTES,
                 item=3 * PADDING * spec.channels,
-                scratch=max(each.scratch_bytes for each in everyone) + beyond + self._finding,
-                cache=sum(each.cache_bytes for each in everyone)
-                + max(each.buffer_bytes for each in everyone)
+                scratch=max(each.scratch_bytes for each in sources) + beyond + self._finding,
+                cache=sum(each.cache_bytes for each in sources)
+                + max(each.buffer_bytes for each in sources)
                 + min(1, self._kinds) * self._square
                 + (1 + self._spare_tiles) * self._finding,
             ),
             memory=self._settings.memory,
             threads=self._settings.threads,
             longest_tile=_LONGEST_TILE,
-            spool_input_bytes=sum(each.spool_bytes for each in everyone),
+            spool_input_bytes=sum(each.spool_bytes for each in sources),
         )
         if self._settings.runs_only:
             run = run_pixels(spec)
