@@ -28,12 +28,12 @@ NEEDS = {
 
 #: Tests of numbers that this process computes itself.
 TESTS = (
-    "tests/fit",
+    "tests/learners",
     "tests/test_conv1x1.py",
     "tests/test_learn.py",
     "tests/test_linear_algebra.py",
     # Slow ones in which there is no product, or nothing but one.
-    "--ignore=tests/fit/test_channel_statistics.py",
+    "--ignore=tests/learners/test_channel_statistics.py",
     "--deselect=tests/test_linear_algebra.py"
     "::test_a_matrix_too_large_for_singular_values_is_told_as_such",
 )

@@ -20,7 +20,7 @@ HEADINGS = (
     "Output",
     "HDF5 output",
     "Resources",
-    "Stop and resume",
+    "Stop and go on",
     "Many machines",
     "For make",
     "Messages",

@@ -10,7 +10,6 @@ from onebyone_cli.operations.names import absolute, check_shared
 
 if TYPE_CHECKING:
     from onebyone_cli.cli.options.compute import Numbers
-    from onebyone_cli.cli.options.running import Resources
     from onebyone_cli.cli.terminal.console import Console
     from onebyone_cli.cluster.client import Place
     from onebyone_cli.cluster.run import ClusterWords, OnCluster
@@ -46,7 +45,7 @@ def check_shares(
 
 def cluster_of(
     place: "Place",
-    resources: "Resources",
+    threads: int | None,
     inputs: Sequence[str],
     groups: Sequence[Group],
     console: "Console",
@@ -60,12 +59,12 @@ def cluster_of(
     ----------
     place : Place
         Where shards run.
-    resources : Group
-        The resources of each shard.
+    threads : int or None
+        Threads of each shard; None for the default.
     inputs : sequence of str
         The inputs of the command.
     groups : sequence of Group
-        Other options of the command, which shards are given if they have them.
+        Options of the command, which shards are given if they have them.
     console : Console
         Where messages go.
     output : Output, optional
@@ -83,14 +82,13 @@ def cluster_of(
     from onebyone_cli.commit.publication import NEW
     from onebyone_cli.system.limits import default_threads
 
-    threads = resources.workers()
-    if resources.threads is None:
+    if threads is None:
         # A worker of a cluster runs as many shards at once as it has threads.
         threads = max(1, default_threads() // place.workers) if place.workers else 1
     require_dask()
     return OnCluster(
         place,
-        _words_of(inputs, [*groups, resources], threads, output, noise),
+        _words_of(inputs, groups, threads, output, noise),
         threads,
         output.path if output else "",
         output.publication if output else NEW,

@@ -201,7 +201,7 @@ def make_plan(
         needed = -(-(smallest + costs.cache) // (1 << 20))
         raise UsageError(
             f"{setting('memory', format_bytes(memory))} is too small for this stack: "
-            f"one tile of {tile} pixels takes {format_bytes(smallest + costs.cache)}; "
+            f"one block of {tile} pixels takes {format_bytes(smallest + costs.cache)}; "
             f"give {setting('memory', f'{needed}M')} or more"
         )
     room = memory - costs.cache

@@ -495,5 +495,5 @@ def test_what_an_output_is(tmp_path: Path):
     for name in ("new", "new.csv", "new.npy.gz", ".npy"):
         with pytest.raises(UsageError, match="suffix"):
             formats.of_output(name)
-    with pytest.raises(UsageError, match=r"--format zarr is unknown; .*npy"):
+    with pytest.raises(UsageError, match=r"format=zarr is unknown; .*npy"):
         formats.of_output("new.npy", "zarr")

@@ -421,9 +421,9 @@ def test_memory_stays_inside_the_limit(
 def test_too_little_memory_names_enough(tmp_path: Path) -> None:
     stack = np.zeros((8, 256, 256), "f4")
     path = make(tmp_path / "a.h5", stack, chunks=(8, 128, 128), compression="gzip")
-    with pytest.raises(UsageError, match=r"chunks of 8×128×128 take .* give --memory (\d+)M") as at:
+    with pytest.raises(UsageError, match=r"chunks of 8×128×128 take .* give memory=(\d+)M") as at:
         hdf5.read(Source(str(path), memory=1 << 20))
-    named = int(at.value.message.split("--memory ")[1].split("M")[0]) << 20
+    named = int(at.value.message.split("memory=")[1].split("M")[0]) << 20
     hdf5.read(Source(str(path), memory=named // 2)).close()
 
 

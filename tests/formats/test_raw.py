@@ -95,14 +95,14 @@ def test_two_axes_are_one_channel(tmp_path: Path):
 @pytest.mark.parametrize(
     ("shape", "found", "remedy"),
     [
-        ((50, 6, 6), 49 * 144, "--shape 49,6,6 would fit"),
-        ((50, 6, 6), 50 * 144 + 1, "check --shape and --dtype-in"),
-        ((50, 6, 6), 50 * 144 + 4, "check --shape and --dtype-in"),
-        ((50, 6, 6), 50 * 6 * 7 * 4, "--shape 50,6,7 would fit"),
-        ((6, 8, 3), 6 * 8 * 4 * 4, "--shape 8,8,3 or 6,8,4 would fit"),
-        ((6, 8, 3), 10 * 6 * 8 * 12, "--shape 60,8,3 or 6,8,30 or 10,6,8,3 would fit"),
-        ((2, 3), 5 * 24, "--shape 10,3 or 2,15 would fit"),
-        ((2, 2), 24, "--shape 3,2 or 2,3 would fit"),
+        ((50, 6, 6), 49 * 144, "shape=49,6,6 would fit"),
+        ((50, 6, 6), 50 * 144 + 1, "check shape= and dtype_in="),
+        ((50, 6, 6), 50 * 144 + 4, "check shape= and dtype_in="),
+        ((50, 6, 6), 50 * 6 * 7 * 4, "shape=50,6,7 would fit"),
+        ((6, 8, 3), 6 * 8 * 4 * 4, "shape=8,8,3 or 6,8,4 would fit"),
+        ((6, 8, 3), 10 * 6 * 8 * 12, "shape=60,8,3 or 6,8,30 or 10,6,8,3 would fit"),
+        ((2, 3), 5 * 24, "shape=10,3 or 2,15 would fit"),
+        ((2, 2), 24, "shape=3,2 or 2,3 would fit"),
     ],
 )
 def test_a_file_of_another_size(tmp_path: Path, shape: tuple[int, ...], found: int, remedy: str):
@@ -113,7 +113,7 @@ def test_a_file_of_another_size(tmp_path: Path, shape: tuple[int, ...], found: i
     written = ",".join(map(str, shape))
     promised = 4 * int(np.prod(shape))
     assert str(caught.value) == (
-        f"{path}: has {found} bytes, and --shape {written} of float32 is {promised}; {remedy}"
+        f"{path}: has {found} bytes, and shape={written} of float32 is {promised}; {remedy}"
     )
 
 
@@ -127,7 +127,7 @@ def test_shapes_that_would_fit_do_fit(spec: StackSpec, found: int):
             opening.open_input(str(path), raw=RawSpec(spec.shape, spec.dtype)).close()
         except DataError as error:
             for text in (
-                error.message.partition("; --shape ")[2].removesuffix(" would fit").split(" or ")
+                error.message.partition("; shape=")[2].removesuffix(" would fit").split(" or ")
             ):
                 if text:
                     shape = tuple(map(int, text.split(",")))
@@ -138,7 +138,7 @@ def test_shapes_that_would_fit_do_fit(spec: StackSpec, found: int):
 
 def test_an_empty_file(tmp_path: Path):
     (tmp_path / "x").touch()
-    with pytest.raises(DataError, match=r"is empty; expected the 24 bytes that --shape and"):
+    with pytest.raises(DataError, match=r"is empty; expected the 24 bytes that shape= and"):
         opening.open_input(str(tmp_path / "x"), raw=RawSpec((2, 3), "float32"))
 
 
@@ -194,7 +194,7 @@ def test_a_stream_must_end_where_the_shape_does(size: int):
             if size == 24:
                 assert drained(reader) == bytes(24)
                 return
-            missing = f"ends {24 - size} bytes early: --shape and --dtype-in promise 24 bytes"
+            missing = f"ends {24 - size} bytes early: shape= and dtype_in= promise 24 bytes"
             more = "continues after the array of 24 bytes; expected exactly one"
             with pytest.raises(DataError, match=missing if size < 24 else more):
                 drained(reader)

@@ -69,7 +69,7 @@ class Resources(Memory):
 class Checkpoints(Group):
     """How a stopped job is resumed."""
 
-    heading = "Stop and resume"
+    heading = "Stop and go on"
 
     resume: Literal["auto", "restart", "off"] = option(
         "--resume",
@@ -200,7 +200,8 @@ class Machines(Group):
             return None
         from onebyone_cli.cli.shares import cluster_of
 
-        return cluster_of(place, resources, inputs, groups, console, **more)
+        threads = None if resources.threads is None else resources.workers()
+        return cluster_of(place, threads, inputs, [*groups, resources], console, **more)
 
 
 class ApplyMachines(Machines):
