@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BENCH_ARGS ?=
 PYTEST_ARGS ?=
+TESTS ?= not cluster
 
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
@@ -27,8 +28,8 @@ endef
 
 help:
 	@echo 'make demo    install, run the main job on sample_data/ and check what it wrote to demo/'
-	@echo 'make test    install, check style and types, run all tests'
-	@echo 'make check   the same with more examples of everything random; continuous integration runs it'
+	@echo 'make test    install, check style and types, run the tests (four minutes)'
+	@echo 'make check   the same with clusters, more examples and more kills; continuous integration runs it'
 	@echo 'make lint    only the checks of style and types'
 	@echo 'make bless   write the expected output of the golden cases anew (then read git diff)'
 	@echo 'make man     write the man pages anew from what --help says'
@@ -54,9 +55,10 @@ demo: $(RUN_STAMP)
 # line. PYTEST_ARGS=-n0 runs all tests in one process, which a debugger needs.
 test: lint
 	$(BIN)/python -m compileall -q onebyone_cli tests/fork
-	$(BIN)/python -m pytest -n logical --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n logical --dist loadgroup -m '$(TESTS)' $(PYTEST_ARGS)
 
-# The same tests, with more examples and more kills.
+# All tests, clusters too, with more examples and more kills.
+check: TESTS = cluster or not cluster
 check: export HYPOTHESIS_PROFILE ?= check
 check: export KILLS ?= 120
 check: test

@@ -159,6 +159,7 @@ def test_parallel_says_how_it_is_called(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(bool(missing_for_dask()), reason=missing_for_dask())
+@pytest.mark.cluster
 def test_a_cluster_for_one_job(scenes: Path) -> None:
     stack = sorted((scenes / "scenes").iterdir())[0]
     command = [sys.executable, str(EXAMPLES / "dask_jobqueue.py"), str(stack), "weights.npy"]
@@ -212,6 +213,7 @@ def listed(tmp_path: Path) -> Path:
 
 
 @has_slurm
+@pytest.mark.cluster
 def test_a_slurm_array_is_requeued_and_goes_on(slurm: Slurm, listed: Path) -> None:
     job = slurm.submit(
         "--array=1-3",
@@ -249,6 +251,7 @@ def test_a_slurm_array_is_requeued_and_goes_on(slurm: Slurm, listed: Path) -> No
 
 
 @has_slurm
+@pytest.mark.cluster
 def test_a_slurm_task_that_fails_is_not_requeued(slurm: Slurm, listed: Path) -> None:
     (listed / "list.txt").write_text("missing.npy\n")
     script = EXAMPLES / "slurm_array.sh"
@@ -257,6 +260,7 @@ def test_a_slurm_task_that_fails_is_not_requeued(slurm: Slurm, listed: Path) -> 
 
 
 @has_slurm
+@pytest.mark.cluster
 def test_shards_of_slurm_write_one_output_and_a_last_job_publishes_it(
     slurm: Slurm, listed: Path
 ) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 pytestmark = [
     pytest.mark.skipif(bool(missing_for_dask()), reason=missing_for_dask()),
+    pytest.mark.cluster,
     pytest.mark.xdist_group("dask"),
 ]
 

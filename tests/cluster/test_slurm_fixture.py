@@ -9,6 +9,7 @@ from cluster.slurm import Slurm, Task, missing_for_slurm
 
 pytestmark = [
     pytest.mark.skipif(bool(missing_for_slurm()), reason=missing_for_slurm()),
+    pytest.mark.cluster,
     pytest.mark.xdist_group("slurm"),
 ]
 
