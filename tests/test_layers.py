@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "commit": {"system"},
     "formats": {"commit", "system"},
     "weights": {"commit", "system"},
-    "stack": {"formats", "plan", "commit", "system"},
+    "stack": {"formats", "plan", "system"},
     "learners": {"weights", "commit", "system"},
     "arithmetic": {"weights", "system"},
     "picture": {"commit", "system"},
