@@ -218,6 +218,24 @@ def test_random_kills(
         shutil.rmtree(job.folder)
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_an_image_with_a_header_beside_it_is_resumed(
+    inputs: Path, tmp_path: Path, number: int
+) -> None:
+    """ENVI: the header appears with the data, and both are those of a run that was not stopped."""
+    whole = make_job(inputs, tmp_path / "whole")
+    assert replace(whole, output="out.img").run("--resume", "off").returncode == 0
+    job = replace(make_job(inputs, tmp_path / "stopped"), output="out.img")
+    job.stop(number=number)
+    done = job.tiles_done()
+    assert done
+    assert not {"out.img", "out.hdr"} & set(job.files())
+    assert job.run().returncode == 0
+    assert job.files() == ["out.hdr", "out.img"]
+    for name in job.files():
+        assert digest(job.folder / name) == digest(whole.folder / name)
+
+
 def kill_until_done(job: Job, rng: random.Random) -> tuple[int, Completed]:
     """Run a job again and again, and kill it at random times, until it is done."""
     stops = 0

@@ -55,10 +55,10 @@ class Numbers(Group):
         "--scale",
         metavar="SCALE",
         daily=True,
-        complete=lambda: ("auto", "each", "2%,98%"),
+        complete=lambda: ("auto", "each", "2%,98%", "2%,98%,each"),
         help="Map a range onto the whole range of the integer output (uint8 unless --dtype). "
         "MIN,MAX; auto: the range of all numbers; each: the range of each channel; 2%,98%: these "
-        "percentiles of all numbers.",
+        "percentiles of all numbers; 2%,98%,each: of each channel.",
     )
     compute: Literal["auto", "float32", "float64"] = option(
         "--compute",

@@ -76,8 +76,8 @@ class Checkpoints(Group):
         default="auto",
         choices=("auto", "restart", "off"),
         help="auto: a long job that is stopped leaves OUTPUT.part and a journal, and the same "
-        "command resumes it (.npy, and .h5 without compression); restart: discard what a stopped "
-        "job has left; off: leave nothing. Default: auto.",
+        "command resumes it (.npy, ENVI, and .h5 without compression); restart: discard what a "
+        "stopped job has left; off: leave nothing. Default: auto.",
     )
     checkpoint_every: float = option(
         "--checkpoint-every",
