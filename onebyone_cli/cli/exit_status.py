@@ -32,13 +32,13 @@ _LATER_S = 0.01
 def run(program: Callable[[], Any]) -> NoReturn:
     """Run the program, clean up, and exit."""
     _reserve_standard_streams()
-    _catch_signals()
     console.speak_plainly()
     errors.spell_settings(as_option)
     died_of = 0
     status: int = ExitStatus.BUG
     temporaries.warn_with(lambda text: console.to_stderr(f"warning: {printable(text)}"))
     try:
+        _catch_signals()  # from here on a signal is an exception; before, it ends us at once
         status = _status_of_run(program)
         with contextlib.suppress(*[OSError] * bool(status)):  # the first error is reported
             _flush()
