@@ -124,7 +124,8 @@ def test_selected_channels_keep_what_is_said_of_them(scene: Path) -> None:
     run_in(scene, "apply", "l2.h5", "--kernel", "0 0 0 1;0 1 0 0", "-o", "out.h5")
     said = said_by(scene / "out.h5")
     expected = {**FREE, "fwhm": [37, 60], "wavelength_units": "nm", "bbl": [1, 1]}
-    expected |= {"wavelength": [655, 482], "channels": ["red", "blue"], "gain_of_channel": [4, 2]}
+    expected |= {"_FillValue": -9999, "wavelength": [655, 482]}
+    expected |= {"channels": ["red", "blue"], "gain_of_channel": [4, 2]}
     assert sorted(said) == sorted(expected)
     assert all(np.array_equal(said[name], value) for name, value in expected.items())
 
@@ -137,6 +138,33 @@ def test_numbers_have_a_unit_only_where_nothing_unpacks_them(scene: Path) -> Non
             file["sr"].attrs.update(MEANING | packing)
         run_in(scene, "apply", "plain.h5", "--kernel", "0 1", "-o", "out.h5", "-f")
         assert said_by(scene / "out.h5") == ({} if packing else MEANING)
+
+
+def test_nodata_goes_with_copied_numbers_to_envi_and_back(tmp_path: Path) -> None:
+    x = np.ones((3, 4, 5), "i2")
+    x[:, 0] = -9999
+    np.save(tmp_path / "x.npy", x)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["sr"] = x
+        file["sr"].attrs.update({"_FillValue": np.int16(-9999), "band_names": ["a", "b", "c"]})
+    copy = ("--kernel", "0 0 1; 1 0 0", "--compute", "float32")
+    run_in(tmp_path, "apply", "x.h5", *copy, "-o", "copy.img")
+    header = (tmp_path / "copy.hdr").read_text()
+    assert "data ignore value = -9999" in header
+    assert "band names = {c, a}" in header
+    run_in(tmp_path, "apply", "copy.hdr", "--kernel", "1 0; 0 1", "-o", "back.h5:/sr")
+    said = said_by(tmp_path / "back.h5")
+    assert said["_FillValue"] == -9999
+    assert list(said["channels"]) == ["c", "a"]
+    for more in (
+        ("--kernel", "0 0 2"),
+        ("--kernel", "0 0 1", "--bias", "1"),
+        ("--kernel", "0 0 1", "--activation", "relu"),
+        ("--kernel", "0 0 1", "--dtype", "uint8"),
+        ("--kernel", "1 1 0"),
+    ):
+        run_in(tmp_path, "apply", "x.h5", *more, "-o", "other.h5", "-f")
+        assert "_FillValue" not in said_by(tmp_path / "other.h5"), more
 
 
 def test_denoised_channels_are_the_same_channels(scene: Path) -> None:

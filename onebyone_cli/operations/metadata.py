@@ -6,7 +6,8 @@ entry                   kept where
 names, wavelengths,     each output channel comes from one input channel (selected, scaled or
 widths, good channels   denoised); else the names that the weights have for their outputs
 unit, long name         the numbers still mean the same: copied, selected or denoised
-nodata                  never from the input; the user's value, where invalid pixels hold it
+nodata                  the user's value, where invalid pixels hold it; that of the input where the
+                        numbers are copied
 valid range, scale,     never: they are about stored numbers
 offset, statistics
 georeference, history   always: an output has the pixels of its inputs
@@ -88,7 +89,7 @@ def output_metadata(
     named = () if settings.collapse else _output_names(layers)
     kept = Metadata(
         channels=named or _picked(found.channels, sources),
-        nodata=_nodata(settings, dtype),
+        nodata=_nodata(settings, dtype) or _copied_nodata(found, layers, settings, sources, dtype),
         georeference=found.georeference,
         history=found.history,
         attributes=_attributes(found.attributes, sources, same=same),
@@ -158,6 +159,36 @@ def _nodata(settings: ApplySettings, dtype: str) -> tuple[float, ...]:
         return ()
     value: float = np.asarray(settings.fill).astype(dtype).item()
     return (value,)
+
+
+def _copied_nodata(
+    found: Metadata,
+    layers: Sequence[Layer],
+    settings: ApplySettings,
+    sources: list[int] | None,
+    dtype: str,
+) -> tuple[float | None, ...]:
+    """Return the nodata of the input where the output has copies of its channels."""
+    is_copy = _means_the_same(layers, settings) and not _is_denoising(layers)
+    is_copy &= sources is not None and all(layer.activation == "none" for layer in layers)
+    if not is_copy or settings.nodata is not None:
+        return ()
+    values = found.nodata if len(found.nodata) == 1 else _picked(found.nodata, sources)
+    return values if all(_holds(dtype, value) for value in values) else ()
+
+
+def _holds(dtype: str, value: float | None) -> bool:
+    """Whether a type holds a value exactly."""
+    if value is None:
+        return True
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        with np.errstate(over="ignore"):
+            return bool(kind.type(value) == value)
+    if kind.kind == "b":
+        return False
+    limits = np.iinfo(kind)
+    return float(value).is_integer() and limits.min <= value <= limits.max
 
 
 def _attributes(

@@ -360,7 +360,8 @@ def test_names_go_to_hdf5_and_back(tmp_path: Path) -> None:
     assert (found["wavelength"], found["fwhm"], found["bbl"]) == (
         *("{450.5, 650.0}", "{9.0, 12.0}", "{1, 1}"),
     )
-    assert not {"data ignore value", "reflectance scale factor", "default bands"} & found.keys()
+    assert float(found["data ignore value"]) == -9999
+    assert not {"reflectance scale factor", "default bands"} & found.keys()
 
 
 def test_info_tells_what_a_header_says(tmp_path: Path) -> None:
