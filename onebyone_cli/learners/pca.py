@@ -92,6 +92,8 @@ def fit_pca(
         eigenvalues, vectors = _of_correlation(moments, distinct, deviation)
     else:
         eigenvalues, vectors = _of_covariance(moments, distinct, deviation)
+        if not np.isfinite(eigenvalues).all():
+            raise DataError("has variances beyond the range of float64; scale it down", source)
     kept = choose_components(eigenvalues, k, variance, source)
     rank = rank_of(eigenvalues)
     rows = vectors[:kept] / scale
@@ -154,7 +156,8 @@ def _of_covariance(
     unit, degrees = float(np.ldexp(1.0, power)), moments.count - 1
     matrix = distinct.reduce(moments.comoment / unit / unit)
     eigenvalues, vectors = _eigen(matrix, distinct, degrees)
-    return np.ldexp(eigenvalues, 2 * power) / degrees, vectors
+    with np.errstate(over="ignore"):  # the caller refuses infinities
+        return np.ldexp(eigenvalues / degrees, 2 * power), vectors
 
 
 def _eigen(

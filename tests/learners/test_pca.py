@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.learners import NAMES, load
 from onebyone_cli.learners.model import Model, choose_components, fix_signs, inverse_map
-from onebyone_cli.learners.moments import moments_of
+from onebyone_cli.learners.moments import Moments, moments_of
 from onebyone_cli.learners.pca import fit_pca
 
 RNG = np.random.default_rng(11)
@@ -345,3 +345,12 @@ def test_standard_deviations_whose_ratio_outgrows_float64():
     pixels = np.random.default_rng(3).normal(size=(2, 50)) * [[1e150], [1e-160]]
     model = fit_pca(moments_of(pixels), k=1)
     assert "channel 0 is inf times that of channel 1" in model.warnings[0]
+
+
+def test_moments_at_the_end_of_float64():
+    """Moments from a file need not be those of any numbers: an eigenvalue may be beyond them."""
+    comoment = np.array([[1.0, 1.15e308], [1.15e308, 1.15e308]])
+    many = Moments(100, 0, np.zeros(2), np.zeros(2), comoment)
+    assert np.isfinite(fit_pca(many, k=1).eigenvalues).all()
+    with pytest.raises(DataError, match="beyond the range of float64"):
+        fit_pca(Moments(2, 0, np.zeros(2), np.zeros(2), comoment), k=1)
