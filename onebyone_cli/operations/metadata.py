@@ -171,24 +171,17 @@ def _copied_nodata(
     """Return the nodata of the input where the output has copies of its channels."""
     is_copy = _means_the_same(layers, settings) and not _is_denoising(layers)
     is_copy &= sources is not None and all(layer.activation == "none" for layer in layers)
-    if not is_copy or settings.nodata is not None:
+    # A cast may round or saturate valid numbers to the nodata value.
+    if not is_copy or settings.nodata is not None or settings.dtype:
         return ()
     values = found.nodata if len(found.nodata) == 1 else _picked(found.nodata, sources)
     return values if all(_holds(dtype, value) for value in values) else ()
 
 
 def _holds(dtype: str, value: float | None) -> bool:
-    """Whether a type holds a value exactly."""
-    if value is None:
-        return True
-    kind = np.dtype(dtype)
-    if kind.kind == "f":
-        with np.errstate(over="ignore"):
-            return bool(kind.type(value) == value)
-    if kind.kind == "b":
-        return False
-    limits = np.iinfo(kind)
-    return float(value).is_integer() and limits.min <= value <= limits.max
+    """Whether a floating-point type holds a value exactly."""
+    with np.errstate(over="ignore"):
+        return value is None or bool(np.dtype(dtype).type(value) == value)
 
 
 def _attributes(
