@@ -29,6 +29,10 @@ _REQUEUED = (signal.SIGTERM, signal.SIGUSR1, signal.SIGXCPU)
 _LATER_S = 0.01
 
 
+#: The signals that were raised as exceptions.
+_raised: list[errors.Stopped] = []
+
+
 def run(program: Callable[[], Any]) -> NoReturn:
     """Run the program, clean up, and exit."""
     _reserve_standard_streams()
@@ -77,7 +81,8 @@ def _status_of_run(program: Callable[[], Any]) -> int:
     except BrokenPipeError:  # standard output is no longer read
         raise
     except Exception as error:
-        if stop := _stop_behind(error):
+        # C code such as numpy's import replaces what is raised, and keeps no chain.
+        if stop := _stop_behind(error) or (_raised and _raised[-1]):
             raise stop from None
         return _report(error) if isinstance(error, errors.OneByOneError) else _report_other(error)
     return status if isinstance(status, int) else ExitStatus.DONE
@@ -190,7 +195,8 @@ def _stop(number: int, frame: FrameType | None) -> None:
     """Stop at once, and ignore signals during the cleanup."""
     for each in _SIGNALS:
         signal.signal(each, signal.SIG_IGN)
-    raise errors.Stopped(number)
+    _raised.append(errors.Stopped(number))
+    raise _raised[-1]
 
 
 def _die_of(number: int) -> NoReturn:
