@@ -87,7 +87,8 @@ def test_a_decimal_marks_the_number_that_float32_holds_for_it() -> None:
 )
 def test_typed_values(texts: list[str], ranges: Any) -> None:
     found = parse_nodata(texts)
-    assert found is not None and found.ranges == ranges
+    assert found is not None
+    assert found.ranges == ranges
 
 
 @pytest.mark.parametrize("text", ["", "x", "4:2", "1,,2", "none,3", "1:2:3"])
