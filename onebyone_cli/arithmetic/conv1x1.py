@@ -109,10 +109,19 @@ class Convolution:
         """Allocate the buffers between layers for `apply`."""
         return [empty_rows((items, k, pixels), self.dtype) for k in self.hidden_channels]
 
-    def apply(self, x: NDArray[Any], y: NDArray[Any], hidden: Sequence[NDArray[Any]]) -> None:
+    def apply(
+        self,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        hidden: Sequence[NDArray[Any]],
+        *,
+        look: bool = False,
+    ) -> bool:
         """Apply the chain to one tile.
 
         The bits of `y` depend on the shapes and the numbers alone, so callers use a single shape.
+        NaN or an infinity in any channel makes a number that is not finite in every output channel
+        of the first layer, before its activation. So one of them shows whether `x` has some.
 
         Parameters
         ----------
@@ -121,16 +130,25 @@ class Convolution:
             Output, overwritten.
         hidden : sequence of ndarray
             Buffers of `hidden_buffers` for at least n items and T pixels.
+        look : bool
+            Whether to look at the first output channel of the first layer.
+
+        Returns
+        -------
+        bool
+            Whether a number is not finite there; False if nobody looked.
         """
-        *before, last = self._steps
-        for (weight, bias, activation), buffer in zip(before, hidden, strict=True):
-            out = buffer[: x.shape[0], :, : x.shape[2]]
+        found = False
+        buffers = [*(each[: x.shape[0], :, : x.shape[2]] for each in hidden), y]
+        for at, ((weight, bias, activation), out) in enumerate(
+            zip(self._steps, buffers, strict=True)
+        ):
             _convolve(weight, bias, x, out)
+            if look and at == 0:
+                found = not np.isfinite(out[:, 0]).all()
             _activate(activation, out)
             x = out
-        weight, bias, activation = last
-        _convolve(weight, bias, x, y)
-        _activate(activation, y)
+        return found
 
 
 def _in_arithmetic(numbers: NDArray[np.float64], dtype: str, source: str) -> NDArray[Any]:

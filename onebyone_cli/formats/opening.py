@@ -176,6 +176,7 @@ def make_target(
         inputs=read,
         publication=publication,
         keeps=found.keeps,
+        background=found.background,
         storage=storage,
     )
 

@@ -118,7 +118,8 @@ class Marks:
 
     def __init__(self, validity: Validity, stored: Sequence[str], dtype: str) -> None:
         self._rule = validity.rule
-        self._finite_only = not dtype.startswith("float")
+        # Integers that are read as floats are finite, too.
+        self._finite_only = not any(each.startswith("float") for each in stored)
         nodata = validity.nodata or ((),) * len(stored)
         most = max(map(len, nodata), default=0)
         self._singles: list[NDArray[Any]] = []

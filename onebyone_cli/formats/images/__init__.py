@@ -51,4 +51,5 @@ FORMAT = Format(
     kinds=tuple(KINDS),
     folder="a folder of images",
     folders=lambda path: True,
+    background=0.0,
 )

@@ -18,14 +18,19 @@ if TYPE_CHECKING:
     from onebyone_cli.arithmetic.scale import Scale
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.operations.apply.settings import ApplySettings
+    from onebyone_cli.operations.meaning import Meaning, Packing
     from onebyone_cli.spec import StackSpec
+    from onebyone_cli.stack.pixel_map import PixelMap
+    from onebyone_cli.stack.validity import Range
 
 
 def fingerprint_of(
     inputs: Sequence[Reader | StreamReader],
     layers: Sequence[Layer] | None,
     settings: ApplySettings,
+    meaning: Meaning,
     *,
+    mask: PixelMap | None,
     source: StackSpec,
     output: StackSpec,
     container: str,
@@ -45,6 +50,10 @@ def fingerprint_of(
         The chain; None if it is unknown yet, and with it the shape of the output.
     settings : ApplySettings
         The choices.
+    meaning : Meaning
+        What the numbers of the inputs mean.
+    mask : PixelMap or None
+        What leaves out pixels.
     source, output : StackSpec
         The stack in the type of the arithmetic; the result.
     container : str
@@ -59,6 +68,7 @@ def fingerprint_of(
         keys are shown to users where two jobs differ.
     """
     files = [_file(path) for reader in inputs for path in reader.about.files]
+    masks = [] if mask is None else [_file(path) for path in mask.files]
 
     def describe() -> dict[str, Any]:
         known = layers is not None
@@ -76,7 +86,11 @@ def fingerprint_of(
             "the output": container,
             "the shape of the output": list(output.shape) if known else UNKNOWN,
             "the type of the output": output.dtype,
-            "nodata": _number(settings.nodata),
+            "nodata": _ranges(meaning.validity.nodata),
+            "the valid range": _ranges([(each,) for each in meaning.validity.valid]),
+            "invalid": meaning.validity.rule,
+            "the scale and the offset": _packing(meaning.packing),
+            "mask": masks,
             "nan_to": _number(settings.nan_to),
             "scale": _scale(settings.scale),
             "what is written": settings.collapse or "the channels",
@@ -109,6 +123,30 @@ def _digest(layers: Sequence[Layer]) -> str:
         digest.update(layer.map.weight.tobytes())
         digest.update(layer.map.bias.tobytes())
     return digest.hexdigest()
+
+
+def _ranges(entries: Sequence[Sequence[Range]]) -> str | None:
+    """Write ranges of numbers, one entry for each channel; a digest where they differ."""
+    texts = [
+        ", ".join(repr(low) if low == high else f"{low!r}:{high!r}" for low, high in entry)
+        for entry in entries
+    ]
+    return _one_or_digest(texts)
+
+
+def _packing(packing: Packing | None) -> str | None:
+    if packing is None:
+        return None
+    pairs = zip(packing.scale, packing.offset, strict=True)
+    return _one_or_digest([f"{scale!r} and {offset!r}" for scale, offset in pairs])
+
+
+def _one_or_digest(texts: Sequence[str]) -> str | None:
+    if len(set(texts)) < 2:
+        return texts[0] if texts else None
+    import hashlib
+
+    return f"that of {len(texts)} channels, {hashlib.sha256(repr(texts).encode()).hexdigest()[:12]}"
 
 
 def _number(value: float | None) -> str | None:

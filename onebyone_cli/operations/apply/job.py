@@ -29,7 +29,9 @@ from onebyone_cli.errors import (
     setting,
 )
 from onebyone_cli.formats.contracts.writer import ResumableWriter, StreamWriter, Writer
+from onebyone_cli.operations.apply.fill import choose_fill
 from onebyone_cli.operations.apply.fingerprint import fingerprint_of
+from onebyone_cli.operations.apply.invalid import rules_of
 from onebyone_cli.operations.apply.settings import (
     _COUNTED,
     ApplyReport,
@@ -38,6 +40,7 @@ from onebyone_cli.operations.apply.settings import (
     _output_spec,
 )
 from onebyone_cli.operations.apply.worker import Convolver, computes_in_place, write_share
+from onebyone_cli.operations.meaning import meaning_of
 from onebyone_cli.operations.run import count_pixels, run_tiles
 from onebyone_cli.plan.memory import Plan, apply_costs, make_plan
 from onebyone_cli.plan.tiles import (
@@ -48,6 +51,7 @@ from onebyone_cli.plan.tiles import (
     tile_range,
 )
 from onebyone_cli.spec import arithmetic_dtype
+from onebyone_cli.stack.pixel_map import PixelMap
 from onebyone_cli.stack.sources import Sources
 from onebyone_cli.stack.spool import Spool
 from onebyone_cli.stack.stack import stacked_metadata, stacked_spec
@@ -82,6 +86,9 @@ class ApplyJob:
         Where the result goes.
     settings : ApplySettings
         The choices.
+    mask : Reader, optional
+        One channel, open in a form that can be read several times: pixels where it is 0 or invalid
+        are invalid. The caller closes it.
     is_rehearsal : bool
         Whether the layers stand in for others that are unknown yet. Everything else is checked, and
         the job is not run.
@@ -94,6 +101,10 @@ class ApplyJob:
         Bytes of all pixels in the types of the inputs.
     path : str
         The output, as the user wrote it.
+    meaning : Meaning
+        What the numbers of the inputs mean.
+    fill : Fill
+        What invalid pixels are in the output.
 
     Raises
     ------
@@ -112,6 +123,7 @@ class ApplyJob:
         target: AnyTarget,
         settings: ApplySettings,
         *,
+        mask: Reader | None = None,
         is_rehearsal: bool = False,
     ) -> None:
         self.is_rehearsal = is_rehearsal
@@ -124,8 +136,20 @@ class ApplyJob:
         self.input = stacked_spec(inputs, dtype)
         self.input_bytes = sum(reader.spec.data_bytes for reader in inputs)
         _check_channels(self.input, inputs, layers)
+        self.meaning = meaning_of(inputs, settings.asked)
+        self._mask = None
+        if mask is not None:
+            self._mask = PixelMap(mask, self.input, "mask", settings.asked.nodata)
+        self._rules = rules_of(self.meaning.validity, inputs, self._mask)
         self.convolution = Convolution(layers, dtype)
         self.output = _output_spec(self.input, self.convolution, settings)
+        self.fill = choose_fill(
+            settings,
+            self.meaning.validity,
+            self.output.dtype,
+            self.convolution.out_channels,
+            target.background,
+        )
         self.cast = self._cast(range_before(settings.scale) if settings.scale else None)
         self._writer = target.make_writer(self.output, partial(self._describe, inputs, layers))
         self.path = self._writer.path
@@ -150,8 +174,7 @@ class ApplyJob:
         return isinstance(self._writer, ResumableWriter)
 
     def _cast(self, scale: Range | tuple[float, float] | None) -> Cast:
-        fill = self.settings.fill
-        return Cast(self.input.dtype, self.output.dtype, fill=fill, scale=scale)
+        return Cast(self.input.dtype, self.output.dtype, fill=self.fill.value, scale=scale)
 
     def _describe(
         self, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
@@ -160,7 +183,7 @@ class ApplyJob:
         from onebyone_cli.operations.metadata import output_metadata
 
         found = stacked_metadata(inputs)
-        return output_metadata(found, self.input.channels, layers, self.settings, self.output.dtype)
+        return output_metadata(found, layers, self.settings, self.fill, self.output.dtype)
 
     def run(self, on_progress: OnProgress) -> ApplyReport:
         """Run the job, and publish the output at the end.
@@ -178,6 +201,8 @@ class ApplyJob:
     def _run_all(self, on_progress: OnProgress) -> ApplyReport:
         with ExitStack() as stack:
             source = self._sources.as_stack(self.input.dtype, self.plan, stack, on_progress)
+            if self._mask is not None:
+                self._mask.open(self.plan, stack, on_progress)
             stack.enter_context(self._writer)
             stack.enter_context(self._taking_notes())
             scale = self.settings.scale
@@ -231,15 +256,23 @@ class ApplyJob:
                 inputs,
                 None if self.is_rehearsal else layers,
                 self.settings,
+                self.meaning,
+                mask=self._mask,
                 source=self.input,
                 output=self.output,
                 container=writer.container,
                 tile_pixels=self.plan.tile_pixels,
             ),
             count_tiles(self.input, self.plan.tile_pixels),
-            self._sources.check_unchanged,
+            self._check_unchanged,
             policy,
         )
+
+    def _check_unchanged(self) -> None:
+        """Raise `ReadWriteError` if an input or the mask was changed since it was opened."""
+        self._sources.check_unchanged()
+        if self._mask is not None:
+            self._mask.sources.check_unchanged()
 
     def _finish_share(self) -> None:
         """Mark this share as complete; the output is published when all shares are."""
@@ -249,7 +282,11 @@ class ApplyJob:
             self._checkpoint.complete(**noted_of(file.fd, self._writer.sidecar), complete=True)
 
     def _make_plan(self) -> Plan:
-        convolution, sources = self.convolution, self._sources
+        convolution, sources, rules = self.convolution, self._sources, self._rules
+        scratch, cache = sources.scratch_bytes, sources.cache_bytes
+        if self._mask is not None:
+            scratch += self._mask.sources.scratch_bytes
+            cache += self._mask.sources.cache_bytes
         in_place = computes_in_place(self.cast, self.settings)
         return make_plan(
             self.input,
@@ -262,8 +299,10 @@ class ApplyJob:
                 hidden=sum(convolution.hidden_channels),
                 staged=0 if in_place else convolution.out_channels,
                 collapsed=convolution.out_channels if self.settings.collapse else 0,
-                scratch=sources.scratch_bytes + counting_bytes(self.settings.scale, LONGEST_TILE),
-                cache=sources.cache_bytes
+                marks=rules.tile_pixel_bytes,
+                mask=rules.slab_pixel_bytes,
+                scratch=scratch + counting_bytes(self.settings.scale, LONGEST_TILE),
+                cache=cache
                 + max(self._writer.buffer_bytes, sources.buffer_bytes)
                 + histogram_bytes(self.settings.scale, self.output.channels),
             ),
@@ -328,7 +367,15 @@ class ApplyJob:
 
         def make_work() -> Callable[[Slab], None]:
             worker = Convolver(
-                plan, convolution, self.cast, self.settings, source, write, share, measure
+                plan,
+                convolution,
+                self.cast,
+                self.settings,
+                self._rules,
+                source,
+                write,
+                share,
+                measure,
             )
 
             def work(slab: Slab) -> None:
@@ -351,7 +398,7 @@ class ApplyJob:
         run_tiles(
             lambda: slabs(done_before),
             make_work,
-            [source],
+            [source] if self._mask is None else [source, self._mask.stack],
             step=step,
             threads=plan.threads,
             pixel_bytes=self.input.channels * self.input.item_bytes,
