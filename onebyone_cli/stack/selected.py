@@ -31,9 +31,21 @@ def select(
     """
     if selection is None:
         return list(readers)
+    total = sum(reader.spec.channels for reader in readers)
+    return select_channels(readers, selection.indices(total), selection.text)
+
+
+def select_channels(
+    readers: Sequence[Reader | StreamReader], channels: Sequence[int], text: str = ""
+) -> list[Reader | StreamReader]:
+    """Make readers of channels of a stack, counted through all readers.
+
+    The caller closes `readers`. Raises `UsageError`, which names the selection `text`, if channels
+    of a pipe are not in its order.
+    """
     owners = [(at, own) for at, reader in enumerate(readers) for own in range(reader.spec.channels)]
     runs: list[tuple[int, list[int]]] = []
-    for channel in selection.indices(len(owners)):
+    for channel in channels:
         at, own = owners[channel]
         if runs and runs[-1][0] == at:
             runs[-1][1].append(own)
@@ -41,8 +53,8 @@ def select(
             runs.append((at, [own]))
     streams = [at for at, _ in runs if isinstance(readers[at], StreamReader)]
     if len(streams) > len(set(streams)):
-        raise _out_of_order(selection.text, readers[streams[0]].path)
-    return [_selected(readers[at], own, selection.text) for at, own in runs]
+        raise _out_of_order(text, readers[streams[0]].path)
+    return [_selected(readers[at], own, text) for at, own in runs]
 
 
 def _selected(
@@ -50,6 +62,8 @@ def _selected(
 ) -> Reader | StreamReader:
     if channels == list(range(reader.spec.channels)):
         return reader
+    if isinstance(reader, SelectedReader):
+        return reader.among(channels)
     if isinstance(reader, Reader):
         return SelectedReader(reader, channels)
     if channels != sorted(channels):
@@ -66,8 +80,9 @@ def _out_of_order(text: str, path: str) -> UsageError:
 
 def _described(reader: Reader | StreamReader, channels: Sequence[int]) -> About:
     about, chosen, total = reader.about, tuple(channels), reader.spec.channels
+    stored = tuple(about.selected[channel] for channel in chosen) if about.selected else chosen
     return about._replace(
-        selected=chosen, load_metadata=lambda: selected_metadata(about.metadata, chosen, total)
+        selected=stored, load_metadata=lambda: selected_metadata(about.metadata, chosen, total)
     )
 
 
@@ -102,7 +117,11 @@ class SelectedReader(Reader):
         self, slab: Slab, first: int, last: int, out: NDArray[Any], scratch: NDArray[Any]
     ) -> None:
         """Read some of the channels; see `Reader.read_channels`."""
-        SelectedReader(self._reader, self._channels[first:last]).read(slab, out, scratch)
+        self.among(range(first, last)).read(slab, out, scratch)
+
+    def among(self, channels: Sequence[int]) -> SelectedReader:
+        """Return a reader of some of these channels, in the order given."""
+        return SelectedReader(self._reader, [self._channels[channel] for channel in channels])
 
     def read_grid(self, grid: PixelGrid, out: NDArray[Any], scratch: NDArray[Any]) -> None:
         """Read some pixels of some of the channels; see `Reader.read_grid`."""

@@ -148,6 +148,12 @@ class Input(Pixels, Named):
 class ApplyInput(Input):
     """Inputs of ``apply``."""
 
+    by_position: bool = option(
+        "--by-position",
+        type=bool,
+        help="Take the channels in their order, also where weights and inputs both have names.",
+    )
+
     each: bool = option(
         "--each",
         type=bool,
