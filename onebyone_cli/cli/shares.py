@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 #: Members of groups that shards of ``apply`` and ``stats`` are given.
 _IN_BOTH = {
-    *("channels", "layout", "nodata", "raw", "shape", "dtype_in", "memory", "fsync"),
+    *("channels", "layout", "nodata", "invalid", "mask", "stored"),
+    *("raw", "shape", "dtype_in", "memory", "fsync"),
 }
 _OF_APPLY = _IN_BOTH | {
     *("weights", "kernel", "bias", "activation", "inverse", "denoise", "allow_nonfinite"),
@@ -33,7 +34,7 @@ _OF_APPLY = _IN_BOTH | {
     ),
     *("compression", "level", "shuffle", "fletcher32", "chunks"),
 }
-_OF_STATS = _IN_BOTH | {"noise_rows", "noise_cols", "labels", "mask", "each"}
+_OF_STATS = _IN_BOTH | {"noise_rows", "noise_cols", "labels", "each"}
 
 
 def check_shares(
