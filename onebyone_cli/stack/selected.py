@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from onebyone_cli.formats.arrays.layout import ArrayLayout
     from onebyone_cli.formats.contracts.about import About
+    from onebyone_cli.formats.contracts.metadata import Metadata
     from onebyone_cli.spec import PixelGrid, Slab, StackSpec
     from onebyone_cli.stack.selection import Selection
 
@@ -31,8 +32,14 @@ def select(
     """
     if selection is None:
         return list(readers)
+
+    def load() -> Metadata:
+        from onebyone_cli.stack.stack import stacked_metadata
+
+        return stacked_metadata(readers)
+
     total = sum(reader.spec.channels for reader in readers)
-    return select_channels(readers, selection.indices(total), selection.text)
+    return select_channels(readers, selection.indices(total, load), selection.text)
 
 
 def select_channels(
