@@ -52,6 +52,8 @@ def match_names(
     as much of it as makes the most names equal. What wanted names share counts if they are
     `as_typed`, not all names of another stack.
     """
+    if not names:
+        return NameMatch([None] * len(wanted), [])
     exact = _Index([(name,) for name in names]).look_up([(name,) for name in wanted], wanted)
     if exact.found == len(wanted):
         return exact
@@ -59,7 +61,7 @@ def match_names(
     ours = _Side((), [_tokens(name) for name in wanted], ()) if as_typed else _Side.of(wanted)
     best = exact
     for their_names, our_names in _alignments(theirs, ours):
-        found = _Index(their_names).look_up(our_names, wanted)
+        found = _Index(their_names).look_up(our_names, wanted, may_repeat=as_typed)
         if (found.found, len(found.ambiguous)) > (best.found, len(best.ambiguous)):
             best = found
     return best
@@ -79,10 +81,12 @@ class _Index:
         self._places = {name: place for place, name in enumerate(names)}
         self._counts = Counter(names)
 
-    def look_up(self, names: Sequence[Tokens], written: Sequence[str]) -> NameMatch:
+    def look_up(
+        self, names: Sequence[Tokens], written: Sequence[str], *, may_repeat: bool = False
+    ) -> NameMatch:
         counts = [self._counts[name] for name in names]
-        own = Counter(names)
         # Two wanted names that would be one channel are as ambiguous as two channels.
+        own = Counter(() if may_repeat else names)
         doubtful = [
             count > 1 or (count == 1 and own[name] > 1)
             for name, count in zip(names, counts, strict=True)

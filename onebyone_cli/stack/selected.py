@@ -39,7 +39,38 @@ def select(
         return stacked_metadata(readers)
 
     total = sum(reader.spec.channels for reader in readers)
-    return select_channels(readers, selection.indices(total, load), selection.text)
+    channels = selection.indices(total, load)
+    found = select_channels(readers, channels, selection.text)
+    if len(readers) == 1:
+        return found
+    done, named = 0, []
+    for reader in found:
+        own = channels[done : done + reader.spec.channels]
+        named.append(_with_names(reader, readers, own))
+        done += len(own)
+    return named
+
+
+def _with_names(
+    reader: Reader | StreamReader, readers: Sequence[Reader | StreamReader], channels: list[int]
+) -> Reader | StreamReader:
+    """Keep the names that channels have in the whole stack."""
+    if not isinstance(reader, SelectedReader | SelectedStream):
+        every = range(reader.spec.channels)
+        if isinstance(reader, StreamReader):
+            reader = SelectedStream(reader, every)
+        else:
+            reader = SelectedReader(reader, every)
+    about = reader.about
+
+    def load() -> Metadata:
+        from onebyone_cli.stack.stack import channel_names
+
+        names = channel_names(readers)
+        return about.metadata._replace(channels=tuple(names[at] for at in channels if names))
+
+    reader.about = about._replace(load_metadata=load)
+    return reader
 
 
 def select_channels(

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.errors import DataError, setting
+from onebyone_cli.errors import DataError, UsageError, setting
 from onebyone_cli.formats.contracts.metadata import selected_metadata
 from onebyone_cli.stack.name_matching import match_names, some_of
 from onebyone_cli.stack.selected import select_channels
 from onebyone_cli.stack.stack import channel_names, stacked_metadata
+from onebyone_cli.stack.wavelengths import find, in_nanometres, parse_wavelengths
 from onebyone_cli.units import count
 from onebyone_cli.weights.channel_map import ChannelMap
 
@@ -88,9 +89,12 @@ def match(
     if is_rehearsal:
         return found
     first = layers[0].map
-    names = () if by_position else _names_of(first)
-    if names:
-        found = _by_name(found, first, names)
+    if any(layer.map.meta.get("by_name") for layer in layers[1:]):
+        raise UsageError(f"{setting('kernel')}: only the first layer can name channels")
+    if first.meta.get("by_name"):
+        found = _as_named(found, first)
+    elif not by_position and _names_of(first):
+        found = _by_name(found, first, _names_of(first))
     if first.in_channels != len(found.order):
         return found
     return _without_unused(found, total)
@@ -101,6 +105,32 @@ def _names_of(weights: ChannelMap) -> tuple[str, ...]:
     known = weights.meta.get("channels")
     names = () if known is None or isinstance(known, str) else tuple(map(str, known))
     return names if len(names) == weights.in_channels else ()
+
+
+def _as_named(given: Match, weights: ChannelMap) -> Match:
+    """Find the channels that a typed kernel names: all of them, by name or wavelength."""
+    names, said = _names_of(weights), stacked_metadata(given.inputs)
+    places = match_names(names, said.channels, as_typed=True).places
+    known = in_nanometres(said)
+    order: dict[int, str] = {}
+    for name, place in zip(names, places, strict=True):
+        wanted = parse_wavelengths(name)
+        near = find(wanted, known) if place is None and wanted and wanted.is_one else []
+        at = near[0] if near else place
+        if at is None:
+            raise DataError(f"names {name}, and the stack {_known(said)}", weights.source)
+        if at in order:
+            raise DataError(f"{order[at]} and {name} are one channel; name it once", weights.source)
+        order[at] = name
+    return given._replace(order=tuple(order))
+
+
+def _known(said: Metadata) -> str:
+    """Say which channels can be named, after "the stack"."""
+    if not (said.channels or said.wavelengths):
+        return "has no names of channels; give a number for each channel, as in 1,-1,0"
+    waves = [f"{at:.6g} {said.wavelength_unit}".strip() for at in said.wavelengths]
+    return f"has {some_of(said.channels or waves)}"
 
 
 def _by_name(given: Match, weights: ChannelMap, names: tuple[str, ...]) -> Match:
