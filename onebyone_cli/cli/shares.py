@@ -22,7 +22,16 @@ _IN_BOTH = {
 }
 _OF_APPLY = _IN_BOTH | {
     *("weights", "kernel", "bias", "activation", "inverse", "denoise", "allow_nonfinite"),
-    *("argmax", "dtype", "scale", "compute", "nan_to", "format_name", "checkpoint_every"),
+    *(
+        "by_position",
+        "argmax",
+        "dtype",
+        "scale",
+        "compute",
+        "nan_to",
+        "format_name",
+        "checkpoint_every",
+    ),
     *("compression", "level", "shuffle", "fletcher32", "chunks"),
 }
 _OF_STATS = _IN_BOTH | {"noise_rows", "noise_cols", "labels", "each"}

@@ -104,8 +104,10 @@ class Pixels(Group):
         "--channels",
         metavar="SPEC",
         daily=True,
-        help="Use only these channels, as in 3, 10:51 or 0:50,!6:8. They count from 0, and END of "
-        "FIRST:END is the one after the last; ! leaves some out. Other channels are not read.",
+        help="Use only these channels: numbers, as in 3, 10:51 or 0:50,!6:8, names, as in B08,B04, "
+        "wavelengths, as in 650nm (the nearest) or 450nm:900nm, or good, those that are not bad. "
+        "Numbers count from 0, and END of FIRST:END is the one after the last; ! leaves some out. "
+        "Other channels are not read. A name with commas or signs stands in quotes.",
     )
     layout: Literal["CHW", "HWC", "HCW"] = _LAYOUT
     nodata: list[str] = option(
@@ -176,6 +178,12 @@ class Input(Pixels, Named):
 
 class ApplyInput(Input):
     """Inputs of ``apply``."""
+
+    by_position: bool = option(
+        "--by-position",
+        type=bool,
+        help="Take the channels in their order, also where weights and inputs both have names.",
+    )
 
     each: bool = option(
         "--each",
