@@ -103,10 +103,8 @@ def _open(text: str, layout: str, memory: int) -> StackFacts:
 
 def _container_of(text: str, spec: StackSpec) -> Container:
     """Describe the container if the format does not."""
-    from onebyone_cli.formats.arrays.layout import axes_of
-
     title = formats.of_input(opening.split_inner(text)[0]).title
-    return Container(title, spec.shape, axes_of(spec.shape, "CHW"))
+    return Container(title, spec.shape, "N" * len(spec.batch) + "CHW")
 
 
 def _needs(reader: Reader | StreamReader) -> Needs:
