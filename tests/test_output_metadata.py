@@ -242,7 +242,7 @@ def test_what_inputs_say_is_joined() -> None:
         channels=("a", "b"),
         wavelengths=(1.0, 2.0),
         wavelength_unit="nm",
-        nodata=(0,),
+        nodata=((0,),),
         scale=(0.5,),
         unit="m",
         georeference=Georeference(crs="here"),
@@ -263,7 +263,7 @@ def test_what_inputs_say_is_joined() -> None:
         channels=("a", "b", "y[0]"),
         wavelengths=(1.0, 2.0, 3.0),
         wavelength_unit="nm",
-        nodata=(0, 0, None),
+        nodata=((0,), (0,), ()),
         scale=(0.5, 0.5, 1.0),
         georeference=Georeference(crs="here"),
         attributes={"who": Attribute("me")},
@@ -272,4 +272,4 @@ def test_what_inputs_say_is_joined() -> None:
     mixed = other._replace(wavelength_unit="um")
     assert joined_metadata([Part("x", 2, one), Part("y", 1, mixed)]).wavelengths == ()
     same = joined_metadata([Part("x", 2, one), Part("z", 2, one)])
-    assert (same.nodata, same.scale) == ((0,), (0.5,))
+    assert (same.nodata, same.scale) == (((0,),), (0.5,))

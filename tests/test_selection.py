@@ -85,7 +85,7 @@ class Counting(Reader):
         names = tuple(f"{path}{number}" for number in range(channels))
         metadata = Metadata(
             channels=names,
-            nodata=(-1.0,),
+            nodata=((-1.0,),),
             good=tuple(number % 2 == 0 for number in range(channels)),
             attributes={"gain": Attribute(list(range(channels)), "C"), "by": Attribute("me")},
         )
@@ -150,7 +150,7 @@ def test_names_and_spec_are_those_of_the_selection() -> None:
     assert (reader.spec.channels, reader.about.selected) == (2, (5, 2))
     assert reader.about.metadata == Metadata(
         channels=("a5", "a2"),
-        nodata=(-1.0,),
+        nodata=((-1.0,),),
         good=(False, True),
         attributes={"gain": Attribute([5, 2], "C"), "by": Attribute("me")},
     )

@@ -153,12 +153,12 @@ def _picked(entries: tuple[Any, ...], sources: list[int] | None) -> tuple[Any, .
     return tuple(entries[at] for at in sources) if entries and sources is not None else ()
 
 
-def _nodata(settings: ApplySettings, dtype: str) -> tuple[float, ...]:
+def _nodata(settings: ApplySettings, dtype: str) -> tuple[tuple[float, ...], ...]:
     """Return the value of invalid pixels, rounded to the type of the output."""
     if settings.fill is None or settings.nan_to is not None:
         return ()
     value: float = np.asarray(settings.fill).astype(dtype).item()
-    return (value,)
+    return ((value,),)
 
 
 def _copied_nodata(
@@ -167,7 +167,7 @@ def _copied_nodata(
     settings: ApplySettings,
     sources: list[int] | None,
     dtype: str,
-) -> tuple[float | None, ...]:
+) -> tuple[tuple[float, ...], ...]:
     """Return the nodata of the input where the output has copies of its channels."""
     is_copy = _means_the_same(layers, settings) and not _is_denoising(layers)
     is_copy &= sources is not None and all(layer.activation == "none" for layer in layers)
@@ -175,13 +175,13 @@ def _copied_nodata(
     if not is_copy or settings.nodata is not None or settings.dtype:
         return ()
     values = found.nodata if len(found.nodata) == 1 else _picked(found.nodata, sources)
-    return values if all(_holds(dtype, value) for value in values) else ()
+    return values if all(_holds(dtype, each) for entry in values for each in entry) else ()
 
 
-def _holds(dtype: str, value: float | None) -> bool:
+def _holds(dtype: str, value: float) -> bool:
     """Whether a floating-point type holds a value exactly."""
     with np.errstate(over="ignore"):
-        return value is None or bool(np.dtype(dtype).type(value) == value)
+        return bool(np.dtype(dtype).type(value) == value)
 
 
 def _attributes(

@@ -25,7 +25,7 @@ def metadata_lines(found: Metadata) -> list[tuple[str, str]]:
         ("wavelengths", _span(found.wavelengths) + unit if found.wavelengths else ""),
         ("widths", _span(found.widths) + unit if found.widths else ""),
         ("bad channels", _listed(bad)),
-        ("nodata", _entries(found.nodata)),
+        ("nodata", _entries([" or ".join(map(str, each)) for each in found.nodata])),
         ("valid range", _entries([each and _span(each) for each in found.valid_range])),
         ("scale", _entries(found.scale)),
         ("offset", _entries(found.offset)),

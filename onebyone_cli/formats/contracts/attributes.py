@@ -63,7 +63,7 @@ def metadata_of(values: Mapping[str, Any], spec: StackSpec) -> Metadata:
         "wavelength_unit": reading.text("wavelength_unit"),
         "widths": reading.numbers("widths"),
         "good": tuple(number != 0 for number in reading.numbers("good")),
-        "nodata": reading.numbers("nodata", or_one=True),
+        "nodata": reading.nodata(),
         "scale": reading.numbers("scale", or_one=True),
         "offset": reading.numbers("offset", or_one=True),
         "valid_range": reading.valid_range(),
@@ -76,7 +76,7 @@ def metadata_of(values: Mapping[str, Any], spec: StackSpec) -> Metadata:
         for name, value in values.items()
         if name not in reading.used
     }
-    return Metadata(**fields, attributes=rest)
+    return Metadata(**fields, attributes=rest, origins=reading.origins)
 
 
 class _Reading:
@@ -84,6 +84,8 @@ class _Reading:
 
     def __init__(self, values: Mapping[str, Any], channels: int) -> None:
         self.used: set[str] = set()
+        #: Names of the file by field of `Metadata`.
+        self.origins: dict[str, str] = {}
         self._values = values
         self._channels = channels
         self._full: dict[str, list[str]] = {}
@@ -91,29 +93,45 @@ class _Reading:
             self._full.setdefault(normalised(name), []).append(name)
 
     def text(self, field: str) -> str:
-        return "".join(self._first(_NAMES[field], _text, (1,)))
+        return "".join(self._first(field, _NAMES[field], _text, (1,)))
 
     def texts(self, field: str) -> tuple[str, ...]:
-        return self._first(_NAMES[field], _texts, (self._channels,))
+        return self._first(field, _NAMES[field], _texts, (self._channels,))
 
     def numbers(self, field: str, *, or_one: bool = False) -> tuple[float, ...]:
         lengths = (self._channels, 1) if or_one else (self._channels,)
-        return self._first(_NAMES[field], _numbers, lengths)
+        return self._first(field, _NAMES[field], _numbers, lengths)
+
+    def nodata(self) -> tuple[tuple[float, ...], ...]:
+        """Return the nodata values of each channel, or of all; a file may name several."""
+        every: dict[str, tuple[float, ...]] = {}
+        for name in (name for short in _NAMES["nodata"] for name in self._full.get(short, ())):
+            found = _numbers(self._values[name])
+            if len(found) in (1, self._channels):
+                every[name] = found
+        for name in every:
+            self._understood("nodata", name)
+        if all(len(found) == 1 for found in every.values()):
+            one = tuple(dict.fromkeys(number for found in every.values() for number in found))
+            return (one,) if one else ()
+        rows = [found * self._channels if len(found) == 1 else found for found in every.values()]
+        return tuple(tuple(dict.fromkeys(column)) for column in zip(*rows, strict=True))
 
     def valid_range(self) -> tuple[tuple[float, float], ...]:
-        both = self._first((_RANGE,), _numbers, (2,))
+        both = self._first("valid_range", (_RANGE,), _numbers, (2,))
         if both:
             return ((both[0], both[1]),)
-        low = self._first((_SMALLEST,), _numbers, (1,)) or (float("-inf"),)
-        high = self._first((_LARGEST,), _numbers, (1,)) or (float("inf"),)
+        low = self._first("valid_range", (_SMALLEST,), _numbers, (1,)) or (float("-inf"),)
+        high = self._first("valid_range", (_LARGEST,), _numbers, (1,)) or (float("inf"),)
         return () if low[0] == -high[0] == float("-inf") else ((low[0], high[0]),)
 
     def georeference(self) -> Georeference:
-        crs = "".join(self._first(_CRS, _text, (1,)))
-        return Georeference(self._first((_TRANSFORM,), _words, (6,)), crs)
+        crs = "".join(self._first("georeference", _CRS, _text, (1,)))
+        return Georeference(self._first("georeference", (_TRANSFORM,), _words, (6,)), crs)
 
     def _first(
         self,
+        field: str,
         names: tuple[str, ...],
         read: Callable[[Any], tuple[_T, ...]],
         lengths: tuple[int, ...],
@@ -122,9 +140,14 @@ class _Reading:
         for name in (name for short in names for name in self._full.get(short, ())):
             found = read(self._values[name])
             if len(found) in lengths:
-                self.used.add(name)
+                self._understood(field, name)
                 return found
         return ()
+
+    def _understood(self, field: str, name: str) -> None:
+        self.used.add(name)
+        before = self.origins.get(field)
+        self.origins[field] = f"{before}, {name}" if before else name
 
 
 def attributes_of(metadata: Metadata) -> dict[str, Any]:
@@ -143,7 +166,7 @@ def attributes_of(metadata: Metadata) -> dict[str, Any]:
         "wavelength_units": metadata.wavelength_unit,
         "fwhm": [float(each) for each in metadata.widths],
         "bbl": [int(each) for each in metadata.good],
-        "_FillValue": _single(metadata.nodata),
+        "_FillValue": _single(_single(metadata.nodata) or ()),
         "scale_factor": _single(metadata.scale),
         "add_offset": _single(metadata.offset),
         "valid_range": list(limits) if limits and not set(limits) & set(ends) else None,

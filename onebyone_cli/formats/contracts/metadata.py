@@ -59,8 +59,9 @@ class Metadata(NamedTuple):
         As the file writes it.
     good : tuple of bool
         False for channels of a bad band list.
-    nodata : tuple of float or None
-        Stored number of an invalid value: one entry for all channels or one per channel.
+    nodata : tuple of tuple of float
+        Stored numbers that mark invalid values: one entry for all channels or one per channel. An
+        entry has all numbers of a channel; it may be empty.
     valid_range : tuple of (float, float) or None
         Smallest and largest valid stored number; entries as in `nodata`.
     scale, offset : tuple of float
@@ -71,6 +72,9 @@ class Metadata(NamedTuple):
         One line per processing step.
     attributes : mapping of str to Attribute
         Everything else.
+    origins : mapping of str to str
+        What the file calls a field, such as ``"Data_Ignore_Value"`` for `nodata`; no entry where
+        it is not known.
     """
 
     channels: tuple[str, ...] = ()
@@ -78,7 +82,7 @@ class Metadata(NamedTuple):
     wavelength_unit: str = ""
     widths: tuple[float, ...] = ()
     good: tuple[bool, ...] = ()
-    nodata: tuple[float | None, ...] = ()
+    nodata: tuple[tuple[float, ...], ...] = ()
     valid_range: tuple[tuple[float, float] | None, ...] = ()
     scale: tuple[float, ...] = ()
     offset: tuple[float, ...] = ()
@@ -86,13 +90,18 @@ class Metadata(NamedTuple):
     georeference: Georeference = Georeference()
     history: str = ""
     attributes: Mapping[str, Attribute] = MappingProxyType({})
+    origins: Mapping[str, str] = MappingProxyType({})
 
     @property
     def said(self) -> tuple[str, ...]:
-        """Names of the fields that are set."""
+        """Names of the fields that are set, without `origins`."""
         empty = Metadata()
-        pairs = zip(self._fields, self, empty, strict=True)
+        pairs = zip(FIELDS, self, empty, strict=False)
         return tuple(name for name, value, nothing in pairs if value != nothing)
+
+
+#: Fields that a file can hold.
+FIELDS = Metadata._fields[:-1]
 
 
 class Part(NamedTuple):
@@ -135,7 +144,7 @@ def joined_metadata(parts: Sequence[Part]) -> Metadata:
         wavelength_unit=unit if same_unit else "",
         widths=_put_together([each.widths for each in all_said]) if same_unit else (),
         good=_put_together([each.good for each in all_said]),
-        nodata=_spread(parts, "nodata", None),
+        nodata=_spread(parts, "nodata", ()),
         valid_range=_spread(parts, "valid_range", None),
         scale=_spread(parts, "scale", 1.0),
         offset=_spread(parts, "offset", 0.0),
@@ -143,6 +152,7 @@ def joined_metadata(parts: Sequence[Part]) -> Metadata:
         georeference=_agreed([each.georeference for each in all_said], Georeference()),
         history=_agreed([each.history for each in all_said]),
         attributes=_agreed_attributes(all_said),
+        origins={name: text for each in reversed(all_said) for name, text in each.origins.items()},
     )
 
 

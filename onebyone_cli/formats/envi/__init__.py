@@ -17,7 +17,7 @@ from onebyone_cli.formats.arrays.byte_source import open_bytes
 from onebyone_cli.formats.arrays.file import ArrayReader
 from onebyone_cli.formats.arrays.source import about_array
 from onebyone_cli.formats.contracts.format import Format
-from onebyone_cli.formats.contracts.metadata import Metadata
+from onebyone_cli.formats.contracts.metadata import FIELDS
 from onebyone_cli.formats.envi.header import (
     CODES,
     format_header,
@@ -198,5 +198,5 @@ FORMAT = Format(
     new_suffix=".img",
     claims=claims,
     main_file=main_file,
-    keeps=Metadata._fields,
+    keeps=FIELDS,
 )

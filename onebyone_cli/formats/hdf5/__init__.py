@@ -28,7 +28,7 @@ from onebyone_cli.commit import targets
 from onebyone_cli.errors import DataError, UsageError, setting
 from onebyone_cli.formats.contracts.about import About, Container, Dataset
 from onebyone_cli.formats.contracts.format import Format
-from onebyone_cli.formats.contracts.metadata import Metadata
+from onebyone_cli.formats.contracts.metadata import FIELDS, Metadata
 from onebyone_cli.formats.contracts.reader import Source
 from onebyone_cli.formats.contracts.writer import Storage
 
@@ -198,5 +198,5 @@ FORMAT = Format(
     magic=(b"\x89HDF\r\n\x1a\n",),
     datasets=datasets,
     storage=Storage._fields,
-    keeps=Metadata._fields,
+    keeps=FIELDS,
 )
