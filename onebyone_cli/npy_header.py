@@ -80,9 +80,7 @@ class NpyHeader(NamedTuple):
         return prod(self.shape) * (ITEM_BYTES | CODED_BYTES)[self.dtype]
 
 
-def read_header(
-    read: Callable[[int], bytes], path: str, *, stated: str | None = None
-) -> NpyHeader:
+def read_header(read: Callable[[int], bytes], path: str, *, stated: str | None = None) -> NpyHeader:
     """Read and check a header.
 
     Parameters

@@ -64,6 +64,11 @@ class StackSpec(NamedTuple):
         return prod(self.batch)
 
     @property
+    def several(self) -> tuple[int, ...]:
+        """The batch; ``()`` for a batch of one stack, which is that stack."""
+        return self.batch if self.items > 1 else ()
+
+    @property
     def item_bytes(self) -> int:
         """Bytes of one number."""
         return ITEM_BYTES[self.dtype]

@@ -49,7 +49,7 @@ def apply(
     bias: ArrayLike | None = ...,
     activation: str | Sequence[str] = ...,
     argmax: bool = ...,
-    layout: str = ...,
+    layout: str | None = ...,
     dtype: DTypeLike | None = ...,
     scale: Scale | None = ...,
     compute: str = ...,
@@ -72,7 +72,7 @@ def apply(
     bias: ArrayLike | None = ...,
     activation: str | Sequence[str] = ...,
     argmax: bool = ...,
-    layout: str = ...,
+    layout: str | None = ...,
     dtype: DTypeLike | None = ...,
     scale: Scale | None = ...,
     compute: str = ...,
@@ -94,7 +94,7 @@ def apply(
     bias: ArrayLike | None = None,
     activation: str | Sequence[str] = (),
     argmax: bool = False,
-    layout: str = "CHW",
+    layout: str | None = None,
     dtype: DTypeLike | None = None,
     scale: Scale | None = None,
     compute: str = "auto",
@@ -128,9 +128,11 @@ def apply(
         the last only), or one for each.
     argmax : bool
         Return one channel: the index of the largest output channel.
-    layout : str
-        Order of the last three axes of the input: ``"CHW"``, ``"HWC"`` or ``"HCW"``. The result is
-        always CHW.
+    layout : str, optional
+        Order of the axes of the input: H and W (or Y and X), C, and a letter for each axis of a
+        batch, as in ``"HWC"``, ``"NHWC"`` or ``"CTZYX"``; any axes before C, H and W alone are a
+        batch. ``"NC"`` and ``"CN"`` are tables of N pixels, which become one row. The default is
+        the order that a file tells, else CHW. The result is always CHW, after a batch.
     dtype : dtype-like, optional
         Type of the result; integers are rounded half to even and saturate. The default is that of
         the arithmetic: float32 where it holds every input value exactly, else float64.

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.errors import DataError, UsageError, setting
+from onebyone_cli.axes import checked_layout
+from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
 from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.machine import memory_of
-from onebyone_cli.spec import LAYOUTS, Slab
+from onebyone_cli.spec import Slab
 from onebyone_cli.stack.in_memory import ArrayInput
 from onebyone_cli.stack.sources import hold_streams
 from onebyone_cli.stack.stack import channel_names, stacked_spec
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def open_stack(
-    path: Path | Sequence[Path], *, layout: str = "CHW", memory: int | str | None = None
+    path: Path | Sequence[Path], *, layout: str | None = None, memory: int | str | None = None
 ) -> OpenStack:
     """Open a file, or several stacked along the channels; only headers are read.
 
@@ -46,8 +47,8 @@ def open_stack(
     ----------
     path : str, PathLike, or sequence of them
         ``.npy``, ``.h5`` (``"file.h5:/dataset"``), an image or a folder of images.
-    layout : str
-        Order of the last three axes in the files: ``"CHW"``, ``"HWC"`` or ``"HCW"``.
+    layout : str, optional
+        Order of the axes in the files, as in `apply`.
     memory : int or str, optional
         Most bytes for caches and decoders, as in ``"256M"``; the default is that of the command.
 
@@ -84,7 +85,7 @@ class OpenStack:
         Names of the channels, if files name them; else empty.
     """
 
-    def __init__(self, paths: Sequence[Path], layout: str, memory: int) -> None:
+    def __init__(self, paths: Sequence[Path], layout: str | None, memory: int) -> None:
         if not paths:
             raise UsageError("no input; name one")
         self._files = ExitStack()
@@ -268,16 +269,13 @@ def _parts(readers: Sequence[Reader], channels: _Axis) -> Iterator[tuple[int, in
 
 
 def open_readers(
-    stack_like: StackLike, layout: str, memory: int, stack: ExitStack
+    stack_like: StackLike, layout: str | None, memory: int, stack: ExitStack
 ) -> list[Reader | StreamReader]:
     """Open arrays, paths, opened stacks, or several of them; `stack` closes files.
 
     `layout` is that of arrays and paths; `memory` is the budget in bytes.
     """
-    if layout not in LAYOUTS:
-        raise UsageError(
-            f"{setting('layout', layout)} is unknown; choose from {', '.join(LAYOUTS)}"
-        )
+    layout = checked_layout(layout or "")
     if isinstance(stack_like, np.ndarray | str | os.PathLike | OpenStack):
         given: list[Any] = [stack_like]
     else:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 #: Members of groups that shards of ``apply`` and ``stats`` are given.
 _IN_BOTH = {
-    *("channels", "layout", "nodata", "raw", "shape", "dtype_in", "memory", "fsync"),
+    *("channels", "layout", "grid", "nodata", "memory", "fsync"),
+    *("raw", "shape", "dtype_in", "offset"),
 }
 _OF_APPLY = _IN_BOTH | {
     *("weights", "kernel", "bias", "activation", "inverse", "denoise", "allow_nonfinite"),

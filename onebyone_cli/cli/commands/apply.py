@@ -76,7 +76,7 @@ def apply(
         checkpoints=checkpoints.policy(inputs, target, sharded=bool(flag)),
         shard=machines.share(),
     )
-    reading = input.reading(settings.memory, raw.spec())
+    reading = input.reading(settings.memory, raw.spec(), console.say)
     resources.show(console)
     rules = make.rules(target, goal.publication)
     task = engine.Apply(layers, goal, settings, rules)

@@ -42,8 +42,10 @@ def copy_decoded(out: NDArray[Any], bits: NDArray[Any], coded: str) -> None:
 
 def _decoded(bits: NDArray[Any], coded: str) -> NDArray[np.float32]:
     if coded == "bfloat16":
-        return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
-    return _table(coded)[bits]
+        wide = bits.astype(np.uint32)
+        wide <<= np.uint32(16)
+        return wide.view(np.float32)
+    return np.take(_table(coded), bits)
 
 
 @cache
@@ -55,6 +57,7 @@ def _table(coded: str) -> NDArray[np.float32]:
     exponent, fraction = (every >> 3 & 15).astype(np.int32), (every & 7).astype(np.float32)
     # Without the hidden bit, the exponent is that of the smallest number with it.
     whole = np.where(exponent > 0, 8 + fraction, fraction)
-    values = np.ldexp(whole, np.maximum(exponent, 1) - 10).astype(np.float32)
+    values: NDArray[np.float32] = np.ldexp(whole, np.maximum(exponent, 1) - 10)
     values[every & 127 == 127] = np.nan
-    return np.where(every > 127, -values, values)
+    values[128:] *= -1
+    return values

@@ -82,6 +82,7 @@ def about_array(
         fortran_order=layout.fortran_order,
         stored_bytes=layout.data_bytes,
         coded=layout.coded,
+        is_assumed=not source.layout,
     )
     return About(path, files, axes=layout.axes, raw=source.raw, container=container)
 

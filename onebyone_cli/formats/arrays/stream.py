@@ -90,8 +90,8 @@ class ArrayStream(StreamReader):
         """Raise `DataError` if bytes follow an array that must be alone."""
         if self._alone and not self._source.at_end():
             raise DataError(
-                f"continues after the array of {self.stored.data_bytes} bytes; expected exactly one "
-                f"(apply, fit and stats take several, one after another, with {setting('each')})",
+                f"continues after the array of {self.stored.data_bytes} bytes; expected exactly "
+                f"one (apply, fit and stats take several, one after another, with {setting('each')})",
                 self.path,
             )
 

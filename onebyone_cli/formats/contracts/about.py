@@ -30,6 +30,8 @@ class Container(NamedTuple):
         Type of the stored numbers if they are read as another; a key of `spec.CODED_BYTES`.
     labels : tuple of str
         Names that the file gives to its axes, if they decided their order.
+    is_assumed : bool
+        Whether neither the user nor the file tells the order of the axes.
     """
 
     title: str
@@ -42,6 +44,7 @@ class Container(NamedTuple):
     stored_bytes: int | None = None
     coded: str = ""
     labels: tuple[str, ...] = ()
+    is_assumed: bool = False
 
 
 class Dataset(NamedTuple):

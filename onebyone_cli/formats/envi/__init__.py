@@ -61,7 +61,8 @@ def read(source: Source) -> ArrayReader:
             raise DataError("is a pipe; expected a file", data)
         _check_size(layout, opened.size, data)
         title = f"ENVI {interleave_of(values).upper()}"
-        about = about_array(source.name, (data, header), layout, source, title)
+        own = source._replace(layout=layout.axes)
+        about = about_array(source.name, (data, header), layout, own, title)
         said = header_metadata(values, layout.spec)
         about = about._replace(load_metadata=lambda: said)
         return ArrayReader(opened.fd, layout, about)

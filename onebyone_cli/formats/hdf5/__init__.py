@@ -77,7 +77,7 @@ def read(source: Source) -> Reader | StreamReader:
                 (source.path,),
                 inner,
                 header.layout.axes,
-                container=_container(dataset, header, labels),
+                container=_container(dataset, header, labels, is_assumed=not asked.layout),
                 load_metadata=_load_metadata(dataset, header, source, file.state),
             )
         return _reader(file, dataset, header, source, about)
@@ -108,7 +108,9 @@ def datasets(path: str) -> list[Dataset]:
     return found
 
 
-def _container(dataset: Any, header: Header, labels: tuple[str, ...]) -> Container:
+def _container(
+    dataset: Any, header: Header, labels: tuple[str, ...], *, is_assumed: bool
+) -> Container:
     return Container(
         "HDF5 dataset",
         header.shape,
@@ -118,6 +120,7 @@ def _container(dataset: Any, header: Header, labels: tuple[str, ...]) -> Contain
         filters=tuple(each.name for each in header.filters),
         stored_bytes=int(dataset.get_storage_size()),
         labels=labels,
+        is_assumed=is_assumed,
     )
 
 

@@ -38,8 +38,8 @@ class Grid(NamedTuple):
     cell : tuple of int
         Sizes of a cell along the same axes.
     order : tuple of int
-        The axis of `shape` of each axis in the file. Shorter than `shape` if the file has no axis of
-        channels, or one of pixels in place of rows and columns.
+        The axis of `shape` of each axis in the file. Shorter than `shape` if the file has no axis
+        of channels, or one of pixels in place of rows and columns.
     item_bytes : int
         Bytes of one number.
     """
