@@ -90,8 +90,9 @@ class ArrayStream(StreamReader):
         """Raise `DataError` if bytes follow an array that must be alone."""
         if self._alone and not self._source.at_end():
             raise DataError(
-                f"continues after the array of {self.stored.data_bytes} bytes; expected exactly one "
-                f"(apply, fit and stats take several in a row with {setting('each')})",
+                f"continues after the array of {self.stored.data_bytes} bytes; expected exactly "
+                "one (apply, fit and stats take several, one after another, with "
+                f"{setting('each')})",
                 self.path,
             )
 
