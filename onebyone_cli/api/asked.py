@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.operations.meaning import Asked
@@ -41,10 +41,9 @@ def _nodata_of(given: NodataLike | None) -> Nodata | None:
         return None
     if isinstance(given, str):
         return parse_nodata([given])
-    entries = given if isinstance(given, Sequence) else [given]
+    entries: Any = given if isinstance(given, Sequence) else [given]
     words = [
-        ":".join(map(_word, each)) if isinstance(each, Sequence) else _word(each)
-        for each in entries
+        ":".join(map(_word, each)) if isinstance(each, tuple) else _word(each) for each in entries
     ]
     return parse_nodata(words or ["none"])
 

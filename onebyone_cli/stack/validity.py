@@ -187,8 +187,9 @@ def _column(entries: Sequence[float | None], stored: Sequence[str], dtype: str, 
     is_float = dtype.startswith("float")
     has_nan = any(np.isnan(number) for number in numbers)
     column = np.empty((len(numbers), 1), dtype if is_float or not has_nan else "float64")
-    for at, number in enumerate(numbers):
-        column[at] = number
+    with np.errstate(over="ignore"):  # beyond the type of the tiles, where it is infinite as well
+        for at, number in enumerate(numbers):
+            column[at] = number
     return column
 
 

@@ -62,11 +62,8 @@ def choose_fill(
         return Fill(None if np.isnan(nan_to) else nan_to, origin="nan_to")
     # An index equal to the nodata value can't be moved: the next number is another index.
     indices = range(channels) if settings.collapse == "argmax" else range(0)
-    if asked is not None and asked.first is not None:
-        value = asked.first
-        if np.isnan(value):
-            return Fill()
-        return Fill(value, dtype != "bool" and value not in indices, "nodata")
+    if asked is not None and asked.first is not None and not np.isnan(asked.first):
+        return Fill(asked.first, dtype != "bool" and asked.first not in indices, "nodata")
     if not is_integer(dtype):
         return Fill()
     said = [low for entry in validity.nodata for low, high in entry if low == high]

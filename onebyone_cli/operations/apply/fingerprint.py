@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.commit.journal import UNKNOWN
+from onebyone_cli.operations.meaning import meaning_of
 from onebyone_cli.version import __version__
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from onebyone_cli.arithmetic.scale import Scale
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.operations.apply.settings import ApplySettings
-    from onebyone_cli.operations.meaning import Meaning, Packing
+    from onebyone_cli.operations.meaning import Packing
     from onebyone_cli.spec import StackSpec
     from onebyone_cli.stack.pixel_map import PixelMap
     from onebyone_cli.stack.validity import Range
@@ -28,10 +29,10 @@ def fingerprint_of(
     inputs: Sequence[Reader | StreamReader],
     layers: Sequence[Layer] | None,
     settings: ApplySettings,
-    meaning: Meaning,
     *,
     mask: PixelMap | None,
     source: StackSpec,
+    used: Sequence[int],
     output: StackSpec,
     container: str,
     tile_pixels: int,
@@ -47,15 +48,18 @@ def fingerprint_of(
     inputs : sequence of Reader or StreamReader
         In channel order.
     layers : sequence of Layer or None
-        The chain; None if it is unknown yet, and with it the shape of the output.
+        The chain, with a column for each channel that is used; None if it is unknown yet, and with
+        it the shape of the output.
     settings : ApplySettings
         The choices.
-    meaning : Meaning
-        What the numbers of the inputs mean.
     mask : PixelMap or None
         What leaves out pixels.
-    source, output : StackSpec
-        The stack in the type of the arithmetic; the result.
+    source : StackSpec
+        The stack in the type of the arithmetic.
+    used : sequence of int
+        The channels of the stack that are read.
+    output : StackSpec
+        The result.
     container : str
         The writer's description of the output's container.
     tile_pixels : int
@@ -71,7 +75,7 @@ def fingerprint_of(
     masks = [] if mask is None else [_file(path) for path in mask.files]
 
     def describe() -> dict[str, Any]:
-        known = layers is not None
+        known, meaning = layers is not None, meaning_of(inputs, settings.asked)
         return {
             "the version of onebyone": __version__,
             "the version of numpy": np.__version__,
@@ -80,6 +84,7 @@ def fingerprint_of(
             "the shape of the input": list(source.shape),
             "layout": [reader.about.axes for reader in inputs],
             "channels": [reader.about.selected or None for reader in inputs],
+            "the channels that are used": _runs(used) if known else UNKNOWN,
             "dtype_in": [_raw_type(reader) for reader in inputs],
             "the type of the arithmetic": source.dtype,
             "the digest of the weights": UNKNOWN if layers is None else _digest(layers),
@@ -109,7 +114,7 @@ def _file(path: str) -> str:
 
 def _raw_type(reader: Reader | StreamReader) -> list[Any] | None:
     raw = reader.about.raw
-    return None if raw is None else [raw.dtype, raw.big_endian]
+    return None if raw is None else [raw.dtype, raw.big_endian, raw.offset]
 
 
 def _digest(layers: Sequence[Layer]) -> str:
@@ -147,6 +152,14 @@ def _one_or_digest(texts: Sequence[str]) -> str | None:
     import hashlib
 
     return f"that of {len(texts)} channels, {hashlib.sha256(repr(texts).encode()).hexdigest()[:12]}"
+
+
+def _runs(channels: Sequence[int]) -> str:
+    """Write ascending channels as half-open ranges."""
+    known = set(channels)
+    starts = [at for at in channels if at - 1 not in known]
+    ends = [at + 1 for at in channels if at + 1 not in known]
+    return ",".join(f"{start}:{end}" for start, end in zip(starts, ends, strict=True))
 
 
 def _number(value: float | None) -> str | None:

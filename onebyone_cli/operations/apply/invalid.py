@@ -110,9 +110,7 @@ class Inspector:
         return found if before is None else found | before
 
 
-def rules_of(
-    validity: Validity, inputs: Sequence[Any], mask: PixelMap | None
-) -> Rules:
+def rules_of(validity: Validity, inputs: Sequence[Any], mask: PixelMap | None) -> Rules:
     """Return the rules of a stack of inputs."""
     stored = tuple(each.spec.dtype for each in inputs for _ in range(each.spec.channels))
     return Rules(validity, stored, mask)

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.arithmetic.cast import Cast
 from onebyone_cli.arithmetic.conv1x1 import Convolution
 from onebyone_cli.arithmetic.ranges import (
-    counting_bytes,
     find_range,
-    histogram_bytes,
     range_before,
     range_of_journal,
 )
 from onebyone_cli.commit.checkpoint import Checkpoint, Ledger
-from onebyone_cli.commit.journal import NOTHING
 from onebyone_cli.commit.publishing import noted_of
 from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.errors import (
@@ -28,10 +24,13 @@ from onebyone_cli.errors import (
     UsageError,
     setting,
 )
-from onebyone_cli.formats.contracts.writer import ResumableWriter, StreamWriter, Writer
+from onebyone_cli.formats.contracts.writer import ResumableWriter, Writer
 from onebyone_cli.operations.apply.fill import choose_fill
 from onebyone_cli.operations.apply.fingerprint import fingerprint_of
 from onebyone_cli.operations.apply.invalid import rules_of
+from onebyone_cli.operations.apply.matching import match
+from onebyone_cli.operations.apply.passes import Passes
+from onebyone_cli.operations.apply.planning import plan_memory
 from onebyone_cli.operations.apply.settings import (
     _COUNTED,
     ApplyReport,
@@ -39,22 +38,16 @@ from onebyone_cli.operations.apply.settings import (
     _check_channels,
     _output_spec,
 )
-from onebyone_cli.operations.apply.worker import Convolver, computes_in_place, write_share
+from onebyone_cli.operations.apply.worker import Steps, write_share
 from onebyone_cli.operations.meaning import meaning_of
-from onebyone_cli.operations.run import count_pixels, run_tiles
-from onebyone_cli.plan.memory import Plan, apply_costs, make_plan
 from onebyone_cli.plan.tiles import (
-    LONGEST_TILE,
     count_tiles,
-    iter_slabs,
-    iter_slabs_of_tiles,
-    tile_range,
 )
 from onebyone_cli.spec import arithmetic_dtype
 from onebyone_cli.stack.pixel_map import PixelMap
 from onebyone_cli.stack.sources import Sources
 from onebyone_cli.stack.spool import Spool
-from onebyone_cli.stack.stack import stacked_metadata, stacked_spec
+from onebyone_cli.stack.stack import stacked_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -62,15 +55,11 @@ if TYPE_CHECKING:
     from onebyone_cli.arithmetic.conv1x1 import Layer
     from onebyone_cli.arithmetic.ranges import Range
     from onebyone_cli.arithmetic.scale import Scale
-    from onebyone_cli.commit.journal import Done
     from onebyone_cli.formats.contracts.metadata import Metadata
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.formats.contracts.writer import AnyTarget
-    from onebyone_cli.operations.apply.worker import Measure, Write
-    from onebyone_cli.plan.shards import Share
-    from onebyone_cli.spec import Slab
+    from onebyone_cli.operations.apply.worker import Measure
     from onebyone_cli.stack.sources import OnProgress
-    from onebyone_cli.stack.stack import Stack
 
 
 class ApplyJob:
@@ -95,10 +84,12 @@ class ApplyJob:
 
     Attributes
     ----------
-    input, output : StackSpec
-        The stack in the type of the arithmetic; the result.
+    stack, input, output : StackSpec
+        The stack in the type of the arithmetic; the channels of it that are read; the result.
     input_bytes : int
-        Bytes of all pixels in the types of the inputs.
+        Bytes of all pixels that are read, in the types of the inputs.
+    match : Match
+        The channels that are read, and the weights for them.
     path : str
         The output, as the user wrote it.
     meaning : Meaning
@@ -127,7 +118,11 @@ class ApplyJob:
         is_rehearsal: bool = False,
     ) -> None:
         self.is_rehearsal = is_rehearsal
+        # The type must be that of the rehearsal, which does not know what will be used.
         dtype = arithmetic_dtype([reader.spec.dtype for reader in inputs], settings.compute)
+        self.stack, given = stacked_spec(inputs, dtype), inputs
+        self.match = match(inputs, layers, settings.by_position, is_rehearsal=is_rehearsal)
+        inputs, layers = self.match.inputs, self.match.layers
         # A measured range takes a second pass; shards and resumed jobs do not read in order.
         measured = settings.scale is not None and settings.scale.is_measured
         once = not (measured or settings.checkpoints or settings.shard)
@@ -140,8 +135,9 @@ class ApplyJob:
         self._mask = None
         if mask is not None:
             self._mask = PixelMap(mask, self.input, "mask", settings.asked.nodata)
-        self._rules = rules_of(self.meaning.validity, inputs, self._mask)
+        rules = rules_of(self.meaning.validity, inputs, self._mask)
         self.convolution = Convolution(layers, dtype)
+        self._steps = Steps(self.convolution, rules, settings.collapse)
         self.output = _output_spec(self.input, self.convolution, settings)
         self.fill = choose_fill(
             settings,
@@ -151,7 +147,7 @@ class ApplyJob:
             target.background,
         )
         self.cast = self._cast(range_before(settings.scale) if settings.scale else None)
-        self._writer = target.make_writer(self.output, partial(self._describe, inputs, layers))
+        self._writer = target.make_writer(self.output, self._describe)
         self.path = self._writer.path
         self.shard = settings.shard
         if self.shard is not None and not self.has_fixed_offsets:
@@ -159,8 +155,15 @@ class ApplyJob:
                 f"{setting('shard')} needs an output with fixed offsets, and {self.path} has none; "
                 "write .npy, or .h5 without compression and chunks"
             )
-        self.plan = self._make_plan()
-        self._checkpoint = self._make_checkpoint(inputs, layers)
+        self.plan = plan_memory(
+            self.input,
+            self._writer,
+            self._steps,
+            self._sources,
+            settings,
+            in_place=self._steps.is_in_place(self.cast),
+        )
+        self._checkpoint = self._make_checkpoint(given, layers)
         self._went_on = False
 
     @property
@@ -176,13 +179,11 @@ class ApplyJob:
     def _cast(self, scale: Range | tuple[float, float] | None) -> Cast:
         return Cast(self.input.dtype, self.output.dtype, fill=self.fill.value, scale=scale)
 
-    def _describe(
-        self, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
-    ) -> Metadata:
+    def _describe(self) -> Metadata:
         # Imported here because most outputs have no place for metadata.
         from onebyone_cli.operations.metadata import output_metadata
 
-        found = stacked_metadata(inputs)
+        layers, found = self.match.given_layers, self.match.metadata()
         return output_metadata(found, layers, self.settings, self.fill, self.output.dtype)
 
     def run(self, on_progress: OnProgress) -> ApplyReport:
@@ -205,10 +206,11 @@ class ApplyJob:
                 self._mask.open(self.plan, stack, on_progress)
             stack.enter_context(self._writer)
             stack.enter_context(self._taking_notes())
+            passes = Passes(self.plan, self._steps, source, on_progress)
             scale = self.settings.scale
             if scale is not None and scale.is_measured:
-                self.cast = self._cast(self._range(scale, source, on_progress))
-            counts = self._write(source, on_progress)
+                self.cast = self._cast(self._range(scale, passes))
+            counts = self._write(passes)
             if self.shard is not None:
                 self._finish_share()
                 return self._report(counts)
@@ -224,6 +226,7 @@ class ApplyJob:
             {name: counts.get(name, 0) for name in _COUNTED},
             changed=self._writer.changed,
             went_on=self._went_on,
+            fill=self.fill,
         )
 
     @contextmanager
@@ -256,9 +259,9 @@ class ApplyJob:
                 inputs,
                 None if self.is_rehearsal else layers,
                 self.settings,
-                self.meaning,
                 mask=self._mask,
-                source=self.input,
+                source=self.stack,
+                used=self.match.used,
                 output=self.output,
                 container=writer.container,
                 tile_pixels=self.plan.tile_pixels,
@@ -281,52 +284,19 @@ class ApplyJob:
             file.sync()
             self._checkpoint.complete(**noted_of(file.fd, self._writer.sidecar), complete=True)
 
-    def _make_plan(self) -> Plan:
-        convolution, sources, rules = self.convolution, self._sources, self._rules
-        scratch, cache = sources.scratch_bytes, sources.cache_bytes
-        if self._mask is not None:
-            scratch += self._mask.sources.scratch_bytes
-            cache += self._mask.sources.cache_bytes
-        in_place = computes_in_place(self.cast, self.settings)
-        return make_plan(
-            self.input,
-            convolution.widest,
-            self.input.item_bytes,
-            apply_costs(
-                self.input,
-                self.output,
-                widest=convolution.widest,
-                hidden=sum(convolution.hidden_channels),
-                staged=0 if in_place else convolution.out_channels,
-                collapsed=convolution.out_channels if self.settings.collapse else 0,
-                marks=rules.tile_pixel_bytes,
-                mask=rules.slab_pixel_bytes,
-                scratch=scratch + counting_bytes(self.settings.scale, LONGEST_TILE),
-                cache=cache
-                + max(self._writer.buffer_bytes, sources.buffer_bytes)
-                + histogram_bytes(self.settings.scale, self.output.channels),
-            ),
-            memory=self.settings.memory,
-            threads=self.settings.threads,
-            spool_input_bytes=sources.spool_bytes,
-            spool_output_bytes=self.output.data_bytes * isinstance(self._writer, StreamWriter),
-        )
-
-    def _write(self, source: Stack, on_progress: OnProgress) -> Mapping[str, int]:
+    def _write(self, passes: Passes) -> Mapping[str, int]:
         """Write the result; return the counts."""
         writer = self._writer
         if isinstance(writer, Writer):
-            return self._write_slabs(source, writer, on_progress)
-        size = self.output.data_bytes
+            return self._write_slabs(passes, writer)
+        size, on_progress = self.output.data_bytes, passes.on_progress
         ledger = Ledger()
         with Spool(size, in_memory=self.plan.output_in_memory) as spool:
-            self._run(source, spool.writer(self.output).write, on_progress, "applying", ledger)
+            passes.run(self.cast, "applying", ledger, write=spool.writer(self.output).write)
             writer.fill(spool.planes(self.output), lambda done: on_progress("writing", done, size))
         return ledger.done.counts
 
-    def _write_slabs(
-        self, source: Stack, writer: Writer, on_progress: OnProgress
-    ) -> Mapping[str, int]:
+    def _write_slabs(self, passes: Passes, writer: Writer) -> Mapping[str, int]:
         ledger = Ledger() if self._checkpoint is None else self._checkpoint
         self._went_on = bool(ledger.done.ranges)
         share, write = None, writer.write
@@ -335,10 +305,10 @@ class ApplyJob:
 
             share = Share(self.shard, self.output, writer.data_offset)
             write = partial(write_share, writer, share)
-        self._run(source, write, on_progress, "applying", ledger, share)
+        passes.run(self.cast, "applying", ledger, write=write, share=share)
         return ledger.done.counts
 
-    def _range(self, scale: Scale, source: Stack, on_progress: OnProgress) -> Range:
+    def _range(self, scale: Scale, passes: Passes) -> Range:
         """Find the range of the result, or take it from the journal of an earlier run."""
         noted = {} if self._checkpoint is None else self._checkpoint.extra
         channels = self.output.channels
@@ -346,75 +316,11 @@ class ApplyJob:
         if found is None:
 
             def look(step: str, measure: Measure) -> None:
-                self._run(source, None, on_progress, step, Ledger(), measure=measure)
+                passes.run(self.cast, step, Ledger(), measure=measure)
 
             found = find_range(scale, channels, look)
             noted["range"] = [end.tolist() for end in found]
         return found
-
-    def _run(
-        self,
-        source: Stack,
-        write: Write | None,
-        on_progress: OnProgress,
-        step: str,
-        ledger: Ledger,
-        share: Share | None = None,
-        measure: Measure | None = None,
-    ) -> None:
-        """Process all slabs that are not done; the result is written or measured."""
-        plan, convolution = self.plan, self.convolution
-
-        def make_work() -> Callable[[Slab], None]:
-            worker = Convolver(
-                plan,
-                convolution,
-                self.cast,
-                self.settings,
-                self._rules,
-                source,
-                write,
-                share,
-                measure,
-            )
-
-            def work(slab: Slab) -> None:
-                ledger.add(*tile_range(self.input, slab, plan.tile_pixels), worker.process(slab))
-
-            return work
-
-        done_before = ledger.done
-
-        def slabs(done: Done) -> Iterator[Slab]:
-            parts = chain.from_iterable(
-                self._cut_out(slab, done)
-                for slab in iter_slabs(self.input, plan.slab_items, plan.slab_pixels)
-            )
-            return parts if share is None else filter(share.has_part_of, parts)
-
-        before = 0
-        if done_before.ranges:
-            before = count_pixels(slabs(NOTHING)) - count_pixels(slabs(done_before))
-        run_tiles(
-            lambda: slabs(done_before),
-            make_work,
-            [source] if self._mask is None else [source, self._mask.stack],
-            step=step,
-            threads=plan.threads,
-            pixel_bytes=self.input.channels * self.input.item_bytes,
-            on_progress=on_progress,
-            done=before,
-        )
-
-    def _cut_out(self, slab: Slab, done: Done) -> Iterator[Slab]:
-        """Yield the parts of a slab that are not done; an earlier run may have had other slabs."""
-        tile = self.plan.tile_pixels
-        first, last = tile_range(self.input, slab, tile)
-        for start, stop in done.gaps(first, last):
-            if (start, stop) == (first, last):
-                yield slab
-            else:
-                yield from iter_slabs_of_tiles(self.input, start, stop, tile, self.plan.slab_pixels)
 
 
 def _advise_to_resume(reason: BaseException, checkpoint: Checkpoint) -> None:

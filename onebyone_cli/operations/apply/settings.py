@@ -8,6 +8,7 @@ from onebyone_cli.arithmetic.cast import CastCounts
 from onebyone_cli.arithmetic.conv1x1 import Convolution, argmax_dtype
 from onebyone_cli.arithmetic.scale import Scale, parse_scale
 from onebyone_cli.errors import ShapeMismatchError, UsageError, setting
+from onebyone_cli.operations.apply.fill import Fill
 from onebyone_cli.operations.machine import memory_of, threads_of
 from onebyone_cli.operations.meaning import Asked
 from onebyone_cli.spec import ITEM_BYTES, StackSpec
@@ -53,6 +54,8 @@ class ApplySettings(NamedTuple):
         How a later run can resume this one; None if it can't.
     shard : Shard or None
         The share of the output to compute; None for all of it.
+    by_position : bool
+        Whether names of channels do not count.
     """
 
     memory: int
@@ -65,6 +68,7 @@ class ApplySettings(NamedTuple):
     scale: Scale | None = None
     checkpoints: Policy | None = None
     shard: Shard | None = None
+    by_position: bool = False
 
     def publication(self, asked: Publication) -> Publication:
         """Add the treatment of part files to how the output is published."""
@@ -79,9 +83,10 @@ def checked_settings(
     compute: str = "auto",
     dtype: str | None = None,
     argmax: bool = False,
-    asked: Asked = Asked(),
+    asked: Asked | None = None,
     nan_to: float | None = None,
     scale: Scale | str | tuple[float, float] | None = None,
+    by_position: bool = False,
 ) -> ApplySettings:
     """Check the choices of a user; parameters are those of `ApplySettings`.
 
@@ -106,9 +111,10 @@ def checked_settings(
         compute=compute,
         dtype=dtype or "",
         collapse="argmax" if argmax else "",
-        asked=asked,
+        asked=asked or Asked(),
         nan_to=nan_to,
         scale=scale_of(scale),
+        by_position=by_position,
     )
 
 
@@ -134,6 +140,8 @@ class ApplyReport(NamedTuple):
         False if an equal output existed and was kept.
     went_on : bool
         Whether the job resumed an earlier run.
+    fill : Fill
+        What invalid pixels are.
     """
 
     input: StackSpec
@@ -141,6 +149,7 @@ class ApplyReport(NamedTuple):
     counts: Mapping[str, int]
     changed: bool = True
     went_on: bool = False
+    fill: Fill = Fill()
 
     @property
     def invalid_pixels(self) -> int:
@@ -167,7 +176,7 @@ def _check_channels(
         layers[0].map.check_channels(spec.channels, names)
     except ShapeMismatchError as error:
         layout = "HWC" if wanted == spec.width else "HCW" if wanted == spec.height else ""
-        if not layout or len(inputs) > 1:
+        if not layout or len(inputs) > 1 or inputs[0].about.axes[-3:] != "CHW":
             raise
         hint = f"; if it is stored {'×'.join(layout)}, give {setting('layout', layout)}"
         raise ShapeMismatchError(error.message + hint, error.path) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from onebyone_cli.arithmetic.conv1x1 import Convolution
     from onebyone_cli.formats.contracts.writer import Writer
     from onebyone_cli.operations.apply.invalid import Rules
-    from onebyone_cli.operations.apply.settings import ApplySettings
     from onebyone_cli.plan.memory import Plan
     from onebyone_cli.plan.shards import Share
     from onebyone_cli.spec import Slab
@@ -31,9 +30,26 @@ if TYPE_CHECKING:
     Measure = Callable[[NDArray[Any]], None]
 
 
-def computes_in_place(cast: Cast, settings: ApplySettings) -> bool:
-    """Whether the convolution can write straight into the output's buffer."""
-    return cast.is_identity and not settings.collapse
+class Steps(NamedTuple):
+    """What is done with each tile before the cast.
+
+    Attributes
+    ----------
+    convolution : Convolution
+        The chain of layers.
+    rules : Rules
+        What makes a pixel invalid.
+    collapse : str
+        As in `ApplySettings`.
+    """
+
+    convolution: Convolution
+    rules: Rules
+    collapse: Literal["", "argmax", "rms"] = ""
+
+    def is_in_place(self, cast: Cast) -> bool:
+        """Whether the convolution can write straight into the output's buffer."""
+        return cast.is_identity and not self.collapse
 
 
 class Convolver:
@@ -43,14 +59,10 @@ class Convolver:
     ----------
     plan : Plan
         Sizes of slabs and tiles.
-    convolution : Convolution
-        The chain of layers.
+    steps : Steps
+        What is done with each tile.
     cast : Cast
         From the type of the arithmetic to that of the output.
-    settings : ApplySettings
-        What replaces the channels.
-    rules : Rules
-        What makes a pixel invalid.
     source : Stack
         The stack, readable, in the type of the arithmetic.
     write : callable or None
@@ -64,10 +76,8 @@ class Convolver:
     def __init__(
         self,
         plan: Plan,
-        convolution: Convolution,
+        steps: Steps,
         cast: Cast,
-        settings: ApplySettings,
-        rules: Rules,
         source: Stack,
         write: Write | None,
         share: Share | None,
@@ -78,18 +88,18 @@ class Convolver:
         self._write = write
         self._share = share
         self._measure = measure
-        self._convolution = convolution
+        self._convolution = convolution = steps.convolution
         self._cast = cast
-        self._collapse = {"": None, "argmax": argmax, "rms": rms}[settings.collapse]
-        self._inspector = Inspector(rules, source.spec.dtype)
+        self._collapse = {"": None, "argmax": argmax, "rms": rms}[steps.collapse]
+        self._inspector = Inspector(steps.rules, source.spec.dtype)
         self._tile = tile
         number = source.spec.dtype
-        channels = 1 if settings.collapse else convolution.out_channels
+        channels = 1 if steps.collapse else convolution.out_channels
         self._x = empty_rows((items, source.spec.channels, pixels), number)
         self._out = empty_rows((items, channels, pixels), cast.target)
         self._scratch = np.empty(source.scratch_bytes, np.uint8)
         self._hidden = convolution.hidden_buffers(items, tile)
-        self._in_place = computes_in_place(cast, settings)
+        self._in_place = steps.is_in_place(cast)
         if not self._in_place:
             self._y = empty_rows((items, convolution.out_channels, tile), number)
         self._casts, self._invalid_pixels = CastCounts(), 0
