@@ -33,7 +33,12 @@ def split_inner(text: str) -> tuple[str, str]:
 
 
 def open_input(
-    text: str, *, layout: str = "CHW", memory: int = 1 << 26, raw: RawSpec | None = None
+    text: str,
+    *,
+    layout: str = "CHW",
+    memory: int = 1 << 26,
+    raw: RawSpec | None = None,
+    indices: bool = False,
 ) -> Reader | StreamReader:
     """Open an input by its name; read its header only.
 
@@ -47,13 +52,15 @@ def open_input(
         Bytes for its caches and decoders.
     raw : RawSpec, optional
         Shape and dtype of numbers without a header.
+    indices : bool
+        Whether the numbers of an image with a palette are its indices, as in a label map.
     """
     if raw is not None:
         from onebyone_cli.formats.raw import read as read_raw
 
         return read_raw(Source(text, "", layout, memory, raw))
     path, inner = split_inner(text)
-    return of_input(path).read(Source(path, inner, layout, memory))
+    return of_input(path).read(Source(path, inner, layout, memory, indices=indices))
 
 
 def list_datasets(text: str) -> Sequence[Dataset]:
@@ -99,12 +106,13 @@ def open_inputs(
     memory: int,
     stack: ExitStack,
     raw: RawSpec | None = None,
+    indices: bool = False,
 ) -> list[Reader | StreamReader]:
     """Open the inputs of a job, which `stack` closes; parameters as in `open_input`, for each."""
     _allow_files(len(texts))
     opened: list[Reader | StreamReader] = []
     for text in texts:
-        opened.append(open_input(text, layout=layout, memory=memory, raw=raw))
+        opened.append(open_input(text, layout=layout, memory=memory, raw=raw, indices=indices))
         stack.callback(opened[-1].close)
     return opened
 
