@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from onebyone_cli.cli.groups import Group, argument, option
-from onebyone_cli.cli.options.compute import number_of, type_of
+from onebyone_cli.cli.options.compute import type_of
 from onebyone_cli.errors import UsageError
 from onebyone_cli.spec import LAYOUTS
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.about import RawSpec
     from onebyone_cli.operations.inputs import Reading
+    from onebyone_cli.operations.meaning import Asked
     from onebyone_cli.stack.selection import Selection
 
 #: Most digits of a size.
@@ -107,11 +108,31 @@ class Pixels(Group):
         "FIRST:END is the one after the last; ! leaves some out. Other channels are not read.",
     )
     layout: Literal["CHW", "HWC", "HCW"] = _LAYOUT
-    nodata: str = option(
+    nodata: list[str] = option(
         "--nodata",
-        metavar="VALUE",
+        metavar="VALUES",
+        multiple=True,
         daily=True,
-        help="The value that marks invalid pixels, as NaN does.",
+        complete=lambda: ("none",),
+        help="Values that mark invalid numbers, as in -9999,65533:65535, in place of those that "
+        "files name; none for no value.",
+    )
+    invalid: Literal["any", "all"] = option(
+        "--invalid",
+        default="any",
+        choices=("any", "all"),
+        help="A pixel is invalid if any of its channels is, or only if all are. Default: any.",
+    )
+    mask: str = option(
+        "--mask",
+        metavar="FILE",
+        names="file",
+        help="A map of one channel; pixels where it is 0 or NaN are invalid.",
+    )
+    stored: bool = option(
+        "--stored",
+        type=bool,
+        help="Use the numbers as they are stored, without the scale and offset that files name.",
     )
 
     def selection(self) -> "Selection | None":
@@ -122,9 +143,17 @@ class Pixels(Group):
 
         return parse_selection(self.channels)
 
+    def asked(self) -> "Asked":
+        """Return what the user says about the numbers."""
+        from onebyone_cli.operations.meaning import Asked
+        from onebyone_cli.stack.validity import parse_nodata
+
+        return Asked(parse_nodata(self.nodata), self.stored, self.invalid)
+
     def mark(self) -> float | None:
         """Read ``--nodata``; None if not given."""
-        return number_of("--nodata", self.nodata) if self.nodata else None
+        nodata = self.asked().nodata
+        return nodata.first if nodata else None
 
 
 class Input(Pixels, Named):
