@@ -44,7 +44,7 @@ class StackFacts(NamedTuple):
     """Facts about an input from its header.
 
     `inner` is the dataset in the file, or empty. `file_bytes` is the size of the file or of all
-    files of a folder; None for a pipe.
+    files of a folder; None for a pipe. `notes` are those of `About`.
     """
 
     path: str
@@ -54,6 +54,7 @@ class StackFacts(NamedTuple):
     metadata: Metadata
     file_bytes: int | None
     needs: Needs
+    notes: tuple[str, ...] = ()
 
 
 def inspect_stack(text: str, *, layout: str = "CHW") -> StackFacts:
@@ -98,6 +99,7 @@ def _open(text: str, layout: str, memory: int) -> StackFacts:
             about.metadata,
             _size(about.files) if about.files else None,
             _needs(reader),
+            about.notes,
         )
 
 
