@@ -1,5 +1,6 @@
 """What images say besides their numbers: orientation, palettes, alpha, and names of files."""
 
+import json
 import os
 import struct
 
@@ -262,8 +263,12 @@ def test_names_and_wavelengths_come_from_file_names(tmp_path):
     assert found.channels == ("450nm", "450.25nm", "450.5nm")
     assert found.wavelengths == (450, 450.25, 450.5)
     assert found.wavelength_unit == "nm"
-    assert described(tmp_path / "450nm.png").channels == ("450nm",)
     assert described(tmp_path / "450nm.png").wavelengths == (450,)
+    job = ["apply", "450.5nm.png", "450nm.png", "--kernel", "1 0; 0 1", "-o", "out.h5"]
+    assert onebyone(*job, cwd=tmp_path).returncode == 0
+    told = json.loads(onebyone("info", "--json", "out.h5", cwd=tmp_path).stdout)
+    assert told["channel_names"] == ["450.5nm", "450nm"]
+    assert told["metadata"]["wavelengths"] == [450.5, 450]
 
 
 def test_an_output_folder_has_the_names_of_its_channels(tmp_path):

@@ -140,12 +140,15 @@ def _reopened(path: str) -> BinaryIO:
 
 
 def _metadata(images: Sequence[str], *, is_folder: bool, channels: int) -> Metadata:
-    """Return what the names of files say, where each file is a channel."""
+    """Return what the names of files say, where each file is a channel.
+
+    The name of a single file is no channel name: inputs that are stacked are told apart by theirs.
+    """
     if len(images) != channels:
         return Metadata()
     wavelengths = wavelengths_in([stem_of(path) for path in images])
     return Metadata(
-        channels=channel_names(images) if is_folder else (stem_of(images[0]),),
+        channels=channel_names(images) if is_folder else (),
         wavelengths=wavelengths,
         wavelength_unit="nm" if wavelengths else "",
     )
