@@ -157,7 +157,8 @@ def test_names_of_channels_come_back_from_names_of_files(names):
     found = channel_names(file_names(names, len(names), ".png"))
     devices = {"con", "prn", "aux", "nul", "com", "lpt"}
     assume(not {name[:3].casefold() for name in names} & devices)
-    assert found == tuple(names) or names == numbered(len(names), "")
+    plain = all(name.isdecimal() for name in names)
+    assert found == tuple(names) or (plain and found == tuple(numbered(len(names), "")))
 
 
 @pytest.mark.parametrize(
@@ -172,6 +173,8 @@ def test_names_of_channels_come_back_from_names_of_files(names):
         (["x" * 300, "y"], ["0", "1"]),
         (["con", "x"], ["_con", "x"]),
         (["0_a", "1_b"], ["0_0_a", "1_1_b"]),
+        (["450", "1650"], ["450", "1650"]),
+        (["2", "0"], ["0", "1"]),
         ([".hidden", "x"], ["hidden", "x"]),
         ([], ["0", "1"]),
         (["one"], ["0", "1"]),
@@ -186,7 +189,6 @@ def test_numbers_sort_as_text_and_as_numbers(count):
     names = numbered(count, ".png")
     assert names == sorted(names) == natural_order(names)
     assert all(one < two for one, two in pairwise(names))
-    assert channel_names(names) == ()
 
 
 def test_images_of_one_stem_keep_their_suffix_as_names():
