@@ -57,7 +57,7 @@ def planned(
 ) -> Iterator[LearnJob]:
     with ExitStack() as stack:
 
-        def opened(path: Any, layout: str = "CHW"):
+        def opened(path: Any, layout: str = ""):
             reader = opening.open_input(str(path), layout=layout)
             stack.callback(reader.close)
             return reader

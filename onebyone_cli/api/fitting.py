@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from onebyone_cli.api.asked import asked_of
 from onebyone_cli.api.model import Model
 from onebyone_cli.api.opening import open_readers, unheard
+from onebyone_cli.axes import checked_layout
 from onebyone_cli.learners import load
 from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.learn.given import add_given
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from onebyone_cli.api.asked import NodataLike
-    from onebyone_cli.api.opening import OnProgress, Path, StackLike
+    from onebyone_cli.api.opening import Channels, OnProgress, Path, StackLike
     from onebyone_cli.operations.learn.gathered import Gathered
 
 
@@ -41,7 +42,8 @@ def fit(
     endmembers: ArrayLike | Path | None = None,
     mask: NDArray[Any] | Path | None = None,
     sample: int | None = None,
-    layout: str = "CHW",
+    channels: Channels = None,
+    layout: str | None = None,
     nodata: NodataLike | None = None,
     invalid: Literal["any", "all"] = "any",
     stored: bool = False,
@@ -91,7 +93,7 @@ def fit(
         ``"any"``: a pixel is invalid if any of its channels is; ``"all"``: only if all are.
     stored : bool
         Use the numbers as they are stored, without the scale and offset that files name.
-    layout, memory, threads, on_progress
+    channels, layout, memory, threads, on_progress
         As in `apply`.
 
     Raises
@@ -131,14 +133,14 @@ def fit(
         add_given(
             gathered,
             request.request,
-            Reading(layout, settings.memory),
+            Reading(checked_layout(layout or ""), settings.memory),
             settings,
             on_progress=on_progress,
             say=lambda text: None,
         )
 
     with ExitStack() as opened:
-        inputs = open_readers(stack, layout, settings.memory, opened)
+        inputs = open_readers(stack, layout, settings.memory, opened, channels)
         gathered = gather_for(request, [inputs], way, check, on_progress=on_progress)
         return Model(request.learn(gathered.statistics, gathered.source), gathered)
 

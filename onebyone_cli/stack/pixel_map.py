@@ -125,7 +125,7 @@ def _check(path: str, found: StackSpec, stack: StackSpec, what: str) -> None:
             f"{stack.height}×{stack.width}; a {what} has one number for each pixel",
             path,
         )
-    if found.batch not in ((), stack.batch):
+    if found.several not in ((), stack.several):
         raise ShapeMismatchError(
             f"has shape {found.size} and the stack has {stack.size}; "
             f"expected the same leading axes, or none for one {what} for all",
