@@ -262,7 +262,7 @@ def learn(
     path: Path, wanted: Wanted, *, memory: int, threads: int, layout: str = "HWC"
 ) -> tuple[LearnJob, Statistics]:
     with opening.open_input(str(path), layout=layout) as reader:
-        job = LearnJob([reader], LearnSettings(memory, threads, None, wanted))
+        job = LearnJob([reader], LearnSettings(memory, threads, wanted=wanted))
         return job, job.run(lambda step, done, total: None)
 
 

@@ -37,6 +37,9 @@ class Statistics:
         Of the pixels of a stack of noise.
     endmembers : ndarray of float64, shape (C, K), or None
         Known spectra, one in each column.
+    found : ndarray of bool, shape (C,), or None
+        Channels with a valid number, as far as parts without a valid pixel tell; None if there was
+        no such part.
     """
 
     def __init__(self, pixels: Moments) -> None:
@@ -47,6 +50,7 @@ class Statistics:
         self.sample: list[NDArray[np.float64]] = []
         self.noise: Moments | None = None
         self.endmembers: NDArray[np.float64] | None = None
+        self.found: NDArray[np.bool_] | None = None
 
     @property
     def channels(self) -> int:
@@ -89,6 +93,15 @@ class Statistics:
         """The sample as one array, shape (C, n)."""
         return np.concatenate([np.empty((self.channels, 0)), *self.sample], axis=1)
 
+    @property
+    def without_value(self) -> list[int]:
+        """Channels without any valid number; empty where that is not known."""
+        if self.per_channel is not None:
+            return np.flatnonzero(self.per_channel.count == 0).tolist()
+        if self.found is None or self.count:
+            return []
+        return np.flatnonzero(~self.found).tolist()
+
     def merge(self, other: Statistics) -> None:
         """Add the pixels of another set; the order of merging changes the last bits."""
         self.pixels.merge(other.pixels)
@@ -100,6 +113,20 @@ class Statistics:
             self.classes = self.classes or {}
             _merge_each(self.classes, other.classes, self.channels)
         self.sample += other.sample
+        if other.found is not None:
+            self.found = other.found if self.found is None else self.found | other.found
+
+    def rescale(self, scale: NDArray[np.float64], offset: NDArray[np.float64]) -> None:
+        """Make them the statistics of ``scale * x + offset``; both have shape (C,)."""
+        self.pixels.rescale(scale, offset)
+        for moments in self.differences.values():
+            moments.rescale(scale, 0.0)
+        for moments in (self.classes or {}).values():
+            moments.rescale(scale, offset)
+        if self.per_channel is not None:
+            self.per_channel.rescale(scale, offset)
+        columns = scale[:, np.newaxis], offset[:, np.newaxis]
+        self.sample = [pixels * columns[0] + columns[1] for pixels in self.sample]
 
     def check_classes(self, source: str) -> None:
         """Raise `DataError` if there are more classes than `MOST_CLASSES`."""

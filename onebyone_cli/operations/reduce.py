@@ -164,9 +164,7 @@ class Reduce(NamedTuple):
         wanted = self.request.wanted()
         if self.outputs.residual and not self.request.request.has("labels"):
             wanted = wanted._replace(pixels=True)  # errors are computed from moments
-        nodata = self.settings.asked.nodata
-        mark = nodata.first if nodata else None
-        settings = LearnSettings(memory, self.settings.threads, mark, wanted)
+        settings = LearnSettings(memory, self.settings.threads, self.settings.asked, wanted)
         way = LearnPass.of(self.request, settings)
         return way._replace(gather=self.elsewhere.gather if self.elsewhere else None)
 
@@ -191,7 +189,7 @@ class Reduce(NamedTuple):
             )
 
         if self.request.learner.reads_pixels or self.outputs.residual:
-            return gather([held], way, check, on_progress, maps=maps)
+            return gather([held], way, check, on_progress, maps=maps, say=say)
         gathered = headers_of([held])
         check(gathered)
         return gathered
