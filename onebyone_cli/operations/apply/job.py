@@ -136,7 +136,7 @@ class ApplyJob:
         if mask is not None:
             self._mask = PixelMap(mask, self.input, "mask", settings.asked.nodata)
         rules = rules_of(self.meaning.validity, inputs, self._mask)
-        self.convolution = Convolution(layers, dtype)
+        self.convolution = Convolution(layers, dtype, self.meaning.arrays)
         self._steps = Steps(self.convolution, rules, settings.collapse)
         self.output = _output_spec(self.input, self.convolution, settings)
         self.fill = choose_fill(
