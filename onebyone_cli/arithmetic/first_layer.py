@@ -115,8 +115,9 @@ def _spread(layer: ChannelMap) -> Any:
     if method in _OF_UNIT_SPREAD or (method == "pca" and is_white):
         return 1.0
     variances = _numbers(meta, "explained_variance")
-    fits = variances is not None and variances.shape == (layer.out_channels,)
-    return np.sqrt(np.maximum(variances, 0.0)) if method in ("pca", "svd") and fits else 0.0
+    if variances is None or variances.shape != (layer.out_channels,):
+        return 0.0
+    return np.sqrt(np.maximum(variances, 0.0)) if method in ("pca", "svd") else 0.0
 
 
 def _numbers(meta: Mapping[str, Any], name: str) -> Floats | None:
