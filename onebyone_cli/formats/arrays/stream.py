@@ -91,7 +91,8 @@ class ArrayStream(StreamReader):
         if self._alone and not self._source.at_end():
             raise DataError(
                 f"continues after the array of {self.stored.data_bytes} bytes; expected exactly one "
-                f"(apply, fit and stats take several in a row with {setting('each')})",
+                "(apply, fit and stats take several, one after another, with "
+                f"{setting('each')})",
                 self.path,
             )
 
