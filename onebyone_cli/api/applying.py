@@ -51,7 +51,7 @@ def apply(
     argmax: bool = ...,
     channels: Channels = ...,
     by_position: bool = ...,
-    layout: str = ...,
+    layout: str | None = ...,
     dtype: DTypeLike | None = ...,
     scale: Scale | None = ...,
     compute: str = ...,
@@ -76,7 +76,7 @@ def apply(
     argmax: bool = ...,
     channels: Channels = ...,
     by_position: bool = ...,
-    layout: str = ...,
+    layout: str | None = ...,
     dtype: DTypeLike | None = ...,
     scale: Scale | None = ...,
     compute: str = ...,
@@ -100,7 +100,7 @@ def apply(
     argmax: bool = False,
     channels: Channels = None,
     by_position: bool = False,
-    layout: str = "CHW",
+    layout: str | None = None,
     dtype: DTypeLike | None = None,
     scale: Scale | None = None,
     compute: str = "auto",
@@ -141,9 +141,11 @@ def apply(
     by_position : bool
         Take channels in their order, also where weights and stack both have names. Otherwise these
         are matched by name.
-    layout : str
-        Order of the last three axes of the input: ``"CHW"``, ``"HWC"`` or ``"HCW"``. The result is
-        always CHW.
+    layout : str, optional
+        Order of the axes of the input: H and W (or Y and X), C, and a letter for each axis of a
+        batch, as in ``"HWC"``, ``"NHWC"`` or ``"CTZYX"``; any axes before C, H and W alone are a
+        batch. ``"NC"`` and ``"CN"`` are tables of N pixels, which become one row. The default is
+        the order that a file tells, else CHW. The result is always CHW, after a batch.
     dtype : dtype-like, optional
         Type of the result; integers are rounded half to even and saturate. The default is that of
         the arithmetic: float32 where it holds every input value exactly, else float64.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from onebyone_cli.api.model import Model
 from onebyone_cli.api.opening import open_readers, unheard
+from onebyone_cli.axes import checked_layout
 from onebyone_cli.learners import load
 from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.learn.given import add_given
@@ -40,7 +41,7 @@ def fit(
     mask: NDArray[Any] | Path | None = None,
     sample: int | None = None,
     channels: Channels = None,
-    layout: str = "CHW",
+    layout: str | None = None,
     nodata: float | None = None,
     memory: int | str | None = None,
     threads: int | None = None,
@@ -120,7 +121,7 @@ def fit(
         add_given(
             gathered,
             request.request,
-            Reading(layout, settings.memory),
+            Reading(checked_layout(layout or ""), settings.memory),
             settings,
             on_progress=on_progress,
             say=lambda text: None,

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.errors import DataError, UsageError, setting
+from onebyone_cli.axes import checked_layout
+from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
 from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.machine import memory_of
-from onebyone_cli.spec import LAYOUTS, Slab
+from onebyone_cli.spec import Slab
 from onebyone_cli.stack.in_memory import ArrayInput
 from onebyone_cli.stack.selected import select
 from onebyone_cli.stack.selection import selection_of
@@ -45,7 +46,7 @@ def open_stack(
     path: Path | Sequence[Path],
     *,
     channels: Channels = None,
-    layout: str = "CHW",
+    layout: str | None = None,
     memory: int | str | None = None,
 ) -> OpenStack:
     """Open a file, or several stacked along the channels; only headers are read.
@@ -56,8 +57,8 @@ def open_stack(
         ``.npy``, ``.h5`` (``"file.h5:/dataset"``), an image or a folder of images.
     channels : str, int, or sequence of int and str, optional
         The channels of the stack, as in `apply`.
-    layout : str
-        Order of the last three axes in the files: ``"CHW"``, ``"HWC"`` or ``"HCW"``.
+    layout : str, optional
+        Order of the axes in the files, as in `apply`.
     memory : int or str, optional
         Most bytes for caches and decoders, as in ``"256M"``; the default is that of the command.
 
@@ -95,7 +96,7 @@ class OpenStack:
     """
 
     def __init__(
-        self, paths: Sequence[Path], layout: str, memory: int, channels: Channels = None
+        self, paths: Sequence[Path], layout: str | None, memory: int, channels: Channels = None
     ) -> None:
         if not paths:
             raise UsageError("no input; name one")
@@ -281,7 +282,7 @@ def _parts(readers: Sequence[Reader], channels: _Axis) -> Iterator[tuple[int, in
 
 def open_readers(
     stack_like: StackLike,
-    layout: str,
+    layout: str | None,
     memory: int,
     stack: ExitStack,
     channels: Channels = None,
@@ -291,10 +292,7 @@ def open_readers(
     `layout` is that of arrays and paths; `memory` is the budget in bytes; `channels` are those of
     all inputs together, as in `selection_of`.
     """
-    if layout not in LAYOUTS:
-        raise UsageError(
-            f"{setting('layout', layout)} is unknown; choose from {', '.join(LAYOUTS)}"
-        )
+    layout = checked_layout(layout or "")
     if isinstance(stack_like, np.ndarray | str | os.PathLike | OpenStack):
         given: list[Any] = [stack_like]
     else:

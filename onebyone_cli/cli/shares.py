@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 #: Members of groups that shards of ``apply`` and ``stats`` are given.
 _IN_BOTH = {
-    *("channels", "layout", "nodata", "invalid", "mask", "stored"),
-    *("raw", "shape", "dtype_in", "memory", "fsync"),
+    *("channels", "layout", "grid", "nodata", "invalid", "mask", "stored"),
+    *("raw", "shape", "dtype_in", "offset", "memory", "fsync"),
 }
 _OF_APPLY = _IN_BOTH | {
     *("weights", "kernel", "bias", "activation", "inverse", "denoise", "allow_nonfinite"),

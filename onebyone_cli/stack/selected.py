@@ -317,13 +317,13 @@ def _inner_bytes(stored: ArrayLayout) -> int:
     *batch, channel, height, width = stored.strides
     spec = stored.spec
     sizes = zip((*batch, height, width), (*spec.batch, spec.height, spec.width), strict=True)
-    return spec.item_bytes * prod(size for stride, size in sizes if stride < channel)
+    return stored.item_bytes * prod(size for stride, size in sizes if stride < channel)
 
 
 def _packed(stored: ArrayLayout, spec: StackSpec) -> tuple[int, ...]:
     """Return strides for fewer channels, with the axes in the order of the stored array."""
     strides = list(stored.strides)
-    step = spec.item_bytes
+    step = stored.item_bytes
     # An axis of one number may have any stride, so the size sorts equal strides.
     for axis in sorted(range(len(strides)), key=lambda at: (strides[at], stored.spec.shape[at])):
         strides[axis], step = step, step * spec.shape[axis]

@@ -42,7 +42,7 @@ def stacked_spec(inputs: Sequence[Reader | StreamReader], dtype: str) -> StackSp
                 f"{one.height}×{one.width}; all channels must have the same height and width",
                 other.path,
             )
-        if one.batch != two.batch:
+        if one.several != two.several:
             raise ShapeMismatchError(
                 f"has shape {two.size} and {first.path} has {one.size}; "
                 "stacked inputs must have the same leading axes",

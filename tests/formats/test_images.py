@@ -35,8 +35,9 @@ from onebyone_cli.errors import (
 from onebyone_cli.formats import load
 from onebyone_cli.formats.contracts.reader import Source
 from onebyone_cli.formats.contracts.writer import Target
+from onebyone_cli.formats.folders.naming import numbered
 from onebyone_cli.formats.images import FORMAT
-from onebyone_cli.formats.images.kinds import KINDS, channel_names, natural_key
+from onebyone_cli.formats.images.kinds import KINDS
 from onebyone_cli.formats.images.libtiff_errors import libtiff_heard
 from onebyone_cli.spec import StackSpec
 
@@ -186,7 +187,7 @@ def test_a_folder_comes_back_as_it_was_written(tmp_path_factory, kind, dtype, da
     write(f"{folder}/", array, kind=kind)
     same(read(folder), array)
     suffix = KINDS[kind].suffixes[0]
-    assert sorted(os.listdir(folder)) == channel_names(len(array), suffix)
+    assert sorted(os.listdir(folder)) == numbered(len(array), suffix)
 
 
 @pytest.mark.parametrize(("kind", "dtype"), EXACT)
@@ -271,7 +272,7 @@ def test_numbers_sort_as_numbers(numbers, stem):
 
 @given(st.integers(1, 3000))
 def test_our_own_names_sort_as_text_and_as_numbers(count):
-    names = channel_names(count, ".png")
+    names = numbered(count, ".png")
     assert names == sorted(names) == sorted(names, key=natural_key)
 
 
@@ -870,7 +871,7 @@ def test_an_empty_folder_is_filled(tmp_path, force):
         (["0"], "0"),
         (["0.tiff"], "0.tiff"),
         (["0.png", "1.png/"], "1.png"),
-        ([*channel_names(11, ".png"), "0.png"], "0.png"),
+        ([*numbered(11, ".png"), "0.png"], "0.png"),
     ],
 )
 def test_strangers_in_a_folder_are_not_lost(tmp_path, names, stranger):

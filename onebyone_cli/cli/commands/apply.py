@@ -77,7 +77,7 @@ def apply(
         shard=machines.share(),
         by_position=input.by_position,
     )
-    reading = input.reading(settings.memory, raw.spec())
+    reading = input.reading(settings.memory, raw.spec(), console.say)
     resources.show(console)
     rules = make.rules(target, goal.publication)
     task = engine.Apply(layers, goal, settings, rules)

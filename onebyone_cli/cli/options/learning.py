@@ -108,9 +108,9 @@ class Learning(Gathering):
         choices=_METHODS,
         daily=True,
         help="pca: principal components; svd: the same without centring; mnf: minimum noise "
-        "fraction; maf: autocorrelation factors; lda: linear discriminants of classes (--labels); "
-        "ica: independent components; random: a random projection; unmix: abundances of known "
-        "endmembers (--endmembers). Default: pca.",
+        "fraction; maf: autocorrelation factors; lda: linear discriminants (--labels); "
+        "ica: independent components; random: a random projection; unmix: abundances "
+        "(--endmembers). Default: pca.",
     )
     standardize: bool = option(
         "--standardize",

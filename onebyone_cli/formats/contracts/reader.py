@@ -45,18 +45,21 @@ class Source(NamedTuple):
     inner : str
         Dataset inside the file; empty if not given.
     layout : str
-        Order of the last three axes as stored: one of `spec.LAYOUTS`.
+        Order of the axes as stored, from `axes.checked_layout`; empty if the user names none.
     memory : int
         Bytes for chunk caches and decoders.
     raw : RawSpec or None
         Shape and dtype of numbers without a header.
+    indices : bool
+        Whether the numbers of an image with a palette are its indices, as in a label map.
     """
 
     path: str
     inner: str = ""
-    layout: str = "CHW"
+    layout: str = ""
     memory: int = 1 << 26
     raw: RawSpec | None = None
+    indices: bool = False
 
     @property
     def name(self) -> str:

@@ -102,7 +102,7 @@ def _file(path: str) -> str:
 
 def _raw_type(reader: Reader | StreamReader) -> list[Any] | None:
     raw = reader.about.raw
-    return None if raw is None else [raw.dtype, raw.big_endian]
+    return None if raw is None else [raw.dtype, raw.big_endian, raw.offset]
 
 
 def _digest(layers: Sequence[Layer]) -> str:

@@ -179,7 +179,7 @@ def _check_channels(
         layers[0].map.check_channels(spec.channels, names)
     except ShapeMismatchError as error:
         layout = "HWC" if wanted == spec.width else "HCW" if wanted == spec.height else ""
-        if not layout or len(inputs) > 1:
+        if not layout or len(inputs) > 1 or inputs[0].about.axes[-3:] != "CHW":
             raise
         hint = f"; if it is stored {'×'.join(layout)}, give {setting('layout', layout)}"
         raise ShapeMismatchError(error.message + hint, error.path) from error
