@@ -471,3 +471,45 @@ def test_datasets_of_one_file_name_the_channels(tmp_path: Path) -> None:
     paths = [f"{tmp_path}/x.h5:/bands/{name}" for name in ("red", "nir")]
     with open_stack(paths) as opened:
         assert opened.channels == ("red", "nir")
+
+
+# ------------------------------------------------------------------- what is never read
+
+
+@pytest.mark.parametrize("shape", [(5, 400, 300), (2, 5, 400, 300)])
+@pytest.mark.parametrize("chunk", ["channel", "block"])
+@pytest.mark.parametrize("order", ["1,3", "3,1"])
+def test_chunks_of_other_channels_are_not_decoded(
+    tmp_path: Path, shape: tuple[int, ...], chunk: str, order: str
+) -> None:
+    """Their bytes are damaged here."""
+    stack = np.random.default_rng(0).integers(0, 99, shape).astype("u2")
+    sizes = (400, 300) if chunk == "channel" else (64, 100)
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        chunks = (*(1 for _ in shape[:-2]), *sizes)
+        data = file.create_dataset("x", data=stack, chunks=chunks, compression="gzip")
+        places = [data.id.get_chunk_info(at) for at in range(data.id.get_num_chunks())]
+    content = bytearray(path.read_bytes())
+    for place in places:
+        if place.chunk_offset[-3] not in (1, 3):
+            content[place.byte_offset : place.byte_offset + 20] = bytes(20)
+    path.write_bytes(content)
+    command = ("apply", "x.h5", "--kernel", "1 0;0 1", "-o", "y.npy", "--memory", "3M")
+    run_in(tmp_path, *command, "--channels", order)
+    wanted = [int(channel) for channel in order.split(",")]
+    assert np.array_equal(np.load(tmp_path / "y.npy"), stack[..., wanted, :, :].astype("f4"))
+    done = run_in(tmp_path, "apply", "x.h5", "--kernel", "1 1 1 1 1", "-o", "z.npy", check=False)
+    assert done.returncode == 65
+
+
+def test_images_of_other_channels_are_not_decoded(tmp_path: Path) -> None:
+    images = scene(tmp_path / "scene", S2[:4])
+    path = tmp_path / "scene" / "T00_B02.png"
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    found = apply(tmp_path / "scene", [[1.0, 0.0, -1.0, 0.5]])
+    right = images["B01"] - images["B03"].astype("f4") + 0.5 * images["B04"]
+    np.testing.assert_allclose(found[0], right)
+    with pytest.raises(DataError, match="T00_B02"):
+        apply(tmp_path / "scene", np.ones((1, 4)))

@@ -268,6 +268,8 @@ class SelectedStream(StreamReader):
 
     def drain(self, write: Callable[[memoryview], None]) -> None:
         """Pass on the numbers of the channels; see `StreamReader.drain`."""
+        if self._reader.drain_some(self._channels, write):
+            return
         keep = self._records(write) if self._gathers else self._cut(write)
         next(keep)
         self._reader.drain(keep.send)

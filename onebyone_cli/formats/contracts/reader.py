@@ -233,6 +233,14 @@ class StreamReader(_Input):
             If the source ends early or contradicts its header.
         """
 
+    def drain_some(self, channels: Sequence[int], write: Callable[[memoryview], None]) -> bool:
+        """Drain some channels, in ascending order, as if there were no others.
+
+        Returns False, and drains nothing, where the others must be read as well.
+        """
+        del channels, write
+        return False
+
     def slabs(self, channels: Sequence[int] = ()) -> Reader:
         """Return a reader of slabs in place of `drain`, if `run_pixels` is not 0.
 
