@@ -91,7 +91,8 @@ class ArrayStream(StreamReader):
         if self._alone and not self._source.at_end():
             raise DataError(
                 f"continues after the array of {self.stored.data_bytes} bytes; expected exactly "
-                f"one (apply, fit and stats take several, one after another, with {setting('each')})",
+                "one (apply, fit and stats take several, one after another, with "
+                f"{setting('each')})",
                 self.path,
             )
 
