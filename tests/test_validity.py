@@ -87,10 +87,16 @@ def test_a_decimal_marks_the_number_that_float32_holds_for_it() -> None:
 )
 def test_typed_values(texts: list[str], ranges: Any) -> None:
     found = parse_nodata(texts)
-    assert found is not None and found.ranges == ranges
+    assert found is not None
+    assert found.ranges == ranges
 
 
 @pytest.mark.parametrize("text", ["", "x", "4:2", "1,,2", "none,3", "1:2:3"])
 def test_what_is_no_list_of_numbers_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="nodata"):
         parse_nodata([text])
+
+
+def test_a_number_too_small_for_the_type_marks_no_zeros() -> None:
+    marks = Marks(Validity((((1e-46, 1e-46),),)), ["float32"], "float32")
+    assert not marks.numbers(np.zeros((1, 3), "float32")).any()

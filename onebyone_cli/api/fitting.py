@@ -20,7 +20,7 @@ from onebyone_cli.operations.machine import memory_of, threads_of
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from onebyone_cli.api.opening import OnProgress, Path, StackLike
+    from onebyone_cli.api.opening import Channels, OnProgress, Path, StackLike
     from onebyone_cli.operations.learn.gathered import Gathered
 
 
@@ -40,6 +40,7 @@ def fit(
     endmembers: ArrayLike | Path | None = None,
     mask: NDArray[Any] | Path | None = None,
     sample: int | None = None,
+    channels: Channels = None,
     layout: str | None = None,
     nodata: float | None = None,
     memory: int | str | None = None,
@@ -81,7 +82,7 @@ def fit(
         Pixels where it is 0 are left out.
     sample : int, optional
         Read only about so many pixels, drawn in runs of neighbours.
-    layout, nodata, memory, threads, on_progress
+    channels, layout, nodata, memory, threads, on_progress
         As in `apply`.
 
     Raises
@@ -127,7 +128,7 @@ def fit(
         )
 
     with ExitStack() as opened:
-        inputs = open_readers(stack, layout, settings.memory, opened)
+        inputs = open_readers(stack, layout, settings.memory, opened, channels)
         gathered = gather_for(request, [inputs], way, check, on_progress=on_progress)
         return Model(request.learn(gathered.statistics, gathered.source), gathered)
 

@@ -53,8 +53,8 @@ def fit(
     from onebyone_cli.operations.learn.settings import LearnSettings
 
     console, target = messages.console(), output.output
-    request = learn.request(output.plot)
-    maps = [learn.mask, learn.labels, learn.noise_from]
+    request = learn.request(input.mask, output.plot)
+    maps = [input.mask, learn.labels, learn.noise_from]
     inputs = input.listed([target], maps)
     check_archive_name(target, "a model")
     check_outputs([target, output.plot, make.depfile])

@@ -50,9 +50,9 @@ def reduce(
     from onebyone_cli.operations.reduce import Reduce, ReduceOutputs
 
     console, target = messages.console(), output.output
-    request = learn.request(output.plot)
+    request = learn.request(input.mask, output.plot)
     request.check_stacks()
-    maps = [learn.mask, learn.labels, learn.noise_from]
+    maps = [input.mask, learn.labels, learn.noise_from]
     inputs = input.listed([target], maps)
     make.check(target)
     resources.show(console)

@@ -55,7 +55,7 @@ def stats(
     from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 
     console, target = messages.console(), output.output
-    maps = [gathering.mask, gathering.labels]
+    maps = [input.mask, gathering.labels]
     inputs = input.listed([target] if target else [], maps)
     resources.show(console)
     _check_together(gathering, machines.shard, output=bool(target))
@@ -80,7 +80,7 @@ def stats(
         check_archive_name(target, "moments")
         read = files_of([*inputs, *maps, input.inputs_from])
         targets.check_target(target, force=output.force, inputs=read)
-    mask, labels, seed = gathering.mask, gathering.labels, gathering.random_seed()
+    mask, labels, seed = input.mask, gathering.labels, gathering.random_seed()
     way = LearnPass(settings, mask, labels, gathering.sample, seed)
     started = time.monotonic()
     if are_moments(inputs, raw=raw.raw):

@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from onebyone_cli.axes import checked_layout
 from onebyone_cli.cli.groups import Group, argument, option
-from onebyone_cli.cli.options.compute import number_of, type_of
+from onebyone_cli.cli.options.compute import type_of
 from onebyone_cli.errors import UsageError
 from onebyone_cli.spec import CODED_BYTES, ITEM_BYTES, LAYOUTS
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.about import RawSpec
     from onebyone_cli.operations.inputs import Reading
+    from onebyone_cli.operations.meaning import Asked
     from onebyone_cli.stack.folded import Grid
     from onebyone_cli.stack.selection import Selection
 
@@ -127,16 +128,38 @@ class Pixels(Group):
         "--channels",
         metavar="SPEC",
         daily=True,
-        help="Use only these channels, as in 3, 10:51 or 0:50,!6:8. They count from 0, and END of "
-        "FIRST:END is the one after the last; ! leaves some out. Other channels are not read.",
+        help="Use only these channels: numbers, as in 3, 10:51 or 0:50,!6:8, names, as in B08,B04, "
+        "wavelengths, as in 650nm (the nearest) or 450nm:900nm, or good, those that are not bad. "
+        "Numbers count from 0, and END of FIRST:END is the one after the last; ! leaves some out. "
+        "Other channels are not read. A name with commas or signs stands in quotes.",
     )
     layout: str = _LAYOUT
     grid: str = _GRID
-    nodata: str = option(
+    nodata: list[str] = option(
         "--nodata",
-        metavar="VALUE",
+        metavar="VALUES",
+        multiple=True,
         daily=True,
-        help="The value that marks invalid pixels, as NaN does.",
+        complete=lambda: ("none",),
+        help="Values that mark invalid numbers, as in -9999,65533:65535, in place of those that "
+        "files name; none for no value.",
+    )
+    invalid: Literal["any", "all"] = option(
+        "--invalid",
+        default="any",
+        choices=("any", "all"),
+        help="A pixel is invalid if any of its channels is, or only if all are. Default: any.",
+    )
+    mask: str = option(
+        "--mask",
+        metavar="FILE",
+        names="file",
+        help="A map of one channel; pixels where it is 0 or NaN are invalid.",
+    )
+    stored: bool = option(
+        "--stored",
+        type=bool,
+        help="Use the numbers as they are stored, without the scale and offset that files name.",
     )
 
     def reading(
@@ -161,9 +184,17 @@ class Pixels(Group):
 
         return parse_selection(self.channels)
 
+    def asked(self) -> "Asked":
+        """Return what the user says about the numbers."""
+        from onebyone_cli.operations.meaning import Asked
+        from onebyone_cli.stack.validity import parse_nodata
+
+        return Asked(parse_nodata(self.nodata), self.stored, self.invalid)
+
     def mark(self) -> float | None:
         """Read ``--nodata``; None if not given."""
-        return number_of("--nodata", self.nodata) if self.nodata else None
+        nodata = self.asked().nodata
+        return nodata.first if nodata else None
 
 
 class Input(Pixels, Named):
@@ -180,6 +211,12 @@ class Input(Pixels, Named):
 
 class ApplyInput(Input):
     """Inputs of ``apply``."""
+
+    by_position: bool = option(
+        "--by-position",
+        type=bool,
+        help="Take the channels in their order, also where weights and inputs both have names.",
+    )
 
     each: bool = option(
         "--each",
