@@ -53,11 +53,14 @@ def apply(
     console, target = messages.console(), output.output
     if messages.json and target == "-" and not messages.dry_run:
         raise UsageError("--json and -o - both want standard output; name a file for one")
-    inputs = input.listed([*weights.weights, target])
+    inputs = input.listed([*weights.weights, target], [*weights.weights, *weights.bias])
     make.check(target, machines.shard)
     checkpoints.check(each=input.each, force=output.force, depfile=make.depfile)
     asked = weights.request()
     layers = asked.load()
+    for layer in layers:
+        for note in layer.map.notes:
+            console.say(f"{layer.map.source}: {note}")
     goal = engine.Output(
         target,
         output.format_name,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from onebyone_cli.cli.groups import Group, argument, option
 from onebyone_cli.cli.options.compute import number_of, type_of
 from onebyone_cli.errors import UsageError
+from onebyone_cli.names import is_standard_input
 from onebyone_cli.spec import LAYOUTS
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ _LAYOUT = option(
 def check_names(inputs: Sequence[str], others: Sequence[str], maps: Sequence[str] = ()) -> None:
     """Refuse empty names of files, and standard input named twice.
 
-    `maps` are other stacks that are read, such as a mask; empty if not given.
+    `maps` are other files that are read, such as a mask or weights; empty if not given.
     """
-    if [*inputs, *maps].count("-") > 1:
+    if sum(map(is_standard_input, [*inputs, *maps])) > 1:
         raise UsageError("standard input is named twice, and it can be read only once")
     if "" in (*inputs, *others):
         raise UsageError("one of the file names is empty; is a variable of the shell not set?")
