@@ -53,8 +53,8 @@ def fit(
     from onebyone_cli.operations.learn.settings import LearnSettings
 
     console, target = messages.console(), output.output
-    request = learn.request(output.plot)
-    maps = [learn.mask, learn.labels, learn.noise_from]
+    request = learn.request(input.mask, output.plot)
+    maps = [input.mask, learn.labels, learn.noise_from]
     inputs = input.listed([target], maps)
     check_archive_name(target, "a model")
     check_outputs([target, output.plot, make.depfile])
@@ -71,7 +71,7 @@ def fit(
         from onebyone_cli.cli.shares import check_learning
 
         check_learning(cluster, inputs, maps[:2], sample=learn.sample is not None, raw=raw.raw)
-    reading = input.reading(settings.memory, raw.spec())
+    reading = input.reading(settings.memory, raw.spec(), console.say)
     read = files_of([*inputs, *maps, learn.endmembers, input.inputs_from])
     targets.check_target(target, force=publication.may_replace, inputs=read)
     if output.plot:

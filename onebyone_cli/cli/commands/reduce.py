@@ -50,9 +50,9 @@ def reduce(
     from onebyone_cli.operations.reduce import Reduce, ReduceOutputs
 
     console, target = messages.console(), output.output
-    request = learn.request(output.plot)
+    request = learn.request(input.mask, output.plot)
     request.check_stacks()
-    maps = [learn.mask, learn.labels, learn.noise_from]
+    maps = [input.mask, learn.labels, learn.noise_from]
     inputs = input.listed([target], maps)
     make.check(target)
     resources.show(console)
@@ -77,7 +77,7 @@ def reduce(
     )
     rules = make.rules(target, result.publication)
     outputs = ReduceOutputs(result, output.save, output.residual, output.plot, rules)
-    reading = input.reading(settings.memory, raw.spec())
+    reading = input.reading(settings.memory, raw.spec(), console.say)
     started = time.monotonic()
     with Progress(console, messages.progress) as on_progress:
         if cluster is not None:

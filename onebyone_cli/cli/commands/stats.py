@@ -55,7 +55,7 @@ def stats(
     from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 
     console, target = messages.console(), output.output
-    maps = [gathering.mask, gathering.labels]
+    maps = [input.mask, gathering.labels]
     inputs = input.listed([target] if target else [], maps)
     resources.show(console)
     _check_together(gathering, machines.shard, output=bool(target))
@@ -75,12 +75,12 @@ def stats(
         from onebyone_cli.cli.shares import check_learning
 
         check_learning(cluster, inputs, maps, sample=gathering.sample is not None, raw=raw.raw)
-    reading = input.reading(settings.memory, raw.spec())
+    reading = input.reading(settings.memory, raw.spec(), console.say)
     if target:
         check_archive_name(target, "moments")
         read = files_of([*inputs, *maps, input.inputs_from])
         targets.check_target(target, force=output.force, inputs=read)
-    mask, labels, seed = gathering.mask, gathering.labels, gathering.random_seed()
+    mask, labels, seed = input.mask, gathering.labels, gathering.random_seed()
     way = LearnPass(settings, mask, labels, gathering.sample, seed)
     started = time.monotonic()
     if are_moments(inputs, raw=raw.raw):

@@ -57,12 +57,6 @@ class Gathering(Group):
         help="Save the moments of each class, too: lda learns from them. A map of integers, the "
         "class of each pixel; 0 for none.",
     )
-    mask: str = option(
-        "--mask",
-        metavar="FILE",
-        names="file",
-        help="A map of one channel; pixels where it is 0 or NaN are left out.",
-    )
     sample: int | None = option(
         "--sample",
         type=int,
@@ -114,9 +108,9 @@ class Learning(Gathering):
         choices=_METHODS,
         daily=True,
         help="pca: principal components; svd: the same without centring; mnf: minimum noise "
-        "fraction; maf: autocorrelation factors; lda: linear discriminants of classes (--labels); "
-        "ica: independent components; random: a random projection; unmix: abundances of known "
-        "endmembers (--endmembers). Default: pca.",
+        "fraction; maf: autocorrelation factors; lda: linear discriminants (--labels); "
+        "ica: independent components; random: a random projection; unmix: abundances "
+        "(--endmembers). Default: pca.",
     )
     standardize: bool = option(
         "--standardize",
@@ -160,7 +154,7 @@ class Learning(Gathering):
         help="For random: the distribution of the weights. Default: gaussian.",
     )
 
-    def request(self, plot: str = "") -> "CheckedRequest":
+    def request(self, mask: str, plot: str) -> "CheckedRequest":
         """Return the checked request; `plot` is the file of the scree plot."""
         from onebyone_cli.operations.learn.request import LearnRequest, check_request
 
@@ -181,7 +175,7 @@ class Learning(Gathering):
                 noise_from=self.noise_from,
                 labels=self.labels,
                 endmembers=self.endmembers or None,
-                mask=self.mask,
+                mask=mask,
                 sample=self.sample,
                 plot=plot,
             )
