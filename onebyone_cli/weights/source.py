@@ -12,7 +12,13 @@ import re
 import stat
 from typing import TYPE_CHECKING, BinaryIO
 
-from onebyone_cli.errors import DataError, InputMissingError, open_error, read_write_error
+from onebyone_cli.errors import (
+    DataError,
+    InputMissingError,
+    OneByOneError,
+    open_error,
+    read_write_error,
+)
 from onebyone_cli.system.pipes import wait_until_ready
 
 if TYPE_CHECKING:
@@ -49,6 +55,8 @@ def open_source(path: str, limit_of: Callable[[bytes], int]) -> BinaryIO:
             return io.BytesIO(_read_all(descriptor, path, limit_of))
         if stat.S_ISREG(mode):
             return open(path, "rb")
+    except OneByOneError:
+        raise
     except OSError as error:
         raise _missing(path, error) from error
     except ValueError as error:  # a NUL, or a character that file names can't have
@@ -92,8 +100,6 @@ def _read_all(descriptor: int, path: str, limit_of: Callable[[bytes], int]) -> b
             if total > limit:
                 raise DataError(f"brings more than {limit} bytes; expected a weights file", path)
     except OSError as error:
-        if isinstance(error, DataError):
-            raise
         raise read_write_error("reading", path, error) from error
     return b"".join(pieces)
 

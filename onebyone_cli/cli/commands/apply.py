@@ -12,7 +12,7 @@ from onebyone_cli.cli.options.weights import ApplyWeights
 from onebyone_cli.cli.terminal.apply_report import JobRunner, report_each
 from onebyone_cli.errors import UsageError
 from onebyone_cli.operations.apply import run as engine
-from onebyone_cli.operations.names import files_of
+from onebyone_cli.operations.names import check_shared, files_of
 
 if TYPE_CHECKING:
     from onebyone_cli.cluster.run import OnCluster
@@ -75,6 +75,8 @@ def apply(
         from onebyone_cli.cli.shares import check_shares
 
         check_shares(flag, inputs, target, numbers, each=input.each)
+        if cluster is not None:
+            check_shared(flag, asked.files)
     settings = numbers.settings(resources.budget(), resources.workers(), input.mark())._replace(
         checkpoints=checkpoints.policy(inputs, target, sharded=bool(flag)),
         shard=machines.share(),

@@ -88,7 +88,9 @@ class Named(Group):
         "each ended by NUL, as find -print0 writes them.",
     )
 
-    def listed(self, others: Sequence[str] = (), maps: Sequence[str] = ()) -> list[str]:
+    def listed(
+        self, others: Sequence[str] = (), maps: Sequence[str] = (), *, may_be_none: bool = False
+    ) -> list[str]:
         """Return the inputs of the command line, then those of ``--inputs-from``.
 
         `others` and `maps` are as in `check_names`.
@@ -98,7 +100,8 @@ class Named(Group):
         UsageError
             If there is none, or standard input would be read twice.
         """
-        found = self._all(maps)
+        is_none = may_be_none and not (self.inputs or self.inputs_from)
+        found = [] if is_none else self._all(maps)
         check_names(found, others, maps)
         return found
 

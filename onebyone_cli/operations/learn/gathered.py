@@ -32,6 +32,8 @@ class Gathered:
         Name and shape of each stack, for the provenance.
     names : tuple of str
         Names of the channels, or nothing.
+    wavelengths : tuple of float
+        Of the channels, or nothing.
     files : tuple of str
         All files that were read.
     pixel_bytes : int
@@ -48,6 +50,7 @@ class Gathered:
         self.statistics, self.source = statistics, source
         self.inputs: list[dict[str, Any]] = []
         self.names, self.files, self.pixel_bytes = names, files, 0
+        self.wavelengths: tuple[float, ...] = ()
 
     def note(self, inputs: "Stack") -> None:
         """Record a stack; equal stacks of one stream are counted."""
@@ -79,11 +82,12 @@ def name_of(inputs: "Stack") -> str:
 def headers_of(stacks: "Sequence[Stack]") -> Gathered:
     """Record stacks by their headers: channels, sizes, names; no statistics yet."""
     from onebyone_cli.learners.statistics import empty_statistics
-    from onebyone_cli.stack.stack import channel_names
+    from onebyone_cli.stack.stack import channel_names, stacked_metadata
 
     channels = sum(reader.spec.channels for reader in stacks[0])
     names = dict.fromkeys(name_of(inputs) for inputs in stacks)
     gathered = Gathered(empty_statistics(channels), " ".join(names), channel_names(stacks[0]))
+    gathered.wavelengths = stacked_metadata(stacks[0]).wavelengths
     for inputs in stacks:
         gathered.note(inputs)
     return gathered

@@ -99,17 +99,17 @@ def of_content(head: bytes) -> str:
     if head[8:9] == b"{" and head[4:8] == b"\0\0\0\0":
         return "safetensors"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not text or _is_binary(text):
+    if not text or _is_binary(text, is_cut=len(head) == HEAD_BYTES):
         return ""
     return "json" if text[:1] in (b"{", b"[") else "table"
 
 
-def _is_binary(head: bytes) -> bool:
+def _is_binary(head: bytes, *, is_cut: bool) -> bool:
     """Return whether bytes can't be text of a table: control characters, or no UTF-8."""
     try:
         text = head.decode()
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 4:  # a letter may be cut at the end
+        if not is_cut or error.start < len(head) - 4:  # a letter may be cut
             return True
         text = head[: error.start].decode()
     return not all(letter.isprintable() or letter in "\t\r\n" for letter in text)

@@ -77,6 +77,14 @@ def names_an_axis(word: str) -> bool:
     return any(each.fullmatch(word) for each in (_POSITIONS, _COUNTS, _NAMES))
 
 
+def with_labels(table: Table, labels: Sequence[str]) -> Table:
+    """Add the names of rows, or their numbers."""
+    numbers = _numbers_of(labels) if labels else None
+    if numbers is None or not (_is_counting(numbers) or _is_monotonic(numbers)):
+        return table._replace(rows=tuple(labels))
+    return table if _is_counting(numbers) else table._replace(row_positions=tuple(numbers.tolist()))
+
+
 def with_header(table: Table, names: Sequence[str], place: str, path: str) -> Table:
     """Add a header, which may have a corner above the names or numbers of rows.
 
@@ -123,7 +131,7 @@ def _take_column(table: Table, word: str) -> Table:
     first, rest = table.matrix[:, 0], np.ascontiguousarray(table.matrix[:, 1:])
     table = table._replace(matrix=rest, counts_rows=False)
     if word:
-        table = _noted(table, f"the first column, '{word}', is not read as numbers of the matrix")
+        table = _noted(table, _TAKEN.format("column", f"'{word}'"))
     if _is_counting(first):
         return table
     if not _is_monotonic(first):

@@ -84,6 +84,8 @@ def _only_bias(shapes: Mapping[str, Shape], path: str) -> str:
     if "bias" in shapes:
         return "bias"
     biases = [name for name in shapes if re.fullmatch(r"(?:.*[./])?bias(?::0)?", name)]
+    if not biases:
+        biases = [bias for name in shapes if (bias := bias_beside(name, shapes))]
     if len(biases) == 1:
         return biases[0]
     raise DataError(f"has no member 'bias' but {quote_names(shapes)}; name the one to use", path)

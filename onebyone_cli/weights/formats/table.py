@@ -37,6 +37,9 @@ from onebyone_cli.weights.rules import quote
 #: Longest row, in characters, that is searched for names; longer ones hold numbers.
 _LONGEST_NAMES = 1 << 22
 
+#: Stands before a first number that is no header, although it looks like one.
+_SIGN = "+"
+
 #: A text in double quotes, in which a double quote stands twice.
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
@@ -58,7 +61,7 @@ def _read(source: WeightsFile) -> dict[str, Any]:
     delimiter = _delimiter(source, first_two)
     shape = _Layout(first_two, delimiter, rows.comment)
     labels: list[str] = []
-    counting = _Counting()
+    counting = _Counting(delimiter.point)
     body = chain(first_two[shape.has_header :], rows)
     matrix = read_rows(
         _numbers(body, source.path, delimiter, labels if shape.has_labels else None, counting),
@@ -66,14 +69,15 @@ def _read(source: WeightsFile) -> dict[str, Any]:
         delimiter,
         allow_nonfinite=source.allow_nonfinite,
     )
-    table = axes.Table(matrix, rows=tuple(labels), counts_rows=counting.holds)
+    table = axes.with_labels(axes.Table(matrix, counts_rows=counting.holds), labels)
+    first = first_two[0].text
     if shape.names:
         table = axes.with_header(table, shape.names, f"line {shape.line}", source.path)
-    else:
-        first = first_two[0].text
+    elif not first.lstrip().startswith(_SIGN):
         whole = count_is_written(first, table.matrix.shape[1], delimiter, labelled=bool(labels))
         table = axes.without_numeric_row(table, counts=whole)
-    table = axes.without_numeric_column(table)
+    if not first.lstrip().startswith(_SIGN):
+        table = axes.without_numeric_column(table)
     if delimiter.point == ",":
         source.notes.append("commas between semicolons are decimal points")
     source.notes.extend(table.notes)
@@ -129,7 +133,7 @@ class _Layout:
         body = found[self.has_header :]
         self.has_labels = bool(body) and _is_labelled(body[0], delimiter)
         if self.has_header:
-            self.names = [_plain(field) for _, field in found[0] or []]
+            self.names = [_name(field, delimiter) for _, field in found[0] or []]
         elif body and comment:
             self.names = _names_in(comment, delimiter, body[0], rows[0].text)
 
@@ -137,14 +141,15 @@ class _Layout:
 class _Counting:
     """Whether rows begin with 0, 1, 2 and so on, written as whole numbers."""
 
-    def __init__(self) -> None:
+    def __init__(self, point: str) -> None:
         self.holds = True
         self._next = 0
+        self._rest = rf"(?![0-9eE{point}])"
 
     def add(self, row: str) -> None:
         """Look at the next row."""
         if self.holds:
-            self.holds = bool(re.match(rf"\s*{self._next}(?![0-9.,eE])", row))
+            self.holds = bool(re.match(rf"\s*{self._next}{self._rest}", row))
             self._next += 1
 
 
@@ -254,6 +259,12 @@ def _plain(field: str) -> str:
     return field.strip()
 
 
+def _name(field: str, delimiter: Delimiter) -> str:
+    """Return a name of a header; one that is a number with a decimal point."""
+    name = _plain(field)
+    return name.replace(delimiter.point, ".") if delimiter.is_number(name) else name
+
+
 def _numbers(
     rows: Iterator[Row],
     path: str,
@@ -306,7 +317,7 @@ def _write(fields: Mapping[str, Any], suffix: str) -> bytes:
     matrix = matrix if matrix.ndim == 2 else matrix[:, np.newaxis]
     rows = [delimiter.join(map(repr, row)) for row in matrix.tolist()]
     if axes.without_numeric_column(axes.without_numeric_row(axes.Table(matrix))).notes:
-        rows[0] = f"+{rows[0]}"  # no header has a sign
+        rows[0] = f"{_SIGN}{rows[0]}"
     return ("\n".join(rows) + "\n").encode()
 
 

@@ -182,7 +182,7 @@ class _Report:
     def _learned(self) -> str:
         line = f"method: {printable(self._weights.meta['method'])}"
         pixels = self._weights.meta.get("count")
-        if isinstance(pixels, int):
+        if isinstance(pixels, int) and pixels:
             line += f", from {count(pixels, 'pixel')}"
         if self._explained:
             line += f"; explains {sum(self._explained):.2%} of the variance"
