@@ -102,7 +102,7 @@ def meaning_of(inputs: Sequence[Input], asked: Asked) -> Meaning:
         if not asked.stored:
             scale += _spread(said.scale, channels, 1.0)
             offset += _spread(said.offset, channels, 0.0)
-        notes |= dict.fromkeys(_notes(said, asked, each.spec.dtype))
+        notes |= dict.fromkeys((*_notes(said, asked, each.spec.dtype), *each.about.notes))
     has_limits = any(pair != _NO_LIMITS for pair in valid)
     validity = Validity(
         tuple(nodata) if any(nodata) else (), tuple(valid) if has_limits else (), asked.invalid
