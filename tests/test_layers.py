@@ -51,7 +51,7 @@ SHARED_BY_FORMATS = ("formats.contracts", "formats.arrays", "formats.folders")
 
 #: Libraries beyond the standard one, by room, wherever in the module the import stands.
 LIBRARIES: dict[str, set[str]] = {
-    "system": {"numpy"},
+    "system": {"numpy", "h5py"},
     "stack": {"numpy"},
     "weights": {"numpy"},
     "learners": {"numpy", "sklearn"},
@@ -67,7 +67,7 @@ LIBRARIES: dict[str, set[str]] = {
     "formats.npy": {"numpy"},
     "formats.raw": {"numpy"},
     "formats.envi": {"numpy"},
-    "formats.hdf5": {"numpy", "h5py", "hdf5plugin"},
+    "formats.hdf5": {"numpy", "hdf5plugin"},
     "formats.images": {"numpy", "PIL"},
 }
 
