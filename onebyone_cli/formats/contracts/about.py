@@ -92,6 +92,8 @@ class About(NamedTuple):
     container : Container or None
     selected : tuple of int
         Channels of the file that are read, if not all.
+    notes : tuple of str
+        What was done to the numbers, or left out, that users may not expect; a line each.
     load_metadata : callable
         Returns the `Metadata`; formats that read it on demand cache it.
     """
@@ -105,6 +107,7 @@ class About(NamedTuple):
     container: Container | None = None
     selected: tuple[int, ...] = ()
     load_metadata: Callable[[], Metadata] = Metadata
+    notes: tuple[str, ...] = ()
 
     @property
     def metadata(self) -> Metadata:

@@ -82,6 +82,17 @@ def read(source: Source) -> Reader | StreamReader:
         raise
 
 
+def claims(path: str) -> bool:
+    """Return whether a file is HDF5 after bytes of another program, as MATLAB writes it."""
+    from onebyone_cli.formats.hdf5.file import has_signature
+
+    try:
+        with open(path, "rb") as file:
+            return has_signature(file.fileno(), os.fstat(file.fileno()).st_size)
+    except OSError:
+        return False
+
+
 def datasets(path: str) -> list[Dataset]:
     """List the datasets that could be stacks, by name; raises as `read` does."""
     from onebyone_cli.formats.hdf5.file import InputFile, load_h5py, one_line_errors
@@ -193,6 +204,7 @@ FORMAT = Format(
     write=write,
     new_suffix=".h5",
     magic=(b"\x89HDF\r\n\x1a\n",),
+    claims=claims,
     datasets=datasets,
     storage=Storage._fields,
     keeps=FIELDS,
