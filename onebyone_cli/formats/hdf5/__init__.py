@@ -3,6 +3,7 @@
 ============  ==============================================================================
 `file`        open a file safely; errors of HDF5 as one line
 `find`        find the dataset; links are checked before they are followed
+`search`      datasets that could be stacks, and what was passed over
 `header`      the description of the dataset, and what is refused because of it
 `attributes`  named values of a dataset
 `grid`        chunks in plain integers: caches, and orders in which to read them
@@ -66,7 +67,7 @@ def read(source: Source) -> Reader | StreamReader:
     file = InputFile(source.path)
     try:
         with one_line_errors("can't be understood by HDF5", source.name):
-            inner, dataset = find_dataset(file.root, source)
+            inner, dataset, notes = find_dataset(file.root, source)
             header = read_header(dataset, source, inner, file.size)
             about = About(
                 source.name,
@@ -75,6 +76,7 @@ def read(source: Source) -> Reader | StreamReader:
                 source.layout,
                 container=_container(dataset, header, source.layout),
                 load_metadata=_load_metadata(dataset, header, source, file.state),
+                notes=notes,
             )
         return _reader(file, dataset, header, source, about)
     except BaseException:
@@ -96,14 +98,14 @@ def claims(path: str) -> bool:
 def datasets(path: str) -> list[Dataset]:
     """List the datasets that could be stacks, by name; raises as `read` does."""
     from onebyone_cli.formats.hdf5.file import InputFile, load_h5py, one_line_errors
-    from onebyone_cli.formats.hdf5.find import candidates
     from onebyone_cli.formats.hdf5.header import number_type
+    from onebyone_cli.formats.hdf5.search import search
 
     file = InputFile(path)
     found = []
     try:
         with one_line_errors("can't be understood by HDF5", path):
-            for name in sorted(candidates(file.root, Source(path))):
+            for name in search(file.root, path).datasets:
                 dataset = load_h5py().h5d.open(file.root, name.encode("utf-8", "surrogateescape"))
                 try:
                     dtype, _ = number_type(dataset.get_type(), path)
