@@ -14,9 +14,9 @@ from collections.abc import Callable
 from math import prod
 from typing import NamedTuple
 
-from onebyone_cli.errors import DataError, PolicyError
+from onebyone_cli.errors import DataError, PolicyError, UsageError, setting
 from onebyone_cli.file_kinds import look
-from onebyone_cli.spec import ITEM_BYTES
+from onebyone_cli.spec import CODED_BYTES, ITEM_BYTES
 
 MAGIC = b"\x93NUMPY"
 
@@ -39,6 +39,9 @@ TYPE_NAMES = {
 }  # fmt: skip
 _CODES = {name: code for code, name in TYPE_NAMES.items()}
 
+#: Codes of numbers whose type numpy does not name, by their bytes: ml_dtypes saves bfloat16 so.
+_UNNAMED = {"V1": 1, "f1": 1, "V2": 2}
+
 _OTHER_KINDS = {
     "c": "complex numbers",
     "S": "byte strings",
@@ -60,7 +63,7 @@ class NpyHeader(NamedTuple):
     fortran_order : bool
         Whether the first axis varies fastest in the file.
     dtype : str
-        A key of `spec.ITEM_BYTES`.
+        A key of `spec.ITEM_BYTES`, or of `spec.CODED_BYTES` if that was allowed.
     big_endian : bool
     data_offset : int
         Bytes from the start of the file to the first number.
@@ -75,10 +78,10 @@ class NpyHeader(NamedTuple):
     @property
     def data_bytes(self) -> int:
         """Bytes of all numbers, exact."""
-        return prod(self.shape) * ITEM_BYTES[self.dtype]
+        return prod(self.shape) * (ITEM_BYTES | CODED_BYTES)[self.dtype]
 
 
-def read_header(read: Callable[[int], bytes], path: str) -> NpyHeader:
+def read_header(read: Callable[[int], bytes], path: str, *, stated: str | None = None) -> NpyHeader:
     """Read and check a header.
 
     Parameters
@@ -88,6 +91,9 @@ def read_header(read: Callable[[int], bytes], path: str) -> NpyHeader:
         only after its length has been checked.
     path : str
         Name for messages.
+    stated : str, optional
+        Type of the numbers if the header does not name it; empty if the user states none. With
+        None, types of `spec.CODED_BYTES` are refused.
 
     Raises
     ------
@@ -95,6 +101,8 @@ def read_header(read: Callable[[int], bytes], path: str) -> NpyHeader:
         If the bytes are not an ``.npy`` header, or the type is not a number.
     PolicyError
         If the array holds Python objects, which only pickle can load.
+    UsageError
+        If a type is stated and the header names one.
     """
     start = read(10)
     if start[:6] != MAGIC:
@@ -120,7 +128,7 @@ def read_header(read: Callable[[int], bytes], path: str) -> NpyHeader:
         raise DataError(
             f"ends inside the .npy header; expected {offset} bytes of it: copy it again", path
         )
-    return _parse(raw, version[0], offset, path)
+    return _parse(raw, version[0], offset, path, stated)
 
 
 def format_header(shape: tuple[int, ...], dtype: str) -> bytes:
@@ -147,7 +155,7 @@ def format_header(shape: tuple[int, ...], dtype: str) -> bytes:
 _TOKEN = re.compile(r"[ \t\r\n\f]*('[^'\\]*'|\"[^\"\\]*\"|[0-9]+L?|[A-Za-z_]+|[-{}()\[\]:,.]|\Z)")
 
 
-def _parse(raw: bytes, version: int, offset: int, path: str) -> NpyHeader:
+def _parse(raw: bytes, version: int, offset: int, path: str, stated: str | None) -> NpyHeader:
     try:
         text = raw.decode("utf-8" if version == 3 else "latin-1")
     except UnicodeDecodeError as error:
@@ -157,7 +165,7 @@ def _parse(raw: bytes, version: int, offset: int, path: str) -> NpyHeader:
             "holds a structured type; expected numbers: save one field, as in array['name']", path
         )
     fields = _Fields(text, version, path).read()
-    dtype, big_endian = _number_type(fields.descr, path)
+    dtype, big_endian = _number_type(fields.descr, path, stated)
     return NpyHeader(fields.shape, fields.fortran_order, dtype, big_endian, offset)
 
 
@@ -260,7 +268,7 @@ class _Fields:
         return DataError(f"the .npy header {what}", self._path)
 
 
-def _number_type(descr: str, path: str) -> tuple[str, bool]:
+def _number_type(descr: str, path: str, stated: str | None) -> tuple[str, bool]:
     order, code = (descr[:1], descr[1:]) if descr[:1] in ("<", ">", "|", "=") else ("=", descr)
     if code[:1] == "O":
         raise PolicyError(
@@ -268,15 +276,37 @@ def _number_type(descr: str, path: str) -> tuple[str, bool]:
             "save plain numbers instead",
             path,
         )
-    name = TYPE_NAMES.get(code)
-    if name is None:
+    name = TYPE_NAMES.get(code, "")
+    if stated is not None and not name:
+        name = code if code in CODED_BYTES else _unnamed_type(code, descr, path, stated)
+    if not name:
         kind = _OTHER_KINDS.get(code[:1], "a type that is not portable")
         raise DataError(
             f"holds {kind} ({_quoted(descr)}); expected bool, integers of up to 64 bits or "
             "float16, float32 or float64",
             path,
         )
-    return name, order == ">" and ITEM_BYTES[name] > 1
+    if stated and code not in _UNNAMED:
+        raise UsageError(
+            f"'{path}' says that its numbers are {name}; leave out {setting('dtype_in', stated)}"
+        )
+    return name, order == ">" and (ITEM_BYTES | CODED_BYTES)[name] > 1
+
+
+def _unnamed_type(code: str, descr: str, path: str, stated: str) -> str:
+    """Return the stated type of numbers whose type the header does not name; empty for others."""
+    size = _UNNAMED.get(code)
+    if size is None:
+        return ""
+    fitting = [name for name, bytes_of in CODED_BYTES.items() if bytes_of == size]
+    if stated not in fitting:
+        ways = " or ".join(setting("dtype_in", name) for name in fitting)
+        raise DataError(
+            f"holds numbers of {8 * size} bits whose type its header does not name "
+            f"({_quoted(descr)}); give {ways}",
+            path,
+        )
+    return stated
 
 
 def _quoted(text: str) -> str:

@@ -24,6 +24,10 @@ ITEM_BYTES = {
     "float64": 8,
 }
 
+#: Bytes of one number of types that are read, as float32, and not written.
+CODED_BYTES = {"bfloat16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1}
+
+#: The usual orders of axes; `axes.checked_layout` takes others.
 LAYOUTS = ("CHW", "HWC", "HCW")
 
 #: Types whose values float32 represents exactly.
@@ -58,6 +62,11 @@ class StackSpec(NamedTuple):
     def items(self) -> int:
         """Number of stacks in the batch; 1 without batch axes."""
         return prod(self.batch)
+
+    @property
+    def several(self) -> tuple[int, ...]:
+        """The batch; ``()`` for a batch of one stack, which is that stack."""
+        return self.batch if self.items > 1 else ()
 
     @property
     def item_bytes(self) -> int:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from onebyone_cli.system import limits
+from onebyone_cli.system import blas, limits
 from onebyone_cli.system.limits import (
     DEFAULT_MEMORY,
     default_memory,
@@ -22,7 +22,16 @@ from onebyone_cli.system.limits import (
 GROUP_V2 = "0::/system.slice/slurmstepd.scope/job_7/step_0\n"
 GROUP_V1 = "5:cpu,cpuacct:/slurm/uid_1/job_7\n4:memory:/slurm/uid_1/job_7\n1:name=systemd:/x\n"
 
-VARIABLES = ("ONEBYONE_THREADS", "SLURM_CPUS_PER_TASK", "SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU")
+#: In each, the processors of a task are found.
+PROCESSORS = (
+    *("SLURM_CPUS_PER_TASK", "NCPUS", "PBS_NUM_PPN", "LSB_DJOB_NUMPROC", "NSLOTS"),
+    "OMP_NUM_THREADS",
+)
+VARIABLES = (
+    *PROCESSORS,
+    *("ONEBYONE_THREADS", "ONEBYONE_USERS_OMP_NUM_THREADS"),
+    *("SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU"),
+)
 
 junk = st.one_of(
     st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12),
@@ -154,6 +163,24 @@ def test_the_least_of_slurm_affinity_and_quota(slurm: int, affinity: int, quota:
     }
     with machine(files, affinity=affinity, SLURM_CPUS_PER_TASK=str(slurm)):
         assert default_threads() == expected
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_every_batch_system_is_obeyed(name: str):
+    with machine(affinity=8, **{name: "3"}):
+        assert default_threads() == 3
+        assert threads_allowed().source == name
+
+
+def test_what_the_user_has_set_holds_after_blas_was_set_up():
+    with machine(affinity=8, OMP_NUM_THREADS="4,2"), pytest.MonkeyPatch.context() as patch:
+        for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE"):
+            patch.setenv(name, "")
+        blas.set_up()
+        blas.set_up()  # as a child process does
+        assert os.environ["OMP_NUM_THREADS"] == "1"
+        assert default_threads() == 4
+        patch.delenv("ONEBYONE_USERS_OMP_NUM_THREADS")
 
 
 def test_where_there_is_no_affinity():

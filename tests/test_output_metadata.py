@@ -260,7 +260,7 @@ def test_what_inputs_say_is_joined() -> None:
     )
     joined = joined_metadata([Part("x", 2, one), Part("y", 1, other)])
     assert joined == Metadata(
-        channels=("a", "b", "y[0]"),
+        channels=("a", "b", "y"),
         wavelengths=(1.0, 2.0, 3.0),
         wavelength_unit="nm",
         nodata=((0,), (0,), ()),

@@ -22,11 +22,15 @@ from onebyone_cli.errors import (
     ShapeMismatchError,
 )
 from onebyone_cli.formats import opening
+from onebyone_cli.formats.contracts.about import About
+from onebyone_cli.formats.contracts.metadata import Metadata
 from onebyone_cli.learners.statistics import Statistics
 from onebyone_cli.operations.learn.job import LearnJob
 from onebyone_cli.operations.learn.settings import LearnSettings
-from onebyone_cli.spec import StackSpec
+from onebyone_cli.spec import Slab, StackSpec
+from onebyone_cli.stack.in_memory import ArrayInput
 from onebyone_cli.stack.pixel_map import PixelMap
+from onebyone_cli.stack.validity import parse_nodata
 
 
 def gather(folder: Path, *, nodata: float | None = None, **maps: Any) -> Statistics:
@@ -63,6 +67,39 @@ def save(folder: Path, numbers: np.ndarray, kind: str) -> str:
         case _:
             np.save(path, numbers)
     return str(path)
+
+
+def described(numbers: Any, **said: Any) -> ArrayInput:
+    """A map (H, W) of a file with metadata."""
+    reader = ArrayInput(np.array(numbers))
+    reader.about = About("map", load_metadata=lambda: Metadata(**said))
+    return reader
+
+
+#: Metadata of a map, nodata as typed, and how many of the numbers 0, 1, 255, -9, NaN count.
+SAYINGS: list[tuple[dict[str, Any], list[str], int]] = [
+    ({}, [], 3),
+    ({"nodata": ((255.0,),)}, [], 2),
+    ({"nodata": ((255.0, -9.0),)}, [], 1),
+    ({"nodata": ((255.0,),)}, ["none"], 3),
+    ({"nodata": ((255.0,),)}, ["1"], 2),
+    ({}, ["255"], 3),
+    ({}, ["-9,1"], 2),
+    ({}, ["-10:-8"], 2),
+    ({"valid_range": ((0.0, 1.0),)}, [], 1),
+    ({"valid_range": ((0.0, 1.0),)}, ["none"], 3),
+]
+
+
+@pytest.mark.parametrize(("said", "typed", "kept"), SAYINGS)
+def test_what_files_and_users_say_of_a_mask(said: dict[str, Any], typed: list[str], kept: int):
+    stack = StackSpec(2, 1, 5, "float32")
+    reader = described([[0, 1, 255, -9, np.nan]], **said)
+    mask = PixelMap(reader, stack, "mask", parse_nodata(typed))
+    plan: Any = SimpleNamespace(input_in_memory=True)
+    with ExitStack() as opened:
+        mask.open(plan, opened, lambda step, done, total: None)
+        assert np.count_nonzero(~mask.masked(Slab(0, 1, 0, 5))) == kept
 
 
 KINDS = ("npy", "npy of a channel", "npy in Fortran order", "png", "tif", "h5", "h5 in chunks")

@@ -47,7 +47,10 @@ def test_selections(text: str, channels: list[int]) -> None:
     [
         ("", "is not a selection"),
         (":", "is not a selection"),
-        ("a", "is not a selection"),
+        ("a", "the stack has no names of channels, such as a"),
+        ("good", "the stack has no list of bad channels"),
+        ("650nm", "the stack has no wavelengths"),
+        ("'a'b", "is not a selection"),
         ("1,", "is not a selection"),
         ("-1", "is not a selection"),
         ("1:2:3", "is not a selection"),

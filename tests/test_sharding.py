@@ -113,6 +113,12 @@ def test_shares_of_a_large_output_are_fair():
             Shard(1, 4),
         ),
         ("auto/5", {"PBS_ARRAY_INDEX": "4"}, Shard(4, 5)),
+        ("auto", {"LSB_JOBINDEX": "2", "LSB_JOBINDEX_END": "2"}, Shard(1, 2)),
+        (
+            "auto",
+            {"LSB_JOBINDEX": "5", "LSB_JOBINDEX_END": "9", "LSB_JOBINDEX_STEP": "2"},
+            Shard(2, 5),
+        ),
     ],
 )
 def test_reading(text, environment, expected):
@@ -133,6 +139,7 @@ NO_COUNTS = ("auto/", "auto/x", "auto/0", "auto/-4", "auto/4/4", "auto/\u00b2", 
         ("1/0", {}),
         ("auto", {}),
         ("auto", {"PBS_ARRAY_INDEX": "4"}),
+        ("auto", {"LSB_JOBINDEX": "0", "LSB_JOBINDEX_END": "0"}),
         *((text, {"SGE_TASK_ID": "1", "SGE_TASK_LAST": "4"}) for text in NO_COUNTS),
         ("auto", {"SGE_TASK_ID": "undefined"}),
         # An array such as 1,3,4 has a count that its steps do not make.
@@ -150,6 +157,11 @@ NO_COUNTS = ("auto/", "auto/x", "auto/0", "auto/-4", "auto/4/4", "auto/\u00b2", 
 def test_what_is_no_share(text, environment):
     with pytest.raises(UsageError, match="shard="):
         parse_shard(text, environment)
+
+
+def test_pbs_says_which_task_it_is_but_not_of_how_many():
+    with pytest.raises(UsageError, match=r"this is task 4, and PBS does not say.*auto/N"):
+        parse_shard("auto", {"PBS_ARRAY_INDEX": "4"})
 
 
 MIB = 1 << 20

@@ -95,3 +95,8 @@ def test_typed_values(texts: list[str], ranges: Any) -> None:
 def test_what_is_no_list_of_numbers_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="nodata"):
         parse_nodata([text])
+
+
+def test_a_number_too_small_for_the_type_marks_no_zeros() -> None:
+    marks = Marks(Validity((((1e-46, 1e-46),),)), ["float32"], "float32")
+    assert not marks.numbers(np.zeros((1, 3), "float32")).any()

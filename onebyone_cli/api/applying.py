@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from onebyone_cli.api.opening import OnProgress, Path, StackLike
+    from onebyone_cli.api.opening import Channels, OnProgress, Path, StackLike
 
     class HasMap(Protocol):
         """A learned model."""
@@ -49,7 +49,9 @@ def apply(
     bias: ArrayLike | None = ...,
     activation: str | Sequence[str] = ...,
     argmax: bool = ...,
-    layout: str = ...,
+    channels: Channels = ...,
+    by_position: bool = ...,
+    layout: str | None = ...,
     dtype: DTypeLike | None = ...,
     scale: Scale | None = ...,
     compute: str = ...,
@@ -72,7 +74,9 @@ def apply(
     bias: ArrayLike | None = ...,
     activation: str | Sequence[str] = ...,
     argmax: bool = ...,
-    layout: str = ...,
+    channels: Channels = ...,
+    by_position: bool = ...,
+    layout: str | None = ...,
     dtype: DTypeLike | None = ...,
     scale: Scale | None = ...,
     compute: str = ...,
@@ -94,7 +98,9 @@ def apply(
     bias: ArrayLike | None = None,
     activation: str | Sequence[str] = (),
     argmax: bool = False,
-    layout: str = "CHW",
+    channels: Channels = None,
+    by_position: bool = False,
+    layout: str | None = None,
     dtype: DTypeLike | None = None,
     scale: Scale | None = None,
     compute: str = "auto",
@@ -128,9 +134,18 @@ def apply(
         the last only), or one for each.
     argmax : bool
         Return one channel: the index of the largest output channel.
-    layout : str
-        Order of the last three axes of the input: ``"CHW"``, ``"HWC"`` or ``"HCW"``. The result is
-        always CHW.
+    channels : str, int, or sequence of int and str, optional
+        Channels of the stack, in place of all: a text as ``--channels`` takes it, such as
+        ``"B08,B04"``, ``"450nm:900nm"`` or ``"0:50,!6:8"``, or numbers and names. Others are not
+        read.
+    by_position : bool
+        Take channels in their order, also where weights and stack both have names. Otherwise these
+        are matched by name.
+    layout : str, optional
+        Order of the axes of the input: H and W (or Y and X), C, and a letter for each axis of a
+        batch, as in ``"HWC"``, ``"NHWC"`` or ``"CTZYX"``; any axes before C, H and W alone are a
+        batch. ``"NC"`` and ``"CN"`` are tables of N pixels, which become one row. The default is
+        the order that a file tells, else CHW. The result is always CHW, after a batch.
     dtype : dtype-like, optional
         Type of the result; integers are rounded half to even and saturate. The default is that of
         the arithmetic: float32 where it holds every input value exactly, else float64.
@@ -175,13 +190,14 @@ def apply(
         compute=compute,
         dtype=None if dtype is None else np.dtype(dtype).newbyteorder("=").name,
         argmax=argmax,
+        by_position=by_position,
         nodata=nodata,
         nan_to=nan_to,
         scale=scale,
     )
     layers = _request(weights, bias, activation).load()
     with ExitStack() as opened:
-        inputs = open_readers(stack, layout, settings.memory, opened)
+        inputs = open_readers(stack, layout, settings.memory, opened, channels)
         if output is None:
             memory_target = MemoryTarget()
             ApplyJob(inputs, layers, memory_target, settings).run(on_progress)

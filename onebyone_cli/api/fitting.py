@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from onebyone_cli.api.model import Model
 from onebyone_cli.api.opening import open_readers, unheard
+from onebyone_cli.axes import checked_layout
 from onebyone_cli.learners import load
 from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.learn.given import add_given
@@ -19,7 +20,7 @@ from onebyone_cli.operations.machine import memory_of, threads_of
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from onebyone_cli.api.opening import OnProgress, Path, StackLike
+    from onebyone_cli.api.opening import Channels, OnProgress, Path, StackLike
     from onebyone_cli.operations.learn.gathered import Gathered
 
 
@@ -39,7 +40,8 @@ def fit(
     endmembers: ArrayLike | Path | None = None,
     mask: NDArray[Any] | Path | None = None,
     sample: int | None = None,
-    layout: str = "CHW",
+    channels: Channels = None,
+    layout: str | None = None,
     nodata: float | None = None,
     memory: int | str | None = None,
     threads: int | None = None,
@@ -80,7 +82,7 @@ def fit(
         Pixels where it is 0 are left out.
     sample : int, optional
         Read only about so many pixels, drawn in runs of neighbours.
-    layout, nodata, memory, threads, on_progress
+    channels, layout, nodata, memory, threads, on_progress
         As in `apply`.
 
     Raises
@@ -119,14 +121,14 @@ def fit(
         add_given(
             gathered,
             request.request,
-            Reading(layout, settings.memory),
+            Reading(checked_layout(layout or ""), settings.memory),
             settings,
             on_progress=on_progress,
             say=lambda text: None,
         )
 
     with ExitStack() as opened:
-        inputs = open_readers(stack, layout, settings.memory, opened)
+        inputs = open_readers(stack, layout, settings.memory, opened, channels)
         gathered = gather_for(request, [inputs], way, check, on_progress=on_progress)
         return Model(request.learn(gathered.statistics, gathered.source), gathered)
 

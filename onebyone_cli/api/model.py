@@ -14,6 +14,7 @@ from onebyone_cli.commit.publication import Publication
 from onebyone_cli.operations.learn.gathered import save
 from onebyone_cli.operations.names import check_archive_name
 from onebyone_cli.units import count
+from onebyone_cli.weights.channel_map import ChannelMap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from onebyone_cli.api.opening import Path, StackLike
     from onebyone_cli.learners.model import Model as Learned
     from onebyone_cli.operations.learn.gathered import Gathered
-    from onebyone_cli.weights.channel_map import ChannelMap
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -41,8 +41,12 @@ class Model:
 
     @property
     def map(self) -> ChannelMap:
-        """Weight and bias, as `apply` takes them."""
-        return self._learned.map
+        """Weight and bias, as `apply` takes them, with the names of the channels."""
+        learned, names = self._learned.map, self._gathered.names
+        if not names:
+            return learned
+        meta = {**learned.meta, "channels": list(names)}
+        return ChannelMap(learned.weight, learned.bias, learned.source, meta)
 
     @property
     def weight(self) -> NDArray[np.float64]:

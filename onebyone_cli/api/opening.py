@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.errors import DataError, UsageError, setting
+from onebyone_cli.axes import checked_layout
+from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
 from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.machine import memory_of
-from onebyone_cli.spec import LAYOUTS, Slab
+from onebyone_cli.spec import Slab
 from onebyone_cli.stack.in_memory import ArrayInput
+from onebyone_cli.stack.selected import select
+from onebyone_cli.stack.selection import selection_of
 from onebyone_cli.stack.sources import hold_streams
 from onebyone_cli.stack.stack import channel_names, stacked_spec
 
@@ -35,10 +38,16 @@ if TYPE_CHECKING:
     #: One input, or several that are stacked along the channels.
     OneStack: TypeAlias = "NDArray[Any] | Path | OpenStack"
     StackLike: TypeAlias = OneStack | Sequence[OneStack]
+    #: A selection of channels; None for all.
+    Channels: TypeAlias = str | int | Sequence[int | str] | None
 
 
 def open_stack(
-    path: Path | Sequence[Path], *, layout: str = "CHW", memory: int | str | None = None
+    path: Path | Sequence[Path],
+    *,
+    channels: Channels = None,
+    layout: str | None = None,
+    memory: int | str | None = None,
 ) -> OpenStack:
     """Open a file, or several stacked along the channels; only headers are read.
 
@@ -46,8 +55,10 @@ def open_stack(
     ----------
     path : str, PathLike, or sequence of them
         ``.npy``, ``.h5`` (``"file.h5:/dataset"``), an image or a folder of images.
-    layout : str
-        Order of the last three axes in the files: ``"CHW"``, ``"HWC"`` or ``"HCW"``.
+    channels : str, int, or sequence of int and str, optional
+        The channels of the stack, as in `apply`.
+    layout : str, optional
+        Order of the axes in the files, as in `apply`.
     memory : int or str, optional
         Most bytes for caches and decoders, as in ``"256M"``; the default is that of the command.
 
@@ -62,7 +73,7 @@ def open_stack(
         If a file does not exist, is malformed, or refers to other files.
     """
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
-    return OpenStack(paths, layout, memory_of(memory))
+    return OpenStack(paths, layout, memory_of(memory), channels)
 
 
 class OpenStack:
@@ -84,13 +95,15 @@ class OpenStack:
         Names of the channels, if files name them; else empty.
     """
 
-    def __init__(self, paths: Sequence[Path], layout: str, memory: int) -> None:
+    def __init__(
+        self, paths: Sequence[Path], layout: str | None, memory: int, channels: Channels = None
+    ) -> None:
         if not paths:
             raise UsageError("no input; name one")
         self._files = ExitStack()
         self._memory = memory
         with ExitStack() as stack:
-            self._inputs = open_readers(paths, layout, memory, stack)
+            self._inputs = open_readers(paths, layout, memory, stack, channels)
             self._spec = _spec_of(self._inputs)
             self._files = stack.pop_all()
         self._held: list[Reader] | None = None
@@ -268,16 +281,18 @@ def _parts(readers: Sequence[Reader], channels: _Axis) -> Iterator[tuple[int, in
 
 
 def open_readers(
-    stack_like: StackLike, layout: str, memory: int, stack: ExitStack
+    stack_like: StackLike,
+    layout: str | None,
+    memory: int,
+    stack: ExitStack,
+    channels: Channels = None,
 ) -> list[Reader | StreamReader]:
     """Open arrays, paths, opened stacks, or several of them; `stack` closes files.
 
-    `layout` is that of arrays and paths; `memory` is the budget in bytes.
+    `layout` is that of arrays and paths; `memory` is the budget in bytes; `channels` are those of
+    all inputs together, as in `selection_of`.
     """
-    if layout not in LAYOUTS:
-        raise UsageError(
-            f"{setting('layout', layout)} is unknown; choose from {', '.join(LAYOUTS)}"
-        )
+    layout = checked_layout(layout or "")
     if isinstance(stack_like, np.ndarray | str | os.PathLike | OpenStack):
         given: list[Any] = [stack_like]
     else:
@@ -301,7 +316,7 @@ def open_readers(
                 f"a stack can't be made of {type(each).__name__}; expected an array, a path, an "
                 "opened stack, or a list of them"
             )
-    return opened
+    return select(opened, selection_of(channels))
 
 
 def unheard(step: str, done: int, total: int) -> None:

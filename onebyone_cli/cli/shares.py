@@ -17,12 +17,21 @@ if TYPE_CHECKING:
 
 #: Members of groups that shards of ``apply`` and ``stats`` are given.
 _IN_BOTH = {
-    *("channels", "layout", "nodata", "invalid", "mask", "stored"),
-    *("raw", "shape", "dtype_in", "memory", "fsync"),
+    *("channels", "layout", "grid", "nodata", "invalid", "mask", "stored"),
+    *("raw", "shape", "dtype_in", "offset", "memory", "fsync"),
 }
 _OF_APPLY = _IN_BOTH | {
     *("weights", "kernel", "bias", "activation", "inverse", "denoise", "allow_nonfinite"),
-    *("argmax", "dtype", "scale", "compute", "nan_to", "format_name", "checkpoint_every"),
+    *(
+        "by_position",
+        "argmax",
+        "dtype",
+        "scale",
+        "compute",
+        "nan_to",
+        "format_name",
+        "checkpoint_every",
+    ),
     *("compression", "level", "shuffle", "fletcher32", "chunks"),
 }
 _OF_STATS = _IN_BOTH | {"noise_rows", "noise_cols", "labels", "each"}

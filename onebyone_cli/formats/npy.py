@@ -41,7 +41,7 @@ def series(source: Source) -> Series:
 def _describe(opened: ByteSource, source: Source, path: str) -> ArrayLayout:
     from onebyone_cli.formats.arrays.layout import array_layout
 
-    header = read_header(opened.read, path)
+    header = read_header(opened.read, path, stated=source.raw.dtype if source.raw else "")
     return array_layout(
         header.shape,
         header.dtype,
@@ -208,5 +208,6 @@ FORMAT = Format(
     new_suffix=".npy",
     magic=(b"\x93NUMPY",),
     streams="a .npy stream",
+    lacks_types=True,
     series=series,
 )

@@ -33,7 +33,7 @@ def split_inner(text: str) -> tuple[str, str]:
 
 
 def open_input(
-    text: str, *, layout: str = "CHW", memory: int = 1 << 26, raw: RawSpec | None = None
+    text: str, *, layout: str = "", memory: int = 1 << 26, raw: RawSpec | None = None
 ) -> Reader | StreamReader:
     """Open an input by its name; read its header only.
 
@@ -42,23 +42,36 @@ def open_input(
     text : str
         A file, a folder, ``file.h5:/dataset`` or ``-``.
     layout : str
-        One of `spec.LAYOUTS`.
+        From `axes.checked_layout`.
     memory : int
         Bytes for its caches and decoders.
     raw : RawSpec, optional
-        Shape and dtype of numbers without a header.
+        Shape and dtype of numbers without a header, or their dtype where a header lacks it.
+
+    Raises
+    ------
+    UsageError
+        If a dtype is given and the header of such a format always has one.
     """
-    if raw is not None:
+    if raw is not None and raw.shape:
         from onebyone_cli.formats.raw import read as read_raw
 
         return read_raw(Source(text, "", layout, memory, raw))
     path, inner = split_inner(text)
     found = of_input(path)
-    reader = found.read(Source(path, inner, layout, memory))
+    _check_stated(raw, found, text)
+    reader = found.read(Source(path, inner, layout, memory, raw))
     note = misnamed(path, found)
     if note:
         reader.about = reader.about._replace(notes=(note, *reader.about.notes))
     return reader
+
+
+def _check_stated(raw: RawSpec | None, found: Format, path: str) -> None:
+    if raw is not None and not found.lacks_types:
+        raise UsageError(
+            f"'{path}' names the type of its numbers; leave out {setting('dtype_in', raw.dtype)}"
+        )
 
 
 def list_datasets(text: str) -> Sequence[Dataset]:
@@ -85,14 +98,14 @@ def open_series(text: str, *, layout: str, raw: RawSpec | None, stack: ExitStack
     `is_stream` must be true of `text`. `layout` and `raw` apply to every stack, as in `open_input`.
     """
     source = Source(text, layout=layout, raw=raw)
-    if raw is None:
-        found = of_input(text).series
-        assert found is not None, "the format of streams has a series"
-        opened = found(source)
-    else:
+    if raw is not None and raw.shape:
         from onebyone_cli.formats.raw import series
 
         opened = series(source)
+    else:
+        found = of_input(text).series
+        assert found is not None, "the format of streams has a series"
+        opened = found(source)
     stack.callback(opened.close)
     return opened
 

@@ -6,12 +6,14 @@ where ``--raw`` is given.
 
 from __future__ import annotations
 
+import os
 from math import prod
 from typing import TYPE_CHECKING
 
 from onebyone_cli.errors import DataError, setting
+from onebyone_cli.formats.arrays.layout import PIECE_BYTES
 from onebyone_cli.formats.arrays.source import ArraySeries, Kind, open_array
-from onebyone_cli.spec import ITEM_BYTES
+from onebyone_cli.spec import CODED_BYTES, ITEM_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,21 +56,41 @@ def _describe(opened: ByteSource, source: Source, path: str) -> ArrayLayout:
     layout = array_layout(
         raw.shape, raw.dtype, path, layout=source.layout, big_endian=raw.big_endian
     )
+    _skip(opened, raw.offset, path)
     if opened.at_end():
         raise DataError(
-            f"is empty; expected the {layout.spec.data_bytes} bytes that {_SAID} promise",
+            f"is empty; expected the {layout.data_bytes} bytes that {_SAID} promise"
+            if not raw.offset
+            else f"has no numbers after {setting('offset', str(raw.offset))} bytes",
             path,
         )
     return layout
 
 
+def _skip(opened: ByteSource, count: int, path: str) -> None:
+    """Skip the bytes before the numbers."""
+    if opened.is_file:
+        os.lseek(opened.fd, count, os.SEEK_CUR)
+        return
+    while count:
+        piece = opened.read(min(count, PIECE_BYTES))
+        if not piece:
+            raise DataError(f"ends {count} bytes before {setting('offset')} does", path)
+        count -= len(piece)
+
+
+def _item_bytes(raw: RawSpec) -> int:
+    return (ITEM_BYTES | CODED_BYTES)[raw.dtype]
+
+
 def _check_size(raw: RawSpec, found: int, path: str) -> None:
-    expected = prod(raw.shape) * ITEM_BYTES[raw.dtype]
+    expected, found = prod(raw.shape) * _item_bytes(raw), found - raw.offset
     if found == expected:
         return
     fitting = " or ".join(dict.fromkeys(map(_written, _fitting_shapes(raw, found))))
+    after = f" after the first {raw.offset}" if raw.offset else ""
     raise DataError(
-        f"has {found} bytes, and {setting('shape', _written(raw.shape))} of {raw.dtype} is "
+        f"has {found} bytes{after}, and {setting('shape', _written(raw.shape))} of {raw.dtype} is "
         f"{expected}; "
         + (f"{setting('shape', fitting)} would fit" if fitting else f"check {_SAID}"),
         path,
@@ -77,7 +99,7 @@ def _check_size(raw: RawSpec, found: int, path: str) -> None:
 
 def _fitting_shapes(raw: RawSpec, found: int) -> Iterator[tuple[int, ...]]:
     """Yield shapes of `found` bytes that differ in the first or last axis, or have one more."""
-    numbers, rest = divmod(found, ITEM_BYTES[raw.dtype])
+    numbers, rest = divmod(found, _item_bytes(raw))
     if rest:
         return
     inner, outer = raw.shape[1:], raw.shape[:-1]

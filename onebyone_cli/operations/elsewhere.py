@@ -52,7 +52,7 @@ def plan_shards(
             f"{needed_by} needs an output with fixed offsets, and {whole.path} has none; "
             "write .npy, or .h5 without compression and chunks"
         )
-    size = whole.input.data_bytes + whole.output.data_bytes
+    size = whole.stack.data_bytes + whole.output.data_bytes
     return make_job(settings._replace(shard=Shard(0, shards_of_output(size, whole.output))))
 
 

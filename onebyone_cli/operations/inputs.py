@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from onebyone_cli.formats.contracts.about import RawSpec
     from onebyone_cli.formats.contracts.reader import Reader, Series, StreamReader
+    from onebyone_cli.operations.hints import Hints
+    from onebyone_cli.stack.folded import Grid
     from onebyone_cli.stack.selection import Selection
 
     Stack = Sequence[Reader | StreamReader]
@@ -29,12 +31,30 @@ class Stacks(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """How inputs are read: one of `spec.LAYOUTS`, and the budget of the job in bytes."""
+    """How inputs are read.
+
+    Attributes
+    ----------
+    layout : str
+        Order of the axes, from `axes.checked_layout`; empty if the user names none.
+    memory : int
+        The budget of the job in bytes.
+    raw : RawSpec or None
+        As in `opening.open_input`.
+    selection : Selection or None
+        Channels of the stack; None for all.
+    grid : (int, int) or None
+        Height and width to which a table of pixels is folded.
+    hints : Hints or None
+        Told how the axes of each input are read.
+    """
 
     layout: str
     memory: int
     raw: RawSpec | None = None
     selection: Selection | None = None
+    grid: Grid | None = None
+    hints: Hints | None = None
 
     def open(self, inputs: Sequence[str], stack: ExitStack) -> Stack:
         """Open the inputs of one stack; `stack` closes them."""
@@ -48,6 +68,12 @@ class Reading(NamedTuple):
         opened = opening.open_inputs(
             inputs, layout=self.layout, memory=memory, raw=self.raw, stack=stack
         )
+        if self.hints is not None:
+            self.hints.tell(opened)
+        if self.grid is not None:
+            from onebyone_cli.stack.folded import fold
+
+            opened = [fold(reader, self.grid) for reader in opened]
         if self.selection is None:
             return opened
         from onebyone_cli.stack.selected import select
@@ -59,6 +85,10 @@ class Reading(NamedTuple):
         from onebyone_cli.formats import opening
 
         opened = opening.open_series(stream, layout=self.layout, raw=self.raw, stack=stack)
+        if self.grid is not None:
+            from onebyone_cli.stack.folded import FoldedSeries
+
+            opened = FoldedSeries(opened, self.grid)
         if self.selection is None:
             return opened
         from onebyone_cli.stack.selected import SelectedSeries
@@ -94,7 +124,7 @@ def open_map(given: MapLike, memory: int, stack: ExitStack) -> Reader | None:
     from onebyone_cli.stack.sources import hold_streams
 
     share = share_of(memory, "map")
-    readers = opening.open_inputs([given], layout="CHW", memory=share, stack=stack)
+    readers = opening.open_inputs([given], layout="", memory=share, stack=stack)
     # A pipe is spooled to a file, which the plan does not count.
     (held,), _ = hold_streams(readers, 0, stack, lambda step, done, total: None)
     return held

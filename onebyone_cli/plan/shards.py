@@ -143,10 +143,7 @@ def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard
     if auto := _AUTO.fullmatch(text):
         shard = _of_task(environment, int(auto[1] or 0))
         if shard is None:
-            raise UsageError(
-                f"{setting('shard', text)}: this is not a task of a Slurm, PBS or SGE array; "
-                "write the share as I/N, counting from 0"
-            )
+            raise UsageError(f"{setting('shard', text)}: {_why_unknown(environment)}")
         return _checked(shard, text)
     found = _TEXT.fullmatch(text)
     if not found:
@@ -165,32 +162,75 @@ def _checked(shard: Shard, text: str) -> Shard:
     return shard
 
 
+class _Array(NamedTuple):
+    """Variables in which a batch system describes a task of an array; empty for none.
+
+    Attributes
+    ----------
+    task, first, step : str
+        The index of the task, the first index and their distance.
+    size, last : str
+        The number of tasks, or the last index.
+    start : int
+        The first index where no variable has it.
+    """
+
+    task: str
+    first: str = ""
+    step: str = ""
+    size: str = ""
+    last: str = ""
+    start: int = 0
+
+
+_SLURM = "SLURM_ARRAY_TASK"
+_ARRAYS = (
+    _Array(f"{_SLURM}_ID", f"{_SLURM}_MIN", f"{_SLURM}_STEP", size=f"{_SLURM}_COUNT"),
+    _Array("SGE_TASK_ID", "SGE_TASK_FIRST", "SGE_TASK_STEPSIZE", last="SGE_TASK_LAST"),
+    _Array("LSB_JOBINDEX", "", "LSB_JOBINDEX_STEP", last="LSB_JOBINDEX_END", start=1),
+    _Array("PBS_ARRAY_INDEX"),
+    _Array("PBS_ARRAYID"),
+)
+
+
 def _of_task(environment: Mapping[str, str], count: int = 0) -> Shard | None:
     """Return the share of this task in its array, whose indices may have any start and step."""
-    for name, first, step, size in (
-        (
-            "SLURM_ARRAY_TASK_ID",
-            "SLURM_ARRAY_TASK_MIN",
-            "SLURM_ARRAY_TASK_STEP",
-            "SLURM_ARRAY_TASK_COUNT",
-        ),
-        ("SGE_TASK_ID", "SGE_TASK_FIRST", "SGE_TASK_STEPSIZE", ""),
-        ("PBS_ARRAY_INDEX", "", "", ""),
-        ("PBS_ARRAYID", "", "", ""),
-    ):
-        task = _number(environment, name)
-        if task is None:
-            continue
-        start, apart = _number(environment, first) or 0, _number(environment, step) or 1
-        size_known = _number(environment, size)
-        last = _number(environment, "SGE_TASK_LAST") if name.startswith("SGE") else None
-        if last is not None:
-            size_known = (last - start) // apart + 1
-        total = count or size_known
-        if total is None or (task - start) % apart or (task - start) // apart >= total:
-            return None
-        return Shard((task - start) // apart, total)
+    array = _array_of(environment)
+    if array is None:
+        return None
+    task, last = _number(environment, array.task) or 0, _number(environment, array.last)
+    start = _number(environment, array.first)
+    start, apart = array.start if start is None else start, _number(environment, array.step) or 1
+    size = _number(environment, array.size) if last is None else (last - start) // apart + 1
+    total = count or size
+    index, rest = divmod(task - start, apart)
+    return None if total is None or rest or not 0 <= index < total else Shard(index, total)
+
+
+def _array_of(environment: Mapping[str, str]) -> _Array | None:
+    for array in _ARRAYS:
+        task = _number(environment, array.task)
+        # LSF numbers tasks from 1, and sets 0 for a job that is none.
+        if task is not None and task >= array.start:
+            return array
     return None
+
+
+def _why_unknown(environment: Mapping[str, str]) -> str:
+    """Say why the share of this task is not known, and what to write."""
+    array = _array_of(environment)
+    if array is None:
+        return (
+            "this is not a task of a Slurm, PBS, LSF or SGE array; write the share as I/N, "
+            "counting from 0"
+        )
+    task = _number(environment, array.task)
+    if not (array.size or array.last):
+        return (
+            f"{array.task} says that this is task {task}, and PBS does not say of how many; write "
+            "auto/N for an array 0-M of N tasks"
+        )
+    return f"{array.task} {task} is no task of that many; write the share as I/N, counting from 0"
 
 
 def _number(environment: Mapping[str, str], name: str) -> int | None:

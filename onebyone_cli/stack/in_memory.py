@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onebyone_cli.axes import places_of
 from onebyone_cli.errors import DataError
 from onebyone_cli.formats.arrays.layout import array_layout
 from onebyone_cli.formats.arrays.slabs import rectangles
@@ -26,29 +27,28 @@ if TYPE_CHECKING:
 class ArrayInput(Reader):
     """Read slabs of an array in memory, of any strides and byte order, without a copy.
 
-    The array has shape (H, W) or (..., C, H, W), with the last three axes in the order of `layout`.
+    The array has shape (H, W) or (..., C, H, W), or the axes of `layout`; see `axes.stored_axes`.
 
     Raises
     ------
     DataError
         If it is masked, has numbers of a type that is not in `spec.ITEM_BYTES`, fewer than two
-        axes, or no pixels.
+        axes or others than the layout, or no pixels.
     """
 
-    def __init__(self, array: NDArray[Any], layout: str = "CHW", path: str = "array") -> None:
+    def __init__(self, array: NDArray[Any], layout: str = "", path: str = "array") -> None:
         dtype = array.dtype.newbyteorder("=").name
         if isinstance(array, np.ma.MaskedArray):
             raise DataError("is masked; mark the pixels, as in array.filled(numpy.nan)", path)
         if dtype not in ITEM_BYTES:
             raise DataError(f"has {dtype} numbers; expected {', '.join(ITEM_BYTES)}", path)
-        self.about = About(path, axes=layout)
-        self.spec = array_layout(array.shape, dtype, path, layout=layout).spec
-        if array.ndim == 2:
-            self._stack = array[np.newaxis]
-        else:
-            batch = array.ndim - 3
-            axes = (batch + layout.index(axis) for axis in "CHW")
-            self._stack = array.transpose(*range(batch), *axes)
+        found = array_layout(array.shape, dtype, path, layout=layout)
+        self.about = About(path, axes=found.axes)
+        self.spec = found.spec
+        places = places_of(found.axes)
+        missing = [place for place in range(len(self.spec.shape)) if place not in places]
+        whole = array.transpose(np.argsort(places))
+        self._stack = np.expand_dims(whole, tuple(missing)) if missing else whole
 
     def read_channels(
         self, slab: Slab, first: int, last: int, out: NDArray[Any], scratch: NDArray[Any]

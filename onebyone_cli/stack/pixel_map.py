@@ -9,6 +9,7 @@ import numpy as np
 from onebyone_cli.errors import ShapeMismatchError
 from onebyone_cli.spec import Slab, StackSpec
 from onebyone_cli.stack.sources import Sources
+from onebyone_cli.stack.validity import Marks, Nodata, Validity
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
@@ -24,9 +25,27 @@ if TYPE_CHECKING:
 class PixelMap:
     """An open map of one channel, with the height and width of its stack.
 
-    A map without the batch axes of the stack holds for every item. The caller closes `reader`;
-    `what` is the kind of map, for messages. ``pixel_bytes`` is memory for each pixel of a slab, and
-    ``stack`` the readable map after `open`.
+    A map without the batch axes of the stack holds for every item. Its numbers are invalid where
+    its own file says so. Those that the user gives for stacks are invalid in maps only if they are
+    negative: no map means a pixel that counts, or a class, by -9999, but many do by 1 or 255.
+
+    Parameters
+    ----------
+    reader : Reader or StreamReader
+        Open; the caller closes it.
+    spec : StackSpec
+        The stack that the map goes with.
+    what : str
+        The kind of map, for messages.
+    nodata : Nodata, optional
+        What the user says of the stack.
+
+    Attributes
+    ----------
+    pixel_bytes : int
+        Memory for each pixel of a slab.
+    stack : Stack
+        The readable map, after `open`.
 
     Raises
     ------
@@ -34,8 +53,16 @@ class PixelMap:
         If it has several channels, or another size than the stack.
     """
 
-    def __init__(self, reader: Reader | StreamReader, spec: StackSpec, what: str) -> None:
+    def __init__(
+        self,
+        reader: Reader | StreamReader,
+        spec: StackSpec,
+        what: str,
+        nodata: Nodata | None = None,
+    ) -> None:
         _check(reader.path, reader.spec, spec, what)
+        dtype = reader.spec.dtype
+        self._marks = Marks(_validity(reader, nodata), [dtype], dtype)
         self.path, self.sources = reader.path, Sources([reader])
         self.pixel_bytes = reader.spec.item_bytes
         self._spec = reader.spec
@@ -53,6 +80,36 @@ class PixelMap:
         self.stack.read(slab, numbers, np.empty(self.stack.scratch_bytes, np.uint8))
         return numbers[:, 0]
 
+    def masked(self, slab: Slab) -> NDArray[np.bool_]:
+        """Mark the pixels of a slab that a mask leaves out: where it is 0 or invalid.
+
+        Returns
+        -------
+        ndarray of bool, shape (slab.items, slab.pixels)
+            Of one item if the map holds for every item.
+        """
+        numbers = self.read(slab)
+        return np.asarray((numbers == 0) | self._marks.numbers(numbers))
+
+    def classes(self, slab: Slab) -> NDArray[Any]:
+        """Read the classes of a slab, as `read` does; 0 where a label is invalid."""
+        labels = self.read(slab)
+        if self._marks.are_needed:
+            labels[self._marks.numbers(labels)] = 0
+        return labels
+
+
+def _validity(reader: Reader | StreamReader, nodata: Nodata | None) -> Validity:
+    """Decide which numbers of a map are invalid; see `PixelMap`."""
+    if nodata is not None and not nodata.ranges:  # nothing that files say
+        return Validity()
+    said = reader.about.metadata
+    ranges = [(value, value) for entry in said.nodata[:1] for value in entry]
+    if nodata is not None:
+        ranges += [(low, high) for low, high in nodata.ranges if high < 0]
+    valid = tuple(pair for pair in said.valid_range[:1] if pair is not None)
+    return Validity((tuple(ranges),) if ranges else (), valid)
+
 
 def _check(path: str, found: StackSpec, stack: StackSpec, what: str) -> None:
     if found.channels != 1:
@@ -65,7 +122,7 @@ def _check(path: str, found: StackSpec, stack: StackSpec, what: str) -> None:
             f"{stack.height}×{stack.width}; a {what} has one number for each pixel",
             path,
         )
-    if found.batch not in ((), stack.batch):
+    if found.several not in ((), stack.several):
         raise ShapeMismatchError(
             f"has shape {found.size} and the stack has {stack.size}; "
             f"expected the same leading axes, or none for one {what} for all",

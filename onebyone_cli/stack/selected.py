@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from onebyone_cli.formats.arrays.layout import ArrayLayout
     from onebyone_cli.formats.contracts.about import About
+    from onebyone_cli.formats.contracts.metadata import Metadata
     from onebyone_cli.spec import PixelGrid, Slab, StackSpec
     from onebyone_cli.stack.selection import Selection
 
@@ -31,9 +32,58 @@ def select(
     """
     if selection is None:
         return list(readers)
+
+    def load() -> Metadata:
+        from onebyone_cli.stack.stack import stacked_metadata
+
+        return stacked_metadata(readers)
+
+    total = sum(reader.spec.channels for reader in readers)
+    channels = selection.indices(total, load)
+    found = select_channels(readers, channels, selection.text)
+    if len(readers) == 1:
+        return found
+    done, named = 0, []
+    for reader in found:
+        own = channels[done : done + reader.spec.channels]
+        named.append(_with_names(reader, readers, own))
+        done += len(own)
+    return named
+
+
+def _with_names(
+    reader: Reader | StreamReader, readers: Sequence[Reader | StreamReader], channels: list[int]
+) -> Reader | StreamReader:
+    """Keep the names that channels have in the whole stack."""
+    if not isinstance(reader, SelectedReader | SelectedStream):
+        every = range(reader.spec.channels)
+        if isinstance(reader, StreamReader):
+            reader = SelectedStream(reader, every)
+        else:
+            reader = SelectedReader(reader, every)
+    about = reader.about
+
+    def load() -> Metadata:
+        from onebyone_cli.stack.stack import channel_names
+
+        names = channel_names(readers)
+        return about.metadata._replace(channels=tuple(names[at] for at in channels if names))
+
+    reader.about = about._replace(load_metadata=load)
+    return reader
+
+
+def select_channels(
+    readers: Sequence[Reader | StreamReader], channels: Sequence[int], text: str = ""
+) -> list[Reader | StreamReader]:
+    """Make readers of channels of a stack, counted through all readers.
+
+    The caller closes `readers`. Raises `UsageError`, which names the selection `text`, if channels
+    of a pipe are not in its order.
+    """
     owners = [(at, own) for at, reader in enumerate(readers) for own in range(reader.spec.channels)]
     runs: list[tuple[int, list[int]]] = []
-    for channel in selection.indices(len(owners)):
+    for channel in channels:
         at, own = owners[channel]
         if runs and runs[-1][0] == at:
             runs[-1][1].append(own)
@@ -41,8 +91,8 @@ def select(
             runs.append((at, [own]))
     streams = [at for at, _ in runs if isinstance(readers[at], StreamReader)]
     if len(streams) > len(set(streams)):
-        raise _out_of_order(selection.text, readers[streams[0]].path)
-    return [_selected(readers[at], own, selection.text) for at, own in runs]
+        raise _out_of_order(text, readers[streams[0]].path)
+    return [_selected(readers[at], own, text) for at, own in runs]
 
 
 def _selected(
@@ -50,6 +100,8 @@ def _selected(
 ) -> Reader | StreamReader:
     if channels == list(range(reader.spec.channels)):
         return reader
+    if isinstance(reader, SelectedReader):
+        return reader.among(channels)
     if isinstance(reader, Reader):
         return SelectedReader(reader, channels)
     if channels != sorted(channels):
@@ -66,8 +118,9 @@ def _out_of_order(text: str, path: str) -> UsageError:
 
 def _described(reader: Reader | StreamReader, channels: Sequence[int]) -> About:
     about, chosen, total = reader.about, tuple(channels), reader.spec.channels
+    stored = tuple(about.selected[channel] for channel in chosen) if about.selected else chosen
     return about._replace(
-        selected=chosen, load_metadata=lambda: selected_metadata(about.metadata, chosen, total)
+        selected=stored, load_metadata=lambda: selected_metadata(about.metadata, chosen, total)
     )
 
 
@@ -102,7 +155,11 @@ class SelectedReader(Reader):
         self, slab: Slab, first: int, last: int, out: NDArray[Any], scratch: NDArray[Any]
     ) -> None:
         """Read some of the channels; see `Reader.read_channels`."""
-        SelectedReader(self._reader, self._channels[first:last]).read(slab, out, scratch)
+        self.among(range(first, last)).read(slab, out, scratch)
+
+    def among(self, channels: Sequence[int]) -> SelectedReader:
+        """Return a reader of some of these channels, in the order given."""
+        return SelectedReader(self._reader, [self._channels[channel] for channel in channels])
 
     def read_grid(self, grid: PixelGrid, out: NDArray[Any], scratch: NDArray[Any]) -> None:
         """Read some pixels of some of the channels; see `Reader.read_grid`."""
@@ -230,13 +287,13 @@ def _inner_bytes(stored: ArrayLayout) -> int:
     *batch, channel, height, width = stored.strides
     spec = stored.spec
     sizes = zip((*batch, height, width), (*spec.batch, spec.height, spec.width), strict=True)
-    return spec.item_bytes * prod(size for stride, size in sizes if stride < channel)
+    return stored.item_bytes * prod(size for stride, size in sizes if stride < channel)
 
 
 def _packed(stored: ArrayLayout, spec: StackSpec) -> tuple[int, ...]:
     """Return strides for fewer channels, with the axes in the order of the stored array."""
     strides = list(stored.strides)
-    step = spec.item_bytes
+    step = stored.item_bytes
     # An axis of one number may have any stride, so the size sorts equal strides.
     for axis in sorted(range(len(strides)), key=lambda at: (strides[at], stored.spec.shape[at])):
         strides[axis], step = step, step * spec.shape[axis]

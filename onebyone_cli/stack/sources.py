@@ -83,7 +83,7 @@ def hold_streams(
     Spools may take half of the budget of `memory` bytes, and are files if they need more. `stack`
     closes them. Returns the inputs as readers, and the rest of the budget.
     """
-    total = sum(reader.spec.data_bytes for reader in inputs if isinstance(reader, StreamReader))
+    total = sum(reader.stored.data_bytes for reader in inputs if isinstance(reader, StreamReader))
     in_memory = total <= share_of(memory, "held streams")
     held = [_spooled(reader, stack, on_progress, in_memory=in_memory) for reader in inputs]
     return held, memory - total * in_memory
@@ -117,13 +117,13 @@ def _spooled(
 ) -> Reader:
     if isinstance(reader, Reader):
         return reader
-    spool = stack.enter_context(Spool(reader.spec.data_bytes, in_memory=in_memory))
+    spool = stack.enter_context(Spool(reader.stored.data_bytes, in_memory=in_memory))
     _drain(reader, spool, on_progress)
     return spool.reader(reader.stored, reader.about)
 
 
 def _drain(reader: StreamReader, spool: Spool, on_progress: OnProgress) -> None:
-    done, total = 0, reader.spec.data_bytes
+    done, total = 0, reader.stored.data_bytes
 
     def append(data: memoryview) -> None:
         nonlocal done

@@ -42,7 +42,7 @@ def stacked_spec(inputs: Sequence[Reader | StreamReader], dtype: str) -> StackSp
                 f"{one.height}×{one.width}; all channels must have the same height and width",
                 other.path,
             )
-        if one.batch != two.batch:
+        if one.several != two.several:
             raise ShapeMismatchError(
                 f"has shape {two.size} and {first.path} has {one.size}; "
                 "stacked inputs must have the same leading axes",
@@ -64,7 +64,13 @@ def channel_names(inputs: Sequence[Reader | StreamReader]) -> tuple[str, ...]:
 
 
 def _parts(inputs: Sequence[Reader | StreamReader]) -> list[Part]:
-    return [Part(each.path, each.spec.channels, each.about.metadata) for each in inputs]
+    abouts = [each.about for each in inputs]
+    return [
+        Part(
+            about.path, each.spec.channels, about.metadata, next(iter(about.files), ""), about.inner
+        )
+        for each, about in zip(inputs, abouts, strict=True)
+    ]
 
 
 class Stack(Reader):

@@ -210,7 +210,9 @@ def in_type(value: float, dtype: str) -> Any:
     """Round a number to a type of a file; NaN if the type does not hold it."""
     if dtype.startswith("float"):
         rounded = np.dtype(dtype).type(value)
-        return np.nan if np.isinf(rounded) and not np.isinf(value) else rounded
+        # Too large for the type, or so small that it would mark zeros.
+        is_lost = (np.isinf(rounded) and not np.isinf(value)) or (rounded == 0 and value != 0)
+        return np.nan if is_lost else rounded
     if dtype == "bool":  # numpy takes any number but 0 for true
         return bool(value) if value in (0, 1) else np.nan
     try:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from math import ceil
 from typing import NamedTuple
 
+from onebyone_cli.system.blas import USERS_THREADS
 from onebyone_cli.units import format_bytes
 
 #: Largest default budget: enough for slabs of useful length, and acceptable on a login node.
@@ -18,6 +19,9 @@ DEFAULT_MEMORY = 256 << 20
 #: arena of the C library of 64 MiB, a BLAS buffer of 32 MiB, and our buffers. BLAS ends the process
 #: if it can't allocate its buffer.
 _BASE_SPACE, _THREAD_SPACE = 200 << 20, 128 << 20
+
+#: Variables in which Slurm, PBS Pro, Torque, LSF and SGE state the processors of a task.
+_PROCESSORS = ("SLURM_CPUS_PER_TASK", "NCPUS", "PBS_NUM_PPN", "LSB_DJOB_NUMPROC", "NSLOTS")
 
 _CGROUP = "/sys/fs/cgroup"
 
@@ -74,14 +78,15 @@ def memory_allowed(root: str = "") -> Memory:
 def threads_allowed(root: str = "") -> Limit:
     """Find the default number of worker threads.
 
-    ``ONEBYONE_THREADS`` if set. Else the least of ``SLURM_CPUS_PER_TASK``, affinity, the quota of
-    the control group, and what a limited address space has room for (SGE sets such limits).
+    ``ONEBYONE_THREADS`` if set. Else the least of what batch systems state, ``OMP_NUM_THREADS``,
+    affinity, the quota of the control group, and what a limited address space has room for (SGE
+    sets such limits).
     `root` is the file system's root, for tests.
     """
     ours = _variable("ONEBYONE_THREADS")
     if ours:
         return Limit(ours, "ONEBYONE_THREADS")
-    limits = [*_slurm_cpus(), *_cgroup_cpus(root), _affinity(), *_rlimit_cpus()]
+    limits = [*_stated_cpus(), *_cgroup_cpus(root), _affinity(), *_rlimit_cpus()]
     # Of equal limits the first: the request to the batch system explains the others.
     least = min(limits, key=lambda limit: limit.amount)
     return Limit(max(1, least.amount), least.source)
@@ -110,10 +115,15 @@ def _rlimit_cpus() -> Iterator[Limit]:
         yield Limit(max(1, (soft - _BASE_SPACE) // _THREAD_SPACE), "ulimit -v")
 
 
-def _slurm_cpus() -> Iterator[Limit]:
-    cpus = _variable("SLURM_CPUS_PER_TASK")
-    if cpus:
-        yield Limit(cpus, "SLURM_CPUS_PER_TASK")
+def _stated_cpus() -> Iterator[Limit]:
+    for name in _PROCESSORS:
+        cpus = _variable(name)
+        if cpus:
+            yield Limit(cpus, name)
+    openmp = os.environ.get(USERS_THREADS, os.environ.get("OMP_NUM_THREADS", ""))
+    # A list has one number for each level of nested threads.
+    if cpus := _number(openmp.partition(",")[0]):
+        yield Limit(cpus, "OMP_NUM_THREADS")
 
 
 def _slurm_memory() -> Iterator[Limit]:

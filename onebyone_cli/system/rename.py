@@ -7,6 +7,12 @@ import contextlib
 import errno
 import os
 
+#: Errors of file systems without hard links. Some answer as if the folder were on another one.
+_NO_LINKS = (
+    *(errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK),
+    *(errno.EINVAL, errno.EXDEV),
+)
+
 #: Longest part of the target's name in a temporary name; file names end at 255 bytes.
 NAME_BYTES = 180
 
@@ -37,7 +43,7 @@ def publish(temporary: str, target: str, *, force: bool) -> None:
         try:
             os.link(temporary, target, follow_symlinks=False)
         except OSError as error:
-            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            if error.errno not in _NO_LINKS:
                 raise
             # Without hard links the check and the rename are two steps.
             if os.path.lexists(target):

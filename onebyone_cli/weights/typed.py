@@ -1,10 +1,12 @@
-"""Read weights from text, ``"0.1 0.2 0.4; 1 0 0"``, and a bias, ``"1 2"``.
+"""Read weights from text, ``"0.1 0.2 0.4; 1 0 0"`` or ``"B08 - B04"``, and a bias, ``"1 2"``.
 
-The grammar of a row is that of :mod:`onebyone_cli.weights.formats.text`, with blanks or single
-commas between numbers. ``;`` separates rows.
+The grammar of a row of numbers is that of :mod:`onebyone_cli.weights.formats.text`, with blanks or
+single commas between numbers. ``;`` separates rows. Rows with names are sums; see
+:mod:`onebyone_cli.weights.expression`.
 """
 
 import os
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,15 +14,21 @@ from numpy.typing import NDArray
 
 from onebyone_cli.errors import DataError
 from onebyone_cli.weights.channel_map import ChannelMap
+from onebyone_cli.weights.expression import has_names, parse_expression
 from onebyone_cli.weights.formats.text import BLANKS_OR_COMMAS, Place, read_rows
 from onebyone_cli.weights.load import is_weights_path, load_bias
 
+#: Two numbers side by side: a list of numbers, whatever follows.
+_LIST = re.compile(r"\s*[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?(?:\s*,|\s+[-+]?[0-9.])")
+
 
 def parse_kernel(text: str, source: str = "kernel", *, allow_nonfinite: bool = False) -> ChannelMap:
-    """Read a matrix; the map has no bias.
+    """Read a matrix, without a bias, or sums of named channels and constants.
 
-    A last ``;`` is allowed. Raises `DataError` with row, column and character, all from 1.
+    A last ``;`` is allowed. Raises `DataError` with the place, from 1.
     """
+    if has_names(text) and not _LIST.match(text):
+        return parse_expression(text, source, allow_nonfinite=allow_nonfinite)
     weight = _parse(text, source, allow_nonfinite=allow_nonfinite)
     return ChannelMap(weight, np.zeros(len(weight)), source)
 

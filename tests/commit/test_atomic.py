@@ -230,7 +230,7 @@ def test_of_many_at_once_exactly_one_wins(tmp_path: Path):
     assert content_of(tmp_path) == {"out.npy": bytes(won)}
 
 
-@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK])
+@pytest.mark.parametrize("number", sorted(rename._NO_LINKS))
 def test_where_there_are_no_hard_links(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ):

@@ -20,7 +20,7 @@ from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.stack.spool import Spool
 
 
-def load(text: str, layout: str = "CHW") -> Any:
+def load(text: str, layout: str = "") -> Any:
     """Read a whole member."""
     with opening.open_input(text, layout=layout) as reader:
         slabs = list(iter_slabs(reader.spec, 1, reader.spec.pixels))

@@ -75,8 +75,9 @@ def apply(
     settings = numbers.settings(resources.budget(), resources.workers(), input.mark())._replace(
         checkpoints=checkpoints.policy(inputs, target, sharded=bool(flag)),
         shard=machines.share(),
+        by_position=input.by_position,
     )
-    reading = input.reading(settings.memory, raw.spec())
+    reading = input.reading(settings.memory, raw.spec(), console.say)
     resources.show(console)
     rules = make.rules(target, goal.publication)
     task = engine.Apply(layers, goal, settings, rules)

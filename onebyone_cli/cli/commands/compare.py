@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from math import degrees, isfinite, isnan
 from typing import TYPE_CHECKING, Any
 
+from onebyone_cli.axes import checked_layout
 from onebyone_cli.cli.options.compute import Tolerances
 from onebyone_cli.cli.options.inputs import Pair, Raw, check_names
 from onebyone_cli.cli.options.messages import RunMessages
@@ -13,7 +14,6 @@ from onebyone_cli.cli.options.running import Resources
 from onebyone_cli.cli.terminal.console import print_out, print_table
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.errors import UsageError
-from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.units import count, printable
 
 if TYPE_CHECKING:
@@ -65,10 +65,11 @@ def compare(
         tolerance=Tolerance(*tolerances.limits()),
     )
     signal = tolerances.signal()
-    reading = Reading(input.layout, settings.memory, raw.spec(), input.selection())
+    reading = input.reading(settings.memory, raw.spec(), console.say)
+    layout_b = checked_layout(input.layout_b, "layout_b") or reading.layout
     with ExitStack() as stack:
         one = _only(reading.open_among([input.a], stack, 2))
-        second = reading._replace(layout=input.layout_b or input.layout)
+        second = reading._replace(layout=layout_b)
         other = _only(second.open_among([input.b], stack, 2))
         picture = _picture_of(difference, output.force, one, other)
         job = CompareJob(one, other, settings, picture)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from onebyone_cli.cli.options.facts import Facts as Wanted
-from onebyone_cli.cli.options.inputs import Paths
+from onebyone_cli.cli.options.inputs import Paths, Raw
 from onebyone_cli.cli.options.messages import Messages
 from onebyone_cli.cli.terminal.console import Console, print_out, print_table
 from onebyone_cli.cli.terminal.console import error as say_error
@@ -16,17 +16,19 @@ from onebyone_cli.weights.formats import ONLY_WEIGHTS
 
 if TYPE_CHECKING:
     from onebyone_cli.cli.terminal.file_report import Facts
+    from onebyone_cli.operations.inputs import Reading
 
 EXAMPLES = """
 onebyone info stack.npy
 onebyone info scenes/*.npy cube.h5:/radiance channels/ model.npz
 onebyone info --get channels stack.npy
 onebyone info --json stack.npy
+onebyone info --raw --shape 50,600,600 --dtype-in u2 --offset 128 camera.dat
 onebyone info result.npy.part
 """
 
 
-def info(get: Wanted, input: Paths, messages: Messages) -> int:
+def info(get: Wanted, input: Paths, raw: Raw, messages: Messages) -> int:
     """Show what files are, from their headers.
 
     Shape, type, storage and channel names, and what apply would need to make as many output
@@ -38,7 +40,8 @@ def info(get: Wanted, input: Paths, messages: Messages) -> int:
     wanted, paths = get.field(), input.listed()
     if wanted and messages.json:
         raise UsageError("--get and --json each print something else; give one of them")
-    found: list[Facts | OneByOneError] = [_look(path, input.layout, wanted) for path in paths]
+    reading = input.reading(raw.spec())
+    found: list[Facts | OneByOneError] = [_look(path, reading, wanted) for path in paths]
     failures = [each for each in found if isinstance(each, OneByOneError)]
     if failures and len(paths) == 1:
         raise failures[0]
@@ -50,6 +53,7 @@ def info(get: Wanted, input: Paths, messages: Messages) -> int:
         _print_bare([each for each in found if not isinstance(each, OneByOneError)], wanted)
     else:
         _print([each for each in found if not isinstance(each, OneByOneError)], len(paths) == 1)
+    _say_hints(found, messages.console())
     for failure in failures:
         say_error(str(failure))
     if failures:
@@ -59,12 +63,20 @@ def info(get: Wanted, input: Paths, messages: Messages) -> int:
     return 0
 
 
-def _look(path: str, layout: str, wanted: str) -> "Facts | OneByOneError":
+def _say_hints(found: "Sequence[Facts | OneByOneError]", console: Console) -> None:
+    """Tell on standard error how the axes of stacks are read, where that may surprise."""
+    for each in found:
+        hint = getattr(each, "hint", "")
+        if hint:
+            console.say(f"{each.path}: {hint}")
+
+
+def _look(path: str, reading: "Reading", wanted: str) -> "Facts | OneByOneError":
     """Describe a path; an error is returned, so that other paths can follow."""
     from onebyone_cli.cli.terminal.bare_value import bare
 
     try:
-        facts = _facts(path, layout)
+        facts = _facts(path, reading)
         if wanted:
             bare(facts, wanted)  # raises if it has no such value
     except OneByOneError as failure:
@@ -72,10 +84,12 @@ def _look(path: str, layout: str, wanted: str) -> "Facts | OneByOneError":
     return facts
 
 
-def _facts(path: str, layout: str) -> "Facts":
+def _facts(path: str, reading: "Reading") -> "Facts":
     from onebyone_cli.cli.terminal.file_report import DatasetsFacts
     from onebyone_cli.operations.info import stacks, unfinished
 
+    if reading.raw is not None and reading.raw.shape:
+        return stacks.inspect_stack(path, reading)
     output = unfinished.unfinished_output(path)
     if output:
         return unfinished.inspect_unfinished(output)
@@ -87,7 +101,7 @@ def _facts(path: str, layout: str) -> "Facts":
     datasets = opening.list_datasets(path)
     if len(datasets) > 1:
         return DatasetsFacts(path, datasets, os.path.getsize(path))
-    return stacks.inspect_stack(path, layout=layout)
+    return stacks.inspect_stack(path, reading)
 
 
 def _archive_facts(path: str) -> "Facts | None":

@@ -75,7 +75,7 @@ def stats(
         from onebyone_cli.cli.shares import check_learning
 
         check_learning(cluster, inputs, maps, sample=gathering.sample is not None, raw=raw.raw)
-    reading = input.reading(settings.memory, raw.spec())
+    reading = input.reading(settings.memory, raw.spec(), console.say)
     if target:
         check_archive_name(target, "moments")
         read = files_of([*inputs, *maps, input.inputs_from])

@@ -56,7 +56,7 @@ def view(
     if messages.json and path in ("", "-"):
         raise UsageError("--json and the picture both want standard output; give -o FILE.png")
     _refuse_weights(inputs, raw=raw.raw)
-    reading = input.reading(resources.budget(), raw.spec())
+    reading = input.reading(resources.budget(), raw.spec(), console.say)
     mark = input.mark()
     with ExitStack() as stack:
         opened = reading.open(inputs, stack)

@@ -1,17 +1,20 @@
 """Options for inputs: stacks, moments, parts and files."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from onebyone_cli.axes import checked_layout
 from onebyone_cli.cli.groups import Group, argument, option
 from onebyone_cli.cli.options.compute import type_of
 from onebyone_cli.errors import UsageError
-from onebyone_cli.spec import LAYOUTS
+from onebyone_cli.spec import CODED_BYTES, ITEM_BYTES, LAYOUTS
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.about import RawSpec
     from onebyone_cli.operations.inputs import Reading
     from onebyone_cli.operations.meaning import Asked
+    from onebyone_cli.stack.folded import Grid
     from onebyone_cli.stack.selection import Selection
 
 #: Most digits of a size.
@@ -31,10 +34,31 @@ def _stack_help(more: str) -> Callable[[], str]:
 
 _LAYOUT = option(
     "--layout",
-    default="CHW",
-    choices=LAYOUTS,
-    help="Order of the last three axes in the input. Default: CHW.",
+    metavar="AXES",
+    complete=lambda: LAYOUTS,
+    help="Order of the axes in the input: H and W (or Y and X), C, and a letter for each axis of a "
+    "batch, as in HWC, NHWC or CTZYX; any axes before C, H and W alone are a batch. NC or CN is a "
+    "table of pixels. Default: the order that the file tells, else CHW.",
 )
+
+_GRID = option(
+    "--grid",
+    metavar="HxW",
+    help="Fold the pixels of a table (--layout NC) to rows and columns, as in 37x37.",
+)
+
+#: A height and a width.
+_GRID_WORD = re.compile("([0-9]{1,18})[x×]([0-9]{1,18})", re.ASCII)
+
+
+def grid_of(text: str) -> "Grid | None":
+    """Read ``--grid``; None if not given."""
+    if not text:
+        return None
+    found = _GRID_WORD.fullmatch(text.lower())
+    if not found or 0 in (sizes := tuple(map(int, found.groups()))):
+        raise UsageError(f"--grid {text} is not a height and a width; write HxW, as in 37x37")
+    return sizes[0], sizes[1]
 
 
 def check_names(inputs: Sequence[str], others: Sequence[str], maps: Sequence[str] = ()) -> None:
@@ -104,10 +128,13 @@ class Pixels(Group):
         "--channels",
         metavar="SPEC",
         daily=True,
-        help="Use only these channels, as in 3, 10:51 or 0:50,!6:8. They count from 0, and END of "
-        "FIRST:END is the one after the last; ! leaves some out. Other channels are not read.",
+        help="Use only these channels: numbers, as in 3, 10:51 or 0:50,!6:8, names, as in B08,B04, "
+        "wavelengths, as in 650nm (the nearest) or 450nm:900nm, or good, those that are not bad. "
+        "Numbers count from 0, and END of FIRST:END is the one after the last; ! leaves some out. "
+        "Other channels are not read. A name with commas or signs stands in quotes.",
     )
-    layout: Literal["CHW", "HWC", "HCW"] = _LAYOUT
+    layout: str = _LAYOUT
+    grid: str = _GRID
     nodata: list[str] = option(
         "--nodata",
         metavar="VALUES",
@@ -134,6 +161,20 @@ class Pixels(Group):
         type=bool,
         help="Use the numbers as they are stored, without the scale and offset that files name.",
     )
+
+    def reading(
+        self, memory: int, raw: "RawSpec | None", say: Callable[[str], None] | None = None
+    ) -> "Reading":
+        """Return how the inputs are read, with a budget of `memory` bytes; `say` takes hints."""
+        from onebyone_cli.operations.inputs import Reading
+
+        hints = None
+        if say is not None:
+            from onebyone_cli.operations.hints import Hints
+
+            hints = Hints(say)
+        layout = checked_layout(self.layout)
+        return Reading(layout, memory, raw, self.selection(), grid_of(self.grid), hints)
 
     def selection(self) -> "Selection | None":
         """Read ``--channels``; None if not given."""
@@ -167,15 +208,15 @@ class Input(Pixels, Named):
         help=_stack_help(". Several are stacked along the channels (bands)."),
     )
 
-    def reading(self, memory: int, raw: "RawSpec | None") -> "Reading":
-        """Return how the inputs are read, with a budget of `memory` bytes."""
-        from onebyone_cli.operations.inputs import Reading
-
-        return Reading(self.layout, memory, raw, self.selection())
-
 
 class ApplyInput(Input):
     """Inputs of ``apply``."""
+
+    by_position: bool = option(
+        "--by-position",
+        type=bool,
+        help="Take the channels in their order, also where weights and inputs both have names.",
+    )
 
     each: bool = option(
         "--each",
@@ -213,10 +254,11 @@ class Pair(Pixels):
 
     a: str = argument("A", help=_stack_help("; a named pipe is a .npy stream as well."))
     b: str = argument("B", help="Another stack of the same shape.")
-    layout_b: Literal["", "CHW", "HWC", "HCW"] = option(
+    layout_b: str = option(
         "--layout-b",
-        choices=LAYOUTS,
-        help="Order of the last three axes in B, if it is not that of A.",
+        metavar="AXES",
+        complete=lambda: LAYOUTS,
+        help="Order of the axes in B, if it is not that of A.",
     )
 
 
@@ -230,7 +272,14 @@ class Paths(Named):
         help="An input of any kind, a weights file or model, moments that stats has saved, or "
         "the output of a stopped job (OUTPUT or OUTPUT.part).",
     )
-    layout: Literal["CHW", "HWC", "HCW"] = _LAYOUT
+    layout: str = _LAYOUT
+    grid: str = _GRID
+
+    def reading(self, raw: "RawSpec | None") -> "Reading":
+        """Return how the paths are read."""
+        from onebyone_cli.operations.inputs import Reading
+
+        return Reading(checked_layout(self.layout), 0, raw, grid=grid_of(self.grid))
 
 
 class Stacks(Group):
@@ -241,7 +290,8 @@ class Stacks(Group):
     inputs: list[str] = argument(
         "INPUT...", multiple=True, help="Stacks that give C and HxW; only their headers are read."
     )
-    layout: Literal["CHW", "HWC", "HCW"] = _LAYOUT
+    layout: str = _LAYOUT
+    grid: str = _GRID
 
 
 class Parts(Named):
@@ -274,23 +324,35 @@ class Raw(Group):
     dtype_in: str = option(
         "--dtype-in",
         metavar="TYPE",
-        help="The type of the numbers, such as f4 or float32, u1 or uint8; with > before it the "
-        "byte order is big-endian.",
+        complete=lambda: (*ITEM_BYTES, *CODED_BYTES),
+        help="The type of the numbers, such as f4 or float32, u1 or uint8, bfloat16; with > before "
+        "it the byte order is big-endian. Without --raw, the type that a .npy header leaves open.",
+    )
+    offset: int | None = option(
+        "--offset",
+        type=int,
+        least=0,
+        metavar="BYTES",
+        help="Bytes before the numbers of each input, which are skipped. Default: 0.",
     )
 
     def spec(self) -> "RawSpec | None":
-        """Read the description; None if inputs have headers."""
-        if not self.raw and (self.shape or self.dtype_in):
-            raise UsageError("--shape and --dtype-in are for inputs without a header; add --raw")
-        if not self.raw:
-            return None
-        if not (self.shape and self.dtype_in):
+        """Read the description; None if inputs have headers that describe them."""
+        if not self.raw and (self.shape or self.offset is not None):
+            raise UsageError("--shape and --offset are for inputs without a header; add --raw")
+        if self.raw and not (self.shape and self.dtype_in):
             raise UsageError("--raw needs --shape, as in 50,600,600, and --dtype-in, as in f4")
+        if not self.dtype_in:
+            return None
         from onebyone_cli.formats.contracts.about import RawSpec
 
         order = self.dtype_in[0] if self.dtype_in[0] in "<>" else ""
-        name = type_of("--dtype-in", self.dtype_in.removeprefix(order), order)
-        return RawSpec(_sizes(self.shape), name, order == ">")
+        text = self.dtype_in.removeprefix(order)
+        name = text if text in CODED_BYTES else type_of("--dtype-in", text, order)
+        if not self.raw and order:
+            raise UsageError("a header tells the order of bytes; leave out < and > of --dtype-in")
+        shape = _sizes(self.shape) if self.raw else ()
+        return RawSpec(shape, name, order == ">", self.offset or 0)
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -212,7 +212,7 @@ class ApplyMachines(Machines):
         metavar="I/N|auto",
         complete=lambda: ("auto",),
         help="Compute share I of N, counting from 0, into OUTPUT.part; auto asks the array of "
-        "Slurm, PBS or SGE. When all are done: onebyone merge OUTPUT.",
+        "Slurm, LSF or SGE, auto/N that of PBS. When all are done: onebyone merge OUTPUT.",
     )
 
     def share(self) -> "Shard | None":
@@ -232,5 +232,5 @@ class StatsMachines(ApplyMachines):
         metavar="I/N|auto",
         complete=lambda: ("auto",),
         help="Read share I of N of every input, counting from 0, and save its moments with -o; "
-        "auto asks the array of Slurm, PBS or SGE.",
+        "auto asks the array of Slurm, LSF or SGE, auto/N that of PBS.",
     )

@@ -31,7 +31,9 @@ class ApplyWeights(Group):
         multiple=True,
         metavar="TEXT",
         daily=True,
-        help='Weights as text in place of a file: "0.1 0.2 0.4; 1 0 0", rows separated by ;.',
+        help='Weights as text in place of a file: "0.1 0.2 0.4; 1 0 0", rows separated by ;. Or '
+        'sums of named channels: "B08 - B04; 0.3*B03 + 0.7*B02 - 100"; a name with other signs '
+        "stands in quotes.",
     )
     bias: list[str] = option(
         "--bias",

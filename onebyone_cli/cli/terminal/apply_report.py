@@ -62,6 +62,8 @@ class JobRunner(NamedTuple):
             return content
         for line in lines:
             console.detail(line)
+        for note in job.match.notes:
+            console.say(f"warning: {note}")
         started = time.monotonic()
         with Progress(console, self.progress) as on_progress:
             done = (run or job.run)(on_progress)
@@ -150,7 +152,7 @@ def _document(job: "ApplyJob", output: str) -> dict[str, Any]:
         "output": output,
         "shape": list(job.output.shape),
         "dtype": job.output.dtype,
-        "input_shape": list(job.input.shape),
+        "input_shape": list(job.stack.shape),
         "arithmetic": job.input.dtype,
         "plan": job.plan.as_dict(),
     }
@@ -159,7 +161,8 @@ def _document(job: "ApplyJob", output: str) -> dict[str, Any]:
 def _plan_lines(job: "ApplyJob", output: str) -> list[str]:
     plan = job.plan
     lines = [
-        f"input     {job.input.size}, read as {job.input.dtype}",
+        f"input     {job.stack.size}, read as {job.input.dtype}",
+        *(f"channels  {detail}" for detail in job.match.details),
         f"output    {report.shown(output)}: {job.output.size} {job.output.dtype}, "
         f"{format_bytes(job.output.data_bytes)}",
         f"blocks    {plan.slabs}, of up to {count(plan.slab_items * plan.slab_pixels, 'pixel')}",

@@ -7,6 +7,7 @@ from onebyone_cli.cli.terminal.metadata_report import metadata_document, metadat
 from onebyone_cli.operations.info.archives import MomentsFacts, WeightsFacts
 from onebyone_cli.operations.info.stacks import Needs, StackFacts
 from onebyone_cli.operations.info.unfinished import UnfinishedFacts
+from onebyone_cli.spec import CODED_BYTES
 from onebyone_cli.units import count, format_bytes
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def _(facts: StackFacts) -> list[tuple[str, str]]:
     found = [("dataset", facts.inner)] if facts.inner else []
     found += [
         ("shape", f"{_times(container.shape)} ({_times(container.axes)})" + _batch(facts)),
-        ("type", ", ".join([spec.dtype, *_orders(container, spec.item_bytes)])),
+        *([("axes", _labels(container))] if container.labels else []),
+        ("type", ", ".join([_type(facts), *_orders(container, _stored_bytes(facts))])),
         ("channels", _listed(spec.channels, facts.metadata.channels)),
     ]
     found += metadata_lines(facts.metadata)
@@ -95,7 +97,7 @@ def _(facts: StackFacts) -> list[str]:
         container.title,
         _times(container.shape),
         container.axes,
-        facts.spec.dtype,
+        container.coded or facts.spec.dtype,
         "-" if facts.file_bytes is None else format_bytes(facts.file_bytes),
         needs,
     ]
@@ -111,12 +113,15 @@ def _(facts: StackFacts) -> dict[str, Any]:
         "dataset": facts.inner or None,
         "shape": list(container.shape),
         "axes": container.axes,
+        "axis_names": list(container.labels) or None,
+        "hint": facts.hint or None,
         "batch": list(spec.batch),
         "channels": spec.channels,
         "height": spec.height,
         "width": spec.width,
         "dtype": spec.dtype,
-        "byte_order": _byte_order(container, spec.item_bytes),
+        "stored_dtype": container.coded or spec.dtype,
+        "byte_order": _byte_order(container, _stored_bytes(facts)),
         "fortran_order": container.fortran_order,
         "chunks": list(container.chunk) or None,
         "filters": list(container.filters),
@@ -134,6 +139,17 @@ def _(facts: StackFacts) -> dict[str, Any]:
     }
 
 
+def _type(facts: StackFacts) -> str:
+    coded = facts.container.coded
+    return f"{coded}, read as {facts.spec.dtype}" if coded else facts.spec.dtype
+
+
+def _labels(container: "Container") -> str:
+    """Name the axes as the file does, with their letters."""
+    named = zip(container.labels, container.axes, strict=True)
+    return ", ".join(f"{label} ({axis})" if label else axis for label, axis in named)
+
+
 def _batch(facts: StackFacts) -> str:
     items = facts.spec.items
     return (
@@ -141,6 +157,12 @@ def _batch(facts: StackFacts) -> str:
         if facts.spec.batch
         else ""
     )
+
+
+def _stored_bytes(facts: StackFacts) -> int:
+    """Bytes of one number in the file."""
+    coded = facts.container.coded
+    return CODED_BYTES[coded] if coded else facts.spec.item_bytes
 
 
 def _orders(container: "Container", item_bytes: int) -> list[str]:

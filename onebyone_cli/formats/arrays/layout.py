@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from onebyone_cli.axes import places_of, stored_axes
 from onebyone_cli.errors import DataError
-from onebyone_cli.spec import ITEM_BYTES, StackSpec
+from onebyone_cli.spec import CODED_BYTES, ITEM_BYTES, StackSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +36,10 @@ class ArrayLayout(NamedTuple):
         Sizes of the axes as stored; empty if not needed.
     fortran_order : bool
         Whether the first axis of `shape` varies fastest.
+    axes : str
+        A letter for each axis of `shape`; see `axes.stored_axes`.
+    coded : str
+        A key of `spec.CODED_BYTES` if the numbers are stored as such, and read as float32.
     """
 
     spec: StackSpec
@@ -43,25 +48,40 @@ class ArrayLayout(NamedTuple):
     big_endian: bool = False
     shape: tuple[int, ...] = ()
     fortran_order: bool = False
+    axes: str = ""
+    coded: str = ""
+
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of one stored number."""
+        return CODED_BYTES[self.coded] if self.coded else self.spec.item_bytes
+
+    @property
+    def data_bytes(self) -> int:
+        """Bytes of all stored numbers."""
+        return prod(self.spec.shape) * self.item_bytes
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Dtype of the stored numbers."""
+        """Dtype of the stored numbers; of coded ones, that of their bits."""
         import numpy as np
 
-        return np.dtype(self.spec.dtype).newbyteorder(">" if self.big_endian else "<")
+        name = f"u{self.item_bytes}" if self.coded else self.spec.dtype
+        return np.dtype(name).newbyteorder(">" if self.big_endian else "<")
 
     @property
     def is_plain(self) -> bool:
         """Whether the order is that of a C-order ``(*batch, C, H, W)`` array."""
-        return self.strides == plain_strides(self.spec)
+        return self.strides == _strides(self.spec.shape, self.item_bytes, fortran_order=False)
 
     @property
     def run_pixels(self) -> int:
         """Number of pixels stored together, channel by channel, before the next pixels.
 
-        One in HWC, a row in HCW, a plane in CHW; 0 in any other order.
+        One in HWC, a row in HCW, a plane in CHW; 0 in any other order, and of coded numbers.
         """
+        if self.coded:
+            return 0
         *batch, c, h, w = self.strides
         spec = self.spec
         channels, height, width = (spec.channels, c), (spec.height, h), (spec.width, w)
@@ -84,7 +104,7 @@ class ArrayLayout(NamedTuple):
     @property
     def end(self) -> int:
         """Offset of the first byte after the numbers."""
-        return self.offset + self.spec.data_bytes
+        return self.offset + self.data_bytes
 
 
 def plain_strides(spec: StackSpec) -> tuple[int, ...]:
@@ -97,7 +117,7 @@ def array_layout(
     dtype: str,
     path: str,
     *,
-    layout: str = "CHW",
+    layout: str = "",
     fortran_order: bool = False,
     big_endian: bool = False,
     offset: int = 0,
@@ -107,44 +127,47 @@ def array_layout(
     Parameters
     ----------
     shape : tuple of int
-        As stored: H×W is one channel, more axes are ``(*batch, ...)`` with the last three in the
-        order of `layout`.
+        As stored.
     dtype : str
-        A key of `spec.ITEM_BYTES`.
+        A key of `spec.ITEM_BYTES` or `spec.CODED_BYTES`.
     path : str
         Name for messages.
     layout : str
-        One of `spec.LAYOUTS`.
+        From `axes.checked_layout`; see `axes.stored_axes`.
     offset : int
         Bytes before the first number.
 
     Raises
     ------
     DataError
-        If there are fewer than two axes, or one is of size 0.
+        If there are fewer than two axes, one is of size 0, or their number is not that of `layout`.
     """
-    shown, stored = "×".join(map(str, shape)), shape
+    shown = "×".join(map(str, shape))
     if len(shape) < 2:
         found = f"a line of {shown} numbers" if shape else "a single number"
         raise DataError(f"holds {found}; expected H×W, C×H×W or N×C×H×W", path)
     if 0 in shape:
         raise DataError(f"has shape {shown}: an axis of size 0 holds no pixels", path)
-    strides = _strides(shape, ITEM_BYTES[dtype], fortran_order=fortran_order)
-    if len(shape) == 2:
-        # One channel has the same order in every layout.
-        shape, strides, layout = (1, *shape), (prod(shape) * ITEM_BYTES[dtype], *strides), "CHW"
-    batch = len(shape) - 3
-    order = [*range(batch), *(batch + layout.index(axis) for axis in "CHW")]
-    channels, height, width = (shape[axis] for axis in order[batch:])
-    spec = StackSpec(channels, height, width, dtype, shape[:batch])
+    coded, dtype = (dtype, "float32") if dtype in CODED_BYTES else ("", dtype)
+    item_bytes = CODED_BYTES[coded] if coded else ITEM_BYTES[dtype]
+    axes = stored_axes(shape, layout, path)
+    places = places_of(axes)
+    missing = {"C", "H"} - set(axes)
+    sizes = [1] * (len(axes) + len(missing))
+    strides = [0] * len(sizes)
+    steps = _strides(shape, item_bytes, fortran_order=fortran_order)
+    for place, size, step in zip(places, shape, steps, strict=True):
+        sizes[place], strides[place] = size, step
+    # The stride of an axis of size 1 does not matter; these are those of a plain array.
+    if "H" in missing:
+        strides[-2] = strides[-1] * sizes[-1]
+    if "C" in missing:
+        strides[-3] = max(strides[-2] * sizes[-2], strides[-1] * sizes[-1])
+    *batch, channels, height, width = sizes
+    spec = StackSpec(channels, height, width, dtype, tuple(batch))
     return ArrayLayout(
-        spec, tuple(strides[axis] for axis in order), offset, big_endian, stored, fortran_order
+        spec, tuple(strides), offset, big_endian, shape, fortran_order, axes=axes, coded=coded
     )
-
-
-def axes_of(shape: tuple[int, ...], layout: str) -> str:
-    """Return the axes of a stored array, as in ``"HW"``, ``"CHW"`` or ``"NHWC"``; N are a batch."""
-    return "HW" if len(shape) == 2 else "N" * (len(shape) - 3) + layout
 
 
 def _strides(shape: tuple[int, ...], item_bytes: int, *, fortran_order: bool) -> tuple[int, ...]:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 #: so many bytes from the page cache.
 _WORTH_SKIPPING = 1 << 14
 
+#: Shorter runs of bytes are read together with such gaps between them.
+_SHORT_RUN = 1 << 9
+
 
 class _Axis(NamedTuple):
     """One axis of a box to read: `size` of `full` numbers, `stride` bytes apart, from `start`."""
@@ -66,7 +69,12 @@ class SlabReader:
         self._c, self._h, self._w = c, h, w
         # Consecutive rows make H×W one axis of pixels.
         self._rows_join = h == w * self.spec.width
-        self._in_place = self._dtype.isnative and self._rows_join and w == self._dtype.itemsize
+        self._in_place = (
+            not layout.coded
+            and self._dtype.isnative
+            and self._rows_join
+            and w == self._dtype.itemsize
+        )
         self._whole_items = layout.is_plain
 
     def read(self, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
@@ -148,7 +156,7 @@ class SlabReader:
         shape, strides = [count for count, _ in lines], [stride for _, stride in lines]
         for index, place in enumerate(places):
             numbers: NDArray[Any] = np.ndarray(shape, self._dtype, piece, place, strides)
-            np.copyto(out[index], numbers, casting="unsafe")
+            self._copy(out[index], numbers)
 
     def read_channels(
         self, slab: Slab, first: int, last: int, out: NDArray[Any], scratch: NDArray[Any]
@@ -214,7 +222,7 @@ class SlabReader:
         stored = [axes[axis] for axis in order]
         back = [order.index(axis) for axis in range(len(axes))]
         room, gaps = scratch[:SCRATCH_BYTES].view(self._dtype), scratch[:0]
-        if stored[-1].stride > self._dtype.itemsize:
+        if _reads_gaps(stored, *self._joined(stored)):
             half = room.size // 2
             room, gaps = room[:half], scratch[half * self._dtype.itemsize : SCRATCH_BYTES]
         for block in _blocks(stored, room.size):
@@ -222,42 +230,62 @@ class SlabReader:
             piece = room[: prod(shape)].reshape(shape)
             self._read_runs(base, block, piece, gaps)
             place = tuple(block[at].within(axis) for at, axis in zip(back, axes, strict=True))
-            np.copyto(out[place], piece.transpose(back), casting="unsafe")
+            self._copy(out[place], piece.transpose(back))
 
-    def _read_runs(
-        self, base: int, block: list[_Axis], piece: NDArray[Any], gaps: NDArray[np.uint8]
-    ) -> None:
-        """Fill `piece` from the contiguous runs of bytes of a block."""
+    def _copy(self, out: NDArray[Any], numbers: NDArray[Any]) -> None:
+        """Copy stored numbers, converted to the dtype of `out`."""
+        if self.layout.coded:
+            from onebyone_cli.formats.arrays.coded import copy_decoded
+
+            copy_decoded(out, numbers, self.layout.coded)
+        else:
+            np.copyto(out, numbers, casting="unsafe")
+
+    def _joined(self, block: list[_Axis]) -> tuple[int, int]:
+        """Return how many outer axes separate the runs of a block, and the bytes of a run."""
         depth, run = len(block), self._dtype.itemsize
         while depth and block[depth - 1].stride == run:
             depth -= 1
             run *= block[depth].size
             if block[depth].size < block[depth].full:
                 break
+        return depth, run
+
+    def _read_runs(
+        self, base: int, block: list[_Axis], piece: NDArray[Any], gaps: NDArray[np.uint8]
+    ) -> None:
+        """Fill `piece` from the contiguous runs of bytes of a block."""
+        depth, run = self._joined(block)
         offset = base + sum(axis.start * axis.stride for axis in block)
-        gapped = depth == len(block)
+        gapped = bool(gaps.size) and _reads_gaps(block, depth, run)
         outer = block[: depth - gapped]
         for index in np.ndindex(*(axis.size for axis in outer)):
             at = offset + sum(i * axis.stride for i, axis in zip(index, outer, strict=True))
             if gapped:
-                self._read_gapped(piece[index], at, block[-1].stride, gaps)
+                runs = piece[index].reshape(block[depth - 1].size, -1)
+                self._read_gapped(runs, at, block[depth - 1].stride, gaps)
             else:
                 self._read_bytes(piece[index], at)
 
     def _read_gapped(
         self, out: NDArray[Any], offset: int, stride: int, gaps: NDArray[np.uint8]
     ) -> None:
-        """Read a row of numbers with the gaps between them, and pick the numbers.
+        """Read runs of numbers with the gaps between them, and pick the numbers.
 
-        Reading number by number would take a system call for each, as in a batch in Fortran order,
-        where the items vary fastest.
+        Reading run by run would take a system call for each, as in a batch in Fortran order, where
+        the items vary fastest.
         """
-        step = max(1, gaps.size // stride)
-        for start in range(0, out.size, step):
-            count = min(step, out.size - start)
-            span = gaps[: (count - 1) * stride + out.itemsize]
+        count, length = out.shape
+        run = length * out.itemsize
+        step = max(1, (gaps.size - run) // stride + 1)
+        for start in range(0, count, step):
+            rows = min(step, count - start)
+            span = gaps[: (rows - 1) * stride + run]
             self._read_bytes(span, offset + start * stride)
-            out[start : start + count] = np.ndarray(count, self._dtype, span, strides=(stride,))
+            strides = (stride, out.itemsize)
+            out[start : start + rows] = np.ndarray(
+                (rows, length), self._dtype, span, strides=strides
+            )
 
     def _read_bytes(self, out: NDArray[Any], offset: int) -> None:
         read_into(self._fd, out, offset, self.path)
@@ -289,6 +317,13 @@ def read_into(fd: int, out: NDArray[Any], offset: int, path: str) -> None:
         raise
     except OSError as error:
         raise read_write_error("reading", path, error) from error
+
+
+def _reads_gaps(block: list[_Axis], depth: int, run: int) -> bool:
+    """Return whether runs of `run` bytes are read with the gaps along the axis before `depth`."""
+    if depth == len(block):
+        return True
+    return depth > 0 and run <= _SHORT_RUN and block[depth - 1].stride <= run + _WORTH_SKIPPING
 
 
 def rectangles(start: int, stop: int, width: int) -> Iterator[tuple[int, int, int, int]]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from onebyone_cli.errors import DataError
 from onebyone_cli.formats.arrays.byte_source import ByteSource, open_bytes
 from onebyone_cli.formats.arrays.file import ArrayReader
-from onebyone_cli.formats.arrays.layout import axes_of
 from onebyone_cli.formats.contracts.about import About, Container
 from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
 
@@ -78,12 +77,14 @@ def about_array(
     container = Container(
         title,
         layout.shape,
-        axes_of(layout.shape, source.layout),
+        layout.axes,
         big_endian=layout.big_endian,
         fortran_order=layout.fortran_order,
-        stored_bytes=layout.spec.data_bytes,
+        stored_bytes=layout.data_bytes,
+        coded=layout.coded,
+        is_assumed=not source.layout,
     )
-    return About(path, files, axes=source.layout, raw=source.raw, container=container)
+    return About(path, files, axes=layout.axes, raw=source.raw, container=container)
 
 
 class ArraySeries(Series):
@@ -124,7 +125,7 @@ class ArraySeries(Series):
         if layout.end > opened.size:
             raise DataError(
                 f"ends {layout.end - opened.size} bytes early: {self._kind.promise} "
-                f"{layout.spec.data_bytes} bytes of numbers; copy or make it again",
+                f"{layout.data_bytes} bytes of numbers; copy or make it again",
                 path,
             )
         yield ArrayReader(opened.fd, layout, about, owns_fd=False)

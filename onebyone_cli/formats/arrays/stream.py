@@ -46,7 +46,7 @@ class ArrayStream(StreamReader):
         self.stored = layout._replace(offset=0)
         self.buffer_bytes = PIECE_BYTES
         self.run_pixels = layout.run_pixels
-        self.left = self.spec.data_bytes
+        self.left = layout.data_bytes
         self._source = source
         self._promise = promise
         self._alone = alone
@@ -75,7 +75,7 @@ class ArrayStream(StreamReader):
         count = self._source.read_into(piece[: self.left])
         if count == 0:
             raise DataError(
-                f"ends {self.left} bytes early: {self._promise} {self.spec.data_bytes} bytes of "
+                f"ends {self.left} bytes early: {self._promise} {self.stored.data_bytes} bytes of "
                 "numbers; did the program before the pipe stop?",
                 self.path,
             )
@@ -90,8 +90,9 @@ class ArrayStream(StreamReader):
         """Raise `DataError` if bytes follow an array that must be alone."""
         if self._alone and not self._source.at_end():
             raise DataError(
-                f"continues after the array of {self.spec.data_bytes} bytes; expected exactly one "
-                f"(apply, fit and stats take several, one after another, with {setting('each')})",
+                f"continues after the array of {self.stored.data_bytes} bytes; expected exactly "
+                "one (apply, fit and stats take several, one after another, with "
+                f"{setting('each')})",
                 self.path,
             )
 

@@ -18,7 +18,7 @@ class Container(NamedTuple):
     shape : tuple of int
         Sizes of the axes as stored.
     axes : str
-        Their order, as in ``"CHW"``, ``"HW"`` or ``"NHWC"``.
+        A letter for each, as in ``"CHW"``, ``"HW"`` or ``"NHWC"``; see `axes.stored_axes`.
     big_endian, fortran_order : bool
     chunk : tuple of int
         Shape of a storage chunk; empty if there are none.
@@ -26,6 +26,12 @@ class Container(NamedTuple):
         Filters of chunks or images in order, such as ``"gzip 4"``.
     stored_bytes : int or None
         Size of the numbers on disk; None if only that of the file is known.
+    coded : str
+        Type of the stored numbers if they are read as another; a key of `spec.CODED_BYTES`.
+    labels : tuple of str
+        Names that the file gives to its axes, if they decided their order.
+    is_assumed : bool
+        Whether neither the user nor the file tells the order of the axes.
     """
 
     title: str
@@ -36,6 +42,9 @@ class Container(NamedTuple):
     chunk: tuple[int, ...] = ()
     filters: tuple[str, ...] = ()
     stored_bytes: int | None = None
+    coded: str = ""
+    labels: tuple[str, ...] = ()
+    is_assumed: bool = False
 
 
 class Dataset(NamedTuple):
@@ -61,15 +70,19 @@ class RawSpec(NamedTuple):
     Attributes
     ----------
     shape : tuple of int
-        As stored: H, W or C, H, W with leading batch axes, in the order of the layout.
+        As stored: H, W or C, H, W with leading batch axes, in the order of the layout. Empty for
+        inputs with a header that does not name the type of the numbers.
     dtype : str
-        A key of `spec.ITEM_BYTES`.
+        A key of `spec.ITEM_BYTES` or `spec.CODED_BYTES`.
     big_endian : bool
+    offset : int
+        Bytes before the first number.
     """
 
     shape: tuple[int, ...]
     dtype: str
     big_endian: bool = False
+    offset: int = 0
 
 
 class About(NamedTuple):
@@ -84,7 +97,7 @@ class About(NamedTuple):
     inner : str
         Dataset inside the file, or empty.
     axes : str
-        Order of the last three axes as stored: one of `spec.LAYOUTS`.
+        A letter for each axis as stored; see `axes.stored_axes`.
     raw : RawSpec or None
         For numbers without a header.
     series : str

@@ -46,6 +46,12 @@ def normalised(name: str) -> str:
     return "".join(filter(str.isalnum, name)).casefold()
 
 
+def names_channels(name: str) -> bool:
+    """Return whether a value of this name has an entry for each channel."""
+    short = normalised(name)
+    return any(short in _NAMES[field] for field in ("channels", "wavelengths", "widths", "good"))
+
+
 def metadata_of(values: Mapping[str, Any], spec: StackSpec) -> Metadata:
     """Interpret the named values of a file.
 

@@ -44,6 +44,8 @@ class Format(NamedTuple):
     streams : str
         A stream within a sentence, as in ``"a .npy stream"``; empty if ``-`` and pipes can't be of
         this format.
+    lacks_types : bool
+        Whether a header may leave the type of the numbers open, so that `Source.raw` names it.
     series : callable or None
         Open a stream of several inputs.
     folder : str
@@ -72,6 +74,7 @@ class Format(NamedTuple):
     claims: Callable[[str], bool] | None = None
     main_file: Callable[[str], str] | None = None
     streams: str = ""
+    lacks_types: bool = False
     series: Callable[[Source], Series] | None = None
     folder: str = ""
     folders: Callable[[str], bool] | None = None

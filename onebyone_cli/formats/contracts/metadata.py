@@ -7,6 +7,7 @@ Values per channel are tuples of C entries, or empty. Anything without a field o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os.path import basename, normpath, splitext
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -110,15 +111,21 @@ class Part(NamedTuple):
     Attributes
     ----------
     path : str
-        As the user wrote it; names channels that have no name.
+        As the user wrote it.
     channels : int
         Number of channels.
     metadata : Metadata
+    file : str
+        The file or folder, which names channels that have no name; empty for an array or a pipe.
+    inner : str
+        Dataset inside the file, or empty.
     """
 
     path: str
     channels: int
     metadata: Metadata
+    file: str = ""
+    inner: str = ""
 
 
 def joined_metadata(parts: Sequence[Part]) -> Metadata:
@@ -174,13 +181,30 @@ def selected_metadata(metadata: Metadata, channels: Sequence[int], total: int) -
 
 
 def joined_names(parts: Sequence[Part]) -> tuple[str, ...]:
-    """Name the channels of several inputs; nothing if no input has names for its own."""
-    if not any(part.metadata.channels for part in parts):
+    """Name the channels of several inputs.
+
+    Channels without a name are named after their file, as those of a folder are. There are no names
+    if no input has any and one of them is not a file.
+    """
+    if len(parts) == 1:
+        return parts[0].metadata.channels
+    if not any(part.metadata.channels for part in parts) and not all(part.file for part in parts):
         return ()
     names: list[str] = []
-    for path, channels, said in parts:
-        names += said.channels or [f"{path}[{channel}]" for channel in range(channels)]
+    for part, name in zip(parts, _input_names(parts), strict=True):
+        numbered = [f"{name}[{channel}]" for channel in range(part.channels)]
+        names += part.metadata.channels or (numbered if part.channels > 1 else [name])
     return tuple(names)
+
+
+def _input_names(parts: Sequence[Part]) -> list[str]:
+    """Name inputs after their files, with as much of the names as tells them apart."""
+    stems = [
+        splitext(basename(normpath(part.file)))[0] if part.file else part.path for part in parts
+    ]
+    inner = [basename(part.inner) or stem for part, stem in zip(parts, stems, strict=True)]
+    paths = [part.path for part in parts]
+    return next((names for names in (stems, inner) if len(set(names)) == len(names)), paths)
 
 
 def _put_together(lists: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:

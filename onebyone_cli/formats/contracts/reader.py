@@ -45,7 +45,7 @@ class Source(NamedTuple):
     inner : str
         Dataset inside the file; empty if not given.
     layout : str
-        Order of the last three axes as stored: one of `spec.LAYOUTS`.
+        Order of the axes as stored, from `axes.checked_layout`; empty if the user names none.
     memory : int
         Bytes for chunk caches and decoders.
     raw : RawSpec or None
@@ -54,7 +54,7 @@ class Source(NamedTuple):
 
     path: str
     inner: str = ""
-    layout: str = "CHW"
+    layout: str = ""
     memory: int = 1 << 26
     raw: RawSpec | None = None
 

@@ -19,7 +19,6 @@ from onebyone_cli.formats.arrays.source import about_array
 from onebyone_cli.formats.contracts.format import Format
 from onebyone_cli.formats.contracts.metadata import FIELDS
 from onebyone_cli.formats.envi.header import (
-    AXES,
     CODES,
     format_header,
     header_metadata,
@@ -61,8 +60,8 @@ def read(source: Source) -> ArrayReader:
         if not opened.is_file:
             raise DataError("is a pipe; expected a file", data)
         _check_size(layout, opened.size, data)
-        own = source._replace(layout=AXES[interleave_of(values)])
         title = f"ENVI {interleave_of(values).upper()}"
+        own = source._replace(layout=layout.axes)
         about = about_array(source.name, (data, header), layout, own, title)
         said = header_metadata(values, layout.spec)
         about = about._replace(load_metadata=lambda: said)
@@ -114,7 +113,7 @@ def _check_held(path: str, spec: StackSpec) -> None:
     suffix = os.path.splitext(path)[1].lower()
     if suffix in (".bil", ".bip"):
         raise UsageError(f"'{path}': ENVI images are written as BSQ, not as {suffix}; name it .img")
-    if spec.batch:
+    if spec.items > 1:
         raise UsageError(f"an ENVI image holds one stack, the result is a batch of {spec.items}")
     if spec.dtype not in CODES:
         known = ", ".join(CODES)

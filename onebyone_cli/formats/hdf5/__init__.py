@@ -5,6 +5,7 @@
 `find`        find the dataset; links are checked before they are followed
 `search`      datasets that could be stacks, and what was passed over
 `header`      the description of the dataset, and what is refused because of it
+`axes`        the order of axes that the names of axes tell
 `attributes`  named values of a dataset
 `grid`        chunks in plain integers: caches, and orders in which to read them
 `chunks`      decode chunks, in several threads where the filters allow
@@ -60,6 +61,7 @@ def read(source: Source) -> Reader | StreamReader:
     """
     if source.path == "-":
         raise UsageError("HDF5 can't be read from standard input; name a file")
+    from onebyone_cli.formats.hdf5.axes import labelled_layout
     from onebyone_cli.formats.hdf5.file import InputFile, one_line_errors
     from onebyone_cli.formats.hdf5.find import find_dataset
     from onebyone_cli.formats.hdf5.header import read_header
@@ -68,13 +70,15 @@ def read(source: Source) -> Reader | StreamReader:
     try:
         with one_line_errors("can't be understood by HDF5", source.name):
             inner, dataset, notes = find_dataset(file.root, source)
-            header = read_header(dataset, source, inner, file.size)
+            layout, labels = labelled_layout(dataset) if not source.layout else ("", ())
+            asked = source._replace(layout=source.layout or layout)
+            header = read_header(dataset, asked, inner, file.size)
             about = About(
                 source.name,
                 (source.path,),
                 inner,
-                source.layout,
-                container=_container(dataset, header, source.layout),
+                header.layout.axes,
+                container=_container(dataset, header, labels, is_assumed=not asked.layout),
                 load_metadata=_load_metadata(dataset, header, source, file.state),
                 notes=notes,
             )
@@ -117,17 +121,19 @@ def datasets(path: str) -> list[Dataset]:
     return found
 
 
-def _container(dataset: Any, header: Header, layout: str) -> Container:
-    from onebyone_cli.formats.arrays.layout import axes_of
-
+def _container(
+    dataset: Any, header: Header, labels: tuple[str, ...], *, is_assumed: bool
+) -> Container:
     return Container(
         "HDF5 dataset",
         header.shape,
-        axes_of(header.shape, layout),
+        header.layout.axes,
         big_endian=header.layout.big_endian,
         chunk=header.chunk or (),
         filters=tuple(each.name for each in header.filters),
         stored_bytes=int(dataset.get_storage_size()),
+        labels=labels,
+        is_assumed=is_assumed,
     )
 
 

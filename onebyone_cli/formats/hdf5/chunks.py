@@ -93,8 +93,8 @@ class CellDecoder:
         first, last = self._grid.stored(start), self._grid.stored(stop)
         numbers = self._load_direct(first, last) if self._is_direct else self._ask(first, last)
         order = self._grid.order
-        if len(order) < len(start):
-            numbers, order = numbers[np.newaxis], (0, *order)
+        missing = tuple(axis for axis in range(len(start)) if axis not in order)
+        numbers, order = numbers[(np.newaxis,) * len(missing)], (*missing, *order)
         return numbers.transpose([order.index(axis) for axis in range(len(order))])
 
     def _ask(self, first: tuple[int, ...], last: tuple[int, ...]) -> NDArray[Any]:

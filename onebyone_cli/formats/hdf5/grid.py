@@ -38,8 +38,8 @@ class Grid(NamedTuple):
     cell : tuple of int
         Sizes of a cell along the same axes.
     order : tuple of int
-        The axis of `shape` of each axis in the file. One shorter than `shape` if the file has no
-        axis of channels.
+        The axis of `shape` of each axis in the file. Shorter than `shape` if the file has no axis
+        of channels, or one of pixels in place of rows and columns.
     item_bytes : int
         Bytes of one number.
     """
@@ -93,26 +93,17 @@ class Grid(NamedTuple):
             yield tuple(others)
 
 
-def make_grid(
-    spec: StackSpec, layout: str, chunk: tuple[int, ...] | None, stored_axes: int
-) -> Grid:
+def make_grid(spec: StackSpec, order: tuple[int, ...], chunk: tuple[int, ...] | None) -> Grid:
     """Lay cells over a dataset.
 
     Parameters
     ----------
-    layout : str
-        Order of the last three axes in the file.
+    order : tuple of int
+        As in `Grid`.
     chunk : tuple of int or None
         Sizes of a chunk in the order of the file; None for a dataset without chunks.
-    stored_axes : int
-        Number of axes in the file.
     """
     axes = len(spec.shape)
-    batch = axes - 3
-    if stored_axes < axes:
-        order: tuple[int, ...] = (1, 2)
-    else:
-        order = (*range(batch), *(batch + "CHW".index(axis) for axis in layout))
     cell = [1] * axes
     for axis, size in zip(order, chunk or (), strict=False):
         cell[axis] = size

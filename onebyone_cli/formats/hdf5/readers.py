@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onebyone_cli.axes import places_of
 from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.formats.arrays.layout import ArrayLayout
 from onebyone_cli.formats.arrays.slabs import rectangles
@@ -64,7 +65,7 @@ def chunk_reader(
     UsageError
         If `source.memory` is too small for either; the message names a sufficient value.
     """
-    grid = make_grid(header.layout.spec, source.layout, header.chunk, len(header.shape))
+    grid = make_grid(header.layout.spec, places_of(header.layout.axes), header.chunk)
     decoder = CellDecoder(dataset, header, grid, source.name)
     each = grid.cell_bytes + decoder.decode_bytes
     threads = min(os.cpu_count() or 1, _MAX_THREADS)

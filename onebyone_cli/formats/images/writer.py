@@ -261,7 +261,7 @@ def _first_stranger(found: dict[str, bool]) -> str:
 def _check_asked(target: Target, spec: StackSpec) -> None:
     if target.path == "-" or targets.is_special(target.path):
         raise UsageError("images are written to files and folders only; use .npy for a stream")
-    if spec.batch:
+    if spec.items > 1:
         raise UsageError(
             f"images hold one stack, the result is a batch of {spec.items}; write .npy or .h5"
         )

@@ -55,5 +55,6 @@ FORMAT = Format(
     write=write,
     new_suffix="",
     magic=(b"PK\x03\x04", b"PK\x05\x06"),
+    lacks_types=True,
     datasets=datasets,
 )

@@ -15,6 +15,7 @@ from onebyone_cli.errors import (
     DataError,
     OneByOneError,
     PolicyError,
+    UsageError,
     open_error,
     read_write_error,
 )
@@ -86,9 +87,11 @@ def read_member(source: Source) -> Reader | StreamReader:
     try:
         with _zip_errors(source.path):
             archive = zipfile.ZipFile(file)
-            members = _members(archive, source.path)
+            members = _members(archive, source.path, source.raw.dtype if source.raw else "")
         name = _wanted(members, source)
         info, header = members[name]
+        if isinstance(header, UsageError):
+            raise header
         if isinstance(header, OneByOneError):
             raise type(header)(f"its member '{printable(name)}' {header.message}", source.path)
         source = source._replace(inner=name)
@@ -179,7 +182,7 @@ def _layout(header: NpyHeader, info: zipfile.ZipInfo, source: Source) -> ArrayLa
         fortran_order=header.fortran_order,
         big_endian=header.big_endian,
     )
-    promised = header.data_offset + layout.spec.data_bytes
+    promised = header.data_offset + layout.data_bytes
     if promised != info.file_size:
         raise DataError(
             f"has {info.file_size} bytes, its header promises {promised}; make the file again",
@@ -195,27 +198,29 @@ def _open_file(path: str) -> BinaryIO:
         raise open_error(path, error) from error
 
 
-def _members(archive: zipfile.ZipFile, path: str) -> dict[str, _Member]:
+def _members(archive: zipfile.ZipFile, path: str, stated: str = "") -> dict[str, _Member]:
     """Return the arrays of an archive by name, without ``.npy``."""
     found: dict[str, _Member] = {}
     names = [info for info in archive.infolist() if info.filename.endswith(_SUFFIX)]
     if len(names) > _MOST_MEMBERS:
         raise DataError(f"has {len(names)} members; expected up to {_MOST_MEMBERS}", path)
     for info in names:
-        found[info.filename.removesuffix(_SUFFIX)] = _Member(info, _header(archive, info))
+        found[info.filename.removesuffix(_SUFFIX)] = _Member(info, _header(archive, info, stated))
     if not found:
         _refuse_other(archive, path)
     return found
 
 
-def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NpyHeader | OneByOneError:
+def _header(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, stated: str
+) -> NpyHeader | OneByOneError:
     """Read the header of a member, or say why it can't be read."""
     if info.flag_bits & _ENCRYPTED:
         return DataError("is encrypted; save it without")
     try:
         with _zip_errors(""), archive.open(info) as member:
-            return read_header(member.read, "")
-    except (DataError, PolicyError) as error:
+            return read_header(member.read, "", stated=stated)
+    except OneByOneError as error:
         return error
 
 

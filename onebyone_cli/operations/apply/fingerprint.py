@@ -27,6 +27,7 @@ def fingerprint_of(
     settings: ApplySettings,
     *,
     source: StackSpec,
+    used: Sequence[int],
     output: StackSpec,
     container: str,
     tile_pixels: int,
@@ -42,11 +43,16 @@ def fingerprint_of(
     inputs : sequence of Reader or StreamReader
         In channel order.
     layers : sequence of Layer or None
-        The chain; None if it is unknown yet, and with it the shape of the output.
+        The chain, with a column for each channel that is used; None if it is unknown yet, and with
+        it the shape of the output.
     settings : ApplySettings
         The choices.
-    source, output : StackSpec
-        The stack in the type of the arithmetic; the result.
+    source : StackSpec
+        The stack in the type of the arithmetic.
+    used : sequence of int
+        The channels of the stack that are read.
+    output : StackSpec
+        The result.
     container : str
         The writer's description of the output's container.
     tile_pixels : int
@@ -70,6 +76,7 @@ def fingerprint_of(
             "the shape of the input": list(source.shape),
             "layout": [reader.about.axes for reader in inputs],
             "channels": [reader.about.selected or None for reader in inputs],
+            "the channels that are used": _runs(used) if known else UNKNOWN,
             "dtype_in": [_raw_type(reader) for reader in inputs],
             "the type of the arithmetic": source.dtype,
             "the digest of the weights": UNKNOWN if layers is None else _digest(layers),
@@ -95,7 +102,7 @@ def _file(path: str) -> str:
 
 def _raw_type(reader: Reader | StreamReader) -> list[Any] | None:
     raw = reader.about.raw
-    return None if raw is None else [raw.dtype, raw.big_endian]
+    return None if raw is None else [raw.dtype, raw.big_endian, raw.offset]
 
 
 def _digest(layers: Sequence[Layer]) -> str:
@@ -109,6 +116,14 @@ def _digest(layers: Sequence[Layer]) -> str:
         digest.update(layer.map.weight.tobytes())
         digest.update(layer.map.bias.tobytes())
     return digest.hexdigest()
+
+
+def _runs(channels: Sequence[int]) -> str:
+    """Write ascending channels as half-open ranges."""
+    known = set(channels)
+    starts = [at for at in channels if at - 1 not in known]
+    ends = [at + 1 for at in channels if at + 1 not in known]
+    return ",".join(f"{start}:{end}" for start, end in zip(starts, ends, strict=True))
 
 
 def _number(value: float | None) -> str | None:

@@ -30,6 +30,7 @@ from onebyone_cli.errors import (
 )
 from onebyone_cli.formats.contracts.writer import ResumableWriter, StreamWriter, Writer
 from onebyone_cli.operations.apply.fingerprint import fingerprint_of
+from onebyone_cli.operations.apply.matching import match
 from onebyone_cli.operations.apply.settings import (
     _COUNTED,
     ApplyReport,
@@ -50,7 +51,7 @@ from onebyone_cli.plan.tiles import (
 from onebyone_cli.spec import arithmetic_dtype
 from onebyone_cli.stack.sources import Sources
 from onebyone_cli.stack.spool import Spool
-from onebyone_cli.stack.stack import stacked_metadata, stacked_spec
+from onebyone_cli.stack.stack import stacked_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -88,10 +89,12 @@ class ApplyJob:
 
     Attributes
     ----------
-    input, output : StackSpec
-        The stack in the type of the arithmetic; the result.
+    stack, input, output : StackSpec
+        The stack in the type of the arithmetic; the channels of it that are read; the result.
     input_bytes : int
-        Bytes of all pixels in the types of the inputs.
+        Bytes of all pixels that are read, in the types of the inputs.
+    match : Match
+        The channels that are read, and the weights for them.
     path : str
         The output, as the user wrote it.
 
@@ -115,7 +118,11 @@ class ApplyJob:
         is_rehearsal: bool = False,
     ) -> None:
         self.is_rehearsal = is_rehearsal
+        # The type must be that of the rehearsal, which does not know what will be used.
         dtype = arithmetic_dtype([reader.spec.dtype for reader in inputs], settings.compute)
+        self.stack, given = stacked_spec(inputs, dtype), inputs
+        self.match = match(inputs, layers, settings.by_position, is_rehearsal=is_rehearsal)
+        inputs, layers = self.match.inputs, self.match.layers
         # A measured range takes a second pass; shards and resumed jobs do not read in order.
         measured = settings.scale is not None and settings.scale.is_measured
         once = not (measured or settings.checkpoints or settings.shard)
@@ -127,7 +134,7 @@ class ApplyJob:
         self.convolution = Convolution(layers, dtype)
         self.output = _output_spec(self.input, self.convolution, settings)
         self.cast = self._cast(range_before(settings.scale) if settings.scale else None)
-        self._writer = target.make_writer(self.output, partial(self._describe, inputs, layers))
+        self._writer = target.make_writer(self.output, self._describe)
         self.path = self._writer.path
         self.shard = settings.shard
         if self.shard is not None and not self.has_fixed_offsets:
@@ -136,7 +143,7 @@ class ApplyJob:
                 "write .npy, or .h5 without compression and chunks"
             )
         self.plan = self._make_plan()
-        self._checkpoint = self._make_checkpoint(inputs, layers)
+        self._checkpoint = self._make_checkpoint(given, layers)
         self._went_on = False
 
     @property
@@ -153,14 +160,13 @@ class ApplyJob:
         fill = self.settings.fill
         return Cast(self.input.dtype, self.output.dtype, fill=fill, scale=scale)
 
-    def _describe(
-        self, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
-    ) -> Metadata:
+    def _describe(self) -> Metadata:
         # Imported here because most outputs have no place for metadata.
         from onebyone_cli.operations.metadata import output_metadata
 
-        found = stacked_metadata(inputs)
-        return output_metadata(found, self.input.channels, layers, self.settings, self.output.dtype)
+        layers, found = self.match.given_layers, self.match.metadata()
+        total = layers[0].map.in_channels
+        return output_metadata(found, total, layers, self.settings, self.output.dtype)
 
     def run(self, on_progress: OnProgress) -> ApplyReport:
         """Run the job, and publish the output at the end.
@@ -231,7 +237,8 @@ class ApplyJob:
                 inputs,
                 None if self.is_rehearsal else layers,
                 self.settings,
-                source=self.input,
+                source=self.stack,
+                used=self.match.used,
                 output=self.output,
                 container=writer.container,
                 tile_pixels=self.plan.tile_pixels,

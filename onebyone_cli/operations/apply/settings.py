@@ -54,6 +54,8 @@ class ApplySettings(NamedTuple):
         How a later run can resume this one; None if it can't.
     shard : Shard or None
         The share of the output to compute; None for all of it.
+    by_position : bool
+        Whether names of channels do not count.
     """
 
     memory: int
@@ -66,6 +68,7 @@ class ApplySettings(NamedTuple):
     scale: Scale | None = None
     checkpoints: Policy | None = None
     shard: Shard | None = None
+    by_position: bool = False
 
     @property
     def fill(self) -> float | None:
@@ -89,6 +92,7 @@ def checked_settings(
     nodata: float | None = None,
     nan_to: float | None = None,
     scale: Scale | str | tuple[float, float] | None = None,
+    by_position: bool = False,
 ) -> ApplySettings:
     """Check the choices of a user; parameters are those of `ApplySettings`.
 
@@ -116,6 +120,7 @@ def checked_settings(
         nodata=nodata,
         nan_to=nan_to,
         scale=scale_of(scale),
+        by_position=by_position,
     )
 
 
@@ -174,7 +179,7 @@ def _check_channels(
         layers[0].map.check_channels(spec.channels, names)
     except ShapeMismatchError as error:
         layout = "HWC" if wanted == spec.width else "HCW" if wanted == spec.height else ""
-        if not layout or len(inputs) > 1:
+        if not layout or len(inputs) > 1 or inputs[0].about.axes[-3:] != "CHW":
             raise
         hint = f"; if it is stored {'×'.join(layout)}, give {setting('layout', layout)}"
         raise ShapeMismatchError(error.message + hint, error.path) from error

@@ -71,7 +71,10 @@ class CompareJob:
         settings: CompareSettings,
         picture: DifferenceMap | None = None,
     ) -> None:
-        if a.spec.shape != b.spec.shape:
+        if (
+            a.spec._replace(batch=a.spec.several).shape
+            != b.spec._replace(batch=b.spec.several).shape
+        ):
             raise ShapeMismatchError(
                 f"has shape {b.spec.size} and {a.path} has {a.spec.size}; "
                 "only stacks of the same shape can be compared",

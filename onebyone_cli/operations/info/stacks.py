@@ -7,11 +7,13 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli import formats
-from onebyone_cli.errors import UsageError
+from onebyone_cli.errors import UsageError, spelled
 from onebyone_cli.formats import opening
 from onebyone_cli.formats.contracts.about import Container
 from onebyone_cli.formats.contracts.metadata import Metadata
-from onebyone_cli.plan.memory import apply_costs, make_plan, share_of
+from onebyone_cli.operations.hints import hint_of
+from onebyone_cli.operations.inputs import Reading
+from onebyone_cli.plan.memory import apply_costs, make_plan
 from onebyone_cli.plan.source_costs import source_costs
 from onebyone_cli.spec import arithmetic_dtype
 from onebyone_cli.stack.costs import capabilities_of
@@ -44,7 +46,7 @@ class StackFacts(NamedTuple):
     """Facts about an input from its header.
 
     `inner` is the dataset in the file, or empty. `file_bytes` is the size of the file or of all
-    files of a folder; None for a pipe.
+    files of a folder; None for a pipe. `hint` is what `operations.hints` tells of its axes.
     """
 
     path: str
@@ -54,16 +56,18 @@ class StackFacts(NamedTuple):
     metadata: Metadata
     file_bytes: int | None
     needs: Needs
+    hint: str = ""
 
 
-def inspect_stack(text: str, *, layout: str = "CHW") -> StackFacts:
-    """Describe an input; parameters and errors are those of `opening.open_input`."""
+def inspect_stack(text: str, reading: Reading | None = None) -> StackFacts:
+    """Describe an input, read as `reading` tells; errors are those of `opening.open_input`."""
+    reading = reading or Reading("", 0)
     refusal = ""
     try:
-        return _open(text, layout, default_memory())
+        return _open(text, reading, default_memory())
     except UsageError as error:  # its chunks or images are too large for the default
         refusal = str(error)
-    facts = _open(text, layout, _ANY_MEMORY)
+    facts = _open(text, reading, _ANY_MEMORY)
     return facts._replace(needs=Needs(facts.needs.arithmetic, None, refusal))
 
 
@@ -84,11 +88,9 @@ def shape_of(texts: Sequence[str], *, layout: str) -> StackSpec:
         return stacked_spec(opened, opened[0].spec.dtype)
 
 
-def _open(text: str, layout: str, memory: int) -> StackFacts:
+def _open(text: str, reading: Reading, memory: int) -> StackFacts:
     with ExitStack() as stack:
-        (reader,) = opening.open_inputs(
-            [text], layout=layout, memory=share_of(memory, "inputs"), stack=stack
-        )
+        (reader,) = reading._replace(memory=memory).open([text], stack)
         about = reader.about
         return StackFacts(
             text,
@@ -98,15 +100,14 @@ def _open(text: str, layout: str, memory: int) -> StackFacts:
             about.metadata,
             _size(about.files) if about.files else None,
             _needs(reader),
+            spelled(hint_of(reader)),
         )
 
 
 def _container_of(text: str, spec: StackSpec) -> Container:
     """Describe the container if the format does not."""
-    from onebyone_cli.formats.arrays.layout import axes_of
-
     title = formats.of_input(opening.split_inner(text)[0]).title
-    return Container(title, spec.shape, axes_of(spec.shape, "CHW"))
+    return Container(title, spec.shape, "N" * len(spec.batch) + "CHW")
 
 
 def _needs(reader: Reader | StreamReader) -> Needs:

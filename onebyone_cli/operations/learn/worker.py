@@ -86,8 +86,8 @@ class Gatherer:
         x = self._x[: slab.items, :, : reach.pixels]
         with np.errstate(all="ignore"):
             self._source.read(reach, x, self._scratch)
-            masks = None if self._mask is None else _masked(self._mask.read(reach))
-            labels = None if self._labels is None else self._labels.read(slab)
+            masks = None if self._mask is None else self._mask.masked(reach)
+            labels = None if self._labels is None else self._labels.classes(slab)
             for index in range(slab.items):
                 item = slab.item + index
                 field = _Field(x[index], slab.start, self._marks, _of_item(masks, index))
@@ -192,11 +192,6 @@ def _carefully(field: _Field, attempt: Callable[[], Moments]) -> Moments:
         return moments
     field.suspect = True
     return attempt()
-
-
-def _masked(numbers: NDArray[Any]) -> Bools:
-    """Mark the pixels that a mask leaves out; NaN in a mask is invalid."""
-    return np.asarray((numbers == 0) | np.isnan(numbers))
 
 
 def _indices(dropped: Bools | None) -> NDArray[np.intp] | None:

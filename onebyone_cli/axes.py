@@ -1,0 +1,102 @@
+"""Letters of the axes of a stored array, as in ``HWC`` or ``CTZYX``.
+
+C, H and W are the axes of a stack; Y and X are other names of H and W. Any other letter is an axis
+of a batch. Without H and W, N is an axis of pixels: ``NC`` is a table with one pixel in each row.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onebyone_cli.errors import DataError, UsageError, setting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_STACK = "CHW"
+
+_SAME = str.maketrans("YX", "HW")
+
+
+def checked_layout(text: str, name: str = "layout") -> str:
+    """Return a layout in capital letters, with H and W in place of Y and X.
+
+    Parameters
+    ----------
+    text : str
+        As typed; empty for none.
+    name : str
+        The setting that it was typed for.
+
+    Raises
+    ------
+    UsageError
+        If it is not an order of axes.
+
+    Examples
+    --------
+    >>> checked_layout("CTZYX")
+    'CTZHW'
+    """
+    letters = text.upper().translate(_SAME)
+    is_word = letters.isascii() and letters.isalpha()
+    is_once = all(letters.count(axis) <= 1 for axis in _STACK)
+    is_table = "C" in letters and letters.count("N") == 1 and not {"H", "W"} & set(letters)
+    if not text or (is_word and is_once and ({"H", "W"} <= set(letters) or is_table)):
+        return letters
+    raise UsageError(
+        f"{setting(name, text)} is not an order of axes; write H and W (or Y and X) and C once "
+        "each, and another letter for each axis of a batch, as in HWC, NHWC or CTZYX; "
+        "or NC or CN for a table of pixels"
+    )
+
+
+def stored_axes(shape: Sequence[int], layout: str, path: str) -> str:
+    """Return one letter for each axis of a stored array of two axes or more.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        As stored.
+    layout : str
+        From `checked_layout`. Without one, two axes are H×W and the last three of more are C×H×W.
+        C, H and W alone, in any order, are the last three axes; those before them are a batch.
+    path : str
+        Name for messages.
+
+    Raises
+    ------
+    DataError
+        If the layout has another number of axes.
+    """
+    count = len(shape)
+    if not layout and count == 2:
+        return "HW"
+    layout = layout or _STACK
+    if sorted(layout) == sorted(_STACK):
+        layout = "N" * (count - len(_STACK)) + layout
+    if len(layout) == count:
+        return layout
+    shown = "×".join(map(str, shape))
+    way = "name each of them"
+    if count == 2:
+        way = (
+            f"{setting('layout', 'NC')} is a table of pixels×channels, and H×W of one channel "
+            f"is read without {setting('layout')}"
+        )
+    raise DataError(
+        f"has {count} axes ({shown}), and {setting('layout', layout)} names {len(layout)}; {way}",
+        path,
+    )
+
+
+def places_of(axes: str) -> tuple[int, ...]:
+    """Return the place of each stored axis among ``(*batch, C, H, W)``.
+
+    >>> places_of("HWC"), places_of("CTHW"), places_of("NC")
+    ((1, 2, 0), (1, 0, 2, 3), (2, 0))
+    """
+    own = {"C": -3, "H": -2, "W" if "W" in axes else "N": -1}
+    batch = sum(axis not in own for axis in axes)
+    before = iter(range(batch))
+    return tuple(batch + 3 + own[axis] if axis in own else next(before) for axis in axes)

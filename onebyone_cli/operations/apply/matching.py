@@ -1,0 +1,205 @@
+"""Match the inputs of weights with the channels of a stack, and leave out what is not used.
+
+Weights and stacks that both know names are matched by name; all others by position. A channel
+whose weights are all zero has no part in the result: it is not read, and it makes no pixel invalid.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from onebyone_cli.errors import DataError, UsageError, setting
+from onebyone_cli.formats.contracts.metadata import selected_metadata
+from onebyone_cli.stack.name_matching import match_names, some_of
+from onebyone_cli.stack.selected import select_channels
+from onebyone_cli.stack.stack import channel_names, stacked_metadata
+from onebyone_cli.stack.wavelengths import find, in_nanometres, parse_wavelengths
+from onebyone_cli.units import count
+from onebyone_cli.weights.channel_map import ChannelMap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onebyone_cli.arithmetic.conv1x1 import Layer
+    from onebyone_cli.formats.contracts.metadata import Metadata
+    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+
+    Inputs = Sequence[Reader | StreamReader]
+
+#: Members of `ChannelMap.meta` with one entry for each input channel.
+_PER_INPUT = ("channels", "mean", "scale", "inverse")
+
+
+class Match(NamedTuple):
+    """Weights and the channels that they use.
+
+    Attributes
+    ----------
+    inputs : sequence of Reader or StreamReader
+        The channels that are read, in the order of the stack.
+    layers : tuple of Layer
+        The chain; the first layer has one column for each of these channels.
+    given_inputs, given_layers
+        The stack and the chain before.
+    order : tuple of int
+        The channel of the stack for each column of the weights as given.
+    used : tuple of int
+        The channels of the stack that are read, ascending.
+    notes, details : tuple of str
+        What users must know; what they may want to know.
+    """
+
+    inputs: Inputs
+    layers: tuple[Layer, ...]
+    given_inputs: Inputs
+    given_layers: tuple[Layer, ...]
+    order: tuple[int, ...]
+    used: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+
+    def metadata(self) -> Metadata:
+        """Return the metadata of the stack, its channels in the order of the weights as given."""
+        total = sum(reader.spec.channels for reader in self.given_inputs)
+        return selected_metadata(stacked_metadata(self.given_inputs), self.order, total)
+
+
+def match(
+    inputs: Inputs,
+    layers: Sequence[Layer],
+    by_position: bool = False,
+    *,
+    is_rehearsal: bool = False,
+) -> Match:
+    """Match the first of `layers` with the channels of `inputs`.
+
+    Nothing is left out if weights without names do not have one column for each channel; the caller
+    refuses them. Nor is anything in a rehearsal, where the weights are not known yet.
+
+    Raises
+    ------
+    DataError
+        If some names of the weights are names of the stack, and another is not.
+    """
+    given, total = tuple(layers), sum(reader.spec.channels for reader in inputs)
+    every = tuple(range(total))
+    found = Match(inputs, given, inputs, given, every, every)
+    if is_rehearsal:
+        return found
+    first = layers[0].map
+    if any(layer.map.meta.get("by_name") for layer in layers[1:]):
+        raise UsageError(f"{setting('kernel')}: only the first layer can name channels")
+    if first.meta.get("by_name"):
+        found = _as_named(found, first)
+    elif not by_position and _names_of(first):
+        found = _by_name(found, first, _names_of(first))
+    if first.in_channels != len(found.order):
+        return found
+    return _without_unused(found, total)
+
+
+def _names_of(weights: ChannelMap) -> tuple[str, ...]:
+    """Return the names that weights have for their inputs; none if they do not fit."""
+    known = weights.meta.get("channels")
+    names = () if known is None or isinstance(known, str) else tuple(map(str, known))
+    return names if len(names) == weights.in_channels else ()
+
+
+def _as_named(given: Match, weights: ChannelMap) -> Match:
+    """Find the channels that a typed kernel names: all of them, by name or wavelength."""
+    names, said = _names_of(weights), stacked_metadata(given.inputs)
+    places = match_names(names, said.channels, as_typed=True).places
+    known = in_nanometres(said)
+    order: dict[int, str] = {}
+    for name, place in zip(names, places, strict=True):
+        wanted = parse_wavelengths(name)
+        near = find(wanted, known) if place is None and wanted and wanted.is_one else []
+        at = near[0] if near else place
+        if at is None:
+            raise DataError(f"names {name}, and the stack {_known(said)}", weights.source)
+        if at in order:
+            raise DataError(f"{order[at]} and {name} are one channel; name it once", weights.source)
+        order[at] = name
+    return given._replace(order=tuple(order))
+
+
+def _known(said: Metadata) -> str:
+    """Say which channels can be named, after "the stack"."""
+    if not (said.channels or said.wavelengths):
+        return "has no names of channels; give a number for each channel, as in 1,-1,0"
+    waves = [f"{at:.6g} {said.wavelength_unit}".strip() for at in said.wavelengths]
+    return f"has {some_of(said.channels or waves)}"
+
+
+def _by_name(given: Match, weights: ChannelMap, names: tuple[str, ...]) -> Match:
+    stack = channel_names(given.inputs)
+    if not stack or stack == names:
+        return given
+    found = match_names(names, stack)
+    places = [place for place in found.places if place is not None]
+    if len(places) == len(names):
+        order = tuple(places)
+        if order == given.order:
+            return given
+        detail = f"matched by name: {_listed(names, stack, order)}"
+        return given._replace(order=order, details=(f"{weights.source}: {detail}",))
+    none_known = not places and not found.ambiguous
+    if none_known or (found.ambiguous and len(stack) == len(names)):
+        why = (
+            f"the name {found.ambiguous[0]} could be several channels"
+            if found.ambiguous
+            else f"none of its channels ({some_of(names)}) is one of the stack ({some_of(stack)})"
+        )
+        return given._replace(notes=(f"{weights.source}: {why}; matched by position",))
+    missing = next(name for name, place in zip(names, found.places, strict=True) if place is None)
+    problem = (
+        f"the channel {missing} could be several of the stack"
+        if missing in found.ambiguous
+        else f"takes the channel {missing}, and the stack has none of that name"
+    )
+    raise DataError(
+        f"{problem}; it has {some_of(stack)}. {setting('by_position')} takes channels in their "
+        "order, whatever their names",
+        weights.source,
+    )
+
+
+def _listed(names: Sequence[str], stack: Sequence[str], order: Sequence[int]) -> str:
+    return some_of([f"{name} is {stack[at]}" for name, at in zip(names, order, strict=True)])
+
+
+def _without_unused(found: Match, total: int) -> Match:
+    """Leave out channels without weight; put the others in the order of the stack."""
+    first = found.layers[0].map
+    is_used = (first.weight != 0).any(axis=0)
+    is_used[0] |= not is_used.any()
+    columns = sorted(np.flatnonzero(is_used).tolist(), key=found.order.__getitem__)
+    used = tuple(found.order[column] for column in columns)
+    layers = found.layers
+    if columns != list(range(first.in_channels)):
+        layers = (layers[0]._replace(map=_with_columns(first, columns)), *layers[1:])
+    if len(used) == total:
+        return found._replace(layers=layers)
+    inputs = select_channels(found.inputs, used)
+    detail = f"reads {len(used)} of {count(total, 'channel')}; the others have no weight"
+    return found._replace(inputs=inputs, layers=layers, used=used, details=(*found.details, detail))
+
+
+def _with_columns(weights: ChannelMap, columns: list[int]) -> ChannelMap:
+    """Return weights with some of their columns, in the order given."""
+    meta = {
+        name: _picked(value, columns, weights.in_channels) if name in _PER_INPUT else value
+        for name, value in weights.meta.items()
+    }
+    return ChannelMap(weights.weight[:, columns], weights.bias, weights.source, meta)
+
+
+def _picked(value: Any, columns: list[int], total: int) -> Any:
+    """Pick entries of an array or a list; return anything else as it is."""
+    if isinstance(value, np.ndarray) and value.ndim and len(value) == total:
+        return value[columns]
+    if isinstance(value, list | tuple) and len(value) == total:
+        return [value[column] for column in columns]
+    return value
