@@ -59,6 +59,13 @@ def find_dataset(root: Any, source: Source) -> tuple[str, Any, tuple[str, ...]]:
     raise DataError(f"{what}; {_choices(names, source)}", source.path)
 
 
+def open_object(root: Any, name: str) -> Any:
+    """Open the object of a name; None if there is none, or it can't be opened without a link."""
+    with suppress(DataError, PolicyError, OSError, RuntimeError, LookupError, ValueError):
+        return _follow(root, name, "")
+    return None
+
+
 def _only_candidate(root: Any, source: Source) -> tuple[str, tuple[str, ...]]:
     found = search(root, source.path)
     names, passed_over = list(found.datasets), found.passed_over
