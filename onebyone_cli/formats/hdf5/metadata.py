@@ -23,6 +23,10 @@ def read_metadata(place: Place) -> Metadata:
     made_unsigned(values, place.spec.dtype)
     near = find_near(place, values)
     found = metadata_of(values, place.spec, near)
+    if found.georeference.crs:
+        # What it names does not go to other files.
+        rest = {name: each for name, each in found.attributes.items() if name != "grid_mapping"}
+        found = found._replace(attributes=rest)
     fill = None if found.nodata else fill_value(place.dataset)
     if fill is None:
         return found

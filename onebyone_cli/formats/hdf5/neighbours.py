@@ -83,7 +83,7 @@ def find_near(place: Place, attributes: dict[str, Any]) -> list[Near]:
     added to them.
     """
     found = list(_of_coordinates(place, attributes))
-    found += _of_datasets(place)
+    found += _of_datasets(place, attributes)
     found += _of_groups(place)
     found += _of_grid_mapping(place, attributes)
     return found
@@ -107,8 +107,12 @@ def _of_coordinates(place: Place, attributes: dict[str, Any]) -> Iterator[Near]:
             attributes.setdefault(last, value)
 
 
-def _of_datasets(place: Place) -> Iterator[Near]:
-    """Read the datasets with an entry per channel whose name is that of a field."""
+def _of_datasets(place: Place, attributes: dict[str, Any]) -> Iterator[Near]:
+    """Read the datasets with an entry per channel whose name is that of a field.
+
+    One with an entry per row or column instead tells that the order of axes may be another; it is
+    added to the attributes.
+    """
     h5py = load_h5py()
     by_name: dict[str, list[tuple[int, str]]] = {}
     beside: list[str] = []
@@ -121,7 +125,15 @@ def _of_datasets(place: Place) -> Iterator[Near]:
                 by_name.setdefault(normalised(last), []).append((steps, name))
             elif steps == 0:
                 beside.append(name)
-    yield from _nearest(place, by_name)
+    found = list(_nearest(place, by_name))
+    yield from found
+    for entries in by_name.values() if not found else ():
+        _, name = min(entries)
+        dataset = open_object(place.root, name)
+        for size in (place.spec.width, place.spec.height):
+            value = _read(dataset, size)
+            if value is not None:
+                attributes.setdefault(name.rpartition("/")[2], value)
     lists = [each for each in (_texts(place, name) for name in beside) if each is not None]
     if len(lists) == 1 and place.spec.channels not in (place.spec.height, place.spec.width):
         yield lists[0]

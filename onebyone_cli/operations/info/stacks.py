@@ -47,6 +47,7 @@ class StackFacts(NamedTuple):
 
     `inner` is the dataset in the file, or empty. `file_bytes` is the size of the file or of all
     files of a folder; None for a pipe. `hint` is what `operations.hints` tells of its axes.
+    `notes` are those of `About`.
     """
 
     path: str
@@ -57,6 +58,7 @@ class StackFacts(NamedTuple):
     file_bytes: int | None
     needs: Needs
     hint: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def inspect_stack(text: str, reading: Reading | None = None) -> StackFacts:
@@ -101,6 +103,7 @@ def _open(text: str, reading: Reading, memory: int) -> StackFacts:
             _size(about.files) if about.files else None,
             _needs(reader),
             spelled(hint_of(reader)),
+            about.notes,
         )
 
 
