@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 #: What formats share. A format imports these and its own files, and no other format.
-SHARED_BY_FORMATS = ("formats.contracts", "formats.arrays")
+SHARED_BY_FORMATS = ("formats.contracts", "formats.arrays", "formats.folders")
 
 #: Libraries beyond the standard one, by room, wherever in the module the import stands.
 LIBRARIES: dict[str, set[str]] = {

@@ -33,7 +33,12 @@ def split_inner(text: str) -> tuple[str, str]:
 
 
 def open_input(
-    text: str, *, layout: str = "", memory: int = 1 << 26, raw: RawSpec | None = None
+    text: str,
+    *,
+    layout: str = "",
+    memory: int = 1 << 26,
+    raw: RawSpec | None = None,
+    indices: bool = False,
 ) -> Reader | StreamReader:
     """Open an input by its name; read its header only.
 
@@ -47,6 +52,8 @@ def open_input(
         Bytes for its caches and decoders.
     raw : RawSpec, optional
         Shape and dtype of numbers without a header, or their dtype where a header lacks it.
+    indices : bool
+        Whether the numbers of an image with a palette are its indices, as in a label map.
 
     Raises
     ------
@@ -60,7 +67,7 @@ def open_input(
     path, inner = split_inner(text)
     found = of_input(path)
     _check_stated(raw, found, text)
-    reader = found.read(Source(path, inner, layout, memory, raw))
+    reader = found.read(Source(path, inner, layout, memory, raw, indices=indices))
     note = misnamed(path, found)
     if note:
         reader.about = reader.about._replace(notes=(note, *reader.about.notes))
@@ -117,12 +124,13 @@ def open_inputs(
     memory: int,
     stack: ExitStack,
     raw: RawSpec | None = None,
+    indices: bool = False,
 ) -> list[Reader | StreamReader]:
     """Open the inputs of a job, which `stack` closes; parameters as in `open_input`, for each."""
     _allow_files(len(texts))
     opened: list[Reader | StreamReader] = []
     for text in texts:
-        opened.append(open_input(text, layout=layout, memory=memory, raw=raw))
+        opened.append(open_input(text, layout=layout, memory=memory, raw=raw, indices=indices))
         stack.callback(opened[-1].close)
     return opened
 

@@ -124,7 +124,7 @@ def open_map(given: MapLike, memory: int, stack: ExitStack) -> Reader | None:
     from onebyone_cli.stack.sources import hold_streams
 
     share = share_of(memory, "map")
-    readers = opening.open_inputs([given], layout="", memory=share, stack=stack)
+    readers = opening.open_inputs([given], layout="", memory=share, stack=stack, indices=True)
     # A pipe is spooled to a file, which the plan does not count.
     (held,), _ = hold_streams(readers, 0, stack, lambda step, done, total: None)
     return held

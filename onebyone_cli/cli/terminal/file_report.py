@@ -4,6 +4,7 @@ from functools import singledispatch
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.cli.terminal.metadata_report import metadata_document, metadata_lines
+from onebyone_cli.errors import spelled
 from onebyone_cli.operations.info.archives import MomentsFacts, WeightsFacts
 from onebyone_cli.operations.info.stacks import Needs, StackFacts
 from onebyone_cli.operations.info.unfinished import UnfinishedFacts
@@ -81,13 +82,14 @@ def _(facts: StackFacts) -> list[tuple[str, str]]:
         ("channels", _listed(spec.channels, facts.metadata.channels) + _names_from(facts)),
     ]
     found += metadata_lines(facts.metadata, spec)
+    found += [("note", spelled(note)) for note in facts.notes]
     if container.chunk:
         filters = ", ".join(container.filters) or "not compressed"
         found.append(("chunks", f"{_times(container.chunk)}, {filters}"))
     found.append(("numbers", _exact(spec.data_bytes) + _stored(facts)))
     found.append(("on disk", "a pipe" if facts.file_bytes is None else _exact(facts.file_bytes)))
     found.append(("apply", _needs(facts.needs, spec.channels)))
-    return [*found, *(("note", note) for note in facts.notes)]
+    return found
 
 
 @row.register
@@ -117,7 +119,6 @@ def _(facts: StackFacts) -> dict[str, Any]:
         "axes": container.axes,
         "axis_names": list(container.labels) or None,
         "hint": facts.hint or None,
-        "notes": list(facts.notes),
         "batch": list(spec.batch),
         "channels": spec.channels,
         "height": spec.height,
@@ -130,6 +131,7 @@ def _(facts: StackFacts) -> dict[str, Any]:
         "filters": list(container.filters),
         "channel_names": list(facts.metadata.channels),
         "metadata": metadata_document(facts.metadata),
+        "notes": [spelled(note) for note in facts.notes],
         "data_bytes": spec.data_bytes,
         "stored_bytes": container.stored_bytes,
         "file_bytes": facts.file_bytes,

@@ -50,6 +50,8 @@ class Source(NamedTuple):
         Bytes for chunk caches and decoders.
     raw : RawSpec or None
         Shape and dtype of numbers without a header.
+    indices : bool
+        Whether the numbers of an image with a palette are its indices, as in a label map.
     """
 
     path: str
@@ -57,6 +59,7 @@ class Source(NamedTuple):
     layout: str = ""
     memory: int = 1 << 26
     raw: RawSpec | None = None
+    indices: bool = False
 
     @property
     def name(self) -> str:

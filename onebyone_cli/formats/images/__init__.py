@@ -1,10 +1,15 @@
 """Folders of images and single images: PNG, TIFF, JPEG, BMP, PGM, PPM and PFM.
 
-The images of a folder are the channels, in natural order. An RGB image has three channels, a TIFF
-of several pages one or three per page. Numbers are read as they are stored. What Pillow would
-change (palettes, alpha, 16 bits per colour, inverted greys) is refused. Colour profiles, gamma, the
-orientation of a JPEG and the scale of a PFM are ignored. In images with one bit per pixel, 1 is
-white in all formats. See `writer` for what is written.
+The images of a folder are the channels, in natural order (`folders.order`). They agree in size,
+type and channels: grey images are a channel each, RGB images three. A TIFF of several pages has one
+or three channels per page.
+
+Numbers are read as they are stored, and pictures upright, as viewers show them (EXIF). What Pillow
+would change (16 bits per colour, inverted greys) is refused. So is a palette, but in masks and
+label maps, where its indices are the values. An alpha channel is left out, and refused when it is
+found not to be opaque everywhere, which only the pixels tell. Colour profiles, gamma and the scale
+of a PFM are ignored. In images with one bit per pixel, 1 is white in all formats. See `writer` for
+what is written.
 """
 
 from __future__ import annotations
@@ -24,13 +29,12 @@ if TYPE_CHECKING:
 
 def read(source: Source) -> StreamReader:
     """Open an image or a folder of images; reads headers only."""
-    from onebyone_cli.formats.images.reader import ImagesReader, list_folder
+    from onebyone_cli.formats.images.reader import ImagesReader
 
-    if os.path.isdir(source.path):
-        return ImagesReader(source, list_folder(source.path))
-    if suffix_of(source.path) not in FAMILIES:
+    is_folder = os.path.isdir(source.path)
+    if not is_folder and suffix_of(source.path) not in FAMILIES:
         raise DataError(f"has no suffix of an image ({', '.join(FAMILIES)})", source.path)
-    return ImagesReader(source, [source.path])
+    return ImagesReader(source, is_folder=is_folder)
 
 
 def write(target: Target, spec: StackSpec) -> StreamWriter:
@@ -51,4 +55,5 @@ FORMAT = Format(
     kinds=tuple(KINDS),
     folder="a folder of images",
     folders=lambda path: True,
+    keeps=("channels",),
 )

@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO
 
 from onebyone_cli.errors import DataError, OneByOneError, open_error, read_write_error
+from onebyone_cli.formats.arrays.orientation import UPRIGHT, Orientation
+from onebyone_cli.formats.images.exif import stored_orientation
 from onebyone_cli.formats.images.kinds import FAMILIES, suffix_of
 from onebyone_cli.formats.images.modes import Numbers, numbers_of
 
@@ -53,7 +55,10 @@ _MOST_PAGES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One picture of an image file: number `index` of `pages`."""
+    """One picture of an image file: number `index` of `pages`.
+
+    `height` and `width` are those that are shown, after `orientation`.
+    """
 
     path: str
     index: int
@@ -61,11 +66,17 @@ class Page:
     height: int
     width: int
     numbers: Numbers
+    orientation: Orientation = UPRIGHT
 
     @property
     def name(self) -> str:
         """The picture, for messages."""
         return f"{self.path} (page {self.index})" if self.pages > 1 else self.path
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Height and width as stored."""
+        return self.orientation.size(self.height, self.width)
 
 
 def open_file(path: str) -> BinaryIO:
@@ -140,8 +151,10 @@ def _described(error: Exception, path: str, action: str) -> OneByOneError:
     return DataError(f"can't be read as {FAMILIES[suffix_of(path)]}: {reason}", path)
 
 
-def read_pages(file: BinaryIO, path: str) -> list[Page]:
+def read_pages(file: BinaryIO, path: str, *, indices: bool = False) -> list[Page]:
     """Read the headers of all pictures in a file.
+
+    With `indices`, the numbers of a picture with a palette are its indices.
 
     Raises `DataError` if it is malformed, or its numbers can't be read as they are stored.
     """
@@ -151,7 +164,7 @@ def read_pages(file: BinaryIO, path: str) -> list[Page]:
         pages = []
         for index in range(count):
             image.seek(index)
-            pages.append(page_of(image, path, index, count))
+            pages.append(page_of(image, path, index, count, indices=indices))
         return pages
 
 
@@ -203,12 +216,14 @@ def _page_count(image: ImageFile, path: str) -> int:
     raise DataError(f"has more than {_MOST_PAGES} pages; split it", path)
 
 
-def page_of(image: ImageFile, path: str, index: int, pages: int) -> Page:
-    """Describe the current picture of an open file; call inside `guarded`.
+def page_of(image: ImageFile, path: str, index: int, pages: int, *, indices: bool) -> Page:
+    """Describe the current picture of an open file, as `read_pages`; call inside `guarded`.
 
     Raises `DataError` if its numbers can't be read as they are stored.
     """
     where = f"{path} (page {index})" if pages > 1 else path
-    numbers = numbers_of(image, FAMILIES[suffix_of(path)], where)
+    family = FAMILIES[suffix_of(path)]
+    numbers = numbers_of(image, family, where, indices=indices)
+    orientation = stored_orientation(image, family)
     width, height = image.size
-    return Page(path, index, pages, height, width, numbers)
+    return Page(path, index, pages, *orientation.size(height, width), numbers, orientation)

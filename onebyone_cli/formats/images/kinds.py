@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli.errors import UsageError, setting
@@ -73,11 +72,6 @@ TITLES = {suffix: kind.name.upper() for kind in KINDS.values() for suffix in kin
     ".pnm": "PNM"
 }
 
-_NUMBER = re.compile("([0-9]+)")
-
-#: Text and numbers in alternation; a number is (count of digits, digits) without leading zeros.
-_Parts = tuple[str | tuple[int, str], ...]
-
 #: TIFF and BMP files have 32-bit offsets.
 _FILE_LIMIT = 2**32 - 2**16
 
@@ -85,44 +79,6 @@ _FILE_LIMIT = 2**32 - 2**16
 def suffix_of(path: str) -> str:
     """Return the suffix of a file name in lower case, with the dot."""
     return os.path.splitext(path)[1].lower()
-
-
-def channel_names(count: int, suffix: str) -> list[str]:
-    """Return the names of the images of a folder: numbers from 0, all of the same length.
-
-    They sort the same way as text and as numbers.
-
-    >>> channel_names(11, ".png")[8:]
-    ['08.png', '09.png', '10.png']
-    """
-    digits = len(str(count - 1))
-    return [f"{index:0{digits}d}{suffix}" for index in range(count)]
-
-
-def natural_key(name: str) -> tuple[_Parts, _Parts, str]:
-    """Return the key that sorts file names in natural order.
-
-    Runs of the digits 0-9 compare as numbers, other text without case. The suffix comes last, so
-    that ``map`` is before ``map1``. Names that are equal so far (``a01``, ``A1``) compare by their
-    characters: the order is total, and independent of the locale.
-
-    >>> sorted(["img10.png", "IMG2.png", "img.png", "img1.png"], key=natural_key)
-    ['img.png', 'img1.png', 'IMG2.png', 'img10.png']
-    """
-    stem, suffix = os.path.splitext(name)
-    return _parts(stem), _parts(suffix), name
-
-
-def _parts(text: str) -> _Parts:
-    parts = _NUMBER.split(text.casefold())
-    # Splitting at a group gives text, number, text, ...: equal positions have equal types.
-    return tuple(_number(part) if index % 2 else part for index, part in enumerate(parts))
-
-
-def _number(digits: str) -> tuple[int, str]:
-    # int() would limit the length.
-    digits = digits.lstrip("0")
-    return len(digits), digits
 
 
 def is_folder(path: str) -> bool:

@@ -2,7 +2,8 @@
 
 Pillow reduces many images when it opens them: 16-bit colour samples become 8-bit, palettes and
 inverted greys look like numbers, other ranges are stretched. Such images are refused here, before
-decoding.
+decoding. An alpha channel of 8 bits is left out, since most are opaque everywhere; `pixels` refuses
+others.
 """
 
 from __future__ import annotations
@@ -11,31 +12,41 @@ import os
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from onebyone_cli.errors import DataError
+from onebyone_cli.errors import DataError, setting
+from onebyone_cli.units import count
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 _ALPHA = "has an alpha channel; remove it, or save each channel as an image of its own"
 _REFUSED_MODES = {
-    "P": "has a palette: its numbers are indices of colours; save it as greyscale or RGB",
-    "PA": "has a palette: its numbers are indices of colours; save it as greyscale or RGB",
     "CMYK": "is a CMYK image, which is for printing; save it as RGB",
     "YCbCr": "is a YCbCr image; save it as RGB",
     "LAB": "is a Lab image; save it as RGB, or save each channel as an image of its own",
     "HSV": "is an HSV image; save it as RGB, or save each channel as an image of its own",
-} | dict.fromkeys(("LA", "La", "RGBA", "RGBa"), _ALPHA)
+} | dict.fromkeys(("La", "RGBa", "PA"), _ALPHA)
 
 #: Pillow's bytes per pixel, by mode; 4 for the others.
-_PIXEL_BYTES = {"1": 1, "L": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
+_PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 
-_PNG_TYPES = {"1": (1, "bool"), "L": (1, "uint8"), "I;16B": (1, "uint16"), "RGB": (3, "uint8")}
+#: Pillow's modes with an alpha channel behind the others.
+_WITH_ALPHA = ("LA", "RGBA")
+
+_PNG_TYPES = {
+    "1": (1, "bool"),
+    "L": (1, "uint8"),
+    "LA": (1, "uint8"),
+    "I;16B": (1, "uint16"),
+    "RGB": (3, "uint8"),
+    "RGBA": (3, "uint8"),
+}
 _BMP_TYPES = {
     ("1", 1): (1, "bool"),
     ("L", 8): (1, "uint8"),
     ("RGB", 24): (3, "uint8"),
     # The fourth byte is padding; with alpha, Pillow's mode is RGBA.
     ("RGB", 32): (3, "uint8"),
+    ("RGBA", 32): (3, "uint8"),
 }
 #: By bits of a sample and TIFF's SampleFormat: 1 unsigned, 2 signed, 3 floating point.
 _TIFF_TYPES = {
@@ -59,7 +70,7 @@ class Numbers(NamedTuple):
     Attributes
     ----------
     channels : int
-        1 or 3.
+        1 or 3, without alpha.
     dtype : str
         Type as stored.
     decode_bytes : int
@@ -68,6 +79,8 @@ class Numbers(NamedTuple):
         Offset of plain numbers that are read without Pillow; 0 where Pillow decodes.
     raw_item : str
         numpy's code of their type.
+    has_alpha : bool
+        Whether an alpha channel follows, which must be opaque everywhere.
     """
 
     channels: int
@@ -75,16 +88,43 @@ class Numbers(NamedTuple):
     decode_bytes: int = 0
     raw_offset: int = 0
     raw_item: str = ""
+    has_alpha: bool = False
 
 
-def numbers_of(image: ImageFile, family: str, path: str) -> Numbers:
+def numbers_of(image: ImageFile, family: str, path: str, *, indices: bool) -> Numbers:
     """Describe the numbers of an opened picture.
+
+    With `indices`, those of a picture with a palette are its indices.
 
     Raises `DataError` if they can't be read as they are stored.
     """
-    if image.mode in _REFUSED_MODES:
-        raise DataError(_REFUSED_MODES[image.mode], path)
-    return _DESCRIBE[family](image, path)
+    if image.mode in _REFUSED_MODES or (image.mode in _WITH_ALPHA and family == "TIFF"):
+        raise DataError(_REFUSED_MODES.get(image.mode, _ALPHA), path)
+    if image.mode == "P":
+        numbers = _palette(image, path, indices=indices and family != "TIFF")
+    else:
+        numbers = _DESCRIBE[family](image, path)._replace(has_alpha=image.mode in _WITH_ALPHA)
+    bands = len(image.getbands())
+    if bands != numbers.channels + numbers.has_alpha:
+        raise DataError(
+            f"is decoded to {count(bands, 'channel')} ({image.mode}), and its header says "
+            f"{numbers.channels}; save it again as RGB or greyscale",
+            path,
+        )
+    return numbers
+
+
+def _palette(image: ImageFile, path: str, *, indices: bool) -> Numbers:
+    if not indices:
+        raise DataError(
+            "has a palette: its numbers are indices of colours; save it as RGB to read the "
+            f"colours (the indices are read where they are the values, by {setting('labels')} and "
+            f"{setting('mask')})",
+            path,
+        )
+    # A run-length coded BMP is unpacked in Python, into two copies of the picture.
+    extra = 2 * image.width * image.height * (_tile(image)[0] not in ("raw", "zip"))
+    return Numbers(1, "uint8", _decoded(image) + extra)
 
 
 def _tile(image: ImageFile) -> tuple[str, Any, int, Any]:
@@ -106,16 +146,18 @@ def _png(image: ImageFile, path: str) -> Numbers:
     if raw_mode in _PNG_TYPES:
         channels, dtype = _PNG_TYPES[raw_mode]
         return Numbers(channels, dtype, _decoded(image))
-    if raw_mode == "RGB;16B":
-        raise DataError(_sixteen_bits("PNG"), path)
+    if raw_mode in ("RGB;16B", "RGBA;16B"):
+        raise DataError(_sixteen_bits("PNG", "per colour"), path)
+    if raw_mode == "LA;16B":
+        raise DataError(_sixteen_bits("PNG", "and an alpha channel"), path)
     raise DataError(
         "has 2 or 4 bits per pixel, which are only read stretched; save it with 8", path
     )
 
 
-def _sixteen_bits(family: str) -> str:
+def _sixteen_bits(family: str, more: str) -> str:
     return (
-        f"is a {family} with 16 bits per colour, of which 8 would be lost; "
+        f"is a {family} with 16 bits {more}, of which 8 would be lost; "
         "save each channel as a greyscale image of its own"
     )
 
@@ -212,7 +254,7 @@ def _tiff(image: ImageFile, path: str) -> Numbers:
         raise DataError(_REFUSED_MODES["YCbCr"], path)
     if samples == 3 and image.mode == "RGB":
         if bits != {8}:
-            raise DataError(_sixteen_bits("TIFF"), path)
+            raise DataError(_sixteen_bits("TIFF", "per colour"), path)
         channels, dtype = 3, "uint8"
     else:
         channels, dtype = 1, _TIFF_TYPES.get((max(bits), max(signs)), "")

@@ -1,4 +1,4 @@
-"""Read the pixels of an image as they are stored, row by row."""
+"""Read the pixels of an image row by row, upright and without alpha."""
 
 from __future__ import annotations
 
@@ -30,15 +30,17 @@ class Pixels(Protocol):
         """Return rows [start, stop) of one channel: ndarray of shape (stop - start, W)."""
 
 
-def iter_pixels(file: BinaryIO, pages: Sequence[Page]) -> Iterator[tuple[Page, Pixels]]:
+def iter_pixels(
+    file: BinaryIO, pages: Sequence[Page], *, indices: bool = False
+) -> Iterator[tuple[Page, Pixels]]:
     """Decode pictures of one file, one at a time.
 
-    `pages` are their headers from the first reading.
+    `pages` are their headers from the first reading, with the same `indices`.
 
     Raises
     ------
     DataError
-        If the file is truncated or malformed.
+        If the file is truncated or malformed, or its alpha is not opaque everywhere.
     ReadWriteError
         If the headers have changed.
     """
@@ -51,7 +53,7 @@ def iter_pixels(file: BinaryIO, pages: Sequence[Page]) -> Iterator[tuple[Page, P
     for page in pages:
         with guarded(path):
             image.seek(page.index)
-            if page_of(image, path, page.index, page.pages) != page:
+            if page_of(image, path, page.index, page.pages, indices=indices) != page:
                 raise changed(path)
             pixels = _pixels(file, image, page)
         yield page, pixels
@@ -60,12 +62,22 @@ def iter_pixels(file: BinaryIO, pages: Sequence[Page]) -> Iterator[tuple[Page, P
 def _pixels(file: BinaryIO, image: ImageFile, page: Page) -> Pixels:
     if page.numbers.raw_offset:
         return _PlainPixels(file, page)
+    described = image.mode, image.size
     if image.tile and image.tile[0][0] == "libtiff":
         with libtiff_heard(page.name):
             image.load()
     else:
         image.load()
-    return _DecodedPixels(image, page)
+    if (image.mode, image.size) != described:
+        raise DataError(
+            f"is decoded to {image.mode} of {image.height}×{image.width} pixels, and its header "
+            "says otherwise; save it again",
+            page.name,
+        )
+    pixels = _DecodedPixels(image, page)
+    if page.numbers.has_alpha:
+        pixels.check_opaque()
+    return pixels
 
 
 class _DecodedPixels:
@@ -76,12 +88,38 @@ class _DecodedPixels:
         self._page = page
 
     def rows(self, channel: int, start: int, stop: int) -> NDArray[Any]:
+        page = self._page
+
+        def read(top: int, left: int, bottom: int, right: int) -> NDArray[Any]:
+            return self._read(channel, (left, top, right, bottom))
+
+        return page.orientation.rows(start, stop, page.stored, read)
+
+    def check_opaque(self) -> None:
+        """Raise `DataError` unless the alpha is 255 everywhere."""
+        import numpy as np
+
+        height, width = self._page.stored
+        step = max(1, _PIECE_BYTES // (4 * width))
+        left_out = 0
+        for top in range(0, height, step):
+            box = (0, top, width, min(top + step, height))
+            left_out += int(np.count_nonzero(self._read(self._page.numbers.channels, box) < 255))
+        if left_out:
+            raise DataError(
+                f"has an alpha channel that is not opaque in {left_out} of {height * width} "
+                "pixels; remove it, or save each channel as an image of its own",
+                self._page.name,
+            )
+
+    def _read(self, band: int, box: tuple[int, int, int, int]) -> NDArray[Any]:
+        """Read a band within left, top, right and bottom, as stored."""
         import numpy as np
 
         with guarded(self._page.path):
-            piece = self._image.crop((0, start, self._page.width, stop))
-            if piece.mode == "RGB":
-                piece = piece.getchannel(channel)
+            piece = self._image.crop(box)
+            if len(piece.getbands()) > 1:
+                piece = piece.getchannel(band)
             if piece.mode == "1":
                 # As an array, Pillow's bits would be bytes of 0 and 255.
                 bits: NDArray[Any] = np.asarray(piece.convert("L")) != 0

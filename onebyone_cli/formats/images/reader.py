@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from onebyone_cli.errors import (
-    DataError,
-    InputMissingError,
-    ReadWriteError,
-    ShapeMismatchError,
-    UsageError,
-    open_error,
-    setting,
-)
+from onebyone_cli.errors import InputMissingError, ReadWriteError, UsageError, setting
 from onebyone_cli.formats.arrays.file_state import file_state
 from onebyone_cli.formats.contracts.about import About, Container
 from onebyone_cli.formats.contracts.metadata import Metadata
 from onebyone_cli.formats.contracts.reader import Source, StreamReader
+from onebyone_cli.formats.folders.contents import Contents, list_folder
+from onebyone_cli.formats.folders.naming import channel_names, stem_of, wavelengths_in
+from onebyone_cli.formats.images.agreement import check_agreement
 from onebyone_cli.formats.images.headers import open_file, read_pages
-from onebyone_cli.formats.images.kinds import FAMILIES, TITLES, natural_key, suffix_of
+from onebyone_cli.formats.images.kinds import FAMILIES, TITLES, suffix_of
+from onebyone_cli.formats.images.notes import notes_of
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.units import count, format_bytes
 
@@ -34,50 +29,8 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.images.headers import Page
     from onebyone_cli.formats.images.pixels import Pixels
 
-#: Files that desktops create in folders.
-_LEFTOVERS = ("thumbs.db", "desktop.ini")
-
 #: Size of the pieces in which pixels are copied from a decoded image.
 _PIECE_BYTES = 1 << 20
-
-
-def list_folder(folder: str) -> list[str]:
-    """List the images of a folder in natural order.
-
-    Hidden files and files of desktops are skipped. Other files that are not images are refused: one
-    could be a channel with a misspelt suffix.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            found = [e for e in entries if not e.name.startswith(".")]
-    except OSError as error:
-        raise open_error(folder, error) from error
-    found.sort(key=lambda entry: natural_key(entry.name))
-    images = []
-    for entry in found:
-        if entry.name.lower() in _LEFTOVERS:
-            continue
-        path = os.path.join(folder, entry.name)
-        if entry.is_dir():
-            raise DataError(
-                "is a folder within a folder of images; move it away, or name it as an input of "
-                "its own",
-                path,
-            )
-        if suffix_of(entry.name) not in FAMILIES:
-            raise DataError(
-                f"is in a folder of images and has another suffix than {', '.join(FAMILIES)}; "
-                "move it away",
-                path,
-            )
-        images.append(path)
-    if not images:
-        raise DataError("is a folder without images", folder)
-    return images
-
-
-def _stem(path: str) -> str:
-    return os.path.splitext(os.path.basename(path))[0]
 
 
 def _title(pages: Sequence[Page], is_folder: bool) -> str:
@@ -89,7 +42,7 @@ def _title(pages: Sequence[Page], is_folder: bool) -> str:
 
 
 class ImagesReader(StreamReader):
-    """Read images as one stack, decoded one at a time. `images` are its files in channel order.
+    """Read an image or a folder of images as one stack, decoded one at a time.
 
     The layout of the source is ignored: an image defines where its channels are.
 
@@ -98,34 +51,37 @@ class ImagesReader(StreamReader):
     InputMissingError
         If a file can't be opened.
     DataError
-        If a file is malformed, or its numbers can't be read as they are stored.
+        If a file is malformed, its numbers can't be read as they are stored, or images differ in
+        channels or type.
     ShapeMismatchError
         If two images differ in height or width.
     UsageError
         If one decoded image exceeds the memory budget.
     """
 
-    def __init__(self, source: Source, images: Sequence[str]) -> None:
+    def __init__(self, source: Source, *, is_folder: bool) -> None:
         from onebyone_cli.formats.arrays.layout import plain_layout
 
-        folder = (source.path,) if source.path not in images else ()
+        images, beside = (
+            list_folder(source.path, tuple(FAMILIES)) if is_folder else Contents([source.path], [])
+        )
+        self._indices = source.indices
         self._pages: list[Page] = []
         self._opened: dict[str, FileState] = {}
         for path in images:
             with open_file(path) as file:
                 self._opened[path] = file_state(file.fileno())
-                for page in read_pages(file, path):
-                    _check_same_size(self._pages, page)
-                    self._pages.append(page)
+                self._pages += read_pages(file, path, indices=source.indices)
+        check_agreement(self._pages)
         self.spec = _stacked_spec(self._pages)
         self.stored = plain_layout(self.spec)
-        named = len(images) == self.spec.channels > 1
-        said = Metadata(channels=tuple(map(_stem, images)) if named else ())
+        said = _metadata(images, is_folder=is_folder, channels=self.spec.channels)
         self.about = About(
             source.path,
-            (*folder, *images),
-            container=Container(_title(self._pages, bool(folder)), self.spec.shape, "CHW"),
+            (*([source.path] if is_folder else []), *images),
+            container=Container(_title(self._pages, is_folder), self.spec.shape, "CHW"),
             load_metadata=lambda: said,
+            notes=notes_of(self._pages, beside),
         )
         decoding = max(self._pages, key=lambda page: page.numbers.decode_bytes)
         self.buffer_bytes = decoding.numbers.decode_bytes + self._piece_bytes()
@@ -147,7 +103,7 @@ class ImagesReader(StreamReader):
 
         with _reopened(path) as file:
             self._opened[path].check(file.fileno(), path)
-            for page, pixels in iter_pixels(file, pages):
+            for page, pixels in iter_pixels(file, pages, indices=self._indices):
                 for piece in self._pieces(page, pixels):
                     write(piece.data.cast("B"))
             self._opened[path].check(file.fileno(), path)
@@ -183,25 +139,26 @@ def _reopened(path: str) -> BinaryIO:
         ) from error
 
 
-def _check_same_size(pages: Sequence[Page], other: Page) -> None:
-    if not pages:
-        return
-    first = pages[0]
-    if (first.height, first.width) != (other.height, other.width):
-        raise ShapeMismatchError(
-            f"has {other.height}×{other.width} pixels (height×width) and {first.name} has "
-            f"{first.height}×{first.width}; all channels must have the same height and width",
-            other.name,
-        )
+def _metadata(images: Sequence[str], *, is_folder: bool, channels: int) -> Metadata:
+    """Return what the names of files say, where each file is a channel.
+
+    The name of a single file is no channel name: inputs that are stacked are told apart by theirs.
+    """
+    if len(images) != channels:
+        return Metadata()
+    wavelengths = wavelengths_in([stem_of(path) for path in images])
+    return Metadata(
+        channels=channel_names(images) if is_folder else (),
+        wavelengths=wavelengths,
+        wavelength_unit="nm" if wavelengths else "",
+    )
 
 
 def _stacked_spec(pages: Sequence[Page]) -> StackSpec:
-    """Return the shape of all pictures, in the smallest type that holds all numbers exactly."""
-    import numpy as np
-
-    dtype = np.result_type(*{page.numbers.dtype for page in pages}).name
-    channels = sum(page.numbers.channels for page in pages)
-    return StackSpec(channels, pages[0].height, pages[0].width, dtype)
+    """Return the shape of all pictures, which agree."""
+    first = pages[0]
+    channels = len(pages) * first.numbers.channels
+    return StackSpec(channels, first.height, first.width, first.numbers.dtype)
 
 
 def _check_memory(page: Page, needed: int, allowed: int) -> None:

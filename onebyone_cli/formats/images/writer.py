@@ -1,8 +1,9 @@
 """Write a folder with one image per channel, or a single image.
 
-A path that ends in ``/`` is a folder. Its images are named by channel number, as ``00.png`` to
-``19.png``, so that they sort the same way as text and as numbers. A single image holds one channel,
-or three of uint8 as RGB. The same numbers give the same bytes.
+A path that ends in ``/`` is a folder. Its images have the names of the channels, or else their
+numbers, as ``00.png`` to ``19.png``; see `folders.naming`. Reading the folder gives the channels in
+the same order. A single image holds one channel, or three of uint8 as RGB. The same numbers give
+the same bytes.
 """
 
 from __future__ import annotations
@@ -22,19 +23,13 @@ from onebyone_cli.errors import (
     setting,
 )
 from onebyone_cli.formats.contracts.writer import Planes, StreamWriter, Target
-from onebyone_cli.formats.images.kinds import (
-    KINDS,
-    channel_names,
-    is_folder,
-    kind_of,
-    natural_key,
-    plain_bytes,
-    suffix_of,
-)
+from onebyone_cli.formats.folders.naming import file_names, numbered
+from onebyone_cli.formats.folders.order import natural_order
+from onebyone_cli.formats.images.kinds import KINDS, is_folder, kind_of, plain_bytes, suffix_of
 from onebyone_cli.system.pipes import write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import IO
 
     from numpy.typing import NDArray
@@ -71,7 +66,7 @@ _HEADER_BYTES = 1 << 10
 class ImagesWriter(StreamWriter):
     """Encode the result, one image at a time.
 
-    Attributes and the name of a dataset are ignored: images have no place for them.
+    Of the metadata, a folder keeps the names of channels, and a single image nothing.
 
     Raises
     ------
@@ -92,7 +87,8 @@ class ImagesWriter(StreamWriter):
         self._family = kind.family
         self._is_folder = is_folder(target.path)
         self._together = 1 if self._is_folder else spec.channels
-        self._names = channel_names(spec.channels, kind.suffixes[0])
+        names = target.metadata.channels
+        self._names = file_names(names, spec.channels, kind.suffixes[0])
         self._rows = max(1, _PIECE_BYTES // (spec.width * spec.item_bytes * self._together))
         _, pixel = _MODES[spec.dtype]
         image = spec.pixels * (pixel if self._together == 1 else 4)
@@ -186,7 +182,8 @@ class ImagesWriter(StreamWriter):
 
     def _check_replaceable(self) -> None:
         if self._is_folder:
-            check_replaceable(self.path, force=self._target.publication.may_replace)
+            force = self._target.publication.may_replace
+            check_replaceable(self.path, self._names, force=force)
 
 
 class _Sink:
@@ -213,10 +210,10 @@ class _Sink:
         """Do nothing: writes are not buffered."""
 
 
-def check_replaceable(path: str, *, force: bool) -> None:
-    """Refuse a folder that contains anything but images in this program's naming.
+def check_replaceable(path: str, names: Sequence[str], *, force: bool) -> None:
+    """Refuse a folder that contains anything but an earlier output.
 
-    `force` permits to overwrite an earlier output.
+    Its images have the `names` of this one, or numbers. `force` permits to overwrite it.
 
     Raises
     ------
@@ -237,7 +234,7 @@ def check_replaceable(path: str, *, force: bool) -> None:
         raise OutputRefusedError(
             f"exists already and is not empty; use {setting('force')} to replace it", path
         )
-    stranger = _first_stranger(found)
+    stranger = _first_stranger(found, names)
     if stranger:
         raise OutputRefusedError(
             f"holds {stranger}, which this program would not write, and {setting('force')} "
@@ -246,16 +243,19 @@ def check_replaceable(path: str, *, force: bool) -> None:
         )
 
 
-def _first_stranger(found: dict[str, bool]) -> str:
-    """Return the first name that is not one of ``00.png``, ``01.png`` and so on without a gap.
+def _first_stranger(found: dict[str, bool], names: Sequence[str]) -> str:
+    """Return the first name that an output of `names`, or of numbers without a gap, has not.
 
     `found` maps names to whether they are regular files.
     """
-    names = sorted(found, key=natural_key)
+    named = set(names) != set(numbered(len(names), suffix_of(names[0])))
+    if named and found.keys() <= set(names) and all(found.values()):
+        return ""
+    there = natural_order(found)
     ours = [kind.suffixes[0] for kind in KINDS.values()]
-    suffix = next((suffix_of(name) for name in names if suffix_of(name) in ours), "")
-    expected = set(channel_names(len(names), suffix)) if suffix else set()
-    return next((name for name in names if name not in expected or not found[name]), "")
+    suffix = next((suffix_of(name) for name in there if suffix_of(name) in ours), "")
+    expected = set(numbered(len(there), suffix)) if suffix else set()
+    return next((name for name in there if name not in expected or not found[name]), "")
 
 
 def _check_asked(target: Target, spec: StackSpec) -> None:

@@ -46,7 +46,7 @@ class StackFacts(NamedTuple):
     """Facts about an input from its header.
 
     `inner` is the dataset in the file, or empty. `file_bytes` is the size of the file or of all
-    files of a folder; None for a pipe. `hint` is what `operations.hints` tells of its axes.
+    files of a folder; None for a pipe. `hint` is what `operations.hints` tells of its axes, and
     `notes` are those of `About`.
     """
 
