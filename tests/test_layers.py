@@ -17,7 +17,7 @@ from onebyone_cli import formats
 ROOT = Path(onebyone_cli.__file__).parent
 
 #: Modules at the root, which import nothing but the standard library and each other.
-PLAIN = {"errors", "names", "spec", "units", "version", "npy_header", "file_kinds"}
+PLAIN = {"errors", "names", "spec", "units", "version", "npy_header", "file_kinds", "axes"}
 
 #: Rooms, and the rooms that each may import besides `PLAIN`.
 MAY_IMPORT: dict[str, set[str]] = {
