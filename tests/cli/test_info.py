@@ -116,7 +116,7 @@ def test_a_format_that_tells_nothing_of_its_files_is_shown_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_inputs(tmp_path)
-    monkeypatch.setattr("onebyone_cli.formats.hdf5._container", lambda *args, **_: None)
+    monkeypatch.setattr("onebyone_cli.formats.hdf5._container", lambda *args, **more: None)
     container = inspect_stack(f"{tmp_path}/cube.h5:small").container
     assert (container.shape, container.axes) == ((6, 70, 90), "CHW")
     assert container.title.startswith("HDF5")
