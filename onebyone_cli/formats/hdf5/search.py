@@ -56,7 +56,8 @@ class Found(NamedTuple):
     links : tuple of Link
         Links to other files.
     others : tuple of str
-        Groups that can't be opened, and datasets with two or more axes of types that can't be read.
+        Groups that can't be opened, and datasets with two or more axes of types that can't be read,
+        each with the reason.
     """
 
     datasets: tuple[str, ...]
@@ -111,14 +112,14 @@ def search(root: Any, path: str) -> Found:
         if isinstance(kind, Link):
             links.append(kind)
         elif kind == h5py.h5o.TYPE_DATASET:
-            is_number, is_layer = _look_at(group, last)
-            if is_number:
+            seen = _look_at(group, last)
+            if seen.reason:
+                others.append(f"{name} ({seen.reason})")
+            elif seen.is_number:
                 datasets.append(name)
-                quality += [name] * (is_layer and is_quality(name))
-            elif is_number is None:
-                others.append(name)
+                quality += [name] * (seen.is_whole and is_quality(name))
         elif kind is None:
-            others.append(name)
+            others.append(f"{name} (can't be opened)")
     return Found(tuple(sorted(datasets)), frozenset(quality), tuple(links), tuple(others))
 
 
@@ -200,25 +201,30 @@ def _address(info: Any) -> tuple[int, int]:
     return info.fileno, info.addr
 
 
-def _look_at(group: Any, name: bytes) -> tuple[bool | None, bool]:
-    """Return whether a dataset has numbers in two or more axes, and whether they are whole.
+class _Seen(NamedTuple):
+    """Whether a dataset has numbers in two or more axes, whole ones, or the reason why not."""
 
-    The first is None for two or more axes of a type that can't be read.
-    """
+    is_number: bool = False
+    is_whole: bool = False
+    reason: str = ""
+
+
+def _look_at(group: Any, name: bytes) -> _Seen:
     h5py = load_h5py()
     try:
         dataset = h5py.h5d.open(group, name)
         kind = dataset.get_type()
         if dataset.rank < 2 or kind.get_class() == h5py.h5t.STRING:
-            return False, False
+            return _Seen()
     except _UNREADABLE:
-        return None, False
+        return _Seen(reason="can't be opened")
     try:
         number_type(kind, "")
-    except (DataError, *_UNREADABLE):
+    except DataError as error:
+        # A number of an unusual kind is refused when it is read.
         is_number = kind.get_class() in (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
-        return (True if is_number else None), False
-    return True, kind.get_class() != h5py.h5t.FLOAT
+        return _Seen(is_number=True) if is_number else _Seen(reason=error.message.partition(";")[0])
+    return _Seen(is_number=True, is_whole=kind.get_class() != h5py.h5t.FLOAT)
 
 
 def _text(name: bytes) -> str:
