@@ -86,7 +86,7 @@ class Found(NamedTuple):
             texts.append(f"{what} not followed: {_listed(each, len(self.links))}")
         if self.others:
             each = [printable(name) for name in self.others[:_MOST_LISTED]]
-            texts.append(f"what can't be read: {_listed(each, len(self.others))}")
+            texts.append(f"data that can't be read: {_listed(each, len(self.others))}")
         return "; and ".join(texts)
 
 
