@@ -543,7 +543,7 @@ def test_a_mask_is_not_read_in_place_of_what_was_passed_over(tmp_path: Path) -> 
     mask = np.zeros((6, 5), "u4")
     for name, add, message in (
         ("links", {"data_1": h5py.ExternalLink("d.h5", "/x")}, r"data_1 \(d.h5\); name d.h5"),
-        ("unreadable", {"data_1": np.zeros((2, 6, 5), "c8")}, "data that can't be read: /entry/data_1"),
+        ("unreadable", {"data_1": np.zeros((2, 6, 5), "c8")}, "can't be read: /entry/data_1"),
     ):
         path = tmp_path / f"{name}.h5"
         with h5py.File(path, "w") as file:
