@@ -19,6 +19,7 @@ from onebyone_cli.operations.inputs import open_map
 from onebyone_cli.stack.in_memory import MemoryTarget
 from onebyone_cli.weights.channel_map import ChannelMap
 from onebyone_cli.weights.formats import split_member
+from onebyone_cli.weights.orders import as_matrix
 from onebyone_cli.weights.rules import SHAPES, check_finite
 
 if TYPE_CHECKING:
@@ -277,8 +278,8 @@ def _layer(weights: Any, name: str) -> str | ChannelMap:
     learned = getattr(weights, "map", None)
     if isinstance(learned, ChannelMap):
         return learned
-    matrix = _numbers(weights, "weight", name)
-    return ChannelMap(matrix, np.zeros(len(matrix)), name)
+    matrix, _, is_either = as_matrix(_numbers(weights, "weight", name), name)
+    return ChannelMap(matrix, np.zeros(len(matrix)), name, is_either=is_either)
 
 
 def _numbers(
