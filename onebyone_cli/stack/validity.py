@@ -96,6 +96,12 @@ class Validity(NamedTuple):
         """Whether finite numbers can be invalid."""
         return any(self.nodata) or any(np.isfinite(ends).any() for ends in self.valid)
 
+    def selected(self, channels: Sequence[int]) -> Validity:
+        """Return the validity of some channels."""
+        nodata = tuple(self.nodata[at] for at in channels) if self.nodata else ()
+        valid = tuple(self.valid[at] for at in channels) if self.valid else ()
+        return Validity(nodata, valid, self.rule)
+
 
 class Marks:
     """Find invalid numbers and pixels of the tiles of a stack.

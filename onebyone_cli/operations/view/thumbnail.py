@@ -13,7 +13,7 @@ import numpy as np
 from onebyone_cli.operations.meaning import Meaning
 from onebyone_cli.picture.resample import averaged, block_starts
 from onebyone_cli.spec import PixelGrid
-from onebyone_cli.stack.validity import Marks, Validity
+from onebyone_cli.stack.validity import Marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -106,12 +106,7 @@ class Thumbnails(NamedTuple):
         chosen, validity = list(self.channels), self.meaning.validity
         if not validity.is_needed:
             return None
-        own = Validity(
-            tuple(validity.nodata[at] for at in chosen) if validity.nodata else (),
-            tuple(validity.valid[at] for at in chosen) if validity.valid else (),
-            validity.rule,
-        )
-        marks = Marks(own, [self.stored[at] for at in chosen], "float64")
+        marks = Marks(validity.selected(chosen), [self.stored[at] for at in chosen], "float64")
         return marks.pixels if self.by_pixel else marks.numbers
 
     def _in_units(self, planes: NDArray[np.float64]) -> NDArray[np.float64]:
