@@ -10,9 +10,10 @@ from onebyone_cli.api.asked import asked_of
 from onebyone_cli.api.model import Model
 from onebyone_cli.api.opening import open_readers, unheard
 from onebyone_cli.axes import checked_layout
+from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.learners import load
 from onebyone_cli.operations.inputs import Reading
-from onebyone_cli.operations.learn.given import add_given
+from onebyone_cli.operations.learn.given import add_given, endmembers_alone
 from onebyone_cli.operations.learn.request import LearnRequest, check_request
 from onebyone_cli.operations.learn.run import LearnPass, gather_for
 from onebyone_cli.operations.learn.settings import LearnSettings
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def fit(
-    stack: StackLike,
+    stack: StackLike | None,
     k: int | Literal["all"] | None = None,
     *,
     method: str = "pca",
@@ -59,7 +60,8 @@ def fit(
     Parameters
     ----------
     stack : ndarray of shape (..., C, H, W), path, OpenStack, or a sequence of them
-        The input; several are stacked along the channels.
+        The input; several are stacked along the channels. None for ``unmix``, for which the
+        endmembers are enough.
     k : int or "all", optional
         Components to keep. Without it, and without `variance` and `snr`, all are kept.
     method : str
@@ -139,6 +141,11 @@ def fit(
             say=lambda text: None,
         )
 
+    if stack is None:
+        if "endmembers" not in request.learner.needs:
+            raise UsageError(f"no stack; {setting('method', method)} learns from pixels")
+        gathered = endmembers_alone(request.request.endmembers, lambda text: None)
+        return Model(request.learn(gathered.statistics, gathered.source), gathered)
     with ExitStack() as opened:
         inputs = open_readers(stack, layout, settings.memory, opened, channels)
         gathered = gather_for(request, [inputs], way, check, on_progress=on_progress)

@@ -13,6 +13,7 @@ from onebyone_cli.learners.moments import Moments, no_moments
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from onebyone_cli.weights.endmembers import Endmembers
 
 #: Most classes: labels of 16 bits. A map with more does not hold classes.
 MOST_CLASSES = 2**16
@@ -35,8 +36,8 @@ class Statistics:
         Some of the pixels.
     noise : Moments or None
         Of the pixels of a stack of noise.
-    endmembers : ndarray of float64, shape (C, K), or None
-        Known spectra, one in each column.
+    endmembers : Endmembers or None
+        Known spectra.
     found : ndarray of bool, shape (C,), or None
         Channels with a valid number, as far as parts without a valid pixel tell; None if there was
         no such part.
@@ -49,7 +50,7 @@ class Statistics:
         self.classes: dict[int, Moments] | None = None
         self.sample: list[NDArray[np.float64]] = []
         self.noise: Moments | None = None
-        self.endmembers: NDArray[np.float64] | None = None
+        self.endmembers: Endmembers | None = None
         self.found: NDArray[np.bool_] | None = None
 
     @property

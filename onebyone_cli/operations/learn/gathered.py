@@ -35,6 +35,8 @@ class Gathered:
         Names of the channels, or nothing.
     labels : ChannelLabels
         How to name channels before people.
+    wavelengths : tuple of float
+        Of the channels, or nothing.
     files : tuple of str
         All files that were read.
     pixel_bytes : int
@@ -52,6 +54,7 @@ class Gathered:
         self.inputs: list[dict[str, Any]] = []
         self.names, self.files, self.pixel_bytes = names, files, 0
         self.labels = ChannelLabels(tuple(range(statistics.channels)), names)
+        self.wavelengths: tuple[float, ...] = ()
 
     def note(self, inputs: "Stack", more: "Mapping[str, Any] | None" = None) -> None:
         """Record a stack, and more of how it is read; equal stacks of one stream are counted."""
@@ -95,12 +98,13 @@ def headers_of(
     `more` is what else to record of each stack.
     """
     from onebyone_cli.learners.statistics import empty_statistics
-    from onebyone_cli.stack.stack import channel_names
+    from onebyone_cli.stack.stack import channel_names, stacked_metadata
 
     channels = sum(reader.spec.channels for reader in stacks[0])
     names = dict.fromkeys(name_of(inputs) for inputs in stacks)
     gathered = Gathered(empty_statistics(channels), " ".join(names), channel_names(stacks[0]))
     gathered.labels = labels_of(stacks[0])
+    gathered.wavelengths = stacked_metadata(stacks[0]).wavelengths
     for inputs, record in zip(stacks, more or [{}] * len(stacks), strict=True):
         gathered.note(inputs, record)
     return gathered

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from onebyone_cli.errors import ShapeMismatchError, UsageError, setting
 from onebyone_cli.operations.inputs import Reading, open_map
 from onebyone_cli.operations.learn.gathered import Gathered, are_moments, headers_of, join_saved
-from onebyone_cli.operations.learn.given import add_given
+from onebyone_cli.operations.learn.given import add_given, endmembers_alone
 from onebyone_cli.operations.learn.request import check_seed
 from onebyone_cli.units import count
 
@@ -279,7 +279,8 @@ def learn(
     Parameters
     ----------
     names : sequence of str
-        Inputs of one stack, with `each` of one stack per input; or files of moments.
+        Inputs of one stack, with `each` of one stack per input; or files of moments. None for
+        a method that endmembers are enough for.
     request : CheckedRequest
         What is learned.
     way : LearnPass
@@ -312,7 +313,11 @@ def learn(
         if on_headers is not None:
             on_headers(gathered)
 
-    if are_moments(names, raw=reading.raw is not None):
+    if not names:
+        gathered = endmembers_alone(request.request.endmembers, say)
+        if on_headers is not None:
+            on_headers(gathered)
+    elif are_moments(names, raw=reading.raw is not None):
         way.refuse_for_moments()
         gathered = join_saved(names, say)
         request.check_moments(gathered.statistics, gathered.source)
