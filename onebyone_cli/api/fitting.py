@@ -6,6 +6,7 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal
 
+from onebyone_cli.api.asked import asked_of
 from onebyone_cli.api.model import Model
 from onebyone_cli.api.opening import open_readers, unheard
 from onebyone_cli.axes import checked_layout
@@ -21,6 +22,7 @@ from onebyone_cli.operations.machine import memory_of, threads_of
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from onebyone_cli.api.asked import NodataLike
     from onebyone_cli.api.opening import Channels, OnProgress, Path, StackLike
     from onebyone_cli.operations.learn.gathered import Gathered
 
@@ -43,15 +45,17 @@ def fit(
     sample: int | None = None,
     channels: Channels = None,
     layout: str | None = None,
-    nodata: float | None = None,
+    nodata: NodataLike | None = None,
+    invalid: Literal["any", "all"] = "any",
+    stored: bool = False,
     memory: int | str | None = None,
     threads: int | None = None,
     on_progress: OnProgress = unheard,
 ) -> Model:
     """Learn a 1×1 convolution from a stack, as ``onebyone fit`` does.
 
-    One pass over the pixels, in float64. Pixels with NaN, an infinity or the value of `nodata` in
-    any channel are left out.
+    One pass over the pixels, in float64. Pixels with NaN, an infinity or a nodata value in any
+    channel are left out.
 
     Parameters
     ----------
@@ -84,7 +88,14 @@ def fit(
         Pixels where it is 0 are left out.
     sample : int, optional
         Read only about so many pixels, drawn in runs of neighbours.
-    channels, layout, nodata, memory, threads, on_progress
+    nodata : float, str, or sequence of float and (float, float), optional
+        Values, and ranges of them, that mark invalid numbers, in place of those that files name;
+        ``"none"`` for no value.
+    invalid : str
+        ``"any"``: a pixel is invalid if any of its channels is; ``"all"``: only if all are.
+    stored : bool
+        Use the numbers as they are stored, without the scale and offset that files name.
+    channels, layout, memory, threads, on_progress
         As in `apply`.
 
     Raises
@@ -115,7 +126,8 @@ def fit(
         )
     )
     request.check_stacks()
-    settings = LearnSettings(memory_of(memory), threads_of(threads), nodata, request.wanted())
+    asked = asked_of(nodata, stored=stored, invalid=invalid)
+    settings = LearnSettings(memory_of(memory), threads_of(threads), asked, request.wanted())
     way = LearnPass.of(request, settings)
 
     def check(gathered: Gathered) -> None:

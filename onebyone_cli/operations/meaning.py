@@ -128,7 +128,8 @@ def _check_held(inputs: Sequence[Input], nodata: Nodata | None) -> None:
         hint = ""
         if low < 0 and low == int(low) and len(types) == 1 and types[0].startswith("uint"):
             wrapped = low + (np.iinfo(types[0]).max + 1)
-            hint = f"; numbers that were signed once would be {wrapped:.10g} here"
+            if wrapped > np.iinfo(types[0]).max // 2:
+                hint = f"; numbers that were signed once would be {wrapped:.10g} here"
         raise UsageError(
             f"{setting('nodata', text)}: no number of the input can be {text}, since the type is "
             f"{listed}{hint}"

@@ -66,7 +66,7 @@ def fit(
     publication = output.publication(if_changed=make.if_changed)
     rules = make.rules(target, publication)
     settings = LearnSettings(
-        resources.budget(), resources.workers(), input.mark(), request.wanted()
+        resources.budget(), resources.workers(), input.asked(), request.wanted()
     )
     groups = (learn, input, raw, output)
     noise = settings.wanted.differences

@@ -342,8 +342,11 @@ class Raw(Group):
 
     def spec(self) -> "RawSpec | None":
         """Read the description; None if inputs have headers that describe them."""
-        if not self.raw and (self.shape or self.offset is not None):
-            raise UsageError("--shape and --offset are for inputs without a header; add --raw")
+        plain = bool(self.dtype_in) and self.dtype_in not in CODED_BYTES
+        if not self.raw and (self.shape or self.offset is not None or plain):
+            raise UsageError(
+                "--shape, --offset and --dtype-in are for inputs without a header; add --raw"
+            )
         if self.raw and not (self.shape and self.dtype_in):
             raise UsageError("--raw needs --shape, as in 50,600,600, and --dtype-in, as in f4")
         if not self.dtype_in:
@@ -353,8 +356,6 @@ class Raw(Group):
         order = self.dtype_in[0] if self.dtype_in[0] in "<>" else ""
         text = self.dtype_in.removeprefix(order)
         name = text if text in CODED_BYTES else type_of("--dtype-in", text, order)
-        if not self.raw and order:
-            raise UsageError("a header tells the order of bytes; leave out < and > of --dtype-in")
         shape = _sizes(self.shape) if self.raw else ()
         return RawSpec(shape, name, order == ">", self.offset or 0)
 

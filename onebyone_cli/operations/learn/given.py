@@ -124,5 +124,8 @@ def _noise_of(
         opened = reading._replace(raw=None).open([path], stack)
         gathered = headers_of([opened])
         job = LearnJob(opened, settings._replace(wanted=Wanted(), shard=None))
+        for note in job.meaning.notes:
+            say(note)
         gathered.statistics.merge(job.run(on_progress))
+        gathered.check_values()
         return gathered
