@@ -68,9 +68,10 @@ def _only_weight(shapes: Mapping[str, Shape], path: str) -> str:
     if len(kernels) == 1 and fit:
         return fit[0]
     if not fit:
+        other = f", or name another, as in {path}:{kernels[0]}" if kernels else ""
         raise DataError(
             f"has no member 'weight' but {quote_names(shapes)}; expected a matrix (K, C) of this "
-            "name",
+            f"name{other}",
             path,
         )
     listed = ", ".join(f"{_whole(name)} {shapes[name]}" for name in fit[:_MOST])
