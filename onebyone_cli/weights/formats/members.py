@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli.errors import DataError
+from onebyone_cli.units import printable
 from onebyone_cli.weights.orders import orders_of
 from onebyone_cli.weights.rules import quote, quote_names
 
@@ -68,14 +69,16 @@ def _only_weight(shapes: Mapping[str, Shape], path: str) -> str:
     if len(kernels) == 1 and fit:
         return fit[0]
     if not fit:
-        other = f", or name another, as in {path}:{kernels[0]}" if kernels else ""
+        other = f", or name another, as in {path}:{printable(kernels[0])}" if kernels else ""
         raise DataError(
             f"has no member 'weight' but {quote_names(shapes)}; expected a matrix (K, C) of this "
             f"name{other}",
             path,
         )
     listed = ", ".join(f"{_whole(name)} {shapes[name]}" for name in fit[:_MOST])
-    raise DataError(f"has no member 'weight'; name one of {listed}, as in {path}:{fit[0]}", path)
+    raise DataError(
+        f"has no member 'weight'; name one of {listed}, as in {path}:{printable(fit[0])}", path
+    )
 
 
 def _whole(name: str) -> str:
