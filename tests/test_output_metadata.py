@@ -30,7 +30,7 @@ PACKING: dict[str, Any] = {
     "valid_min": np.int16(0),
     "valid_max": np.int16(10000),
     "actual_range": np.array([100, 9000], "i2"),
-    "_Unsigned": "true",
+    "_Unsigned": "false",
     "Data_Ignore_Value": "-9999",
     "NoData": -9999,
     "flag_values": np.array([1, 2], "i2"),

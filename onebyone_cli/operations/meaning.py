@@ -127,7 +127,7 @@ def _check_held(inputs: Sequence[Input], nodata: Nodata | None) -> None:
     """Raise `UsageError` for a value that the type of no input holds."""
     types = list(dict.fromkeys(each.spec.dtype for each in inputs))
     for low, high in () if nodata is None else nodata.ranges:
-        if low != high or np.isnan(low) or any(_holds(dtype, low) for dtype in types):
+        if low != high or np.isnan(low) or any(holds(dtype, low) for dtype in types):
             continue
         text, listed = f"{low:.10g}", " and ".join(types)
         hint = ""
@@ -141,7 +141,8 @@ def _check_held(inputs: Sequence[Input], nodata: Nodata | None) -> None:
         )
 
 
-def _holds(dtype: str, value: float) -> bool:
+def holds(dtype: str, value: float) -> bool:
+    """Return whether a type of a file holds a number."""
     with np.errstate(over="ignore"):
         return not np.isnan(in_type(value, dtype))
 
@@ -153,7 +154,7 @@ def _notes(said: Metadata, asked: Asked, dtype: str) -> Iterator[str]:
         text = (
             " or ".join(f"{value:.10g}" for value in values) if len(values) < 5 else "of channels"
         )
-        unheld = [value for value in values if not _holds(dtype, value)]
+        unheld = [value for value in values if not holds(dtype, value)]
         more = f"; {dtype} can't hold it, so it is not used" if unheld == list(values) else ""
         yield f"nodata {text}{_origin(said, 'nodata')}{more}"
     hears = asked.nodata is None or bool(asked.nodata.ranges)

@@ -8,6 +8,7 @@ import numpy as np
 
 from onebyone_cli.errors import ShapeMismatchError
 from onebyone_cli.spec import Slab, StackSpec
+from onebyone_cli.stack.folded import fold
 from onebyone_cli.stack.sources import Sources
 from onebyone_cli.stack.stack import Stack
 from onebyone_cli.stack.validity import Marks, Nodata, Validity
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 class PixelMap:
     """An open map of one channel, with the height and width of its stack.
 
-    A map without the batch axes of the stack holds for every item. Its numbers are invalid where
+    A map without the batch axes of the stack holds for every item. One row or column with as many
+    numbers as the stack has pixels is folded to its height and width. Its numbers are invalid where
     its own file says so. Those that the user gives for stacks are invalid in maps only if they are
     negative: no map means a pixel that counts, or a class, by -9999, but many do by 1 or 255.
 
@@ -62,6 +64,8 @@ class PixelMap:
         what: str,
         nodata: Nodata | None = None,
     ) -> None:
+        if min(reader.spec.height, reader.spec.width) == 1 and reader.spec.pixels == spec.pixels:
+            reader = fold(reader, (spec.height, spec.width))
         _check(reader.path, reader.spec, spec, what)
         dtype = reader.spec.dtype
         self._marks = Marks(_validity(reader, nodata), [dtype], dtype)

@@ -79,8 +79,9 @@ def _refuse_weights(inputs: Sequence[str], *, raw: bool) -> None:
 
 def _other_way(path: str) -> str:
     """Name the command for a file that is not a stack."""
-    from onebyone_cli.operations.info.archives import holds_moments
+    from onebyone_cli.formats.npz.archive import Contents
+    from onebyone_cli.operations.info.archives import kind_of_archive
 
-    if path.lower().endswith(".npz") and holds_moments(path):
+    if kind_of_archive(path) is Contents.MOMENTS:
         return "to see the statistics that it holds: onebyone stats"
     return "to look at weights or at a model: onebyone weights show"

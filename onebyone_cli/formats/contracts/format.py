@@ -31,14 +31,14 @@ class Format(NamedTuple):
     write : callable
         Make the writer of an output; see `Target.make_writer`.
     new_suffix : str
-        Suffix of new outputs; ``/`` for a folder.
+        Suffix of new outputs; ``/`` for a folder, empty for a format that is only read.
     kinds : tuple of str
         More values of ``--format``, passed on as `Target.kind`.
     magic : tuple of bytes
-        First bytes of files, to detect those with other suffixes.
+        First bytes of files.
     claims : callable or None
-        Whether a file that suffix and first bytes do not identify is of this format, by the files
-        beside it.
+        Whether a file that first bytes do not identify is of this format, by its other bytes or the
+        files beside it. Of a format without first bytes, those files go before all others.
     main_file : callable or None
         Return the file with the numbers of an output of several files.
     streams : str
@@ -82,6 +82,11 @@ class Format(NamedTuple):
     storage: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()
     extra: str = ""
+
+    @property
+    def is_written(self) -> bool:
+        """Whether outputs can be of this format."""
+        return bool(self.new_suffix)
 
     @property
     def has_datasets(self) -> bool:

@@ -125,7 +125,7 @@ def are_moments(inputs: Sequence[str], *, raw: bool = False) -> bool:
     from onebyone_cli import formats
     from onebyone_cli.formats import opening
 
-    archives = [text for text in inputs if not raw and _is_archive(text)]
+    archives = [text for text in inputs if not raw and _is_archive(text) and not _is_stack(text)]
     if archives and len(archives) < len(inputs):
         other = next(text for text in inputs if text not in archives)
         formats.of_input(opening.split_inner(other)[0])  # raises if it does not exist
@@ -145,6 +145,12 @@ def _is_archive(path: str) -> bool:
             return file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
     except (OSError, ValueError):  # opening it later raises the error
         return False
+
+
+def _is_stack(archive: str) -> bool:
+    from onebyone_cli.formats.npz.archive import Contents, contents_of
+
+    return contents_of(archive) is Contents.STACKS
 
 
 def join_saved(paths: Sequence[str], say: "Say") -> Gathered:
