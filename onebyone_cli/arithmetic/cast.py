@@ -87,6 +87,19 @@ class Cast:
         #: Whether tiles pass unchanged, so that they may be computed in place.
         self.is_identity = source == target and fill is None and scale is None
 
+    def packing(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """Return scales and offsets, K entries each, that give values back; None without `scale`.
+
+        A value is ``scale * number + offset``, to half a step of the numbers.
+        """
+        if self._ends is None:
+            return None
+        low, high = (np.broadcast_to(end[:, 0], channels).astype(np.float64) for end in self._ends)
+        with np.errstate(over="ignore"):
+            step = (high - low) / (self._high - self._low)
+        step[step == 0] = 1.0  # a constant result is the lowest number
+        return tuple(step.tolist()), tuple((low - self._low * step).tolist())
+
     def apply(self, y: NDArray[Any], out: NDArray[Any], pixels: int) -> CastCounts:
         """Convert one tile.
 

@@ -147,6 +147,7 @@ class ApplyJob:
             target.background,
         )
         self.cast = self._cast(range_before(settings.scale) if settings.scale else None)
+        self._target = target
         self._writer = target.make_writer(self.output, self._describe)
         self.path = self._writer.path
         self.shard = settings.shard
@@ -181,10 +182,13 @@ class ApplyJob:
 
     def _describe(self) -> Metadata:
         # Imported here because most outputs have no place for metadata.
-        from onebyone_cli.operations.metadata import output_metadata
+        from onebyone_cli.operations.meaning import Packing
+        from onebyone_cli.operations.metadata import Made, output_metadata
 
         layers, found = self.match.given_layers, self.match.metadata()
-        return output_metadata(found, layers, self.settings, self.fill, self.output.dtype)
+        packing = None if self.settings.collapse else self.cast.packing(self.output.channels)
+        made = Made(self.output.dtype, self.fill, None if packing is None else Packing(*packing))
+        return output_metadata(found, layers, self.settings, made)
 
     def run(self, on_progress: OnProgress) -> ApplyReport:
         """Run the job, and publish the output at the end.
@@ -204,12 +208,15 @@ class ApplyJob:
             source = self._sources.as_stack(self.input.dtype, self.plan, stack, on_progress)
             if self._mask is not None:
                 self._mask.open(self.plan, stack, on_progress)
-            stack.enter_context(self._writer)
-            stack.enter_context(self._taking_notes())
             passes = Passes(self.plan, self._steps, source, on_progress)
-            scale = self.settings.scale
+            scale, found = self.settings.scale, None
             if scale is not None and scale.is_measured:
-                self.cast = self._cast(self._range(scale, passes))
+                found = self._range(scale, passes)
+                self.cast = self._cast(found)
+                # The output states how its numbers become the result.
+                self._writer = self._target.make_writer(self.output, self._describe)
+            stack.enter_context(self._writer)
+            stack.enter_context(self._taking_notes(found))
             counts = self._write(passes)
             if self.shard is not None:
                 self._finish_share()
@@ -230,7 +237,7 @@ class ApplyJob:
         )
 
     @contextmanager
-    def _taking_notes(self) -> Iterator[None]:
+    def _taking_notes(self, found: Range | None) -> Iterator[None]:
         """Keep a checkpoint if the job is stopped, unless the data are at fault."""
         checkpoint = self._checkpoint
         if checkpoint is None or not isinstance(self._writer, ResumableWriter):
@@ -238,6 +245,8 @@ class ApplyJob:
             return
         try:
             checkpoint.begin(self._writer.file)
+            if found is not None:
+                checkpoint.extra["range"] = [end.tolist() for end in found]
             yield
         except DataError:
             raise
@@ -319,7 +328,6 @@ class ApplyJob:
                 passes.run(self.cast, step, Ledger(), measure=measure)
 
             found = find_range(scale, channels, look)
-            noted["range"] = [end.tolist() for end in found]
         return found
 
 
