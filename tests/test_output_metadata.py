@@ -17,8 +17,7 @@ from onebyone_cli.formats.contracts.metadata import (
     Part,
     joined_metadata,
 )
-from onebyone_cli.operations.apply.fill import Fill
-from onebyone_cli.operations.apply.settings import ApplySettings
+from onebyone_cli.operations.apply.settings import ApplySettings, Fill
 from onebyone_cli.operations.metadata import Made, output_metadata, source_channels
 from onebyone_cli.weights.channel_map import ChannelMap
 

@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from onebyone_cli.arithmetic.conv1x1 import Layer
-    from onebyone_cli.operations.apply.fill import Fill
-    from onebyone_cli.operations.apply.settings import ApplySettings
+    from onebyone_cli.operations.apply.settings import ApplySettings, Fill
 
 #: A time of more digits is beyond the year 9999.
 _EPOCH_DIGITS = 11

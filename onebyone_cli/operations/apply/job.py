@@ -27,7 +27,7 @@ from onebyone_cli.errors import (
 from onebyone_cli.formats.contracts.writer import ResumableWriter, Writer
 from onebyone_cli.operations.apply.fill import choose_fill
 from onebyone_cli.operations.apply.fingerprint import fingerprint_of
-from onebyone_cli.operations.apply.invalid import rules_of
+from onebyone_cli.operations.apply.invalid import Watches, rules_of
 from onebyone_cli.operations.apply.matching import match
 from onebyone_cli.operations.apply.passes import Passes
 from onebyone_cli.operations.apply.planning import plan_memory
@@ -38,8 +38,11 @@ from onebyone_cli.operations.apply.settings import (
     _check_channels,
     _output_spec,
 )
+from onebyone_cli.operations.apply.value_watch import ValueWatch
 from onebyone_cli.operations.apply.worker import Steps, write_share
+from onebyone_cli.operations.channel_labels import labels_of
 from onebyone_cli.operations.meaning import meaning_of
+from onebyone_cli.operations.nodata_watch import NodataWatch
 from onebyone_cli.plan.tiles import (
     count_tiles,
 )
@@ -137,7 +140,8 @@ class ApplyJob:
             self._mask = PixelMap(mask, self.input, "mask", settings.asked.nodata)
         rules = rules_of(self.meaning.validity, inputs, self._mask)
         self.convolution = Convolution(layers, dtype, self.meaning.arrays)
-        self._steps = Steps(self.convolution, rules, settings.collapse)
+        self._watches = Watches(NodataWatch(settings.asked.nodata), ValueWatch(self.input.channels))
+        self._steps = Steps(self.convolution, rules, self._watches, settings.collapse)
         self.output = _output_spec(self.input, self.convolution, settings)
         self.fill = choose_fill(
             settings,
@@ -178,7 +182,13 @@ class ApplyJob:
         return isinstance(self._writer, ResumableWriter)
 
     def _cast(self, scale: Range | tuple[float, float] | None) -> Cast:
-        return Cast(self.input.dtype, self.output.dtype, fill=self.fill.value, scale=scale)
+        return Cast(
+            self.input.dtype,
+            self.output.dtype,
+            fill=self.fill.value,
+            is_nodata=self.fill.is_nodata,
+            scale=scale,
+        )
 
     def _describe(self) -> Metadata:
         # Imported here because most outputs have no place for metadata.
@@ -234,7 +244,14 @@ class ApplyJob:
             changed=self._writer.changed,
             went_on=self._went_on,
             fill=self.fill,
+            warnings=tuple(self._warnings()),
         )
+
+    def _warnings(self) -> Iterator[str]:
+        """Describe what a job that has seen all pixels noticed."""
+        if not self._went_on and self.shard is None:
+            yield from self._watches.nodata.warnings()
+            yield from self._watches.values.warnings(lambda: labels_of(self.match.inputs))
 
     @contextmanager
     def _taking_notes(self, found: Range | None) -> Iterator[None]:
