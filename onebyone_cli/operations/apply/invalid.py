@@ -110,8 +110,8 @@ class Inspector:
         self._look_for_nodata(x)
         found = None
         if self._masked is not None:
-            masked = self._masked[:, start : start + x.shape[2]]
-            found = np.broadcast_to(masked, (len(x), x.shape[2]))
+            part = self._masked[:, start : start + x.shape[2]]
+            found = np.broadcast_to(part, (len(x), x.shape[2]))
         if not self._marks.are_needed:
             return found
         marked, masked = self._marks.pixels(x), found
