@@ -263,7 +263,8 @@ class ApplyJob:
     def _warnings(self) -> Iterator[str]:
         """Describe what a job that has seen all pixels noticed."""
         if not self._went_on and self.shard is None:
-            yield from self._watches.nodata.warnings()
+            if self.input.channels == self.stack.channels:  # it may be in the others
+                yield from self._watches.nodata.warnings()
             yield from self._watches.values.warnings(lambda: labels_of(self.match.inputs))
 
     @contextmanager
