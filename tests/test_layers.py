@@ -69,10 +69,11 @@ LIBRARIES: dict[str, set[str]] = {
     "formats.envi": {"numpy"},
     "formats.hdf5": {"numpy", "h5py", "hdf5plugin"},
     "formats.images": {"numpy", "PIL"},
+    "formats.tiff": {"numpy", "imagecodecs", "PIL"},
 }
 
 #: What makes start-up slow. Help, version and completion do without.
-HEAVY = {"numpy", "h5py", "PIL", "rich", "matplotlib", "sklearn", "distributed"}
+HEAVY = {"numpy", "h5py", "PIL", "rich", "matplotlib", "sklearn", "distributed", "imagecodecs"}
 
 #: Modules that import nothing heavy at start, neither themselves nor by what they import.
 LIGHT = (

@@ -38,7 +38,7 @@ from onebyone_cli.formats.contracts.writer import Target
 from onebyone_cli.formats.folders.naming import numbered
 from onebyone_cli.formats.images import FORMAT
 from onebyone_cli.formats.images.kinds import KINDS
-from onebyone_cli.formats.images.libtiff_errors import libtiff_heard
+from onebyone_cli.formats.arrays.libtiff_errors import libtiff_heard
 from onebyone_cli.spec import StackSpec
 
 FORCE = Publication(force=True)

@@ -10,6 +10,7 @@ from onebyone_cli.formats.contracts.reader import Reader, Series, Source, Stream
 from onebyone_cli.formats.contracts.writer import StreamWriter, Target, Writer
 
 if TYPE_CHECKING:
+    from onebyone_cli.formats.folders.contents import Contents
     from onebyone_cli.spec import StackSpec
 
 
@@ -52,6 +53,10 @@ class Format(NamedTuple):
         A folder within a sentence, as in ``"a folder of images"``; empty if there is none.
     folders : callable or None
         Whether a folder is of this format.
+    folder_kinds : tuple of str
+        Values of ``--format`` for folders, passed on as `Target.kind`.
+    joined : callable or None
+        Open the files of a folder, all of this format, as one stack: channel after channel.
     datasets : callable or None
         List the datasets of a file that could be stacks.
     storage : tuple of str
@@ -78,6 +83,8 @@ class Format(NamedTuple):
     series: Callable[[Source], Series] | None = None
     folder: str = ""
     folders: Callable[[str], bool] | None = None
+    folder_kinds: tuple[str, ...] = ()
+    joined: Callable[[Source, Contents], Reader | StreamReader] | None = None
     datasets: Callable[[str], Sequence[Dataset]] | None = None
     storage: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()

@@ -18,8 +18,9 @@ import os
 from typing import TYPE_CHECKING
 
 from onebyone_cli.errors import DataError
+from onebyone_cli.formats import load
 from onebyone_cli.formats.contracts.format import Format
-from onebyone_cli.formats.contracts.reader import Source, StreamReader
+from onebyone_cli.formats.contracts.reader import Reader, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import StreamWriter, Target
 from onebyone_cli.formats.images.kinds import FAMILIES, KINDS, suffix_of
 
@@ -27,14 +28,22 @@ if TYPE_CHECKING:
     from onebyone_cli.spec import StackSpec
 
 
-def read(source: Source) -> StreamReader:
+def read(source: Source) -> Reader | StreamReader:
     """Open an image or a folder of images; reads headers only."""
+    from onebyone_cli.formats.folders.contents import Contents, list_folder
     from onebyone_cli.formats.images.reader import ImagesReader
 
     is_folder = os.path.isdir(source.path)
     if not is_folder and suffix_of(source.path) not in FAMILIES:
         raise DataError(f"has no suffix of an image ({', '.join(FAMILIES)})", source.path)
-    return ImagesReader(source, is_folder=is_folder)
+    if not is_folder:
+        return ImagesReader(source, Contents([source.path], []), is_folder=False)
+    contents = list_folder(source.path, tuple(FAMILIES))
+    if all(FAMILIES[suffix_of(path)] == "TIFF" for path in contents.images):
+        joined = load("tiff").joined
+        assert joined is not None, "TIFF files can be joined"
+        return joined(source, contents)
+    return ImagesReader(source, contents, is_folder=True)
 
 
 def write(target: Target, spec: StackSpec) -> StreamWriter:
@@ -48,12 +57,13 @@ FORMAT = Format(
     name="images",
     title="image, or folder of images with one channel each (PNG, TIFF, JPEG, BMP, PGM, PPM, PFM)",
     noun="an image",
-    suffixes=tuple(FAMILIES),
+    suffixes=tuple(suffix for suffix, family in FAMILIES.items() if family != "TIFF"),
     read=read,
     write=write,
     new_suffix="/",
-    kinds=tuple(KINDS),
+    kinds=tuple(kind for kind in KINDS if kind != "tiff"),
     folder="a folder of images",
+    folder_kinds=tuple(KINDS),
     folders=lambda path: True,
     keeps=("channels",),
 )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from onebyone_cli.errors import DataError, ReadWriteError
 from onebyone_cli.formats.arrays.file_state import changed
+from onebyone_cli.formats.arrays.libtiff_errors import libtiff_heard
 from onebyone_cli.formats.images.headers import guarded, open_image, page_of
 from onebyone_cli.formats.images.kinds import suffix_of
-from onebyone_cli.formats.images.libtiff_errors import libtiff_heard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

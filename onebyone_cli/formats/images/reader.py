@@ -10,11 +10,10 @@ from onebyone_cli.formats.arrays.file_state import file_state
 from onebyone_cli.formats.contracts.about import About, Container
 from onebyone_cli.formats.contracts.metadata import Metadata
 from onebyone_cli.formats.contracts.reader import Source, StreamReader
-from onebyone_cli.formats.folders.contents import Contents, list_folder
 from onebyone_cli.formats.folders.naming import channel_names, stem_of, wavelengths_in
 from onebyone_cli.formats.images.agreement import check_agreement
 from onebyone_cli.formats.images.headers import open_file, read_pages
-from onebyone_cli.formats.images.kinds import FAMILIES, TITLES, suffix_of
+from onebyone_cli.formats.images.kinds import TITLES, suffix_of
 from onebyone_cli.formats.images.notes import notes_of
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.units import count, format_bytes
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onebyone_cli.formats.arrays.file_state import FileState
+    from onebyone_cli.formats.folders.contents import Contents
     from onebyone_cli.formats.images.headers import Page
     from onebyone_cli.formats.images.pixels import Pixels
 
@@ -59,12 +59,10 @@ class ImagesReader(StreamReader):
         If one decoded image exceeds the memory budget.
     """
 
-    def __init__(self, source: Source, *, is_folder: bool) -> None:
+    def __init__(self, source: Source, contents: Contents, *, is_folder: bool) -> None:
         from onebyone_cli.formats.arrays.layout import plain_layout
 
-        images, beside = (
-            list_folder(source.path, tuple(FAMILIES)) if is_folder else Contents([source.path], [])
-        )
+        images, beside = contents
         self._indices = source.indices
         self._pages: list[Page] = []
         self._opened: dict[str, FileState] = {}
