@@ -59,8 +59,8 @@ def stored_axes(shape: Sequence[int], layout: str, path: str) -> str:
     shape : sequence of int
         As stored.
     layout : str
-        From `checked_layout`. Without one, two axes are H×W and the last three of more are C×H×W.
-        C, H and W alone, in any order, are the last three axes; those before them are a batch.
+        From `checked_layout`; CHW if empty. C, H and W alone, in any order, are the last three
+        axes, and those before them are a batch. Two axes are H×W of one channel in CHW.
     path : str
         Name for messages.
 
@@ -70,9 +70,9 @@ def stored_axes(shape: Sequence[int], layout: str, path: str) -> str:
         If the layout has another number of axes.
     """
     count = len(shape)
-    if not layout and count == 2:
-        return "HW"
     layout = layout or _STACK
+    if count == 2 and layout == _STACK:
+        return "HW"
     if sorted(layout) == sorted(_STACK):
         layout = "N" * (count - len(_STACK)) + layout
     if len(layout) == count:

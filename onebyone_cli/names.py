@@ -3,6 +3,14 @@
 import os
 from collections.abc import Callable
 
+#: Names of standard input.
+_STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+
+
+def is_standard_input(path: str) -> bool:
+    """Return whether a name stands for standard input."""
+    return path in _STANDARD_INPUT
+
 
 def suffix_of(path: str) -> str:
     """Return the suffix of a name in lower case, with its dot; empty if there is none."""

@@ -3,6 +3,7 @@
 import math
 import os
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,27 @@ def new_folder() -> Iterator[Path]:
     """A folder for one example: `tmp_path` is one for all examples of a test."""
     with tempfile.TemporaryDirectory(prefix="onebyone-test-") as name:
         yield Path(name)
+
+
+@contextmanager
+def fifo_of(data: bytes, step: int = 1 << 16) -> Iterator[Path]:
+    """A named pipe into which somebody writes, a few bytes at a time."""
+    with new_folder() as folder:
+        path = folder / "pipe"
+        os.mkfifo(path)
+
+        def write() -> None:
+            with path.open("wb", buffering=0) as file:
+                for at in range(0, len(data), step):
+                    try:
+                        file.write(data[at : at + step])
+                    except BrokenPipeError:
+                        return
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        yield path
+        writer.join()
 
 
 @st.composite

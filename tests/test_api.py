@@ -356,7 +356,7 @@ FAILURES: list[tuple[Any, type[errors.OneByOneError], type[Exception], str]] = [
     (lambda: apply(np.ma.masked_all((3, 4, 5)), np.eye(3)), errors.DataError, ValueError, "masked"),
     (lambda: apply(X[0, 0], [[1]]), errors.DataError, ValueError, "a line of 5 numbers"),
     (lambda: apply(3, [[1]]), errors.DataError, ValueError, "can't be made of int"),
-    (lambda: apply(X, np.eye(3), layout="WHC"), errors.UsageError, ValueError, "layout=WHC"),
+    (lambda: apply(X, np.eye(3), layout="WHH"), errors.UsageError, ValueError, "layout=WHH"),
     (lambda: apply(X, np.eye(3), dtype="complex64"), errors.UsageError, ValueError, "complex64"),
     (lambda: apply(X, np.eye(3), compute="half"), errors.UsageError, ValueError, "half"),
     (lambda: apply(X, np.eye(3), memory="much"), errors.UsageError, ValueError, "much"),

@@ -17,7 +17,7 @@ from onebyone_cli import formats
 ROOT = Path(onebyone_cli.__file__).parent
 
 #: Modules at the root, which import nothing but the standard library and each other.
-PLAIN = {"errors", "names", "spec", "units", "version", "npy_header"}
+PLAIN = {"axes", "errors", "names", "spec", "units", "version", "npy_header"}
 
 #: Rooms, and the rooms that each may import besides `PLAIN`.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -51,7 +51,7 @@ SHARED_BY_FORMATS = ("formats.contracts", "formats.arrays", "formats.folders")
 
 #: Libraries beyond the standard one, by room, wherever in the module the import stands.
 LIBRARIES: dict[str, set[str]] = {
-    "system": {"numpy"},
+    "system": {"numpy", "h5py"},
     "stack": {"numpy"},
     "weights": {"numpy"},
     "learners": {"numpy", "sklearn"},
@@ -67,7 +67,7 @@ LIBRARIES: dict[str, set[str]] = {
     "formats.npy": {"numpy"},
     "formats.raw": {"numpy"},
     "formats.envi": {"numpy"},
-    "formats.hdf5": {"numpy", "h5py", "hdf5plugin"},
+    "formats.hdf5": {"numpy", "hdf5plugin"},
     "formats.images": {"numpy", "PIL"},
     "formats.tiff": {"numpy", "imagecodecs", "PIL"},
 }

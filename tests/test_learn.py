@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from strategies import batches, examples, new_folder, seeds
 
+from onebyone_cli.api.asked import asked_of
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, ReadWriteError, ShapeMismatchError, UsageError
 from onebyone_cli.formats import opening
@@ -26,6 +27,7 @@ from onebyone_cli.learners.statistics import Statistics, empty_statistics
 from onebyone_cli.operations.learn.job import LearnJob
 from onebyone_cli.operations.learn.sampling import choose_runs
 from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
+from onebyone_cli.operations.meaning import Asked
 from onebyone_cli.operations.ordered_merge import OrderedMerge
 from onebyone_cli.spec import Slab
 from onebyone_cli.stack.stack import Stack
@@ -49,18 +51,20 @@ def planned(
     layout: str = "CHW",
     mask: Any = None,
     labels: Any = None,
+    nodata: float | None = None,
+    asked: Asked | None = None,
     **more: Any,
 ) -> Iterator[LearnJob]:
     with ExitStack() as stack:
 
-        def opened(path: Any, layout: str = "CHW"):
+        def opened(path: Any, layout: str = ""):
             reader = opening.open_input(str(path), layout=layout)
             stack.callback(reader.close)
             return reader
 
         job = LearnJob(
             [opened(path, layout) for path in paths],
-            LearnSettings(memory, threads, **more),
+            LearnSettings(memory, threads, asked or asked_of(nodata), **more),
             mask=mask and opened(mask),
             labels=labels and opened(labels),
         )
@@ -231,9 +235,10 @@ def scenes(draw: st.DrawFn) -> Scene:
     if mask:
         leading = (*shape[:-3], 1) if mask == "one for each" else ()
         mask = rng.integers(-1, 3, (*leading, height, width)).astype("int8")
+    unheard = {"f": [-9999, 0.5], "i": [-99], "u": [250]}[x.dtype.kind]
     return Scene(
         x,
-        draw(st.sampled_from([None, base + 2, -9999, 0.5])),
+        draw(st.sampled_from([None, base + 2, *unheard])),
         mask,
         draw(st.none() | window(height)),
         draw(st.none() | window(width)),

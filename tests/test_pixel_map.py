@@ -27,21 +27,22 @@ from onebyone_cli.formats.contracts.metadata import Metadata
 from onebyone_cli.learners.statistics import Statistics
 from onebyone_cli.operations.learn.job import LearnJob
 from onebyone_cli.operations.learn.settings import LearnSettings
+from onebyone_cli.operations.meaning import Asked
 from onebyone_cli.spec import Slab, StackSpec
 from onebyone_cli.stack.in_memory import ArrayInput
 from onebyone_cli.stack.pixel_map import PixelMap
 from onebyone_cli.stack.validity import parse_nodata
 
 
-def gather(folder: Path, *, nodata: float | None = None, **maps: Any) -> Statistics:
+def gather(folder: Path, **maps: Any) -> Statistics:
     """Moments of x.npy with a mask or labels, named as a user would."""
     with ExitStack() as stack:
         readers = {}
         for name, path in {"x": folder / "x.npy", **maps}.items():
-            readers[name] = opening.open_input(str(path))
+            readers[name] = opening.open_input(str(path), indices=name != "x")
             stack.callback(readers[name].close)
         x = readers.pop("x")
-        job = LearnJob([x], LearnSettings(1 << 26, 2, nodata), **readers)
+        job = LearnJob([x], LearnSettings(1 << 26, 2), **readers)
         return job.run(lambda step, done, total: None)
 
 
@@ -100,6 +101,15 @@ def test_what_files_and_users_say_of_a_mask(said: dict[str, Any], typed: list[st
     with ExitStack() as opened:
         mask.open(plan, opened, lambda step, done, total: None)
         assert np.count_nonzero(~mask.masked(Slab(0, 1, 0, 5))) == kept
+
+
+@pytest.mark.parametrize(("said", "typed", "kept"), SAYINGS)
+def test_what_files_and_users_say_of_labels(said: dict[str, Any], typed: list[str], kept: int):
+    x = ArrayInput(np.full((2, 1, 4), 50.0))
+    labels = described([[0, 1, 255, -9]], **said)
+    settings = LearnSettings(1 << 26, 1, Asked(parse_nodata(typed)))
+    job = LearnJob([x], settings, labels=labels)
+    assert len(job.run(lambda step, done, total: None).classes or {}) == kept
 
 
 KINDS = ("npy", "npy of a channel", "npy in Fortran order", "png", "tif", "h5", "h5 in chunks")
@@ -234,16 +244,12 @@ def test_labels_are_integers(tmp_path: Path, kind: str, dtype: str):
     assert caught.value.path.startswith(path)
 
 
-def palette(path: Path) -> None:
-    Image.fromarray(np.ones((9, 8), np.uint8)).convert("P").save(path)
-
-
 def colours(path: Path) -> None:
     Image.fromarray(np.ones((9, 8, 3), np.uint8)).save(path)
 
 
 def alpha(path: Path) -> None:
-    Image.fromarray(np.ones((9, 8, 4), np.uint8)).save(path)
+    Image.fromarray(np.ones((9, 8, 2), np.uint8)).save(path)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +259,6 @@ def alpha(path: Path) -> None:
         (lambda path: path.write_text("1 0 1\n"), "map.npy", DataError, "is not a .npy array"),
         (lambda path: path.write_text("1 0 1\n"), "map.txt", DataError, "no known suffix"),
         (lambda path: np.save(path, np.array([[None]])), "map.npy", PolicyError, "Python objects"),
-        (palette, "map.png", DataError, "has a palette"),
         (colours, "map.png", ShapeMismatchError, "has 3 channels"),
         (alpha, "map.png", DataError, "has an alpha channel"),
     ],

@@ -45,6 +45,7 @@ from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 from onebyone_cli.operations.run import run_workers
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import ITEM_BYTES, Slab, StackSpec
+from onebyone_cli.stack.selected import select_channels
 from onebyone_cli.stack.spool import Spool
 from onebyone_cli.weights.channel_map import ChannelMap
 
@@ -155,6 +156,11 @@ def test_slabs_come_whole_whoever_asks(
     with stream_of(stored(stack, layout, big_endian=big), layout, step=step) as stream:
         assert stream.run_pixels
         assert same_numbers(read_by_workers(stream, slabs, threads), stack)
+    chosen = data.draw(st.permutations(range(spec.channels)))[: data.draw(st.integers(1, 4))]
+    with stream_of(stored(stack, layout, big_endian=big), layout, step=step) as stream:
+        (some,) = select_channels([stream], chosen)
+        assert isinstance(some, StreamReader)
+        assert same_numbers(read_by_workers(some, slabs, threads), stack[..., chosen, :, :])
 
 
 def test_slabs_are_turned_in_blocks_too_large_for_one():
@@ -262,7 +268,7 @@ def learn(
     path: Path, wanted: Wanted, *, memory: int, threads: int, layout: str = "HWC"
 ) -> tuple[LearnJob, Statistics]:
     with opening.open_input(str(path), layout=layout) as reader:
-        job = LearnJob([reader], LearnSettings(memory, threads, None, wanted))
+        job = LearnJob([reader], LearnSettings(memory, threads, wanted=wanted))
         return job, job.run(lambda step, done, total: None)
 
 

@@ -17,6 +17,7 @@ from onebyone_cli.operations.apply.settings import ApplyReport, checked_settings
 from onebyone_cli.stack.in_memory import MemoryTarget
 from onebyone_cli.weights.channel_map import ChannelMap
 from onebyone_cli.weights.formats import split_member
+from onebyone_cli.weights.orders import as_matrix
 from onebyone_cli.weights.rules import SHAPES, check_finite
 
 if TYPE_CHECKING:
@@ -247,8 +248,8 @@ def _layer(weights: Any, name: str) -> str | ChannelMap:
     learned = getattr(weights, "map", None)
     if isinstance(learned, ChannelMap):
         return learned
-    matrix = _numbers(weights, "weight", name)
-    return ChannelMap(matrix, np.zeros(len(matrix)), name)
+    matrix, _, is_either = as_matrix(_numbers(weights, "weight", name), name)
+    return ChannelMap(matrix, np.zeros(len(matrix)), name, is_either=is_either)
 
 
 def _numbers(

@@ -6,12 +6,14 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal
 
+from onebyone_cli.api.asked import asked_of
 from onebyone_cli.api.model import Model
 from onebyone_cli.api.opening import open_readers, unheard
 from onebyone_cli.axes import checked_layout
+from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.learners import load
 from onebyone_cli.operations.inputs import Reading
-from onebyone_cli.operations.learn.given import add_given
+from onebyone_cli.operations.learn.given import add_given, endmembers_alone
 from onebyone_cli.operations.learn.request import LearnRequest, check_request
 from onebyone_cli.operations.learn.run import LearnPass, gather_for
 from onebyone_cli.operations.learn.settings import LearnSettings
@@ -20,12 +22,13 @@ from onebyone_cli.operations.machine import memory_of, threads_of
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from onebyone_cli.api.asked import NodataLike
     from onebyone_cli.api.opening import Channels, OnProgress, Path, StackLike
     from onebyone_cli.operations.learn.gathered import Gathered
 
 
 def fit(
-    stack: StackLike,
+    stack: StackLike | None,
     k: int | Literal["all"] | None = None,
     *,
     method: str = "pca",
@@ -42,20 +45,23 @@ def fit(
     sample: int | None = None,
     channels: Channels = None,
     layout: str | None = None,
-    nodata: float | None = None,
+    nodata: NodataLike | None = None,
+    invalid: Literal["any", "all"] = "any",
+    stored: bool = False,
     memory: int | str | None = None,
     threads: int | None = None,
     on_progress: OnProgress = unheard,
 ) -> Model:
     """Learn a 1×1 convolution from a stack, as ``onebyone fit`` does.
 
-    One pass over the pixels, in float64. Pixels with NaN, an infinity or the value of `nodata` in
-    any channel are left out.
+    One pass over the pixels, in float64. Pixels with NaN, an infinity or a nodata value in any
+    channel are left out.
 
     Parameters
     ----------
     stack : ndarray of shape (..., C, H, W), path, OpenStack, or a sequence of them
-        The input; several are stacked along the channels.
+        The input; several are stacked along the channels. None for ``unmix``, for which the
+        endmembers are enough.
     k : int or "all", optional
         Components to keep. Without it, and without `variance` and `snr`, all are kept.
     method : str
@@ -82,7 +88,14 @@ def fit(
         Pixels where it is 0 are left out.
     sample : int, optional
         Read only about so many pixels, drawn in runs of neighbours.
-    channels, layout, nodata, memory, threads, on_progress
+    nodata : float, str, or sequence of float and (float, float), optional
+        Values, and ranges of them, that mark invalid numbers, in place of those that files name;
+        ``"none"`` for no value.
+    invalid : str
+        ``"any"``: a pixel is invalid if any of its channels is; ``"all"``: only if all are.
+    stored : bool
+        Use the numbers as they are stored, without the scale and offset that files name.
+    channels, layout, memory, threads, on_progress
         As in `apply`.
 
     Raises
@@ -113,7 +126,8 @@ def fit(
         )
     )
     request.check_stacks()
-    settings = LearnSettings(memory_of(memory), threads_of(threads), nodata, request.wanted())
+    asked = asked_of(nodata, stored=stored, invalid=invalid)
+    settings = LearnSettings(memory_of(memory), threads_of(threads), asked, request.wanted())
     way = LearnPass.of(request, settings)
 
     def check(gathered: Gathered) -> None:
@@ -127,6 +141,11 @@ def fit(
             say=lambda text: None,
         )
 
+    if stack is None:
+        if "endmembers" not in request.learner.needs:
+            raise UsageError(f"no stack; {setting('method', method)} learns from pixels")
+        gathered = endmembers_alone(request.request.endmembers, lambda text: None)
+        return Model(request.learn(gathered.statistics, gathered.source), gathered)
     with ExitStack() as opened:
         inputs = open_readers(stack, layout, settings.memory, opened, channels)
         gathered = gather_for(request, [inputs], way, check, on_progress=on_progress)

@@ -65,7 +65,7 @@ def open_input(
     path, inner = split_inner(text)
     found = of_input(path)
     _check_stated(raw, found, text)
-    return found.read(Source(path, inner, layout, memory, raw, indices))
+    return found.read(Source(path, inner, layout, memory, raw, indices=indices))
 
 
 def _check_stated(raw: RawSpec | None, found: Format, path: str) -> None:

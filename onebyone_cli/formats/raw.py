@@ -61,7 +61,7 @@ def _describe(opened: ByteSource, source: Source, path: str) -> ArrayLayout:
         raise DataError(
             f"is empty; expected the {layout.data_bytes} bytes that {_SAID} promise"
             if not raw.offset
-            else f"has no numbers after {setting('offset', str(raw.offset))} bytes",
+            else f"has no numbers after {setting('offset', raw.offset)} bytes",
             path,
         )
     return layout
@@ -72,11 +72,12 @@ def _skip(opened: ByteSource, count: int, path: str) -> None:
     if opened.is_file:
         os.lseek(opened.fd, count, os.SEEK_CUR)
         return
-    while count:
-        piece = opened.read(min(count, PIECE_BYTES))
+    left = count
+    while left:
+        piece = opened.read(min(left, PIECE_BYTES))
         if not piece:
-            raise DataError(f"ends {count} bytes before {setting('offset')} does", path)
-        count -= len(piece)
+            raise DataError(f"ends {left} bytes before {setting('offset', count)}", path)
+        left -= len(piece)
 
 
 def _item_bytes(raw: RawSpec) -> int:

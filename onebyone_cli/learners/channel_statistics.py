@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onebyone_cli.learners.moments import two_sum
+from onebyone_cli.learners.moments import rescaled_mean, two_sum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,6 +59,17 @@ class ChannelStatistics:
         self.count = count
         np.minimum(self.minimum, other.minimum, out=self.minimum)
         np.maximum(self.maximum, other.maximum, out=self.maximum)
+
+    def rescale(self, scale: NDArray[np.float64], offset: NDArray[np.float64]) -> None:
+        """Make them the statistics of ``scale * x + offset``; both have shape (C,)."""
+        counted = self.count > 0
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, rest = rescaled_mean(self.mean, self.rest, scale, offset)
+            ends = scale * self.minimum + offset, scale * self.maximum + offset
+            self.minimum = np.where(counted, np.minimum(*ends), np.inf)
+            self.maximum = np.where(counted, np.maximum(*ends), -np.inf)
+            self.squares = self.squares * (scale * scale)
+        self.mean, self.rest = np.where(counted, mean, 0.0), np.where(counted, rest, 0.0)
 
 
 def no_statistics(channels: int) -> ChannelStatistics:

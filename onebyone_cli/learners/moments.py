@@ -77,6 +77,18 @@ class Moments:
             self.mean, self.rest = two_sum(mean, self.rest + lost)
         self.count = count
 
+    def rescale(self, scale: NDArray[np.float64], offset: NDArray[np.float64] | float) -> None:
+        """Make them the moments of ``scale * x + offset``.
+
+        `scale` and `offset` have shape (C,). The mean keeps its digits, so pixels that are scaled
+        tile by tile are merged as if they had been scaled one by one.
+        """
+        if not self.count:
+            return
+        with np.errstate(over="ignore", invalid="ignore"):  # learners refuse what is not finite
+            self.mean, self.rest = rescaled_mean(self.mean, self.rest, scale, offset)
+            self.comoment = self.comoment * np.multiply.outer(scale, scale)
+
 
 def no_moments(channels: int) -> Moments:
     """Return moments of no pixels; their co-moment takes no memory."""
@@ -137,3 +149,36 @@ def two_sum(
     total = a + b
     b_part = total - a
     return total, (a - (total - b_part)) + (b - b_part)
+
+
+def rescaled_mean(
+    mean: NDArray[np.float64],
+    rest: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    offset: NDArray[np.float64] | float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return scale·(mean + rest) + offset as a rounded sum and its rounding error."""
+    product, lost = two_product(mean, scale)
+    total, more = two_sum(product, np.broadcast_to(offset, product.shape))
+    return two_sum(total, (lost + more) + rest * scale)
+
+
+def two_product(
+    a: NDArray[np.float64], b: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return a · b rounded, and the rounding error; 0 for one beyond the range of float64.
+
+    Dekker, "A floating-point technique for extending the available precision", Numerische
+    Mathematik 18 (1971), section 5.
+    """
+    product = a * b
+    a_high, b_high = _high(a), _high(b)
+    a_low, b_low = a - a_high, b - b_high
+    lost = a_low * b_low - (((product - a_high * b_high) - a_low * b_high) - a_high * b_low)
+    return product, np.where(np.isfinite(lost), lost, 0.0)
+
+
+def _high(a: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the first 26 binary digits."""
+    shifted = a * (2.0**27 + 1)
+    return shifted - (shifted - a)

@@ -13,6 +13,7 @@ from onebyone_cli.learners.moments import Moments, no_moments
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from onebyone_cli.weights.endmembers import Endmembers
 
 #: Most classes: labels of 16 bits. A map with more does not hold classes.
 MOST_CLASSES = 2**16
@@ -35,8 +36,11 @@ class Statistics:
         Some of the pixels.
     noise : Moments or None
         Of the pixels of a stack of noise.
-    endmembers : ndarray of float64, shape (C, K), or None
-        Known spectra, one in each column.
+    endmembers : Endmembers or None
+        Known spectra.
+    found : ndarray of bool, shape (C,), or None
+        Channels with a valid number, as far as parts without a valid pixel tell; None if there was
+        no such part.
     """
 
     def __init__(self, pixels: Moments) -> None:
@@ -46,7 +50,8 @@ class Statistics:
         self.classes: dict[int, Moments] | None = None
         self.sample: list[NDArray[np.float64]] = []
         self.noise: Moments | None = None
-        self.endmembers: NDArray[np.float64] | None = None
+        self.endmembers: Endmembers | None = None
+        self.found: NDArray[np.bool_] | None = None
 
     @property
     def channels(self) -> int:
@@ -89,6 +94,15 @@ class Statistics:
         """The sample as one array, shape (C, n)."""
         return np.concatenate([np.empty((self.channels, 0)), *self.sample], axis=1)
 
+    @property
+    def without_value(self) -> list[int]:
+        """Channels without any valid number; empty where that is not known."""
+        if self.per_channel is not None:
+            return np.flatnonzero(self.per_channel.count == 0).tolist()
+        if self.found is None or self.count:
+            return []
+        return np.flatnonzero(~self.found).tolist()
+
     def merge(self, other: Statistics) -> None:
         """Add the pixels of another set; the order of merging changes the last bits."""
         self.pixels.merge(other.pixels)
@@ -100,6 +114,20 @@ class Statistics:
             self.classes = self.classes or {}
             _merge_each(self.classes, other.classes, self.channels)
         self.sample += other.sample
+        if other.found is not None:
+            self.found = other.found if self.found is None else self.found | other.found
+
+    def rescale(self, scale: NDArray[np.float64], offset: NDArray[np.float64]) -> None:
+        """Make them the statistics of ``scale * x + offset``; both have shape (C,)."""
+        self.pixels.rescale(scale, offset)
+        for moments in self.differences.values():
+            moments.rescale(scale, 0.0)
+        for moments in (self.classes or {}).values():
+            moments.rescale(scale, offset)
+        if self.per_channel is not None:
+            self.per_channel.rescale(scale, offset)
+        columns = scale[:, np.newaxis], offset[:, np.newaxis]
+        self.sample = [pixels * columns[0] + columns[1] for pixels in self.sample]
 
     def check_classes(self, source: str) -> None:
         """Raise `DataError` if there are more classes than `MOST_CLASSES`."""

@@ -6,7 +6,7 @@ inversion: the unconstrained solution. In fluorescence microscopy M is the spill
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +15,11 @@ from onebyone_cli.learners.distinct import distinct_columns
 from onebyone_cli.learners.learner import Learner
 from onebyone_cli.learners.model import Model, all_finite, make_model
 from onebyone_cli.units import count
+from onebyone_cli.weights.channel_map import ChannelMap
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from onebyone_cli.learners.statistics import Statistics
@@ -25,13 +28,17 @@ if TYPE_CHECKING:
 _ILL = 1e3
 
 
-def fit_unmix(endmembers: NDArray[np.float64], *, source: str = "") -> Model:
+def fit_unmix(
+    endmembers: NDArray[np.float64], *, source: str = "", meta: Mapping[str, Any] | None = None
+) -> Model:
     """Make the map from pixels x ≈ M·y to amounts y: W = M⁺, the Moore-Penrose inverse.
 
     Parameters
     ----------
     endmembers : ndarray of float64, shape (C, K)
         M: one column per endmember.
+    meta : mapping, optional
+        More fields of the model, such as ``outputs``, the names of the endmembers.
 
     Returns
     -------
@@ -73,7 +80,7 @@ def fit_unmix(endmembers: NDArray[np.float64], *, source: str = "") -> Model:
             "in the channels is amplified up to that much in the amounts"
         )
     weight = distinct.restore((right.T / singular) @ left.T / lengths[:, np.newaxis])
-    return make_model(
+    model = make_model(
         weight,
         method="unmix",
         options={"endmembers": k},
@@ -81,6 +88,11 @@ def fit_unmix(endmembers: NDArray[np.float64], *, source: str = "") -> Model:
         inverse=np.array(endmembers),
         warnings=warnings,
     )
+    fields = {**model.meta, **(meta or {})}
+    named = ChannelMap(model.map.weight, model.map.bias, source, fields)
+    # Names of channels are saved as an array, as for every method.
+    kept = {name: value for name, value in fields.items() if name != "channels"}
+    return model._replace(map=named, meta=kept)
 
 
 def _check(endmembers: NDArray[np.float64], source: str) -> None:
@@ -101,14 +113,21 @@ def _check(endmembers: NDArray[np.float64], source: str) -> None:
         )
 
 
+def _learn(known: Statistics, source: str) -> Model:
+    found = known.endmembers
+    assert found is not None
+    fields = {
+        "outputs": found.names,
+        "channels": found.channels,
+        "wavelengths": found.wavelengths,
+    }
+    meta = {name: list(values) for name, values in fields.items() if values}
+    return fit_unmix(found.matrix, source=source, meta=meta)
+
+
 LEARNER = Learner(
     needs=frozenset({"endmembers"}),
     options=(),
-    learn=lambda known, source, options: fit_unmix(_given(known), source=source, **options),
+    learn=lambda known, source, options: _learn(known, source),
     eigenvalues=False,
 )
-
-
-def _given(known: Statistics) -> NDArray[np.float64]:
-    assert known.endmembers is not None
-    return known.endmembers

@@ -17,22 +17,24 @@ _MOST_COLOURS = 4
 _LEAST_SIDE = 17
 
 
-def hint_of(reader: Reader | StreamReader) -> str:
-    """Return what to tell of the axes of an input; empty if there is nothing.
-
-    That is an order that the file tells by names of its axes, and one that was assumed although the
-    sizes, or the names of channels, suggest another.
-    """
+def told_order(reader: Reader | StreamReader) -> str:
+    """Say in which order axes are read because the file names them; empty if in the usual one."""
     container = reader.about.container
-    if container is None or len(container.shape) < 3:
+    if container is None or not container.labels:
         return ""
-    usual = "N" * (len(container.shape) - 3) + "CHW"
-    if container.labels and container.axes != usual:
-        return f"its axes {_named(container.labels)} are read as {'×'.join(container.axes)}"
-    likely = _likely(reader) if container.is_assumed else ""
-    if not likely:
+    if container.axes == "N" * (len(container.shape) - 3) + "CHW":
         return ""
-    return f"looks like {'×'.join(usual[:-3] + likely)}; {setting('layout', likely)}?"
+    return f"its axes {_named(container.labels)} are read as {'×'.join(container.axes)}"
+
+
+def likely_order(reader: Reader | StreamReader) -> str:
+    """Ask for another order of axes, if neither user nor file tells one and another seems right."""
+    container = reader.about.container
+    if container is None or not container.is_assumed or len(container.shape) < 3:
+        return ""
+    likely = _likely(reader)
+    shown = "×".join("N" * (len(container.shape) - 3) + likely)
+    return f"looks like {shown}; {setting('layout', likely)}?" if likely else ""
 
 
 def _named(labels: Iterable[str]) -> str:
@@ -62,7 +64,7 @@ class Hints:
     def tell(self, readers: Iterable[Reader | StreamReader]) -> None:
         """Tell the hints of inputs whose headers have been read."""
         for reader in readers:
-            hint = hint_of(reader)
+            hint = told_order(reader) or likely_order(reader)
             if hint and hint not in self._told:
                 self._told.add(hint)
                 self._say(spelled(f"{reader.path}: {hint}"))

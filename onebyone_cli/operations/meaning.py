@@ -102,7 +102,7 @@ def meaning_of(inputs: Sequence[Input], asked: Asked) -> Meaning:
         if not asked.stored:
             scale += _spread(said.scale, channels, 1.0)
             offset += _spread(said.offset, channels, 0.0)
-        notes |= dict.fromkeys(_notes(said, asked, each.spec.dtype))
+        notes |= dict.fromkeys((*_notes(said, asked, each.spec.dtype), *each.about.notes))
     has_limits = any(pair != _NO_LIMITS for pair in valid)
     validity = Validity(
         tuple(nodata) if any(nodata) else (), tuple(valid) if has_limits else (), asked.invalid
@@ -128,7 +128,8 @@ def _check_held(inputs: Sequence[Input], nodata: Nodata | None) -> None:
         hint = ""
         if low < 0 and low == int(low) and len(types) == 1 and types[0].startswith("uint"):
             wrapped = low + (np.iinfo(types[0]).max + 1)
-            hint = f"; numbers that were signed once would be {wrapped:.10g} here"
+            if wrapped > np.iinfo(types[0]).max // 2:
+                hint = f"; numbers that were signed once would be {wrapped:.10g} here"
         raise UsageError(
             f"{setting('nodata', text)}: no number of the input can be {text}, since the type is "
             f"{listed}{hint}"

@@ -13,8 +13,10 @@ from onebyone_cli.operations.learn.gathered import Gathered, are_moments, header
 from onebyone_cli.operations.learn.given import add_given
 from onebyone_cli.operations.learn.run import LearnPass, PixelMaps, gather
 from onebyone_cli.operations.learn.settings import LearnSettings
+from onebyone_cli.operations.meaning import Asked
 from onebyone_cli.operations.names import check_archive_name, check_outputs
 from onebyone_cli.picture import scree
+from onebyone_cli.stack.validity import Nodata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -163,7 +165,9 @@ class Reduce(NamedTuple):
         wanted = self.request.wanted()
         if self.outputs.residual and not self.request.request.has("labels"):
             wanted = wanted._replace(pixels=True)  # errors are computed from moments
-        settings = LearnSettings(memory, self.settings.threads, self.settings.nodata, wanted)
+        given = self.settings.nodata
+        nodata = None if given is None else Nodata(repr(given), ((given, given),))
+        settings = LearnSettings(memory, self.settings.threads, Asked(nodata), wanted)
         way = LearnPass.of(self.request, settings)
         return way._replace(gather=self.elsewhere.gather if self.elsewhere else None)
 

@@ -18,6 +18,8 @@ class Capabilities(NamedTuple):
         Whether all bytes come once, in the order of the source.
     run_pixels : int
         See `StreamReader.run_pixels`.
+    run_channels : int
+        Channels of a run, also those that are not selected.
     scratch_bytes, cache_bytes, buffer_bytes : int
         Memory per worker; per job; for draining a stream.
     """
@@ -25,6 +27,7 @@ class Capabilities(NamedTuple):
     spec: StackSpec
     is_stream: bool = False
     run_pixels: int = 0
+    run_channels: int = 0
     scratch_bytes: int = 0
     cache_bytes: int = 0
     buffer_bytes: int = 0
@@ -32,7 +35,7 @@ class Capabilities(NamedTuple):
     @property
     def run_bytes(self) -> int:
         """Bytes of a run of pixels, which is buffered where two slabs share it."""
-        return self.run_pixels * self.spec.channels * self.spec.item_bytes
+        return self.run_pixels * self.run_channels * self.spec.item_bytes
 
     def comes_in_slabs(self, memory: int) -> bool:
         """Return whether slabs of a stream can be read without a spool, within the budget."""

@@ -17,6 +17,7 @@ def capabilities_of(reader: Reader | StreamReader) -> Capabilities:
         reader.spec,
         is_stream=True,
         run_pixels=reader.run_pixels,
-        scratch_bytes=SCRATCH_BYTES,
+        run_channels=reader.run_channels,
+        scratch_bytes=reader.scratch_bytes or SCRATCH_BYTES,
         buffer_bytes=reader.buffer_bytes,
     )

@@ -9,7 +9,7 @@ from onebyone_cli.formats.contracts.reader import Reader, Series, StreamReader
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -92,15 +92,26 @@ class FoldedStream(StreamReader):
             spec=spec, strides=(*outer, step * spec.width, step), shape=()
         )
         self.buffer_bytes, self.run_pixels = reader.buffer_bytes, reader.run_pixels
+        self.scratch_bytes = reader.scratch_bytes
         self._reader = reader
 
     def drain(self, write: Callable[[memoryview], None]) -> None:
         """Pass all numbers to `write`; see `StreamReader.drain`."""
         self._reader.drain(write)
 
-    def slabs(self) -> Reader:
+    @property
+    def run_channels(self) -> int:
+        """Number of channels of a run."""
+        return self._reader.run_channels
+
+    def held(self, reader: Reader) -> Reader:
+        """Return a reader of this stack; see `StreamReader.held`."""
+        return self._reader.held(reader)
+
+    def slabs(self, channels: Sequence[int] = ()) -> Reader:
         """Return a reader of slabs; see `StreamReader.slabs`."""
-        return FoldedReader(self._reader.slabs(), self.spec)
+        found = self._reader.slabs(channels)
+        return FoldedReader(found, self.spec._replace(channels=found.spec.channels))
 
     def close(self) -> None:
         """Close the stream."""

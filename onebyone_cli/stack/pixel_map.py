@@ -81,7 +81,7 @@ class PixelMap:
         return numbers[:, 0]
 
     def masked(self, slab: Slab) -> NDArray[np.bool_]:
-        """Mark the pixels of a slab that a mask leaves out: where it is 0 or invalid.
+        """Mark the pixels of a slab that a mask leaves out: where it is 0, NaN or invalid.
 
         Returns
         -------
@@ -89,13 +89,16 @@ class PixelMap:
             Of one item if the map holds for every item.
         """
         numbers = self.read(slab)
-        return np.asarray((numbers == 0) | self._marks.numbers(numbers))
+        masked = (numbers == 0) | np.isnan(numbers)
+        if self._marks.are_needed:
+            masked |= self._marks.marked(numbers)
+        return np.asarray(masked)
 
     def classes(self, slab: Slab) -> NDArray[Any]:
         """Read the classes of a slab, as `read` does; 0 where a label is invalid."""
         labels = self.read(slab)
         if self._marks.are_needed:
-            labels[self._marks.numbers(labels)] = 0
+            labels[self._marks.marked(labels)] = 0
         return labels
 
 

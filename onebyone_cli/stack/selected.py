@@ -79,7 +79,7 @@ def select_channels(
     """Make readers of channels of a stack, counted through all readers.
 
     The caller closes `readers`. Raises `UsageError`, which names the selection `text`, if channels
-    of a pipe are not in its order.
+    of a pipe are apart from each other.
     """
     owners = [(at, own) for at, reader in enumerate(readers) for own in range(reader.spec.channels)]
     runs: list[tuple[int, list[int]]] = []
@@ -92,27 +92,24 @@ def select_channels(
     streams = [at for at, _ in runs if isinstance(readers[at], StreamReader)]
     if len(streams) > len(set(streams)):
         raise _out_of_order(text, readers[streams[0]].path)
-    return [_selected(readers[at], own, text) for at, own in runs]
+    return [_selected(readers[at], own) for at, own in runs]
 
 
-def _selected(
-    reader: Reader | StreamReader, channels: list[int], text: str
-) -> Reader | StreamReader:
+def _selected(reader: Reader | StreamReader, channels: list[int]) -> Reader | StreamReader:
     if channels == list(range(reader.spec.channels)):
         return reader
     if isinstance(reader, SelectedReader):
         return reader.among(channels)
     if isinstance(reader, Reader):
         return SelectedReader(reader, channels)
-    if channels != sorted(channels):
-        raise _out_of_order(text, reader.path)
+    if isinstance(reader, SelectedStream):
+        return reader.among(channels)
     return SelectedStream(reader, channels)
 
 
 def _out_of_order(text: str, path: str) -> UsageError:
     return UsageError(
-        f"{setting('channels', text)}: {path} is read once, from its first channel to its last; "
-        "name its channels in that order"
+        f"{setting('channels', text)}: {path} is read once; name its channels side by side"
     )
 
 
@@ -159,7 +156,9 @@ class SelectedReader(Reader):
 
     def among(self, channels: Sequence[int]) -> SelectedReader:
         """Return a reader of some of these channels, in the order given."""
-        return SelectedReader(self._reader, [self._channels[channel] for channel in channels])
+        found = SelectedReader(self._reader, [self._channels[channel] for channel in channels])
+        found.about = _described(self, channels)
+        return found
 
     def read_grid(self, grid: PixelGrid, out: NDArray[Any], scratch: NDArray[Any]) -> None:
         """Read some pixels of some of the channels; see `Reader.read_grid`."""
@@ -219,13 +218,19 @@ def _runs(channels: Sequence[int]) -> Iterator[tuple[int, int, int]]:
 
 
 class SelectedStream(StreamReader):
-    """Some channels of a stream, in its order; the others are dropped."""
+    """Some channels of a stream, in any order; the others are dropped.
+
+    They are drained in the order of the stream, and put into their own when they are read.
+    """
 
     def __init__(self, reader: StreamReader, channels: Sequence[int]) -> None:
         self.spec = reader.spec._replace(channels=len(channels))
         self.about = _described(reader, channels)
         self._reader = reader
-        self._channels = list(channels)
+        self._order = list(channels)
+        self._channels = sorted(channels)
+        self.run_pixels = reader.run_pixels
+        self.scratch_bytes = 2 * SCRATCH_BYTES * (self._order != self._channels)
         stored = reader.stored
         # The stream is an array of records of all channels, each with a run of bytes.
         self._run_bytes = _inner_bytes(stored)
@@ -236,8 +241,35 @@ class SelectedStream(StreamReader):
         )
         self.buffer_bytes = reader.buffer_bytes + 2 * PIECE_BYTES * self._gathers
 
+    @property
+    def run_channels(self) -> int:
+        """Number of channels of a run, selected or not."""
+        return self._reader.run_channels
+
+    def among(self, channels: Sequence[int]) -> SelectedStream:
+        """Return a stream of some of these channels, in the order given."""
+        found = SelectedStream(self._reader, [self._order[channel] for channel in channels])
+        found.about = _described(self, channels)
+        return found
+
+    def held(self, reader: Reader) -> Reader:
+        """Return the drained channels in their order; see `StreamReader.held`."""
+        if self._order == self._channels:
+            return reader
+        found = SelectedReader(reader, [self._channels.index(channel) for channel in self._order])
+        found.about = self.about
+        return found
+
+    def slabs(self, channels: Sequence[int] = ()) -> Reader:
+        """Return a reader of slabs of the channels; see `StreamReader.slabs`."""
+        found = self._reader.slabs([self._order[at] for at in channels] or self._order)
+        found.about = self.about
+        return found
+
     def drain(self, write: Callable[[memoryview], None]) -> None:
         """Pass on the numbers of the channels; see `StreamReader.drain`."""
+        if self._reader.drain_some(self._channels, write):
+            return
         keep = self._records(write) if self._gathers else self._cut(write)
         next(keep)
         self._reader.drain(keep.send)

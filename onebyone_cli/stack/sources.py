@@ -107,7 +107,7 @@ def hold_series(
     return [
         reader
         if isinstance(reader, Reader)
-        else spool.reader(reader.stored._replace(offset=start), reader.about)
+        else reader.held(spool.reader(reader.stored._replace(offset=start), reader.about))
         for reader, start in found
     ]
 
@@ -119,7 +119,7 @@ def _spooled(
         return reader
     spool = stack.enter_context(Spool(reader.stored.data_bytes, in_memory=in_memory))
     _drain(reader, spool, on_progress)
-    return spool.reader(reader.stored, reader.about)
+    return reader.held(spool.reader(reader.stored, reader.about))
 
 
 def _drain(reader: StreamReader, spool: Spool, on_progress: OnProgress) -> None:

@@ -147,7 +147,7 @@ class Marks:
         -------
         ndarray of bool, of the shape of `x`
         """
-        invalid = self._marked(x)
+        invalid = self.marked(x)
         if not self._finite_only:
             invalid |= ~np.isfinite(x)
         return invalid
@@ -156,12 +156,13 @@ class Marks:
         """Mark invalid pixels, shape (..., n), by the rule; `x` is as in `numbers`."""
         if self._rule == "any":
             return np.asarray(self.numbers(x).any(axis=-2))
-        invalid = np.asarray(self._marked(x).all(axis=-2))
+        invalid = np.asarray(self.marked(x).all(axis=-2))
         if not self._finite_only:
             invalid |= ~np.isfinite(x).all(axis=-2)
         return invalid
 
-    def _marked(self, x: NDArray[Any]) -> Bools:
+    def marked(self, x: NDArray[Any]) -> Bools:
+        """Mark numbers that are nodata or out of the valid range; `x` is as in `numbers`."""
         invalid = np.zeros(x.shape, np.bool_)
         for column in self._singles:
             invalid |= x == column

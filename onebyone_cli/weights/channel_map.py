@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,10 @@ class ChannelMap:
     meta : mapping
         Other fields of the file, by name: those of its ``meta`` document and other small arrays,
         such as ``eigenvalues``. Read-only.
+    notes : tuple of str
+        How a file was understood, where that is not plain: sentences for the user.
+    is_either : bool
+        Whether the one row of the weight can as well be one column; see `taking`.
 
     Raises
     ------
@@ -46,6 +50,9 @@ class ChannelMap:
         bias: NDArray[np.float64],
         source: str,
         meta: Mapping[str, Any] | None = None,
+        *,
+        notes: Sequence[str] = (),
+        is_either: bool = False,
     ) -> None:
         weight, bias = _frozen(weight), _frozen(bias)
         if weight.ndim != 2 or weight.size == 0:
@@ -61,6 +68,7 @@ class ChannelMap:
             )
         self.weight, self.bias, self.source = weight, bias, source
         self.meta = MappingProxyType(dict(meta or {}))
+        self.notes, self.is_either = tuple(notes), is_either
 
     @property
     def out_channels(self) -> int:
@@ -76,6 +84,13 @@ class ChannelMap:
     def has_bias(self) -> bool:
         """Whether any number of the bias differs from zero."""
         return bool(self.bias.any())
+
+    def taking(self, channels: int) -> ChannelMap:
+        """Return this map, or for one channel the column that its row may be."""
+        if not self.is_either or channels != 1 or self.has_bias:
+            return self
+        column = self.weight.T
+        return ChannelMap(column, np.zeros(len(column)), self.source, self.meta, notes=self.notes)
 
     def check_channels(self, channels: int, stack: str) -> None:
         """Raise `ShapeMismatchError` unless a stack has the channels that this map takes.
@@ -103,13 +118,15 @@ class ChannelMap:
 
         Raises `ShapeMismatchError` if the bias has not K numbers.
         """
+        if self.is_either and bias.shape == (self.in_channels,):
+            return self.taking(1).with_bias(bias, source)
         if bias.shape != (self.out_channels,):
             raise ShapeMismatchError(
                 f"the bias has {count(bias.size, 'number')}, but {self.source} has "
                 f"{count(self.out_channels, 'output channel')}; expected one number for each",
                 source,
             )
-        return ChannelMap(self.weight, bias, self.source, self.meta)
+        return ChannelMap(self.weight, bias, self.source, self.meta, notes=self.notes)
 
 
 def zero_map(out_channels: int, in_channels: int, source: str) -> ChannelMap:

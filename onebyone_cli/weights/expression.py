@@ -26,6 +26,9 @@ _TOKEN = re.compile(
     r"""|(?P<word>[\w.\[\]]+)|(?P<sign>[-+*;])|(?P<other>\S))"""
 )
 
+#: Words that other programs take for numbers.
+_NUMERAL = re.compile(r"nan|inf(?:inity)?|0x[0-9a-f]+", re.IGNORECASE)
+
 
 class _Token(NamedTuple):
     kind: str
@@ -143,5 +146,5 @@ def _tokens(text: str) -> list[_Token]:
 
 
 def _is_name(word: str) -> bool:
-    """Whether a word can be a name: it has a letter, and is no number such as nan."""
-    return any(map(str.isalpha, word)) and word.lower() not in ("nan", "inf", "infinity")
+    """Whether a word can be a name: it has a letter, and is no number such as nan or 0x10."""
+    return any(map(str.isalpha, word)) and not _NUMERAL.fullmatch(word)

@@ -1,56 +1,93 @@
-"""Load weights from files, by suffix."""
+"""Load weights from files, known by their first bytes."""
 
 from __future__ import annotations
 
-import os
-import stat
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.errors import (
-    DataError,
-    InputMissingError,
-    OneByOneError,
-    PolicyError,
-    open_error,
-    read_write_error,
-)
+from onebyone_cli.errors import DataError, OneByOneError, PolicyError, read_write_error
 from onebyone_cli.names import suffix_of
 from onebyone_cli.weights import formats
 from onebyone_cli.weights.channel_map import ChannelMap
-from onebyone_cli.weights.formats.contract import Stored, WeightsFile
+from onebyone_cli.weights.formats.contract import Stored, WeightsFile, WeightsFormat
+from onebyone_cli.weights.orders import as_matrix
 from onebyone_cli.weights.rules import SHAPES, check_finite, quote
+from onebyone_cli.weights.source import open_source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+#: Most bytes of a pipe that brings no text: the largest array with its header.
+_MOST_BYTES = 2**30 + 2**20
+
+_PICKLE = (
+    "{} loaded with pickle, which can run code, so it was not opened; "
+    "export the weights to .npy, .npz, .csv or .json"
+)
+
+
+class Loaded(NamedTuple):
+    """Weights, and what their file has beside them.
+
+    Attributes
+    ----------
+    weights : ChannelMap
+    dtype : str
+        Type of the numbers in the file, or ``text``.
+    unread : list of str
+        Members of an archive that were not read, such as matrices.
+    """
+
+    weights: ChannelMap
+    dtype: str
+    unread: list[str]
+
+
+class _Fields(NamedTuple):
+    """Fields of a file by name, how it was understood, and how it stores numbers."""
+
+    values: dict[str, Any]
+    notes: list[str]
+    stored: Stored
+    is_either: bool
 
 
 def load_weights(path: str, *, allow_nonfinite: bool = False) -> ChannelMap:
     """Load the weights of one 1×1 convolution, and its bias if the file has one.
 
-    ``file.npz:name`` takes that member for the weight, and nothing else. Numbers become float64;
-    integers beyond 2**53 are rounded.
+    ``file.npz:name`` takes that member for the weight, and a bias beside it. Numbers become
+    float64; integers beyond 2**53 are rounded.
 
     Raises
     ------
     InputMissingError
-        If there is no such file, or it is a folder, a pipe or a device.
+        If there is no such file, or it is a folder, a named pipe or a device.
     DataError
         If it is malformed; the message has the place.
     PolicyError
-        If only pickle could load it. Files with a suffix for pickle are never opened.
+        If only pickle could load it, or its numbers are in another file. Files with a suffix for
+        pickle are never opened.
     """
-    fields = _load(path, "weight", allow_nonfinite=allow_nonfinite)
-    weight = fields.pop("weight")
-    bias = fields.pop("bias", None)
+    return read_weights(path, allow_nonfinite=allow_nonfinite).weights
+
+
+def read_weights(path: str, *, allow_nonfinite: bool = False) -> Loaded:
+    """Load weights with a description of their file; see `load_weights`."""
+    fields, notes, stored, is_either = _load(path, "weight", allow_nonfinite=allow_nonfinite)
+    weight, bias = fields.pop("weight"), fields.pop("bias", None)
+    if is_either and bias is not None and len(bias) == weight.size > 1:
+        weight, is_either = weight.T, False
     if "inverse" in fields and fields["inverse"].shape != weight.T.shape:
         raise DataError(
             f"the inverse has shape {fields['inverse'].shape} and the weight {weight.shape}; "
             "expected (C, K) and (K, C)",
             path,
         )
-    return ChannelMap(weight, np.zeros(len(weight)) if bias is None else bias, path, fields)
+    bias = np.zeros(len(weight)) if bias is None else bias
+    found = ChannelMap(weight, bias, path, fields, notes=notes, is_either=is_either)
+    known = {*stored.used, *fields, "meta"}
+    return Loaded(found, stored.dtype, sorted(set(stored.members) - known))
 
 
 def load_bias(path: str, *, allow_nonfinite: bool = False) -> NDArray[np.float64]:
@@ -59,86 +96,76 @@ def load_bias(path: str, *, allow_nonfinite: bool = False) -> NDArray[np.float64
     The file has one row or one column; in ``.npz`` and in JSON objects it is the field ``bias``.
     Raises the errors of `load_weights`.
     """
-    bias: NDArray[np.float64] = _load(path, "bias", allow_nonfinite=allow_nonfinite)["bias"]
+    fields = _load(path, "bias", allow_nonfinite=allow_nonfinite).values
+    bias: NDArray[np.float64] = fields["bias"]
     return bias
 
 
 def is_weights_path(text: str) -> bool:
-    """Return whether a text has the suffix of a weights file, or of a pickle."""
-    return suffix_of(formats.split_member(text)[0]) in (*formats.SUFFIXES, *formats.PICKLES)
+    """Return whether a text is standard input, or has the suffix of a weights file or a pickle."""
+    known = (*formats.SUFFIXES, *sum(formats.READ_ONLY.values(), ()), *formats.PICKLES)
+    return text == "-" or suffix_of(formats.split_member(text)[0]) in known
 
 
-def stored_type(path: str) -> str:
-    """Return the type of the numbers in a file that `load_weights` has read, or ``text``."""
-    return _look(path).dtype
-
-
-def unread_members(path: str, weights: ChannelMap) -> list[str]:
-    """Name the members of an archive that `load_weights` did not read, such as matrices."""
-    _, member = formats.split_member(path)
-    known = {member} if member else {*SHAPES, *weights.meta, "meta"}
-    return sorted(set(_look(path).members) - known)
-
-
-def _look(text: str) -> Stored:
-    path, _ = formats.split_member(text)
-    kind = formats.of_path(path)
-    if kind is None or kind.look is None:
-        return Stored()
-    with open(path, "rb") as file:
-        return kind.look(file, text)
-
-
-def _load(text: str, wanted: str, *, allow_nonfinite: bool) -> dict[str, Any]:
+def _load(text: str, wanted: str, *, allow_nonfinite: bool) -> _Fields:
     path, member = formats.split_member(text)
     suffix = suffix_of(path)
     if suffix in formats.PICKLES:
-        raise PolicyError(
-            f"{suffix} files are loaded with pickle, which can run code, so it was not opened; "
-            "export the weights to .npy, .npz, .csv or .json",
-            path,
-        )
-    with _open_regular(path) as file:
+        raise PolicyError(_PICKLE.format(f"{suffix} files are"), path)
+    notes: list[str] = []
+    with open_source(path, lambda head: _limit_of(path, head)) as file:
         try:
-            fields = _read(WeightsFile(file, text, wanted, member, allow_nonfinite), path)
+            head = file.read(formats.HEAD_BYTES)
+            kind = _kind_of(path, head)
+            file.seek(0)
+            source = WeightsFile(file, text, wanted, member, allow_nonfinite, notes)
+            _check_size(source, kind, path)
+            fields = kind.read(source)
+            stored = Stored()
+            if kind.look is not None and wanted == "weight":
+                file.seek(0)
+                stored = kind.look(file, member, text)
         except OneByOneError:
             raise
         except OSError as error:
             raise read_write_error("reading", path, error) from error
+    is_either = False
     for name in (name for name in SHAPES if name in fields):
         array = fields[name].reshape(SHAPES[name](fields[name].shape, text))
+        if name == "weight":
+            array, note, is_either = as_matrix(array, text)
+            notes += [note] if note else []
         if not allow_nonfinite:
             check_finite(array, name, text)
         fields[name] = array
-    return fields
+    return _Fields(fields, notes, stored, is_either)
 
 
-def _read(source: WeightsFile, path: str) -> dict[str, Any]:
-    kind = formats.of_path(path)
-    if kind is None:
-        suffix = suffix_of(path)
-        found = (
-            f"the suffix {quote(suffix)} is not that of a weights file" if suffix else "no suffix"
-        )
-        raise DataError(f"{found}; expected {formats.describe()}", path)
+def _kind_of(path: str, head: bytes) -> WeightsFormat:
+    name = formats.of_file(path, head)
+    if name in formats.READ_ONLY and not head:
+        name = ""
+    if name == "pickle":
+        raise PolicyError(_PICKLE.format("is a pickle,"), path)
+    if name:
+        return formats.load(name)
+    suffix = suffix_of(path)
+    found = f"the suffix {quote(suffix)} is not that of a weights file" if suffix else "no suffix"
+    what = "is empty" if not head else "is no weights file by its first bytes"
+    raise DataError(f"{what}, and {found}; expected {formats.describe_read()}", path)
+
+
+def _limit_of(path: str, head: bytes) -> int:
+    """Return the most bytes of a pipe that begins with `head`."""
+    name = formats.of_file(path, head)
+    limit = formats.load(name).limit if name not in ("", "pickle") else None
+    return limit or _MOST_BYTES
+
+
+def _check_size(source: WeightsFile, kind: WeightsFormat, path: str) -> None:
     if kind.limit is not None and source.size > kind.limit:
         raise DataError(
             f"has {source.size} bytes; text of up to {kind.limit} is read: save large matrices as "
             ".npy",
             path,
         )
-    return kind.read(source)
-
-
-def _open_regular(path: str) -> BinaryIO:
-    """Open a regular file. The type is checked first: opening a pipe would wait."""
-    try:
-        mode = os.stat(path).st_mode
-        if stat.S_ISREG(mode):
-            return open(path, "rb")
-    except OSError as error:
-        raise open_error(path, error) from error
-    except ValueError as error:  # a NUL, or a character that file names can't have
-        raise InputMissingError("is not a possible file name", path) from error
-    found = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
-    raise InputMissingError(f"is {found}; expected a weights file", path)

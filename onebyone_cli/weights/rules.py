@@ -9,37 +9,39 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onebyone_cli.errors import DataError, setting
+from onebyone_cli.weights.orders import Shape, orders_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: Largest array accepted, in bytes as float64, which bounds zip bombs: 11585 × 11585 channels.
+MAX_ARRAY_BYTES = 2**30
+
 #: Longest piece of a file that a message repeats.
 _QUOTED = 20
 
-Shape = tuple[int, ...]
-
-#: Returns the shape to use, given that in a file and the name of the file; raises `DataError`.
+#: Returns the shape to give an array, from that in a file and the name of the file.
+#: Raises `DataError`.
 ShapeRule = Callable[[Shape, str], Shape]
 
 
 def _weight_shape(shape: Shape, path: str) -> Shape:
-    """Return (K, C) for (K, C) or (K, C, 1, 1)."""
+    """Return the shape of a matrix, or of a kernel in any order of `orders_of`."""
     found = f"the weight has shape {shape}"
-    if len(shape) == 4 and shape[2:] != (1, 1):
-        raise DataError(
-            f"{found}: a {shape[2]}×{shape[3]} kernel; expected 1×1, (K, C) or (K, C, 1, 1)", path
-        )
     if len(shape) == 1:
         raise DataError(
             f"{found}; expected (K, C): reshape it to (1, {shape[0]}) for one output channel, "
             f"to ({shape[0]}, 1) for one input channel",
             path,
         )
-    if len(shape) not in (2, 4):
-        raise DataError(f"{found}; expected (K, C) or (K, C, 1, 1)", path)
+    if len(shape) != 2 and not orders_of(shape):
+        what = "; expected"
+        if len(shape) == 4:
+            what = f": a {shape[2]}×{shape[3]} kernel; expected 1×1,"
+        raise DataError(f"{found}{what} (K, C) or (K, C, 1, 1)", path)
     if prod(shape) == 0:
         raise DataError(f"{found}; expected one output and one input channel at least", path)
-    return shape[:2]
+    return shape
 
 
 def _bias_shape(shape: Shape, path: str) -> Shape:

@@ -14,11 +14,11 @@ from onebyone_cli.errors import UsageError
 from onebyone_cli.names import suffix_of
 from onebyone_cli.system.pipes import write_all
 from onebyone_cli.weights import formats
-from onebyone_cli.weights.formats.npy import MAX_ARRAY_BYTES
 from onebyone_cli.weights.formats.npz import model_bytes
+from onebyone_cli.weights.rules import MAX_ARRAY_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -102,7 +102,7 @@ def save_weights(path: str, weights: ChannelMap, *, force: bool = False) -> None
     if holds_bias(path):
         fields["bias"] = weights.bias
     others = {name: value for name, value in weights.meta.items() if kind.holds(name, value)}
-    data = kind.write(fields | others, suffix_of(path))
+    data = _writer_of(path)(fields | others, suffix_of(path))
     if kind.limit is not None and len(data) > kind.limit:
         raise UsageError(
             f"'{path}' would have {len(data)} bytes, and text of up to {kind.limit} is read; "
@@ -116,7 +116,7 @@ def save_bias(path: str, bias: NDArray[np.float64], *, force: bool = False) -> N
 
     Raises the errors of `save_model`.
     """
-    publish(path, _format_of(path).write({"bias": bias}, suffix_of(path)), Publication(force))
+    publish(path, _writer_of(path)({"bias": bias}, suffix_of(path)), Publication(force))
 
 
 def _format_of(path: str) -> WeightsFormat:
@@ -124,3 +124,9 @@ def _format_of(path: str) -> WeightsFormat:
     if found is None:
         raise UsageError(f"'{path}' has no suffix of a weights file; expected {formats.describe()}")
     return found
+
+
+def _writer_of(path: str) -> Callable[[Mapping[str, Any], str], bytes]:
+    write = _format_of(path).write
+    assert write is not None, "formats of outputs are written"
+    return write

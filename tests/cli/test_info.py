@@ -18,6 +18,7 @@ from strategies import DTYPES
 from onebyone_cli.errors import DataError
 from onebyone_cli.operations.info.archives import inspect_weights
 from onebyone_cli.operations.info.stacks import inspect_stack
+from onebyone_cli.operations.inputs import Reading
 
 
 def told(*args: str | Path, cwd: Path, **options: Any) -> list[dict[str, Any]]:
@@ -48,7 +49,7 @@ def test_a_npy_file_is_told_as_numpy_knows_it(
     path = tmp_path_factory.mktemp("npy") / "stack.npy"
     array = np.zeros(shape, np.dtype(dtype).newbyteorder(ends), order="C" if order == "C" else "F")
     np.save(path, array)
-    facts = inspect_stack(str(path), layout=layout)
+    facts = inspect_stack(str(path), Reading(layout if len(shape) > 2 else "", 0))
     spec, container = facts.spec, facts.container
     assert container.shape == array.shape
     assert spec.dtype == array.dtype.name
@@ -115,7 +116,7 @@ def test_a_format_that_tells_nothing_of_its_files_is_shown_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_inputs(tmp_path)
-    monkeypatch.setattr("onebyone_cli.formats.hdf5._container", lambda *args: None)
+    monkeypatch.setattr("onebyone_cli.formats.hdf5._container", lambda *args, **more: None)
     container = inspect_stack(f"{tmp_path}/cube.h5:small").container
     assert (container.shape, container.axes) == ((6, 70, 90), "CHW")
     assert container.title.startswith("HDF5")

@@ -105,13 +105,11 @@ def test_a_layout_says_where_every_number_lies(file: tuple[Array, bytes, ArrayLa
     assert layout.is_plain == (layout.strides == plain_strides(layout.spec))
 
 
-@given(st.integers(1, 9), st.integers(1, 9), dtypes, layouts, orders, seeds)
-def test_two_axes_are_one_channel_in_every_layout(
-    height: int, width: int, dtype: str, layout: str, order: str, seed: int
-):
+@given(st.integers(1, 9), st.integers(1, 9), dtypes, orders, seeds)
+def test_two_axes_are_one_channel(height: int, width: int, dtype: str, order: str, seed: int):
     plane = numbers(seed, (height, width), dtype)
     array = np.array(plane, order=order)  # type: ignore[call-overload]
-    found = layout_of(array, layout, order, big_endian=False, offset=0)
+    found = layout_of(array, "", order, big_endian=False, offset=0)
     assert found.spec == StackSpec(1, height, width, dtype)
     with file_of(array.tobytes(order)) as fd:
         reader = ArrayReader(fd, found, About("x"), owns_fd=False)
@@ -129,6 +127,9 @@ def test_fewer_than_two_axes_are_no_stack(shape: tuple[int, ...]):
 def test_an_axis_of_size_0_holds_nothing(shape: tuple[int, ...], layout: str):
     if 0 in shape:
         with pytest.raises(DataError, match="an axis of size 0 holds no pixels"):
+            array_layout(shape, "uint8", "x", layout=layout)
+    elif len(shape) == 2 and layout != "CHW":
+        with pytest.raises(DataError, match=r"has 2 axes .*and layout=\w+ names 3"):
             array_layout(shape, "uint8", "x", layout=layout)
     else:
         assert array_layout(shape, "uint8", "x", layout=layout).spec.data_bytes == prod(shape)

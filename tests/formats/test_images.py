@@ -7,9 +7,7 @@ import subprocess
 import sys
 import textwrap
 import warnings
-import zlib
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from image_files import Result, exif, grey, png, png_chunk, read, refused, same, saved, tiff, write
 from PIL import Image
 from strategies import examples
 
@@ -33,12 +32,12 @@ from onebyone_cli.errors import (
     UsageError,
 )
 from onebyone_cli.formats import load
+from onebyone_cli.formats.arrays.libtiff_errors import libtiff_heard
 from onebyone_cli.formats.contracts.reader import Source
 from onebyone_cli.formats.contracts.writer import Target
 from onebyone_cli.formats.folders.naming import numbered
 from onebyone_cli.formats.images import FORMAT
 from onebyone_cli.formats.images.kinds import KINDS
-from onebyone_cli.formats.arrays.libtiff_errors import libtiff_heard
 from onebyone_cli.spec import StackSpec
 
 FORCE = Publication(force=True)
@@ -48,42 +47,6 @@ quick = settings(
     max_examples=examples(25),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-
-
-class Result:
-    """A finished result in memory, as writers see it."""
-
-    def __init__(self, array):
-        self.array = array
-        self.spec = StackSpec(*array.shape, array.dtype.name)
-
-    def rows(self, item, channel, start, stop):
-        assert item == 0
-        return np.ascontiguousarray(self.array[channel, start:stop])
-
-
-def write(path, array, **options):
-    result, done = Result(array), []
-    with Target(str(path), FORMAT.write, **options).make_writer(result.spec) as writer:
-        writer.fill(result, done.append)
-        writer.commit()
-    assert done == sorted(done)
-    assert done[-1] == array.nbytes
-
-
-def read(path, **options):
-    with FORMAT.read(Source(str(path), **options)) as reader:
-        data = bytearray()
-        reader.drain(data.extend)
-        assert reader.stored.is_plain
-        spec = reader.spec
-    return np.frombuffer(bytes(data), np.dtype(spec.dtype).newbyteorder("<")).reshape(spec.shape)
-
-
-def same(found, expected):
-    assert found.dtype == expected.dtype
-    assert found.shape == expected.shape
-    assert found.tobytes() == expected.tobytes()
 
 
 def run(script, folder, *arguments):
@@ -100,69 +63,6 @@ def run(script, folder, *arguments):
     )
     assert done.stderr == ""
     return done.stdout
-
-
-# Files made by hand
-
-
-def png_chunk(kind, data=b""):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png(width, height, depth, colour, rows, *before_pixels):
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + png_chunk(b"IHDR", header)
-        + b"".join(before_pixels)
-        + png_chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))
-        + png_chunk(b"IEND")
-    )
-
-
-def tiff(*pages, order="II", **tags):
-    """One uncompressed strip for each page; `tags` are named like _200 and win over the usual."""
-    sign = "<" if order == "II" else ">"
-    out = bytearray(order.encode() + struct.pack(sign + "HI", 42, 0))
-    link = 4
-    for page in pages:
-        data = page.astype(page.dtype.newbyteorder(sign)).tobytes()
-        if tags.get("_259") == 8:
-            data = zlib.compress(data)
-        start = len(out)
-        out += data + b"\0" * (len(data) % 2)
-        height, width = page.shape[:2]
-        samples = page.shape[2] if page.ndim == 3 else 1
-        fields = {256: width, 257: height, 258: page.itemsize * 8, 259: 1, 262: 1, 273: start}
-        fields |= {277: samples, 278: height, 279: len(data)}
-        fields |= {339: {"u": 1, "i": 2, "f": 3}[page.dtype.kind]}
-        fields |= {int(name[1:]): value for name, value in tags.items()}
-        struct.pack_into(sign + "I", out, link, len(out))
-        out += struct.pack(sign + "H", len(fields))
-        for tag, value in sorted(fields.items()):
-            out += struct.pack(sign + "HHII", tag, 4, 1, value)
-        link = len(out)
-        out += bytes(4)
-    return bytes(out)
-
-
-def saved(image, kind, **options):
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def grey(height=3, width=4, dtype="uint8", start=0):
-    return (np.arange(height * width) + start).astype(dtype).reshape(height, width)
-
-
-def refused(error, path, *words, **options):
-    """Reading must fail with one line that has all `words`."""
-    with pytest.raises(error) as caught:
-        read(path, **options)
-    assert "\n" not in str(caught.value)
-    for word in words:
-        assert word in str(caught.value)
 
 
 # Round trips
@@ -253,27 +153,7 @@ def test_a_folder_without_a_kind_gets_one_that_holds_it(tmp_path, dtype, suffix)
     assert sorted(os.listdir(tmp_path / "out")) == [f"0{suffix}", f"1{suffix}"]
 
 
-# Order
-
-
-@given(st.lists(st.text(max_size=8) | st.from_regex(r"[a-bA-B]{0,2}[0-9]{0,3}", fullmatch=True)))
-def test_natural_order_is_total(names):
-    ordered = sorted(names, key=natural_key)
-    names.reverse()
-    assert ordered == sorted(names, key=natural_key)
-    assert all(one == two or natural_key(one) < natural_key(two) for one, two in pairwise(ordered))
-
-
-@given(st.lists(st.integers(0, 10**30), unique=True), st.sampled_from(["", "img", "B-2x"]))
-def test_numbers_sort_as_numbers(numbers, stem):
-    names = [f"{stem}{number}.png" for number in numbers]
-    assert sorted(names, key=natural_key) == [f"{stem}{number}.png" for number in sorted(numbers)]
-
-
-@given(st.integers(1, 3000))
-def test_our_own_names_sort_as_text_and_as_numbers(count):
-    names = numbered(count, ".png")
-    assert names == sorted(names) == sorted(names, key=natural_key)
+# What is in a folder
 
 
 def test_a_folder_is_read_in_natural_order(tmp_path):
@@ -281,9 +161,6 @@ def test_a_folder_is_read_in_natural_order(tmp_path):
     for value, name in enumerate(names):
         Image.new("L", (2, 1), value).save(tmp_path / name)
     assert read(tmp_path)[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
-
-
-# What is in a folder
 
 
 def test_leftovers_of_desktops_and_hidden_files_are_passed_over(tmp_path):
@@ -348,37 +225,6 @@ def test_sizes_are_compared_before_anything_is_decoded(tmp_path, monkeypatch):
         "maps/img2.png: has 599×600 pixels (height×width) and maps/img0.png has 600×600; "
         "all channels must have the same height and width"
     )
-
-
-@pytest.mark.parametrize(
-    ("types", "common"),
-    [
-        (["bool", "uint8"], "uint8"),
-        (["uint8", "uint16"], "uint16"),
-        (["uint8", "float32"], "float32"),
-        (["uint16", "float32"], "float32"),
-        (["uint16", "int32"], "int32"),
-        (["int32", "float32"], "float64"),
-        (["bool", "bool"], "bool"),
-    ],
-)
-def test_mixed_types_become_the_smallest_that_holds_all(tmp_path, types, common):
-    planes = []
-    for number, dtype in enumerate(types):
-        top = {"bool": 1, "float32": 3e38}.get(dtype) or np.iinfo(dtype).max
-        plane = np.array([[0, 1, top]], dtype)
-        suffix = ".png" if dtype in ("bool", "uint8", "uint16") else ".tif"
-        write(tmp_path / f"{number}{suffix}", plane[None])
-        planes.append(plane)
-    found = read(tmp_path)
-    same(found, np.stack([plane.astype(common) for plane in planes]))
-
-
-def test_rgb_and_grey_give_their_channels_in_order(tmp_path):
-    colours = np.stack([grey(start=10 * k) for k in range(3)])
-    write(tmp_path / "1.png", colours)
-    write(tmp_path / "2.png", grey(start=90)[None])
-    same(read(tmp_path), np.concatenate([colours, grey(start=90)[None]]))
 
 
 # TIFF
@@ -504,9 +350,6 @@ def test_png_of_few_bits_is_refused(tmp_path, depth):
         ("P", ".png", "palette"),
         ("P", ".bmp", "palette"),
         ("P", ".tif", "palette"),
-        ("LA", ".png", "alpha"),
-        ("RGBA", ".png", "alpha"),
-        ("RGBA", ".bmp", "alpha"),
         ("RGBA", ".tif", "alpha"),
         ("CMYK", ".jpg", "CMYK"),
         ("CMYK", ".tif", "CMYK"),
@@ -517,13 +360,7 @@ def test_png_of_few_bits_is_refused(tmp_path, depth):
 def test_modes_that_are_no_plain_channels_are_refused(tmp_path, mode, suffix, word):
     image = Image.new("RGB", (4, 3), (200, 30, 10)).convert("HSV" if mode == "HSV" else "RGB")
     image = Image.new("LAB", (4, 3)) if mode == "LAB" else image.convert(mode)
-    if suffix == ".bmp" and mode == "RGBA":
-        # 32 bits with an alpha mask: what Pillow itself would not write.
-        masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
-        header = struct.pack("<IiiHHIIiiII", 56, 4, 3, 1, 32, 3, 48, 0, 0, 0, 0) + masks
-        (tmp_path / "a.bmp").write_bytes(b"BM" + struct.pack("<IHHI", 118, 0, 0, 70) + header)
-    else:
-        image.save(tmp_path / f"a{suffix}")
+    image.save(tmp_path / f"a{suffix}")
     refused(DataError, tmp_path / f"a{suffix}", word)
 
 
@@ -553,13 +390,6 @@ def test_bmp_of_other_depths(tmp_path):
 def test_a_greyscale_jpeg_gives_one_channel(tmp_path):
     Image.new("L", (20, 10), 77).save(tmp_path / "a.jpeg", progressive=True)
     assert read(tmp_path / "a.jpeg").tolist() == [[[77] * 20] * 10]
-
-
-def test_jpeg_pixels_are_read_as_stored(tmp_path):
-    exif = Image.Exif()
-    exif[274] = 6
-    Image.new("L", (20, 10), 77).save(tmp_path / "a.jpg", exif=exif)
-    assert read(tmp_path / "a.jpg").shape == (1, 10, 20)
 
 
 # PGM, PPM, PFM
@@ -741,6 +571,7 @@ def test_errors_of_the_receiver_are_left_alone(tmp_path):
 SMALL = {
     "a.png": saved(NOISE.crop((0, 0, 9, 7)), "PNG"),
     "b.png": png(3, 2, 16, 0, [bytes(6)] * 2, png_chunk(b"tEXt", b"a\0b")),
+    "c.png": saved(Image.new("RGBA", (5, 3), (1, 2, 3, 255)), "PNG", exif=exif(6)),
     "a.tif": saved(NOISE.crop((0, 0, 9, 7)), "TIFF"),
     "b.tif": saved(NOISE.crop((0, 0, 9, 7)).convert("F"), "TIFF", compression="tiff_lzw"),
     "c.tif": tiff(grey(), grey(dtype="uint16"), order="MM"),

@@ -2,19 +2,19 @@
 
 import os
 import pty
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command import onebyone
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import (
     Array,
     cuts,
+    fifo_of,
     layouts,
     new_folder,
     numbers_of,
@@ -32,32 +32,12 @@ from onebyone_cli.formats.arrays.file import ArrayReader
 from onebyone_cli.formats.arrays.stream import ArrayStream
 from onebyone_cli.formats.contracts.about import RawSpec
 from onebyone_cli.spec import ITEM_BYTES, StackSpec
+from onebyone_cli.stack.sources import hold_streams
 from onebyone_cli.stack.spool import Spool
 
 
 def raw_spec(array: Array) -> RawSpec:
     return RawSpec(array.shape, array.dtype.name, not array.dtype.isnative)
-
-
-@contextmanager
-def fifo_of(data: bytes, step: int = 1 << 16) -> Iterator[Path]:
-    """A named pipe into which somebody writes, a few bytes at a time."""
-    with new_folder() as folder:
-        path = folder / "pipe"
-        os.mkfifo(path)
-
-        def write() -> None:
-            with path.open("wb", buffering=0) as file:
-                for at in range(0, len(data), step):
-                    try:
-                        file.write(data[at : at + step])
-                    except BrokenPipeError:
-                        return
-
-        writer = threading.Thread(target=write)
-        writer.start()
-        yield path
-        writer.join()
 
 
 def drained(reader: Any) -> bytes:
@@ -81,7 +61,11 @@ def test_files_of_any_name_are_read(
         path = str(folder / name)
         with opening.open_input(path, layout=layout, raw=raw_spec(array)) as reader:
             assert isinstance(reader, ArrayReader)
-            assert (reader.spec, reader.about.files, reader.about.axes) == (spec, (path,), layout)
+            assert (reader.spec, reader.about.files, reader.about.axes) == (
+                spec,
+                (path,),
+                "N" * len(spec.batch) + layout,
+            )
             assert same_numbers(read_all(reader, data.draw(cuts(spec)), spec.dtype), stack)
             reader.check_unchanged()
 
@@ -240,7 +224,7 @@ def test_a_frame_that_is_not_whole(whole: int, part: int):
 def test_a_stream_without_a_frame():
     with fifo_of(b"") as path, ExitStack() as stack:
         raw = RawSpec((2, 3), "uint8")
-        readers = iter(opening.open_series(str(path), layout="CHW", raw=raw, stack=stack))
+        readers = iter(opening.open_series(str(path), layout="", raw=raw, stack=stack))
         with pytest.raises(DataError, match=r"array 0 \(counting from 0\): is empty"):
             next(readers)
 
@@ -295,3 +279,67 @@ def test_no_raw_input():
 def test_options_that_can_not_be_meant(raw: bool, shape: str, dtype: str, match: str):
     with pytest.raises(UsageError, match=match):
         raw_of(raw, shape, dtype)
+
+
+# ---------------------------------------------------------------------------- an offset
+
+
+@given(st.data(), specs(), seeds, layouts, st.integers(0, 300), st.booleans())
+def test_bytes_before_the_numbers_are_skipped(
+    data: st.DataObject, spec: StackSpec, seed: int, layout: str, offset: int, is_pipe: bool
+):
+    stack = numbers_of(seed, spec)
+    array = stored(stack, layout)
+    content = b"h" * offset + array.tobytes()
+    raw = raw_spec(array)._replace(offset=offset)
+    with new_folder() as folder, ExitStack() as opened:
+        path = folder / "x"
+        path.write_bytes(content)
+        path = opened.enter_context(fifo_of(content)) if is_pipe else path
+        reader = opened.enter_context(opening.open_input(str(path), layout=layout, raw=raw))
+        (held,), _ = hold_streams([reader], 0, opened, lambda step, done, total: None)
+        assert same_numbers(read_all(held, data.draw(cuts(spec)), spec.dtype), stack)
+
+
+def test_each_frame_of_a_stream_has_its_offset():
+    content = b"head" + bytes(range(6)) + b"HEAD" + bytes(range(6, 12))
+    with fifo_of(content) as path, ExitStack() as stack:
+        raw = RawSpec((1, 2, 3), "uint8", offset=4)
+        series = opening.open_series(str(path), layout="", raw=raw, stack=stack)
+        assert [drained(reader) for reader in series] == [bytes(range(6)), bytes(range(6, 12))]
+
+
+def test_a_wrong_offset(tmp_path: Path):
+    (tmp_path / "x").write_bytes(bytes(40))
+    with pytest.raises(DataError, match="has 30 bytes after the first 10, and shape=1,5,6"):
+        opening.open_input(str(tmp_path / "x"), raw=RawSpec((1, 5, 6), "int16", offset=10))
+    with pytest.raises(DataError, match="has no numbers after offset=50 bytes"):
+        opening.open_input(str(tmp_path / "x"), raw=RawSpec((1, 5, 6), "int16", offset=50))
+    with (
+        fifo_of(bytes(40)) as pipe,
+        pytest.raises(DataError, match="ends 10 bytes before offset=50"),
+    ):
+        opening.open_input(str(pipe), raw=RawSpec((1, 5, 6), "int16", offset=50))
+
+
+@pytest.mark.parametrize("command", ["info", "stats", "apply", "fit", "compare", "view"])
+def test_commands_skip_bytes(command: str, tmp_path: Path):
+    stack = np.arange(210, dtype="<i2").reshape(5, 6, 7)
+    (tmp_path / "x.dat").write_bytes(b"\0" * 128 + stack.tobytes())
+    raw = ["--raw", "--shape", "5,6,7", "--dtype-in", "i2"]
+    more = {
+        "apply": ["--kernel", "1 0 0 0 0", "-o", "y.npy"],
+        "fit": ["-k", "1", "-o", "m.npz"],
+        "compare": ["x.dat"],
+    }.get(command, [])
+    wrong = onebyone(command, "x.dat", *more, *raw, cwd=tmp_path)
+    assert wrong.returncode == 65
+    done = onebyone(command, "x.dat", *more, *raw, "--offset", "128", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    if command == "apply":
+        assert same_numbers(np.load(tmp_path / "y.npy")[0], stack[0].astype("f4"))
+
+
+def test_an_offset_needs_raw():
+    with pytest.raises(UsageError, match="--offset and --dtype-in are for inputs without"):
+        Raw(offset=0).spec()

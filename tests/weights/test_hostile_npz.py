@@ -158,8 +158,8 @@ def test_not_an_array(tmp_path):
 
 
 def test_missing_member(tmp_path):
-    np.savez(tmp_path / "w.npz", np.ones((2, 2)))
-    refused(str(tmp_path / "w.npz"), "has no member 'weight' but 'arr_0'; save it with numpy.savez")
+    np.savez(tmp_path / "w.npz", covariance=np.ones((2, 2)))
+    refused(str(tmp_path / "w.npz"), "has no member 'weight' but 'covariance'; expected a matrix")
     np.savez(tmp_path / "w.npz", weight=np.ones((2, 2)))
     with pytest.raises(DataError, match="has no member 'bias' but 'weight'"):
         parse_bias(str(tmp_path / "w.npz"))

@@ -8,7 +8,7 @@ from command import onebyone
 
 from onebyone_cli.errors import DataError, InputMissingError, PolicyError
 from onebyone_cli.weights import formats
-from onebyone_cli.weights.load import load_weights, stored_type, unread_members
+from onebyone_cli.weights.load import load_weights, read_weights
 from onebyone_cli.weights.typed import parse_bias
 
 
@@ -25,7 +25,7 @@ def test_pickles_are_never_opened(tmp_path, suffix):
 @pytest.mark.parametrize("name", ["w.safetensors", "w.onnx", "w.csv.gz", "w"])
 def test_other_suffixes(tmp_path, name):
     (tmp_path / name).touch()
-    with pytest.raises(DataError, match=r"expected \.npy, \.npz, \.csv, \.tsv, \.txt or \.json"):
+    with pytest.raises(DataError, match=r"expected \.npy, .*, \.json, \.h5 or \.safetensors"):
         load_weights(str(tmp_path / name))
 
 
@@ -151,14 +151,15 @@ def test_a_member_of_an_archive_is_the_weight_or_the_bias(tmp_path):
     path = str(tmp_path / "net.npz")
     first, bias = np.arange(6.0).reshape(2, 3), np.array([0.5, -1.0])
     np.savez(path, **{"conv.weight": first.reshape(2, 3, 1, 1), "conv.bias": bias, "mean": bias})
-    weights = load_weights(f"{path}:conv.weight")
+    weights, dtype, unread = read_weights(f"{path}:conv.weight")
     assert weights.weight.tolist() == first.tolist()
     assert weights.source == f"{path}:conv.weight"
-    assert not weights.has_bias
+    assert weights.bias.tolist() == bias.tolist()
+    assert weights.notes == ("the bias is 'conv.bias'",)
     assert not weights.meta
     assert parse_bias(f"{path}:conv.bias").tolist() == bias.tolist()
-    assert stored_type(weights.source) == "float64"
-    assert unread_members(weights.source, weights) == ["conv.bias", "mean"]
+    assert dtype == "float64"
+    assert unread == ["mean"]
     with pytest.raises(DataError, match=r"has no member 'fc' but 'conv\.weight', 'conv\.bias'"):
         load_weights(f"{path}:fc")
     with pytest.raises(DataError, match=r"the weight has shape \(2,\)"):

@@ -13,8 +13,8 @@ from strategies import new_folder
 
 from onebyone_cli.errors import OutputRefusedError, UsageError
 from onebyone_cli.weights.channel_map import ChannelMap
-from onebyone_cli.weights.formats import SUFFIXES, json, text
-from onebyone_cli.weights.load import load_bias, load_weights, stored_type, unread_members
+from onebyone_cli.weights.formats import SUFFIXES, json, table
+from onebyone_cli.weights.load import load_bias, load_weights, read_weights
 from onebyone_cli.weights.save import check_suffix, holds_bias, left_out, save_bias, save_weights
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
@@ -93,8 +93,8 @@ def test_what_has_no_place_is_named():
 def test_members_that_are_not_read_are_named(tmp_path: Path):
     path = str(tmp_path / "w.npz")
     np.savez(path, weight=np.eye(2, dtype="float32"), noise=np.eye(2), mean=np.zeros(2))
-    assert unread_members(path, load_weights(path)) == ["noise"]
-    assert stored_type(path) == "float32"
+    assert read_weights(path).unread == ["noise"]
+    assert read_weights(path).dtype == "float32"
 
 
 @pytest.mark.parametrize("suffix", [".json", ".csv", ".tsv", ".txt"])
@@ -103,7 +103,7 @@ def test_what_could_not_be_read_again_is_not_written(
 ):
     path = tmp_path / f"w{suffix}"
     weights = ChannelMap(np.eye(20), np.zeros(20), "w")
-    module = {".json": json}.get(suffix, text)
+    module = {".json": json}.get(suffix, table)
     monkeypatch.setattr(module, "FORMAT", module.FORMAT._replace(limit=100))
     with pytest.raises(UsageError, match="bytes, and text of up to 100 is read"):
         save_weights(str(path), weights)

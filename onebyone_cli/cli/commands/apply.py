@@ -12,7 +12,7 @@ from onebyone_cli.cli.options.weights import ApplyWeights
 from onebyone_cli.cli.terminal.apply_report import JobRunner, report_each
 from onebyone_cli.errors import UsageError
 from onebyone_cli.operations.apply import run as engine
-from onebyone_cli.operations.names import files_of
+from onebyone_cli.operations.names import check_shared, files_of
 
 if TYPE_CHECKING:
     from onebyone_cli.cluster.run import OnCluster
@@ -53,11 +53,14 @@ def apply(
     console, target = messages.console(), output.output
     if messages.json and target == "-" and not messages.dry_run:
         raise UsageError("--json and -o - both want standard output; name a file for one")
-    inputs = input.listed([*weights.weights, target])
+    inputs = input.listed([*weights.weights, target], [*weights.weights, *weights.bias])
     make.check(target, machines.shard)
     checkpoints.check(each=input.each, force=output.force, depfile=make.depfile)
     asked = weights.request()
     layers = asked.load()
+    for layer in layers:
+        for note in layer.map.notes:
+            console.say(f"{layer.map.source}: {note}")
     goal = engine.Output(
         target,
         output.format_name,
@@ -72,6 +75,8 @@ def apply(
         from onebyone_cli.cli.shares import check_shares
 
         check_shares(flag, inputs, target, numbers, each=input.each)
+        if cluster is not None:
+            check_shared(flag, asked.files)
     settings = numbers.settings(resources.budget(), resources.workers(), input.mark())._replace(
         checkpoints=checkpoints.policy(inputs, target, sharded=bool(flag)),
         shard=machines.share(),

@@ -27,6 +27,7 @@ onebyone fit cube.h5:/radiance --variance 0.99 --nodata -9999 -o model.npz
 onebyone fit cube.npy --method mnf --snr 10 -o model.npz
 onebyone fit scenes/*.npy --each -k 3 -o model.npz
 onebyone fit part*.npz -k 3 -o model.npz
+onebyone fit --method unmix --endmembers spillover.csv -o unmix.npz
 onebyone fit stack.npy --method lda --labels classes.npy -k 2 -o model.npz
 onebyone fit huge.npy -k 3 -o model.npz --scheduler-file scheduler.json
 cat scene*.npy | onebyone fit - --each -k 3 -o model.npz
@@ -48,21 +49,24 @@ def fit(
 
     One pass over the pixels, in float64. The model is an ordinary weights file for apply, with
     the centring folded into its bias. Pixels with NaN, an infinity or the nodata value in any
-    channel are left out. Moments that stats has saved take the place of stacks.
+    channel are left out. Moments that stats has saved take the place of stacks. For unmix the
+    endmembers are enough.
     """
     from onebyone_cli.operations.learn.settings import LearnSettings
 
     console, target = messages.console(), output.output
     request = learn.request(input.mask, output.plot)
     maps = [input.mask, learn.labels, learn.noise_from]
-    inputs = input.listed([target], maps)
+    inputs = input.listed(
+        [target], [*maps, learn.endmembers], may_be_none="endmembers" in request.learner.needs
+    )
     check_archive_name(target, "a model")
     check_outputs([target, output.plot, make.depfile])
     resources.show(console)
     publication = output.publication(if_changed=make.if_changed)
     rules = make.rules(target, publication)
     settings = LearnSettings(
-        resources.budget(), resources.workers(), input.mark(), request.wanted()
+        resources.budget(), resources.workers(), input.asked(), request.wanted()
     )
     groups = (learn, input, raw, output)
     noise = settings.wanted.differences

@@ -64,7 +64,7 @@ def info(get: Wanted, input: Paths, raw: Raw, messages: Messages) -> int:
 
 
 def _say_hints(found: "Sequence[Facts | OneByOneError]", console: Console) -> None:
-    """Tell on standard error how the axes of stacks are read, where that may surprise."""
+    """Ask on standard error for another order of axes, where the usual one seems wrong."""
     for each in found:
         hint = getattr(each, "hint", "")
         if hint:

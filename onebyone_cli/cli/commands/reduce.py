@@ -53,7 +53,7 @@ def reduce(
     request = learn.request(input.mask, output.plot)
     request.check_stacks()
     maps = [input.mask, learn.labels, learn.noise_from]
-    inputs = input.listed([target], maps)
+    inputs = input.listed([target], [*maps, learn.endmembers])
     make.check(target)
     resources.show(console)
     if messages.json and "-" in (target, output.residual):

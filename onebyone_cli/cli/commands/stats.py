@@ -15,8 +15,7 @@ from onebyone_cli.cli.terminal.console import Console, print_table
 from onebyone_cli.cli.terminal.progress import Progress
 from onebyone_cli.cli.terminal.resources import Spent, spent_since
 from onebyone_cli.commit import targets
-from onebyone_cli.errors import DataError, UsageError
-from onebyone_cli.operations.inputs import Reading
+from onebyone_cli.errors import DataError, UsageError, spelled
 from onebyone_cli.operations.learn.gathered import are_moments, join_saved, save_moments
 from onebyone_cli.operations.learn.request import directions_of
 from onebyone_cli.operations.learn.run import LearnPass, gather
@@ -25,7 +24,6 @@ from onebyone_cli.units import count
 
 if TYPE_CHECKING:
     from onebyone_cli.operations.learn.gathered import Gathered
-    from onebyone_cli.stack.sources import OnProgress
 
 EXAMPLES = """
 onebyone stats stack.npy
@@ -67,7 +65,7 @@ def stats(
         columns=gathering.columns(),
     )
     settings = LearnSettings(
-        resources.budget(), resources.workers(), input.mark(), wanted, shard=machines.share()
+        resources.budget(), resources.workers(), input.asked(), wanted, shard=machines.share()
     )
     groups, noise = (gathering, input, raw, output), wanted.differences
     cluster = machines.cluster(resources, inputs, groups, console, noise=noise)
@@ -89,7 +87,9 @@ def stats(
         with Progress(console, messages.progress) as on_progress:
             if cluster is not None:
                 way = way._replace(gather=cluster._replace(on_progress=on_progress).gather)
-            known = _gathered(inputs, input.each, reading, way, on_progress)
+            with ExitStack() as stack:
+                stacks, series = reading.open_stacks(inputs, stack, each=input.each)
+                known = gather(stacks, way, _pass, on_progress, series=series, say=console.say)
     if target:
         save_moments(known, target, output.publication())
     reads_all = not (gathering.sample or machines.shard)
@@ -100,12 +100,19 @@ def _report(known: "Gathered", target: str, spent: Spent, console: Console) -> N
     rows = _rows(known)
     if not console.quiet:
         _print(rows)
+    empty = known.statistics.without_value
+    if 0 < len(empty) < len(rows):
+        console.say(f"warning: {spelled(known.labels.without_value(empty))}")
     # A pipe gets only the table.
     if target or console.is_terminal or console.verbose:
         console.say(_closing_line(target, known, spent))
     classes = report.classes_document(known.statistics)
     content = {"inputs": known.inputs, "channels": rows, **classes}
     console.document(content | spent.document())
+
+
+def _pass(known: "Gathered") -> None:
+    """Check nothing more of the headers."""
 
 
 def _check_together(gathering: Gathering, shard: str, *, output: bool) -> None:
@@ -123,14 +130,6 @@ def _check_together(gathering: Gathering, shard: str, *, output: bool) -> None:
         raise UsageError("--shard is for moments that are joined with others; give -o PART.npz")
     if shard and gathering.sample is not None:
         raise UsageError("--shard and --sample each choose pixels; give one of them")
-
-
-def _gathered(
-    inputs: list[str], each: bool, reading: Reading, way: LearnPass, on_progress: "OnProgress"
-) -> "Gathered":
-    with ExitStack() as stack:
-        stacks, series = reading.open_stacks(inputs, stack, each=each)
-        return gather(stacks, way, lambda known: None, on_progress, series=series)
 
 
 def _joined(inputs: list[str], way: LearnPass, output: str, console: Console) -> "Gathered":
@@ -151,8 +150,8 @@ def _rows(known: "Gathered") -> list[dict[str, Any]]:
     rows = []
     for channel, valid in enumerate(per_channel.count.tolist()):
         row: dict[str, Any] = {"channel": channel}
-        if known.names:
-            row["name"] = known.names[channel]
+        if known.labels.texts:
+            row["name"] = known.labels.texts[channel]
         row["valid"] = valid
         for name, numbers, least in (
             ("min", per_channel.minimum, 1),

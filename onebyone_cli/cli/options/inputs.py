@@ -8,6 +8,7 @@ from onebyone_cli.axes import checked_layout
 from onebyone_cli.cli.groups import Group, argument, option
 from onebyone_cli.cli.options.compute import type_of
 from onebyone_cli.errors import UsageError
+from onebyone_cli.names import is_standard_input
 from onebyone_cli.spec import CODED_BYTES, ITEM_BYTES, LAYOUTS
 
 if TYPE_CHECKING:
@@ -64,9 +65,9 @@ def grid_of(text: str) -> "Grid | None":
 def check_names(inputs: Sequence[str], others: Sequence[str], maps: Sequence[str] = ()) -> None:
     """Refuse empty names of files, and standard input named twice.
 
-    `maps` are other stacks that are read, such as a mask; empty if not given.
+    `maps` are other files that are read, such as a mask or weights; empty if not given.
     """
-    if [*inputs, *maps].count("-") > 1:
+    if sum(map(is_standard_input, [*inputs, *maps])) > 1:
         raise UsageError("standard input is named twice, and it can be read only once")
     if "" in (*inputs, *others):
         raise UsageError("one of the file names is empty; is a variable of the shell not set?")
@@ -87,7 +88,9 @@ class Named(Group):
         "each ended by NUL, as find -print0 writes them.",
     )
 
-    def listed(self, others: Sequence[str] = (), maps: Sequence[str] = ()) -> list[str]:
+    def listed(
+        self, others: Sequence[str] = (), maps: Sequence[str] = (), *, may_be_none: bool = False
+    ) -> list[str]:
         """Return the inputs of the command line, then those of ``--inputs-from``.
 
         `others` and `maps` are as in `check_names`.
@@ -97,7 +100,8 @@ class Named(Group):
         UsageError
             If there is none, or standard input would be read twice.
         """
-        found = self._all(maps)
+        is_none = may_be_none and not (self.inputs or self.inputs_from)
+        found = [] if is_none else self._all(maps)
         check_names(found, others, maps)
         return found
 
@@ -338,8 +342,11 @@ class Raw(Group):
 
     def spec(self) -> "RawSpec | None":
         """Read the description; None if inputs have headers that describe them."""
-        if not self.raw and (self.shape or self.offset is not None):
-            raise UsageError("--shape and --offset are for inputs without a header; add --raw")
+        plain = bool(self.dtype_in) and self.dtype_in not in CODED_BYTES
+        if not self.raw and (self.shape or self.offset is not None or plain):
+            raise UsageError(
+                "--shape, --offset and --dtype-in are for inputs without a header; add --raw"
+            )
         if self.raw and not (self.shape and self.dtype_in):
             raise UsageError("--raw needs --shape, as in 50,600,600, and --dtype-in, as in f4")
         if not self.dtype_in:
@@ -349,8 +356,6 @@ class Raw(Group):
         order = self.dtype_in[0] if self.dtype_in[0] in "<>" else ""
         text = self.dtype_in.removeprefix(order)
         name = text if text in CODED_BYTES else type_of("--dtype-in", text, order)
-        if not self.raw and order:
-            raise UsageError("a header tells the order of bytes; leave out < and > of --dtype-in")
         shape = _sizes(self.shape) if self.raw else ()
         return RawSpec(shape, name, order == ">", self.offset or 0)
 

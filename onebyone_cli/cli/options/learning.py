@@ -146,7 +146,8 @@ class Learning(Gathering):
         metavar="FILE",
         names="file",
         help="For unmix: a matrix with one row per channel and one column per endmember "
-        "(spillover matrix), in any format of weights.",
+        "(spillover matrix), or turned, in any format of weights. Names and wavelengths in its "
+        "first row and column are kept.",
     )
     kind: Literal["", "gaussian", "sparse"] = option(
         "--kind",

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from onebyone_cli.cli.groups import Group, argument, option
 from onebyone_cli.cli.options.output import FORCE
-from onebyone_cli.weights.formats import describe
+from onebyone_cli.weights.formats import describe, describe_read
 
 if TYPE_CHECKING:
     from onebyone_cli.operations.apply.run import WeightsRequest
@@ -24,7 +24,8 @@ class ApplyWeights(Group):
         names="maybe",
         metavar="FILE",
         daily=True,
-        help=f"Weights, one row for each output channel: {_FORMATS}. Repeat it to chain layers.",
+        help=f"Weights, one row for each output channel: {describe_read()}; - is standard input. "
+        "Repeat it to chain layers.",
     )
     kernel: list[str] = option(
         "--kernel",

@@ -4,6 +4,7 @@ from functools import singledispatch
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.cli.terminal.metadata_report import metadata_document, metadata_lines
+from onebyone_cli.errors import spelled
 from onebyone_cli.operations.info.archives import MomentsFacts, WeightsFacts
 from onebyone_cli.operations.info.stacks import Needs, StackFacts
 from onebyone_cli.operations.info.unfinished import UnfinishedFacts
@@ -80,6 +81,7 @@ def _(facts: StackFacts) -> list[tuple[str, str]]:
         ("channels", _listed(spec.channels, facts.metadata.channels)),
     ]
     found += metadata_lines(facts.metadata)
+    found += [("note", spelled(note)) for note in facts.notes]
     if container.chunk:
         filters = ", ".join(container.filters) or "not compressed"
         found.append(("chunks", f"{_times(container.chunk)}, {filters}"))
@@ -127,6 +129,7 @@ def _(facts: StackFacts) -> dict[str, Any]:
         "filters": list(container.filters),
         "channel_names": list(facts.metadata.channels),
         "metadata": metadata_document(facts.metadata),
+        "notes": [spelled(note) for note in facts.notes],
         "data_bytes": spec.data_bytes,
         "stored_bytes": container.stored_bytes,
         "file_bytes": facts.file_bytes,

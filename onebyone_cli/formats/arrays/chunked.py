@@ -30,7 +30,7 @@ from onebyone_cli.formats.contracts.reader import Reader, StreamReader
 from onebyone_cli.units import format_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -207,14 +207,36 @@ class ChunkStream(StreamReader):
 
     def drain(self, write: Callable[[memoryview], None]) -> None:
         """Pass all numbers to `write` in the order of `stored`; see `StreamReader.drain`."""
+        self._drain([range(self.spec.channels)], write)
+
+    def drain_some(self, channels: Sequence[int], write: Callable[[memoryview], None]) -> bool:
+        """Decode the cells of some channels only; see `StreamReader.drain_some`."""
+        if self._grid.cell[-3] > 1:  # cells of several channels would be decoded for each
+            return False
+        self._drain([range(channel, channel + 1) for channel in channels], write)
+        return True
+
+    def _drain(self, runs: Sequence[range], write: Callable[[memoryview], None]) -> None:
+        """Pass the numbers of runs of channels to `write`."""
         grid, plan = self._grid, self._plan
         room = np.empty(plan.bytes // grid.item_bytes, self.stored.dtype)
         back = [plan.order.index(axis) for axis in range(len(plan.order))]
         for start, stop in drain_pieces(grid, plan):
-            shape = tuple(stop[axis] - start[axis] for axis in plan.order)
-            piece = room[: prod(shape)]
-            copy_box(self, grid, start, stop, piece.reshape(shape).transpose(back))
-            write(piece.view(np.uint8).data)
+            near = [range(max(run.start, start[-3]), min(run.stop, stop[-3])) for run in runs]
+            sizes = [last - first for first, last in zip(start, stop, strict=True)]
+            sizes[-3] = sum(map(len, near))
+            shape = tuple(sizes[axis] for axis in plan.order)
+            piece, done = room[: prod(shape)], 0
+            box = piece.reshape(shape).transpose(back)
+            for run in filter(len, near):
+                first, last = (
+                    (*start[:-3], run.start, *start[-2:]),
+                    (*stop[:-3], run.stop, *stop[-2:]),
+                )
+                copy_box(self, grid, first, last, box[..., done : done + len(run), :, :])
+                done += len(run)
+            if done:
+                write(piece.view(np.uint8).data)
         self._file.check_unchanged()
 
     def close(self) -> None:

@@ -31,7 +31,8 @@ def copy_decoded(out: NDArray[Any], bits: NDArray[Any], coded: str) -> None:
         A key of `spec.CODED_BYTES`.
     """
     if bits.size <= _PIECE:
-        np.copyto(out, _decoded(bits, coded), casting="unsafe")
+        with np.errstate(invalid="ignore"):  # a NaN may be a signalling one
+            np.copyto(out, _decoded(bits, coded), casting="unsafe")
         return
     axis = int(np.argmax(bits.shape))
     half = bits.shape[axis] // 2

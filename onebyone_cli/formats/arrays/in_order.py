@@ -12,6 +12,8 @@ from onebyone_cli.formats.arrays.layout import SCRATCH_BYTES
 from onebyone_cli.formats.contracts.reader import Reader
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from onebyone_cli.formats.arrays.layout import ArrayLayout
@@ -51,15 +53,22 @@ class SlabsInOrder(Reader):
     layout : ArrayLayout
         With `run_pixels`.
     about : About
+    channels : sequence of int, optional
+        The channels to read, in their order; all if empty.
     """
 
-    def __init__(self, pipe: Pipe, layout: ArrayLayout, about: About) -> None:
+    def __init__(
+        self, pipe: Pipe, layout: ArrayLayout, about: About, channels: Sequence[int] = ()
+    ) -> None:
         self.about = about
-        self.spec = layout.spec
+        chosen = list(channels) or range(layout.spec.channels)
+        self.spec = layout.spec._replace(channels=len(chosen))
+        # A slice of all makes no copy.
+        self._chosen = list(channels) or slice(None)
         self._pipe = pipe
         self._run = layout.run_pixels
         # The run that the last slab ended in.
-        self._shared = np.empty((self.spec.channels, self._run), layout.dtype)
+        self._shared = np.empty((layout.spec.channels, self._run), layout.dtype)
         self.scratch_bytes = max(SCRATCH_BYTES, self._shared.nbytes)
         self._turn = threading.Condition()
         self._next = 0
@@ -105,11 +114,13 @@ class SlabsInOrder(Reader):
         head = min(-first % self._run, pixels)
         last = pixels - (pixels - head) % self._run
         if head:
-            np.copyto(out[0, :, :head], self._shared[:, first : first + head], casting="unsafe")
+            shared = self._shared[self._chosen, first : first + head]
+            np.copyto(out[0, :, :head], shared, casting="unsafe")
         self._take_runs(out[:, :, head:last], scratch)
         if last < pixels:
             self._fill(self._shared.reshape(-1).view(np.uint8))
-            np.copyto(out[0, :, last:], self._shared[:, : pixels - last], casting="unsafe")
+            shared = self._shared[self._chosen, : pixels - last]
+            np.copyto(out[0, :, last:], shared, casting="unsafe")
 
     def _take_runs(self, out: NDArray[Any], scratch: NDArray[Any]) -> None:
         """Read whole runs, as many at a time as the scratch holds."""
@@ -122,9 +133,11 @@ class SlabsInOrder(Reader):
         for item in range(0, items, together):
             for start in range(0, runs, step):
                 place = places[item : item + together, start : start + step]
-                stored = scratch[: place.size * dtype.itemsize]
+                count, at_once = place.shape[:2]
+                stored = scratch[: count * at_once * self._shared.nbytes]
                 self._fill(stored)
-                np.copyto(place, stored.view(dtype).reshape(place.shape), casting="unsafe")
+                found = stored.view(dtype).reshape(count, at_once, *self._shared.shape)
+                np.copyto(place, found[:, :, self._chosen], casting="unsafe")
 
     def _fill(self, stored: NDArray[np.uint8]) -> None:
         left = stored.data

@@ -14,7 +14,7 @@ from onebyone_cli.formats.arrays.layout import PIECE_BYTES
 from onebyone_cli.formats.contracts.reader import StreamReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from onebyone_cli.formats.arrays.byte_source import ByteSource
     from onebyone_cli.formats.arrays.layout import ArrayLayout
@@ -58,11 +58,11 @@ class ArrayStream(StreamReader):
             write(piece[: self.read_into(piece)])
         self.check_end()
 
-    def slabs(self) -> Reader:
+    def slabs(self, channels: Sequence[int] = ()) -> Reader:
         """Return a reader of slabs of the pipe; see `StreamReader.slabs`."""
         from onebyone_cli.formats.arrays.in_order import SlabsInOrder
 
-        return SlabsInOrder(self, self.stored, self.about)
+        return SlabsInOrder(self, self.stored, self.about, channels)
 
     def read_into(self, piece: memoryview) -> int:
         """Read the available numbers; return their size in bytes, 1 or more.
@@ -90,8 +90,8 @@ class ArrayStream(StreamReader):
         """Raise `DataError` if bytes follow an array that must be alone."""
         if self._alone and not self._source.at_end():
             raise DataError(
-                f"continues after the array of {self.stored.data_bytes} bytes; expected exactly one "
-                "(apply, fit and stats take several, one after another, with "
+                f"continues after the array of {self.stored.data_bytes} bytes; expected exactly "
+                "one (apply, fit and stats take several, one after another, with "
                 f"{setting('each')})",
                 self.path,
             )

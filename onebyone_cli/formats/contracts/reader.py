@@ -18,7 +18,7 @@ There are two kinds on each side. A format chooses per file:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.formats.contracts.about import About, RawSpec
@@ -205,11 +205,23 @@ class StreamReader(_Input):
     run_pixels : int
         Pixels stored together, channel by channel, so that `slabs` can replace `drain`: one in HWC,
         a row in HCW, an item of the batch in CHW. 0 where it can't.
+    scratch_bytes : int
+        Size of the scratch buffer for the reader that `held` returns; 0 for the usual.
     """
 
     stored: ArrayLayout
     buffer_bytes: int = 0
     run_pixels: int = 0
+    scratch_bytes: int = 0
+
+    @property
+    def run_channels(self) -> int:
+        """Number of channels of a run."""
+        return self.spec.channels
+
+    def held(self, reader: Reader) -> Reader:
+        """Return a reader of this stack, given one of the drained bytes as they are stored."""
+        return reader
 
     @abstractmethod
     def drain(self, write: Callable[[memoryview], None]) -> None:
@@ -221,10 +233,19 @@ class StreamReader(_Input):
             If the source ends early or contradicts its header.
         """
 
-    def slabs(self) -> Reader:
+    def drain_some(self, channels: Sequence[int], write: Callable[[memoryview], None]) -> bool:
+        """Drain some channels, in ascending order, as if there were no others.
+
+        Returns False, and drains nothing, where the others must be read as well.
+        """
+        del channels, write
+        return False
+
+    def slabs(self, channels: Sequence[int] = ()) -> Reader:
         """Return a reader of slabs in place of `drain`, if `run_pixels` is not 0.
 
-        Each slab must be requested once, by any thread; each waits for those before it.
+        It reads `channels` in their order, or all. Each slab must be requested once, by any thread;
+        each waits for those before it.
         """
         raise NotImplementedError
 

@@ -41,8 +41,9 @@ def file_names(channels: Sequence[str], count: int, suffix: str) -> list[str]:
 
     They are the names of the channels. Characters that some system does not allow become ``_``.
     If the names would sort in another order than the channels, or begin like that, a number stands
-    before each. If there are no names, or two can't be told apart, whatever the case, the names are
-    numbers alone. `channel_names` gives the names of the channels back.
+    before each. The file names are numbers alone if there are no names, if two can't be told apart,
+    whatever the case, and if all are whole numbers in another order. `channel_names` gives the
+    names of the channels back.
 
     >>> file_names(["DAPI", "GFP"], 2, ".png")
     ['DAPI.png', 'GFP.png']
@@ -55,6 +56,8 @@ def file_names(channels: Sequence[str], count: int, suffix: str) -> list[str]:
     plain = [f"{name}{suffix}" for name in safe]
     if natural_order(plain) == plain and not _unnumbered(safe):
         return plain
+    if all(name.isdecimal() for name in safe):
+        return numbered(count, suffix)
     return [f"{number}_{name}" for number, name in zip(numbered(count, ""), plain, strict=True)]
 
 
@@ -62,15 +65,13 @@ def channel_names(files: Sequence[str]) -> tuple[str, ...]:
     """Return the channel names that names of files give; `files` are in channel order.
 
     These are the file names without folder and suffix, and without the numbers that `file_names`
-    puts before them. File names that are nothing but those numbers are no names.
+    puts before them.
 
     >>> channel_names(["scan/0_GFP.png", "scan/1_DAPI.png"])
     ('GFP', 'DAPI')
     """
     names = [os.path.basename(path) for path in files]
     stems = [stem_of(path) for path in files]
-    if stems == numbered(len(stems), ""):
-        return ()
     if len(set(stems)) < len(stems):
         return tuple(names)
     return tuple(_unnumbered(stems) or stems)

@@ -18,6 +18,7 @@ from onebyone_cli.errors import (
     read_write_error,
 )
 from onebyone_cli.formats.arrays.file_state import file_state
+from onebyone_cli.system import hdf5
 from onebyone_cli.units import printable
 
 if TYPE_CHECKING:
@@ -55,18 +56,8 @@ _CACHE_BYTES = 1 << 16
 _REASON_LENGTH = 160
 
 
-def load_h5py() -> Any:
-    """Import h5py so that no data file can make it load code.
-
-    HDF5 loads a plugin, which is code, where a file names a filter that it lacks. ``::`` switches
-    that off; HDF5 reads the variable once, when h5py is imported. If the user sets either variable,
-    it stays.
-    """
-    if not {"HDF5_PLUGIN_PRELOAD", "HDF5_PLUGIN_PATH"} & os.environ.keys():
-        os.environ["HDF5_PLUGIN_PRELOAD"] = "::"
-    import h5py
-
-    return h5py
+#: Import h5py; the files of this format take it from here.
+load_h5py = hdf5.load_h5py
 
 
 class InputFile:

@@ -26,9 +26,6 @@ def notes_of(pages: Sequence[Page], beside: Sequence[str]) -> tuple[str, ...]:
     masks = [name for name in beside if name.lower().endswith(".msk")]
     if masks:
         notes.append(f"masks that are not used; give one as {setting('mask')}: {_listed(masks)}")
-    others = [name for name in beside if name not in masks]
-    if others:
-        notes.append(f"passed over beside the images: {_listed(others)}")
     return tuple(notes)
 
 

@@ -87,32 +87,49 @@ class ImagesReader(StreamReader):
 
     def drain(self, write: Callable[[memoryview], None]) -> None:
         """Decode one image after the other."""
-        for path, pages in groupby(self._pages, key=lambda page: page.path):
+        self.drain_some(range(self.spec.channels), write)
+
+    def drain_some(self, channels: Sequence[int], write: Callable[[memoryview], None]) -> bool:
+        """Decode the images that have some of the channels; see `StreamReader.drain_some`."""
+        wanted, done = set(channels), 0
+        chosen: list[tuple[Page, list[int]]] = []
+        for page in self._pages:
+            own = [at for at in range(page.numbers.channels) if done + at in wanted]
+            chosen += [(page, own)] if own else []
+            done += page.numbers.channels
+        for path, pages in groupby(chosen, key=lambda each: each[0].path):
             # A call of its own, after which nothing refers to the image.
             self._drain_file(path, list(pages), write)
+        return True
 
     def close(self) -> None:
         """Do nothing: files are open only while they are read."""
 
     def _drain_file(
-        self, path: str, pages: Sequence[Page], write: Callable[[memoryview], None]
+        self,
+        path: str,
+        pages: Sequence[tuple[Page, list[int]]],
+        write: Callable[[memoryview], None],
     ) -> None:
         from onebyone_cli.formats.images.pixels import iter_pixels
 
         with _reopened(path) as file:
             self._opened[path].check(file.fileno(), path)
-            for page, pixels in iter_pixels(file, pages, indices=self._indices):
-                for piece in self._pieces(page, pixels):
+            decoded = iter_pixels(file, [page for page, _ in pages], indices=self._indices)
+            for (page, pixels), (_, channels) in zip(decoded, pages, strict=True):
+                for piece in self._pieces(page, pixels, channels):
                     write(piece.data.cast("B"))
             self._opened[path].check(file.fileno(), path)
 
-    def _pieces(self, page: Page, pixels: Pixels) -> Iterator[NDArray[Any]]:
+    def _pieces(
+        self, page: Page, pixels: Pixels, channels: Sequence[int]
+    ) -> Iterator[NDArray[Any]]:
         """Yield the rows of one channel after the other, in the type of the stack."""
         import numpy as np
 
         dtype = np.dtype(self.spec.dtype).newbyteorder("<")
         step = self._piece_rows()
-        for channel in range(page.numbers.channels):
+        for channel in channels:
             for start in range(0, page.height, step):
                 rows = pixels.rows(channel, start, min(start + step, page.height))
                 yield np.ascontiguousarray(rows, dtype)
@@ -138,12 +155,15 @@ def _reopened(path: str) -> BinaryIO:
 
 
 def _metadata(images: Sequence[str], *, is_folder: bool, channels: int) -> Metadata:
-    """Return what the names of files say, where each file is a channel."""
+    """Return what the names of files say, where each file is a channel.
+
+    The name of a single file is no channel name: inputs that are stacked are told apart by theirs.
+    """
     if len(images) != channels:
         return Metadata()
     wavelengths = wavelengths_in([stem_of(path) for path in images])
     return Metadata(
-        channels=channel_names(images) if is_folder else (stem_of(images[0]),),
+        channels=channel_names(images) if is_folder else (),
         wavelengths=wavelengths,
         wavelength_unit="nm" if wavelengths else "",
     )

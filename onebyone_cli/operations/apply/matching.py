@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Inputs = Sequence[Reader | StreamReader]
 
 #: Members of `ChannelMap.meta` with one entry for each input channel.
-_PER_INPUT = ("channels", "mean", "scale", "inverse")
+_PER_INPUT = ("channels", "wavelengths", "mean", "scale", "inverse")
 
 
 class Match(NamedTuple):
@@ -83,12 +83,13 @@ def match(
     DataError
         If some names of the weights are names of the stack, and another is not.
     """
-    given, total = tuple(layers), sum(reader.spec.channels for reader in inputs)
+    total = sum(reader.spec.channels for reader in inputs)
+    given = (layers[0]._replace(map=layers[0].map.taking(total)), *layers[1:])
     every = tuple(range(total))
     found = Match(inputs, given, inputs, given, every, every)
     if is_rehearsal:
         return found
-    first = layers[0].map
+    first = given[0].map
     if any(layer.map.meta.get("by_name") for layer in layers[1:]):
         raise UsageError(f"{setting('kernel')}: only the first layer can name channels")
     if first.meta.get("by_name"):

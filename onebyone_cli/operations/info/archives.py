@@ -66,8 +66,18 @@ def inspect_weights(path: str) -> WeightsFacts:
         _names(meta, found.in_channels),
         _inputs(meta),
         count if type(count) is int else None,
-        os.path.getsize(path),
+        _bytes_of(path),
     )
+
+
+def _bytes_of(text: str) -> int:
+    """Return the size of the file of weights; 0 for a pipe."""
+    from onebyone_cli.weights.formats import split_member
+
+    try:
+        return os.path.getsize(split_member(text)[0])
+    except OSError:
+        return 0
 
 
 def inspect_moments(path: str) -> MomentsFacts:

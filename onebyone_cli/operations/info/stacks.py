@@ -11,7 +11,7 @@ from onebyone_cli.errors import UsageError, spelled
 from onebyone_cli.formats import opening
 from onebyone_cli.formats.contracts.about import Container
 from onebyone_cli.formats.contracts.metadata import Metadata
-from onebyone_cli.operations.hints import hint_of
+from onebyone_cli.operations.hints import likely_order
 from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.plan.memory import apply_costs, make_plan
 from onebyone_cli.plan.source_costs import source_costs
@@ -46,7 +46,8 @@ class StackFacts(NamedTuple):
     """Facts about an input from its header.
 
     `inner` is the dataset in the file, or empty. `file_bytes` is the size of the file or of all
-    files of a folder; None for a pipe. `hint` is what `operations.hints` tells of its axes.
+    files of a folder; None for a pipe. `hint` is that of `hints.likely_order`, and `notes` are
+    those of `About`.
     """
 
     path: str
@@ -57,6 +58,7 @@ class StackFacts(NamedTuple):
     file_bytes: int | None
     needs: Needs
     hint: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def inspect_stack(text: str, reading: Reading | None = None) -> StackFacts:
@@ -100,7 +102,8 @@ def _open(text: str, reading: Reading, memory: int) -> StackFacts:
             about.metadata,
             _size(about.files) if about.files else None,
             _needs(reader),
-            spelled(hint_of(reader)),
+            spelled(likely_order(reader)),
+            about.notes,
         )
 
 

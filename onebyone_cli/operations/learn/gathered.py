@@ -1,11 +1,12 @@
 """Join the statistics of stacks with a record of the inputs they come from."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.commit.publication import NEW, Publication
 from onebyone_cli.errors import DataError, ShapeMismatchError, UsageError
+from onebyone_cli.operations.channel_labels import ChannelLabels, labels_of
 from onebyone_cli.units import count
 from onebyone_cli.version import __version__
 
@@ -32,6 +33,10 @@ class Gathered:
         Name and shape of each stack, for the provenance.
     names : tuple of str
         Names of the channels, or nothing.
+    labels : ChannelLabels
+        How to name channels before people.
+    wavelengths : tuple of float
+        Of the channels, or nothing.
     files : tuple of str
         All files that were read.
     pixel_bytes : int
@@ -48,9 +53,11 @@ class Gathered:
         self.statistics, self.source = statistics, source
         self.inputs: list[dict[str, Any]] = []
         self.names, self.files, self.pixel_bytes = names, files, 0
+        self.labels = ChannelLabels(tuple(range(statistics.channels)), names)
+        self.wavelengths: tuple[float, ...] = ()
 
-    def note(self, inputs: "Stack") -> None:
-        """Record a stack; equal stacks of one stream are counted."""
+    def note(self, inputs: "Stack", more: "Mapping[str, Any] | None" = None) -> None:
+        """Record a stack, and more of how it is read; equal stacks of one stream are counted."""
         from onebyone_cli.stack.stack import stacked_spec
 
         files = tuple(name for reader in inputs for name in reader.about.files)
@@ -58,13 +65,20 @@ class Gathered:
             self.files += files
         self.pixel_bytes += sum(reader.spec.data_bytes for reader in inputs)
         shape = stacked_spec(inputs, inputs[0].spec.dtype).shape
-        entry = {"name": name_of(inputs), "shape": list(shape)}
+        entry = {"name": name_of(inputs), "shape": list(shape), **(more or {})}
         if not inputs[0].about.series:
             self.inputs.append(entry)
         elif self.inputs and self.inputs[-1] | entry == self.inputs[-1]:
             self.inputs[-1]["arrays"] += 1
         else:
             self.inputs.append(entry | {"arrays": 1})
+
+    def check_values(self) -> None:
+        """Raise `DataError` if a channel without any valid number leaves no valid pixel."""
+        found = self.statistics
+        empty = found.without_value
+        if empty and not found.count and len(empty) < found.channels:
+            raise DataError(f"has no valid pixel: {self.labels.without_value(empty)}", self.source)
 
     def record(self) -> dict[str, Any]:
         """Return the provenance, for ``meta``."""
@@ -76,16 +90,23 @@ def name_of(inputs: "Stack") -> str:
     return " ".join(reader.about.series or reader.path for reader in inputs)
 
 
-def headers_of(stacks: "Sequence[Stack]") -> Gathered:
-    """Record stacks by their headers: channels, sizes, names; no statistics yet."""
+def headers_of(
+    stacks: "Sequence[Stack]", more: "Sequence[Mapping[str, Any]] | None" = None
+) -> Gathered:
+    """Record stacks by their headers: channels, sizes, names; no statistics yet.
+
+    `more` is what else to record of each stack.
+    """
     from onebyone_cli.learners.statistics import empty_statistics
-    from onebyone_cli.stack.stack import channel_names
+    from onebyone_cli.stack.stack import channel_names, stacked_metadata
 
     channels = sum(reader.spec.channels for reader in stacks[0])
     names = dict.fromkeys(name_of(inputs) for inputs in stacks)
     gathered = Gathered(empty_statistics(channels), " ".join(names), channel_names(stacks[0]))
-    for inputs in stacks:
-        gathered.note(inputs)
+    gathered.labels = labels_of(stacks[0])
+    gathered.wavelengths = stacked_metadata(stacks[0]).wavelengths
+    for inputs, record in zip(stacks, more or [{}] * len(stacks), strict=True):
+        gathered.note(inputs, record)
     return gathered
 
 

@@ -1,5 +1,6 @@
 """Read what some learners need beside the stacks: a stack of noise, or endmembers."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from onebyone_cli.operations.learn.request import LearnRequest
     from onebyone_cli.operations.learn.settings import LearnSettings
     from onebyone_cli.stack.sources import OnProgress
+    from onebyone_cli.weights.endmembers import Endmembers
 
 
 def add_given(
@@ -35,9 +37,7 @@ def add_given(
     """
     statistics = gathered.statistics
     if request.endmembers is not None:
-        statistics.endmembers = _endmembers_of(
-            request.endmembers, statistics.channels, gathered.source
-        )
+        statistics.endmembers = _endmembers_for(gathered, request.endmembers, say)
     if request.noise_from:
         noise = _noise_of(request.noise_from, reading, settings, on_progress, say)
         gathered.files += noise.files
@@ -56,32 +56,56 @@ def add_given(
             )
 
 
-def _endmembers_of(given: Any, channels: int, source: str) -> Any:
-    """Read the endmembers, an array or a file: shape (C, K)."""
-    import numpy as np
+def endmembers_alone(given: Any, say: "Say") -> Gathered:
+    """Return what endmembers tell without a stack: the channels, their names.
 
-    from onebyone_cli.weights.load import load_weights
+    `given` is a file or an array; `say` takes notes, a line each.
+    """
+    from onebyone_cli.learners.statistics import empty_statistics
 
-    is_file = isinstance(given, str)
-    # The learner refuses what is not finite.
-    matrix = (
-        load_weights(given, allow_nonfinite=True).weight
-        if is_file
-        else np.asarray(given, np.float64)
-    )
-    if matrix.ndim != 2:
+    found = _read_endmembers(given, None, (), say)
+    files = (given,) if isinstance(given, str) else ()
+    statistics = empty_statistics(len(found.matrix))
+    statistics.endmembers = found
+    return Gathered(statistics, files[0] if files else "endmembers", found.channels, files)
+
+
+def _endmembers_for(gathered: Gathered, given: Any, say: "Say") -> "Endmembers":
+    """Read the endmembers for a stack; their names of channels are those of the model."""
+    channels = gathered.statistics.channels
+    found = _read_endmembers(given, channels, gathered.wavelengths, say)
+    if len(found.matrix) != channels:
+        _check_names(found, gathered, given)
+    if found.channels:
+        gathered.names = found.channels
+    return found
+
+
+def _read_endmembers(
+    given: Any, channels: int | None, wavelengths: Sequence[float], say: "Say"
+) -> "Endmembers":
+    from onebyone_cli.weights.endmembers import endmembers_of, load_endmembers
+
+    if not isinstance(given, str):
+        return endmembers_of(given, channels)
+    found = load_endmembers(given, channels, wavelengths)
+    for note in found.notes:
+        say(f"{given}: {note}")
+    return found
+
+
+def _check_names(found: "Endmembers", gathered: Gathered, given: Any) -> None:
+    """Check that a stack with more channels has those that the endmembers name."""
+    from onebyone_cli.stack.name_matching import match_names
+
+    places = match_names(found.channels, gathered.names).places if gathered.names else ()
+    if not places or None in places:
         raise ShapeMismatchError(
-            f"has shape {matrix.shape}; expected one row per channel, one column per endmember",
-            "endmembers",
+            f"has {count(len(found.matrix), 'channel')} and {gathered.source} has "
+            f"{gathered.statistics.channels}, without the same names; expected one row per "
+            "channel, one column per endmember",
+            given,
         )
-    if len(matrix) != channels:
-        turned = "; maybe transpose it" if matrix.shape[1] == channels else ""
-        raise ShapeMismatchError(
-            f"has {count(len(matrix), 'row')} and {source} has {count(channels, 'channel')}; "
-            f"expected one row per channel, one column per endmember{turned}",
-            given if is_file else "endmembers",
-        )
-    return matrix
 
 
 def _noise_of(
@@ -100,5 +124,8 @@ def _noise_of(
         opened = reading._replace(raw=None).open([path], stack)
         gathered = headers_of([opened])
         job = LearnJob(opened, settings._replace(wanted=Wanted(), shard=None))
+        for note in job.meaning.notes:
+            say(note)
         gathered.statistics.merge(job.run(on_progress))
+        gathered.check_values()
         return gathered

@@ -15,6 +15,7 @@ from onebyone_cli.learners.moments import no_moments
 from onebyone_cli.learners.statistics import Statistics, empty_statistics
 from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 from onebyone_cli.operations.learn.worker import Gatherer, halo_of
+from onebyone_cli.operations.meaning import meaning_of
 from onebyone_cli.operations.ordered_merge import OrderedMerge
 from onebyone_cli.operations.run import run_tiles
 from onebyone_cli.plan.memory import Costs, Plan, make_plan, share_of
@@ -32,6 +33,7 @@ from onebyone_cli.spec import arithmetic_dtype
 from onebyone_cli.stack.pixel_map import PixelMap
 from onebyone_cli.stack.sources import Sources
 from onebyone_cli.stack.stack import stacked_spec
+from onebyone_cli.stack.validity import Marks
 from onebyone_cli.system.buffers import PADDING
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+    from onebyone_cli.operations.nodata_watch import NodataWatch
     from onebyone_cli.spec import Slab, StackSpec
     from onebyone_cli.stack.sources import OnProgress
     from onebyone_cli.stack.stack import Stack
@@ -82,6 +85,8 @@ class LearnJob:
 
     Attributes
     ----------
+    meaning : Meaning
+        What the numbers of the stack mean.
     runs : int
         Runs of neighbouring pixels that a sample is drawn from; see `tiles.iter_runs`.
 
@@ -110,8 +115,13 @@ class LearnJob:
         self.wanted = settings.wanted
         dtype = arithmetic_dtype([reader.spec.dtype for reader in inputs])
         self.input = stacked_spec(inputs, dtype)
-        self.mask = None if mask is None else PixelMap(mask, self.input, "mask")
-        self.labels = None if labels is None else PixelMap(labels, self.input, "label map")
+        self._stored = [each.spec.dtype for each in inputs for _ in range(each.spec.channels)]
+        self.meaning = meaning_of(inputs, settings.asked)
+        self._marks = Marks(self.meaning.validity, self._stored, dtype)
+        self.mask, self.labels = (
+            None if each is None else PixelMap(each, self.input, what, settings.asked.nodata)
+            for each, what in ((mask, "mask"), (labels, "label map"))
+        )
         if labels is not None and "int" not in labels.spec.dtype:
             raise DataError(
                 f"has {labels.spec.dtype} numbers; labels are integers, 0 where there is no class",
@@ -125,10 +135,16 @@ class LearnJob:
         self.runs = count_runs(self.input)
         self.plan = self._make_plan()
 
-    def run(self, on_progress: OnProgress, chosen: NDArray[np.int64] | None = None) -> Statistics:
+    def run(
+        self,
+        on_progress: OnProgress,
+        chosen: NDArray[np.int64] | None = None,
+        watch: NodataWatch | None = None,
+    ) -> Statistics:
         """Read everything once, or only chosen runs; `on_progress` is as in `ApplyJob.run`.
 
-        `chosen` are the numbers of the runs that are the sample, ascending.
+        `chosen` are the numbers of the runs that are the sample, ascending. `watch` is shown all
+        that is read.
         """
         plan, spec = self.plan, self.input
         chosen = np.zeros(0, np.int64) if chosen is None else chosen
@@ -144,7 +160,7 @@ class LearnJob:
                 each.open(plan, stack, on_progress)
 
             def make_work() -> Callable[[Slab], None]:
-                gatherer = self._gatherer(source, chosen)
+                gatherer = self._gatherer(source, chosen, watch)
 
                 def work(slab: Slab) -> None:
                     for tile, statistics in gatherer.process(slab):
@@ -176,12 +192,16 @@ class LearnJob:
         nothing.differences = {each: no_moments(channels) for each in self.wanted.differences}
         return nothing
 
-    def _gatherer(self, source: Stack, chosen: NDArray[np.int64]) -> Gatherer:
+    def _gatherer(
+        self, source: Stack, chosen: NDArray[np.int64], watch: NodataWatch | None
+    ) -> Gatherer:
         return Gatherer(
             self.plan,
             self.wanted,
             source,
-            nodata=self._settings.nodata,
+            marks=self._marks,
+            packing=self.meaning.packing,
+            look=None if watch is None else watch.looker(self._stored, source.spec.dtype),
             neighbours=self.neighbours,
             mask=self.mask,
             labels=self.labels,
@@ -256,8 +276,8 @@ class LearnJob:
             Costs(
                 # Includes moments of the tiles of a slab that wait for their turn.
                 slab_pixel=number + map_pixel + -(-self._finding // tile),
-                # Two blocks, and marks of invalid numbers.
-                tile_pixel=(2 * _FLOAT64_BYTES + 3) * spec.channels + 4 * _FLOAT64_BYTES,
+                # Two blocks, and marks of invalid numbers while they are found.
+                tile_pixel=(2 * _FLOAT64_BYTES + 5) * spec.channels + 4 * _FLOAT64_BYTES,
                 item=3 * PADDING * spec.channels,
                 scratch=max(each.scratch_bytes for each in sources) + beyond + self._finding,
                 cache=sum(each.cache_bytes for each in sources)

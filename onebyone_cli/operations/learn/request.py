@@ -118,9 +118,10 @@ class CheckedRequest(NamedTuple):
         self.learner.prepare()
         k = self.request.k
         if k is not None and k > channels and self.learner.reads_pixels:
+            table = f"; is it a table of pixels? give {setting('layout', 'NC')}"
             raise DataError(
                 f"has {count(channels, 'channel')}, and {k} components were asked for; "
-                f"ask for {setting('k', channels)} or fewer",
+                f"ask for {setting('k', channels)} or fewer{table * (channels == 1)}",
                 source,
             )
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.errors import ShapeMismatchError, UsageError, setting
 from onebyone_cli.operations.inputs import Reading, open_map
 from onebyone_cli.operations.learn.gathered import Gathered, are_moments, headers_of, join_saved
-from onebyone_cli.operations.learn.given import add_given
+from onebyone_cli.operations.learn.given import add_given, endmembers_alone
 from onebyone_cli.operations.learn.request import check_seed
 from onebyone_cli.units import count
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from onebyone_cli.operations.learn.job import LearnJob
     from onebyone_cli.operations.learn.request import CheckedRequest
     from onebyone_cli.operations.learn.settings import LearnSettings
+    from onebyone_cli.operations.nodata_watch import NodataWatch
     from onebyone_cli.stack.sources import OnProgress
 
     Stack = Sequence[Reader | StreamReader]
@@ -78,8 +79,11 @@ class LearnPass(NamedTuple):
 
     def refuse_for_moments(self) -> None:
         """Raise `UsageError` if an option needs pixels, which moments do not hold."""
+        said = self.settings.asked
         asked = {
-            "nodata": self.settings.nodata is not None,
+            "nodata": said.nodata is not None,
+            "stored": said.stored,
+            "invalid": said.invalid != "any",
             "mask": self.mask is not None and self.mask != "",
             "labels": self.labels is not None and self.labels != "",
             "sample": self.sample is not None,
@@ -110,8 +114,38 @@ class LearnPass(NamedTuple):
             _check_channels(job.input.channels, inputs[0].path, jobs[0].input.channels, stacks)
         return jobs
 
+    def watch(self) -> "NodataWatch | None":
+        """Return what notices that a value of the user occurs nowhere; None if parts are read."""
+        asked = self.settings.asked.nodata
+        is_part = self.settings.shard is not None or self.sample is not None
+        if asked is None or is_part or self.gather is not None:
+            return None
+        from onebyone_cli.operations.nodata_watch import NodataWatch
+
+        return NodataWatch(asked)
+
+    def record(self, job: "LearnJob") -> dict[str, Any]:
+        """Describe which numbers of a stack count, for the provenance; empty if all do."""
+        asked, (validity, packing, _) = self.settings.asked, job.meaning
+        told: dict[str, Any] = {}
+        if any(validity.nodata):
+            told["nodata"] = asked.nodata.text if asked.nodata else _different(validity.nodata)
+        if validity.valid:
+            told["valid_range"] = _different(validity.valid)
+        if asked.invalid != "any":
+            told["invalid"] = asked.invalid
+        if job.mask is not None:
+            told["mask"] = job.mask.path
+        if packing is not None:
+            told["scale"], told["offset"] = map(_different, packing)
+        return told
+
     def run(
-        self, jobs: "Sequence[LearnJob]", into: "Statistics", on_progress: "OnProgress"
+        self,
+        jobs: "Sequence[LearnJob]",
+        into: "Statistics",
+        on_progress: "OnProgress",
+        watch: "NodataWatch | None" = None,
     ) -> None:
         """Gather from all stacks together."""
         from onebyone_cli.operations.learn.sampling import ICA_PIXELS, choose_runs
@@ -122,8 +156,31 @@ class LearnPass(NamedTuple):
         pixels = self.sample or (ICA_PIXELS if self.settings.wanted.sample else 0)
         chosen = choose_runs(jobs, pixels, self.seed) if pixels else [None] * len(jobs)
         for job, runs in zip(jobs, chosen, strict=True):
-            into.merge(job.run(on_progress, runs))
+            into.merge(job.run(on_progress, runs, watch))
             into.check_classes(self.labels if isinstance(self.labels, str) else "labels")
+
+
+def _different(entries: "Sequence[Any]") -> list[Any]:
+    """Return one entry per channel, or a single one if all are equal."""
+    return list(entries[:1] if all(each == entries[0] for each in entries) else entries)
+
+
+def _say_nothing(text: str) -> None:
+    """Drop a line for the user."""
+
+
+class _Notes:
+    """Says each note once."""
+
+    def __init__(self, say: "Say") -> None:
+        self._say, self._said = say, set[str]()
+
+    def add(self, jobs: "Sequence[LearnJob]") -> None:
+        """Say what is taken from the files of these jobs."""
+        for note in (note for job in jobs for note in job.meaning.notes):
+            if note not in self._said:
+                self._said.add(note)
+                self._say(note)
 
 
 def _check_channels(channels: int, path: str, first: int, stacks: "Sequence[Stack]") -> None:
@@ -143,6 +200,7 @@ def gather(
     *,
     maps: PixelMaps | None = None,
     series: "Sequence[Series]" = (),
+    say: "Say" = _say_nothing,
 ) -> Gathered:
     """Gather from open stacks; everything is checked before the first is read.
 
@@ -162,7 +220,15 @@ def gather(
         Those of `way` if they are open already.
     series : sequence of Series
         Streams of more stacks.
+    say : callable
+        Takes what was found in the files, and warnings, a line each.
+
+    Raises
+    ------
+    DataError
+        If a channel without any valid number leaves no valid pixel to learn from.
     """
+    notes, watch = _Notes(say), way.watch()
     with ExitStack() as stack:
         maps = way.open_maps(stack) if maps is None else maps
         more = chain.from_iterable(series)
@@ -174,17 +240,23 @@ def gather(
         elif not stacks:
             stacks = [[next(more)]]
         jobs = way.jobs(stacks, maps)
-        gathered = headers_of(stacks)
+        gathered = headers_of(stacks, [way.record(job) for job in jobs])
         check(gathered)
-        way.run(jobs, gathered.statistics, on_progress)
+        notes.add(jobs)
+        way.run(jobs, gathered.statistics, on_progress, watch)
         if way.gather is not None and way.settings.wanted.sample:
             drawing = way.of_sample()
             drawing.run(drawing.jobs(stacks, maps), gathered.statistics, on_progress)
         for reader in more:
             (job,) = way.jobs([[reader]], maps)
             _check_channels(job.input.channels, reader.path, jobs[0].input.channels, stacks)
-            gathered.note([reader])
-            way.run([job], gathered.statistics, on_progress)
+            gathered.note([reader], way.record(job))
+            notes.add([job])
+            way.run([job], gathered.statistics, on_progress, watch)
+    for warning in watch.warnings() if watch else ():
+        say(warning)
+    if not way.settings.wanted.per_channel:
+        gathered.check_values()
     if way.settings.shard is not None:
         shard = {"shard": str(way.settings.shard)}
         gathered.inputs = [each | shard for each in gathered.inputs]
@@ -207,7 +279,8 @@ def learn(
     Parameters
     ----------
     names : sequence of str
-        Inputs of one stack, with `each` of one stack per input; or files of moments.
+        Inputs of one stack, with `each` of one stack per input; or files of moments. None for
+        a method that endmembers are enough for.
     request : CheckedRequest
         What is learned.
     way : LearnPass
@@ -240,17 +313,22 @@ def learn(
         if on_headers is not None:
             on_headers(gathered)
 
-    if are_moments(names, raw=reading.raw is not None):
+    if not names:
+        gathered = endmembers_alone(request.request.endmembers, say)
+        if on_headers is not None:
+            on_headers(gathered)
+    elif are_moments(names, raw=reading.raw is not None):
         way.refuse_for_moments()
         gathered = join_saved(names, say)
         request.check_moments(gathered.statistics, gathered.source)
         check(gathered)
+        gathered.check_values()
     else:
         request.check_stacks()
         with ExitStack() as stack:
             stacks, series = reading.open_stacks(names, stack, each=each)
             gathered = gather_for(
-                request, stacks, way, check, on_progress=on_progress, series=series
+                request, stacks, way, check, on_progress=on_progress, series=series, say=say
             )
     return request.learn(gathered.statistics, gathered.source), gathered
 
@@ -263,10 +341,11 @@ def gather_for(
     *,
     on_progress: "OnProgress",
     series: "Sequence[Series]" = (),
+    say: "Say" = _say_nothing,
 ) -> Gathered:
     """Gather what a method needs: statistics, or only headers if it reads no pixels."""
     if request.learner.reads_pixels:
-        return gather(stacks, way, check, on_progress, series=series)
+        return gather(stacks, way, check, on_progress, series=series, say=say)
     # Only the number of channels counts, which is that of the first stack of a stream.
     gathered = headers_of(stacks or [[next(iter(series[0]))]])
     check(gathered)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from onebyone_cli.operations.meaning import Asked
+
 if TYPE_CHECKING:
     from onebyone_cli.plan.shards import Shard
 
@@ -40,8 +42,8 @@ class LearnSettings(NamedTuple):
     ----------
     memory, threads : int
         Budget in bytes; most workers.
-    nodata : float or None
-        Input value that marks a pixel as invalid, as NaN does.
+    asked : Asked
+        What the user says about the numbers.
     runs_only : bool
         Whether only the chosen runs are read.
     shard : Shard or None
@@ -50,7 +52,7 @@ class LearnSettings(NamedTuple):
 
     memory: int
     threads: int
-    nodata: float | None = None
+    asked: Asked = Asked()
     wanted: Wanted = Wanted()
     runs_only: bool = False
     shard: Shard | None = None

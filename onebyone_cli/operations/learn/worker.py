@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
     from onebyone_cli.learners.differences import Neighbour
     from onebyone_cli.operations.learn.settings import Wanted
+    from onebyone_cli.operations.meaning import Packing
     from onebyone_cli.plan.memory import Plan
     from onebyone_cli.spec import StackSpec
     from onebyone_cli.stack.pixel_map import PixelMap
     from onebyone_cli.stack.stack import Stack
+    from onebyone_cli.stack.validity import Marks
 
     Bools = NDArray[np.bool_]
 
@@ -45,8 +47,12 @@ class Gatherer:
         What to gather.
     source : Stack
         The stack, readable, in the type of the arithmetic.
-    nodata : float or None
-        Input value that marks a pixel as invalid, as NaN does.
+    marks : Marks
+        Finds invalid numbers and pixels.
+    packing : Packing or None
+        How stored numbers become the values that are learned from.
+    look : function or None
+        Is shown every tile.
     neighbours : sequence of Neighbour
         Neighbours whose differences are wanted.
     mask, labels : PixelMap or None
@@ -61,7 +67,9 @@ class Gatherer:
         wanted: Wanted,
         source: Stack,
         *,
-        nodata: float | None,
+        marks: Marks,
+        packing: Packing | None,
+        look: Callable[[NDArray[Any]], None] | None,
         neighbours: Sequence[Neighbour],
         mask: PixelMap | None,
         labels: PixelMap | None,
@@ -71,7 +79,8 @@ class Gatherer:
         self._wanted, self._source, self._neighbours = wanted, source, neighbours
         self._mask, self._labels, self._chosen = mask, labels, chosen
         self._tile, self._halo = plan.tile_pixels, halo_of(neighbours, spec)
-        self._marks = None if nodata is None else source.marks(nodata)
+        self._marks, self._look = marks, look
+        self._units = None if packing is None else tuple(map(np.array, packing))
         reach = min(plan.slab_pixels + self._halo, spec.pixels)
         self._x = empty_rows((plan.slab_items, spec.channels, reach), spec.dtype)
         self._block = empty_rows((spec.channels, plan.tile_pixels), np.float64)
@@ -93,7 +102,11 @@ class Gatherer:
                 field = _Field(x[index], slab.start, self._marks, _of_item(masks, index))
                 for start in range(0, slab.pixels, tile):
                     stop = min(start + tile, slab.pixels)
+                    if self._look is not None:
+                        self._look(field.x[:, start:stop])
                     found = self._statistics_of(field, item, start, stop, _of_item(labels, index))
+                    if self._units is not None:
+                        found.rescale(*self._units)
                     yield (item, slab.start + start), found
 
     def _statistics_of(
@@ -107,6 +120,8 @@ class Gatherer:
                 statistics.pixels.invalid = stop - start - statistics.count
         if wanted.pixels:
             statistics.pixels = _carefully(field, partial(self._pixels, field, start, stop))
+        if (wanted.pixels or labels is not None) and not statistics.count:
+            statistics.found = np.any(~field.invalid_numbers(start, stop), axis=1)
         for each in self._neighbours:
             differences = partial(self._differences, field, each, start, stop)
             statistics.differences[each.direction] = _carefully(field, differences)
@@ -159,28 +174,25 @@ class Gatherer:
 class _Field:
     """The pixels of one item within a slab, those that follow, and which of them count."""
 
-    def __init__(
-        self, x: NDArray[Any], start: int, marks: NDArray[Any] | None, masked: Bools | None
-    ) -> None:
+    def __init__(self, x: NDArray[Any], start: int, marks: Marks, masked: Bools | None) -> None:
         self.x, self.start = x, start
         self._marks, self._masked = marks, masked
-        #: Whether to look for invalid numbers. Without marks and mask, one that is not finite
+        #: Whether to look for invalid numbers. Where all finite ones count, one that is not finite
         #: shows in the mean, and only then is a search worth its time.
-        self.suspect = marks is not None or masked is not None
+        self.suspect = marks.are_needed or masked is not None
 
     def invalid(self, start: int, stop: int) -> Bools | None:
         """Mark the pixels that are left out; None where there is no reason to look."""
         return self.look(start, stop) if self.suspect else None
 
     def look(self, start: int, stop: int) -> Bools:
-        """Mark the pixels that are left out: masked, or invalid in any channel."""
-        return np.asarray(self.invalid_numbers(start, stop).any(axis=0))
+        """Mark the pixels that are left out: masked, or invalid."""
+        invalid = self._marks.pixels(self.x[:, start:stop])
+        return invalid if self._masked is None else invalid | self._masked[start:stop]
 
     def invalid_numbers(self, start: int, stop: int) -> Bools:
         """Mark the numbers that are left out where channels count by themselves, (C, n)."""
-        invalid: Bools = ~np.isfinite(self.x[:, start:stop])
-        if self._marks is not None:
-            invalid |= self.x[:, start:stop] == self._marks
+        invalid = self._marks.numbers(self.x[:, start:stop])
         if self._masked is not None:
             invalid |= self._masked[start:stop]
         return invalid

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ class WeightsFile(NamedTuple):
         Name of the only member to read, for `wanted`; empty for the usual names.
     allow_nonfinite : bool
         Whether NaN and infinity are allowed.
+    notes : list of str
+        Takes what the user should know of how the file was understood.
     """
 
     file: BinaryIO
@@ -31,18 +33,27 @@ class WeightsFile(NamedTuple):
     wanted: str
     member: str
     allow_nonfinite: bool
+    notes: list[str]
 
     @property
     def size(self) -> int:
         """Bytes of the file."""
-        return os.fstat(self.file.fileno()).st_size
+        here = self.file.tell()
+        size = self.file.seek(0, io.SEEK_END)
+        self.file.seek(here)
+        return size
 
 
 class Stored(NamedTuple):
-    """How a file stores numbers: the type of the weight, or ``text``, and names of its arrays."""
+    """How a file stores numbers.
+
+    `dtype` is the type of the weight, or ``text``; `members` are the names of all arrays, and
+    `used` of those that are the weight and its bias.
+    """
 
     dtype: str = "text"
     members: tuple[str, ...] = ()
+    used: tuple[str, ...] = ()
 
 
 class WeightsFormat(NamedTuple):
@@ -56,18 +67,19 @@ class WeightsFormat(NamedTuple):
         and `PolicyError` if only pickle could load it.
     write : callable
         Returns the bytes of a file, given its fields and suffix. The first field is ``weight`` or
-        ``bias``; `holds` accepts the others.
+        ``bias``; `holds` accepts the others. None for a format that is only read.
     holds : callable
         Returns whether the format stores a field, of this name and value, beside the weight;
         by default none.
     limit : int or None
         Largest file read, in bytes.
     look : callable or None
-        Returns how an open file of this name stores its numbers; by default as text.
+        Returns how an open file stores its numbers, given the member that the user names and the
+        name of the file; by default as text.
     """
 
     read: Callable[[WeightsFile], dict[str, Any]]
-    write: Callable[[Mapping[str, Any], str], bytes]
+    write: Callable[[Mapping[str, Any], str], bytes] | None
     holds: Callable[[str, Any], bool] = lambda name, value: False
     limit: int | None = None
-    look: Callable[[BinaryIO, str], Stored] | None = None
+    look: Callable[[BinaryIO, str, str], Stored] | None = None

@@ -16,13 +16,10 @@ import numpy as np
 from onebyone_cli.errors import DataError
 from onebyone_cli.npy_header import NpyHeader, read_header
 from onebyone_cli.weights.formats.contract import Stored, WeightsFile, WeightsFormat
-from onebyone_cli.weights.rules import SHAPES, ShapeRule
+from onebyone_cli.weights.rules import MAX_ARRAY_BYTES, SHAPES, ShapeRule
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-
-#: Largest array accepted, in bytes as float64, which bounds zip bombs: 11585 × 11585 channels.
-MAX_ARRAY_BYTES = 2**30
 
 
 def _read(source: WeightsFile) -> dict[str, Any]:
@@ -33,7 +30,7 @@ def _write(fields: Mapping[str, Any], suffix: str) -> bytes:
     return npy_bytes(next(iter(fields.values())))
 
 
-def _look(file: BinaryIO, path: str) -> Stored:
+def _look(file: BinaryIO, member: str, path: str) -> Stored:
     return Stored(read_header(file.read, path).dtype)
 
 

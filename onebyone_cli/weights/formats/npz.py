@@ -10,7 +10,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EINVAL
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from onebyone_cli.errors import DataError, OneByOneError, PolicyError
-from onebyone_cli.names import split_inner, suffix_of
 from onebyone_cli.npy_header import read_header
 from onebyone_cli.weights.formats.contract import Stored, WeightsFile, WeightsFormat
 from onebyone_cli.weights.formats.json import flatten_meta, is_finite, parse_meta
+from onebyone_cli.weights.formats.members import choose
 from onebyone_cli.weights.formats.npy import npy_bytes, read_array
-from onebyone_cli.weights.rules import SHAPES, Shape, ShapeRule, quote, quote_names
+from onebyone_cli.weights.orders import Shape
+from onebyone_cli.weights.rules import SHAPES, ShapeRule, quote
 
 #: Most bytes of the members in `ChannelMap.meta`.
 _MAX_META_BYTES = 2**20
@@ -65,25 +66,49 @@ _TEXT_HEADER = re.compile(
 def _read(source: WeightsFile) -> dict[str, Any]:
     """Read the wanted arrays, JSON in ``meta``, and other numbers and texts of up to one axis."""
     path, wanted = source.path, source.wanted
-    name = source.member or wanted
     with _archive_errors(path), zipfile.ZipFile(source.file) as archive:
         members = _members(archive, path)
-        if name not in members:
-            if "pixels.comoment" in members:
-                raise DataError("holds moments, not weights; learn weights from it with fit", path)
-            raise DataError(
-                f"has no member {name!r} but {quote_names(members)}; "
-                f"save it with numpy.savez(file, {wanted}=...)",
-                path,
-            )
-        if source.member:
-            return {wanted: _read_member(archive, members[name], name, path, SHAPES[wanted])}
+        if source.member or wanted not in members:
+            return _read_chosen(source, archive, members)
         arrays = {
             name: _read_member(archive, members[name], name, path, SHAPES[name])
             for name in SHAPES
             if name in members and wanted in (name, "weight")
         }
         return (_read_meta(archive, members) if wanted == "weight" else {}) | arrays
+
+
+def _read_chosen(
+    source: WeightsFile, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]
+) -> dict[str, Any]:
+    """Read the arrays that the user names, or that another program's names show."""
+    path, wanted = source.path, source.wanted
+    if any(name.rpartition("/")[2] == "data.pkl" for name in members):
+        raise PolicyError(
+            "is a PyTorch file, which is loaded with pickle and can run code; export the weights "
+            "to .npy, .npz, .safetensors, .csv or .json",
+            path,
+        )
+    if "pixels.comoment" in members:
+        raise DataError("holds moments, not weights; learn weights from it with fit", path)
+    shapes = _shapes(archive, members)
+    chosen = choose(shapes, wanted, source.member, path)
+    source.notes.extend(filter(None, [chosen.note]))
+    return {
+        field: _read_member(archive, members[name], name, path, SHAPES[field])
+        for field, name in chosen.names.items()
+    }
+
+
+def _shapes(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> dict[str, Shape]:
+    """Return the shapes of members by their headers; () for those that are no arrays of numbers."""
+    found: dict[str, Shape] = {}
+    for name, info in members.items():
+        found[name] = ()
+        if info.compress_type in _COMPRESSIONS:
+            with archive.open(info) as member, suppress(DataError, PolicyError):
+                found[name] = read_header(member.read, "").shape
+    return found
 
 
 def _write(fields: Mapping[str, Any], suffix: str) -> bytes:
@@ -100,12 +125,15 @@ def _holds(name: str, value: Any) -> bool:
     return isinstance(value, np.ndarray) or is_finite(value)
 
 
-def _look(file: BinaryIO, path: str) -> Stored:
+def _look(file: BinaryIO, member: str, path: str) -> Stored:
     with zipfile.ZipFile(file) as archive:
-        names = {name.removesuffix(".npy"): name for name in archive.namelist()}
-        path, member = split_inner(path, lambda name: suffix_of(name) == ".npz")
-        with archive.open(names[member or "weight"]) as array:
-            return Stored(read_header(array.read, path).dtype, tuple(names))
+        members = _members(archive, path)
+        chosen = {"weight": "weight"}
+        if member or "weight" not in members:
+            chosen = choose(_shapes(archive, members), "weight", member, path).names
+        with archive.open(members[chosen["weight"]]) as array:
+            dtype = read_header(array.read, path).dtype
+    return Stored(dtype, tuple(members), tuple(chosen.values()))
 
 
 FORMAT = WeightsFormat(read=_read, write=_write, holds=_holds, look=_look)

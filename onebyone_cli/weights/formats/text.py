@@ -1,36 +1,32 @@
-r"""Matrices as text: ``.csv``, ``.tsv``, ``.txt``, and typed ones.
+r"""Rows of numbers as text, in files and typed.
 
 The grammar is strict, since a misread number gives a wrong picture that looks right::
 
-    file      = [BOM] line*                  UTF-8, lines ended by LF or CRLF
-    line      = blank | "#" anything | row
     row       = number (delimiter number)*   the same count in every row
     number    = [+-] digits [. digits] [e [+-] digits]  |  [+-] (inf | nan)
 
-There is no quoting, no header and no locale. One regular expression matches a whole row, which is
-converted at once; fields are examined one by one only to report a fault and its place.
+Between semicolons, the decimal point may be a comma. One regular expression matches a whole row,
+which is converted at once; fields are examined one by one only to report a fault and its place.
 """
 
 import re
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onebyone_cli.errors import DataError
-from onebyone_cli.names import suffix_of
 from onebyone_cli.units import count
-from onebyone_cli.weights.formats.contract import WeightsFile, WeightsFormat
 from onebyone_cli.weights.rules import NOT_FINITE, quote
 
 # Possessive (*+, ++): a row of 100 MiB is matched in linear time and without a backtracking stack.
 _FINITE = r"[+-]?+(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?+[0-9]++)?+"
 _NUMBER = rf"(?:{_FINITE}|[+-]?+(?i:inf(?:inity)?+|nan))"
+_COMMA_NUMBER = _NUMBER.replace(r"\.", ",")
 
 
 @dataclass(frozen=True)
@@ -38,12 +34,15 @@ class Delimiter:
     """A delimiter of numbers.
 
     ``name`` is for messages. ``between`` is a regular expression of one delimiter with the blanks
-    around it. ``pad`` are the characters ignored at the ends of a row.
+    around it. ``pad`` are the characters ignored at the ends of a row. ``number`` is a regular
+    expression of a number, whose decimal point is ``point``.
     """
 
     name: str
     between: str
     pad: str = " \t"
+    number: str = _NUMBER
+    point: str = "."
 
     def matches(self, row: str) -> bool:
         """Return whether a whole row, stripped of its pad, is numbers with this delimiter."""
@@ -58,9 +57,19 @@ class Delimiter:
             start = match.end()
         yield start, row[start:end]
 
+    def is_number(self, field: str) -> bool:
+        """Return whether a field is a number, or would be one but for its size."""
+        return re.fullmatch(self.number, field) is not None
+
+    def plain(self, row: str) -> str:
+        """Return a row that matches with points and blanks in place of its own signs."""
+        if self.point == ",":
+            row = row.replace(",", ".")
+        return row.replace(",", " ").replace(";", " ")
+
     @cached_property
     def _row(self) -> re.Pattern[str]:
-        return re.compile(rf"{_NUMBER}(?:{self.between}{_NUMBER})*+")
+        return re.compile(rf"{self.number}(?:{self.between}{self.number})*+")
 
     @cached_property
     def _between(self) -> re.Pattern[str]:
@@ -70,6 +79,10 @@ class Delimiter:
 COMMAS = Delimiter("commas", r"[ \t]*+,[ \t]*+")
 TABS = Delimiter("tabs", r"\ *+\t\ *+", pad=" ")
 BLANKS = Delimiter("blanks", r"[ \t]++")
+SEMICOLONS = Delimiter("semicolons", r"[ \t]*+;[ \t]*+")
+SEMICOLONS_AND_DECIMAL_COMMAS = Delimiter(
+    "semicolons", r"[ \t]*+;[ \t]*+", number=_COMMA_NUMBER, point=","
+)
 BLANKS_OR_COMMAS = Delimiter("blanks or single commas", r"(?:[ \t]*+,[ \t]*+|[ \t]++)")
 
 #: Characters of a row or a field that are examined to describe a fault.
@@ -99,17 +112,18 @@ def read_rows(
             start, index, text = next(
                 (start, index, text)
                 for index, (start, text) in enumerate(delimiter.fields(row))
-                if not re.fullmatch(_NUMBER, text)
+                if not delimiter.is_number(text)
             )
-            what = _describe_fault(text, delimiter.name)
+            what = _describe_fault(text, delimiter)
             raise DataError(f"{place(index, start)}: {what}", path)
         # Unlike split() and float(), this makes no object per number.
-        values = np.fromstring(body.replace(",", " "), dtype=np.float64, sep=" ")
+        values = np.fromstring(delimiter.plain(body), dtype=np.float64, sep=" ")
         finite = np.isfinite(values)
         if not (allow_nonfinite or finite.all()):
             index = int(np.argmin(finite))
             start, text = _nth(delimiter.fields(row), index)
-            what = "overflows to infinity" if re.fullmatch(_FINITE, text) else "is not finite"
+            overflows = any(letter.isdigit() for letter in text)
+            what = "overflows to infinity" if overflows else "is not finite"
             raise DataError(f"{place(index, start)}: {quote(text)} {what}{NOT_FINITE}", path)
         columns = columns or len(values)
         if len(values) != columns:
@@ -128,79 +142,11 @@ def read_rows(
     return np.frombuffer(numbers, dtype=np.float64).reshape(count_of_rows, columns)
 
 
-def _read(source: WeightsFile) -> dict[str, Any]:
-    """Read rows; errors have line and column (in characters), both from 1."""
-    path = source.path
-    # In .txt the first row shows the delimiter.
-    delimiter = {".csv": COMMAS, ".tsv": TABS}.get(suffix_of(path))
-    matrix = read_rows(_rows(source), path, delimiter, allow_nonfinite=source.allow_nonfinite)
-    return {source.wanted: matrix}
-
-
-def _rows(source: WeightsFile) -> Iterator[tuple[str, Place]]:
-    is_first = True
-    for number, raw in enumerate(source.file, 1):
-        row = _decode(raw, number, source.path)
-        body = row.strip(" \t")
-        if not body or body.startswith("#"):
-            continue
-        if is_first and _is_header(body):
-            raise DataError(
-                f"line {number}, column 1: {quote(body)} looks like a header; "
-                "remove it or begin it with #",
-                source.path,
-            )
-        is_first = False
-        yield row, _in_line(number)
-
-
-def _write(fields: Mapping[str, Any], suffix: str) -> bytes:
-    """Write each row, or each number of a bias, on a line, with all digits of float64."""
-    delimiter = {".csv": ",", ".tsv": "\t", ".txt": " "}[suffix]
-    matrix = next(iter(fields.values()))
-    matrix = matrix if matrix.ndim == 2 else matrix[:, np.newaxis]
-    rows = (delimiter.join(map(repr, row)) for row in matrix.tolist())
-    return ("\n".join(rows) + "\n").encode()
-
-
-#: Reading takes up to 4 times the size of the file.
-FORMAT = WeightsFormat(read=_read, write=_write, limit=256 * 2**20)
-
-
-def _in_line(number: int) -> Place:
-    return lambda _, start: f"line {number}, column {start + 1}"
-
-
-def _decode(raw: bytes, number: int, path: str) -> str:
-    if number == 1:
-        if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise DataError("line 1, column 1: is UTF-16 text; save it as UTF-8", path)
-        raw = raw.removeprefix(b"\xef\xbb\xbf")
-    raw = raw.removesuffix(b"\n").removesuffix(b"\r")
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        column = len(raw[: error.start].decode()) + 1
-        raise DataError(
-            f"line {number}, column {column}: byte 0x{raw[error.start]:02x} is not UTF-8 text", path
-        ) from error
-
-
-def _is_header(row: str) -> bool:
-    """Return whether all fields are words, a nameless column (an index) apart."""
-    start = row[:_GLANCE]
-    fields = re.split(r"[,;\t]", start) if re.search(r"[,;\t]", start) else start.split()
-    words = [word for field in fields if (word := field.strip("\"' "))]
-    return bool(words) and all(
-        (word[0].isalpha() or word[0] == "_") and not re.fullmatch(_NUMBER, word) for word in words
-    )
-
-
 def _nth(fields: Iterator[tuple[int, str]], index: int) -> tuple[int, str]:
     return next(islice(fields, index, None))
 
 
-_BETWEEN = "expected {delimiter} between numbers and '.' as the decimal point"
+_BETWEEN = "expected {delimiter} between numbers and '{point}' as the decimal point"
 
 #: Patterns of fields that are not numbers, and messages; the first that matches counts.
 _FAULTS = {
@@ -218,12 +164,12 @@ _FAULTS = {
 }
 
 
-def _describe_fault(field: str, delimiter: str) -> str:
-    """Describe a field that is not a number; `delimiter` is the name of the expected one."""
+def _describe_fault(field: str, delimiter: Delimiter) -> str:
+    """Describe a field that is not a number with the delimiter that is expected."""
     if not field:
         return "the field is empty; expected a number"
     field = field[:_GLANCE]
     text = next(
         text for pattern, text in _FAULTS.items() if re.fullmatch(pattern, field, re.DOTALL)
     )
-    return f"{quote(field)} {text.format(delimiter=delimiter)}"
+    return f"{quote(field)} {text.format(delimiter=delimiter.name, point=delimiter.point)}"

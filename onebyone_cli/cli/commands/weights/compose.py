@@ -25,7 +25,11 @@ def compose(weights: Layers, output: WeightsOutput, messages: Messages) -> None:
     console, path, layers = messages.console(), output.output, weights.layers
     check_names(layers, [])
     saving.check_output(path, output.bias_to, force=output.force, inputs=files_of(layers))
-    folded = fold([load_weights(name) for name in layers])
+    maps = [load_weights(name) for name in layers]
+    for each in maps:
+        for note in each.notes:
+            console.say(f"{each.source}: {note}")
+    folded = fold(maps)
     lost = saving.save(folded, path, output.bias_to, force=output.force)
     console.say(
         f"{path}: {folded.out_channels}×{folded.in_channels}, from {count(len(layers), 'layer')}"

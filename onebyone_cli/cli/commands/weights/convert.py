@@ -20,19 +20,19 @@ def convert(weights: Converted, written: ConvertedOutput, messages: Messages) ->
     of channels; .npy and text hold the weight alone. Numbers are float64, in text with all their
     digits. What the format has no place for is reported; a bias is never left out.
     """
-    from onebyone_cli.weights.load import load_weights, unread_members
+    from onebyone_cli.weights.load import read_weights
     from onebyone_cli.weights.typed import parse_bias
 
     console, source, output = messages.console(), weights.source, weights.output
     bias, bias_to, force = weights.bias, written.bias_to, written.force
     check_names([source], [output])
     saving.check_output(output, bias_to, force=force, inputs=files_of([source, bias]))
-    found = load_weights(source)
+    found, _, unread = read_weights(source)
+    for note in found.notes:
+        console.say(f"{source}: {note}")
     if bias:
         found = found.with_bias(parse_bias(bias, "--bias"), "--bias")
-    lost = sorted(
-        [*unread_members(source, found), *saving.save(found, output, bias_to, force=force)]
-    )
+    lost = sorted([*unread, *saving.save(found, output, bias_to, force=force)])
     if lost:
         console.say(f"left out: {', '.join(lost)}")
     console.say(f"{output}: {found.out_channels}×{found.in_channels}")

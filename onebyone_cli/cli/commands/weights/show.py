@@ -51,7 +51,7 @@ def show(given: ShownWeights, picture: WeightsPicture, messages: Messages) -> No
     larger than the terminal is shown in blocks, each by its weight of largest magnitude.
     """
     from onebyone_cli.weights.algebra import facts_of
-    from onebyone_cli.weights.load import load_weights
+    from onebyone_cli.weights.load import read_weights
 
     console = messages.console()
     file, output, force = given.file, picture.output, picture.force
@@ -62,8 +62,10 @@ def show(given: ShownWeights, picture: WeightsPicture, messages: Messages) -> No
         if output == "-":
             raise UsageError("standard output is for the report; name a .png file")
         check_png(output, force=force, inputs=files_of([file]))
-    weights = load_weights(file)
-    report = _Report(weights, facts_of(weights.weight))
+    weights, dtype, _ = read_weights(file)
+    for note in weights.notes:
+        console.say(f"{file}: {note}")
+    report = _Report(weights, facts_of(weights.weight), dtype)
     if output:
         _write_picture(weights, output, force=force)
     if not console.quiet:
@@ -102,13 +104,12 @@ def _drawing(weights: "ChannelMap") -> list[str]:
 class _Report:
     """The report about weights."""
 
-    def __init__(self, weights: "ChannelMap", facts: "Facts") -> None:
+    def __init__(self, weights: "ChannelMap", facts: "Facts", dtype: str) -> None:
         from onebyone_cli.operations.info.archives import explained_shares
         from onebyone_cli.weights.algebra import channel_shares, row_norms, strongest
-        from onebyone_cli.weights.load import stored_type
 
         self._weights, self._facts = weights, facts
-        self._type = stored_type(weights.source)
+        self._type = dtype
         self._channels = _names(weights, "channels", weights.in_channels)
         self._outputs = _names(weights, "outputs", weights.out_channels)
         self._shares: list[float] = channel_shares(weights.weight).tolist()
@@ -181,7 +182,7 @@ class _Report:
     def _learned(self) -> str:
         line = f"method: {printable(self._weights.meta['method'])}"
         pixels = self._weights.meta.get("count")
-        if isinstance(pixels, int):
+        if isinstance(pixels, int) and pixels:
             line += f", from {count(pixels, 'pixel')}"
         if self._explained:
             line += f"; explains {sum(self._explained):.2%} of the variance"
