@@ -4,7 +4,7 @@
 `directory`   the tags of all pages, checked against the size of the file
 `tags`        numbers of tags and of their values
 `page`        type and place of the numbers of a page
-`labels`      axes that ImageJ and tifffile tell; `ome` those of OME-XML
+`told`        axes that the file tells (`labels`): `imagej` also reads tifffile's, `ome` OME-XML
 `frames`      which pages are channels, and which are items of a batch
 `described`   names, nodata, packing; `gdal` and `geo` read and write the tags that hold them
 `stack`       a file as a stack

@@ -11,7 +11,6 @@ from onebyone_cli.formats.arrays.grid import make_grid
 from onebyone_cli.formats.contracts.about import About, Container
 from onebyone_cli.formats.tiff.directory import InputFile, read_directories
 from onebyone_cli.formats.tiff.frames import Frames, arrange
-from onebyone_cli.formats.tiff.labels import labels_of
 from onebyone_cli.formats.tiff.page import Page, Segments, compression_name, read_page
 from onebyone_cli.formats.tiff.planes import Planes, PlanesReader
 from onebyone_cli.formats.tiff.tags import (
@@ -21,6 +20,7 @@ from onebyone_cli.formats.tiff.tags import (
     TRANSPARENCY,
     Tag,
 )
+from onebyone_cli.formats.tiff.told import labels_of
 from onebyone_cli.spec import ITEM_BYTES, StackSpec
 from onebyone_cli.units import count
 
