@@ -10,7 +10,6 @@ from onebyone_cli.formats.contracts.reader import Reader, Series, Source, Stream
 from onebyone_cli.formats.contracts.writer import StreamWriter, Target, Writer
 
 if TYPE_CHECKING:
-    from onebyone_cli.formats.folders.contents import Contents
     from onebyone_cli.spec import StackSpec
 
 
@@ -55,8 +54,6 @@ class Format(NamedTuple):
         Whether a folder is of this format.
     folder_kinds : tuple of str
         Values of ``--format`` for folders, passed on as `Target.kind`.
-    joined : callable or None
-        Open the files of a folder, all of this format, as one stack: channel after channel.
     datasets : callable or None
         List the datasets of a file that could be stacks.
     storage : tuple of str
@@ -84,7 +81,6 @@ class Format(NamedTuple):
     folder: str = ""
     folders: Callable[[str], bool] | None = None
     folder_kinds: tuple[str, ...] = ()
-    joined: Callable[[Source, Contents], Reader | StreamReader] | None = None
     datasets: Callable[[str], Sequence[Dataset]] | None = None
     storage: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()

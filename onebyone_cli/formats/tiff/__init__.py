@@ -11,7 +11,6 @@
 `planes`      numbers that lie in the file as they are, plane by plane
 `segments`    strips and tiles, decoded with `codecs` and `by_pillow`
 `turned`      pages that are stored turned
-`joined`      the files of a folder
 `header`      the directories of an output; `writers` and `encoding` write it
 ============  ==================================================================================
 
@@ -31,7 +30,6 @@ from onebyone_cli.formats.tiff.directory import MAGIC
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import Reader, Source, StreamReader
     from onebyone_cli.formats.contracts.writer import StreamWriter, Target, Writer
-    from onebyone_cli.formats.folders.contents import Contents
     from onebyone_cli.spec import StackSpec
 
 
@@ -40,13 +38,6 @@ def read(source: Source) -> Reader | StreamReader:
     from onebyone_cli.formats.tiff.stack import open_stack
 
     return open_stack(source)
-
-
-def join(source: Source, contents: Contents) -> Reader | StreamReader:
-    """Open the files of a folder as one stack. See `joined.join_files`."""
-    from onebyone_cli.formats.tiff.joined import join_files
-
-    return join_files(source, contents)
 
 
 def write(target: Target, spec: StackSpec) -> Writer | StreamWriter:
@@ -68,5 +59,4 @@ FORMAT = Format(
     storage=("compression", "shuffle", "chunks"),
     keeps=FIELDS,
     magic=MAGIC,
-    joined=join,
 )

@@ -1,8 +1,8 @@
 """Undo the compression of strips and tiles.
 
-Deflate is in the standard library. imagecodecs has the others; without it, Pillow decodes LZW,
-PackBits and JPEG. Facsimile is left to Pillow. A segment must decode to the size that the tags say,
-or to that of a whole strip where the last is a part of one.
+Deflate is in the standard library. imagecodecs has the others; without it, Pillow decodes LZW and
+PackBits. Facsimile and JPEG are left to Pillow, whose libtiff tells of damage. A segment must
+decode to the size that the tags say, or to that of a whole strip where the last is a part of one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from onebyone_cli.formats.tiff.tags import (
     NO_COMPRESSION,
     OLD_DEFLATE,
     PACKBITS,
-    YCBCR,
     ZSTD,
     Tag,
 )
@@ -96,7 +95,7 @@ def check_compression(number: int, where: str) -> None:
             "compression, as with gdal_translate -co COMPRESS=DEFLATE",
             where,
         )
-    if not has_codec(codec) and number not in _BY_PILLOW:
+    if number not in _BY_PILLOW and not has_codec(codec):
         raise DependencyMissingError(
             f"is compressed as {what}, which needs imagecodecs; install it: {INSTALL}", where
         )
@@ -190,7 +189,7 @@ def _picture(page: Page, data: bytes, rows: int) -> NDArray[Any]:
 def _reader_of(page: Page) -> Callable[[bytes, NDArray[Any]], NDArray[Any]]:
     """Return a function that decodes a picture into an array."""
     name = _OF_PICTURES[page.compression]
-    if not has_codec(name):
+    if page.compression == JPEG and page.together in (1, 3) and page.bits == 8:
         from onebyone_cli.formats.tiff.by_pillow import decode_jpeg
 
         return lambda data, out: decode_jpeg(page, data, out.shape)
@@ -198,17 +197,9 @@ def _reader_of(page: Page) -> Callable[[bytes, NDArray[Any]], NDArray[Any]]:
 
     if page.compression != JPEG:
         read = getattr(imagecodecs, f"{name}_decode")
-        return lambda data, out: read(data, out=out)
+        return lambda data, out: np.asarray(read(data, out=out))
     tables = page.directory.data(Tag.JPEG_TABLES) or None
-    spaces: tuple[str | None, str | None] = (None, None)
-    if page.together == 3:
-        # Without a word, libjpeg would take RGB without a marker of its own for YCbCr.
-        spaces = ("YCBCR" if page.photometric == YCBCR else "RGB", "RGB")
-    return lambda data, out: np.asarray(
-        imagecodecs.jpeg8_decode(
-            data, tables=tables, colorspace=spaces[0], outcolorspace=spaces[1], out=out
-        )
-    )
+    return lambda data, out: np.asarray(imagecodecs.jpeg8_decode(data, tables=tables, out=out))
 
 
 def _reason(error: Exception) -> str:

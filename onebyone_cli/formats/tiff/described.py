@@ -46,7 +46,7 @@ def describe(
     elif said.channels and not all(said.channels):
         named = [name or f"band {at + 1}" for at, name in enumerate(said.channels)]
         said = said._replace(channels=tuple(named) if any(said.channels) else ())
-    if spec.channels == 1 and not said.channels:
+    if spec.channels == 1 and not said.wavelengths:
         said = _named_by_file(said, first.file.path)
     reference, carried = read_georeference(first)
     if reference.transform or reference.crs:
@@ -71,8 +71,6 @@ def _names(
 
 
 def _named_by_file(said: Metadata, path: str) -> Metadata:
-    """Name the one channel of a file after it."""
-    name = stem_of(path)
-    wavelengths = said.wavelengths or wavelengths_in([name])
-    unit = said.wavelength_unit if said.wavelengths or not wavelengths else "nm"
-    return said._replace(channels=(name,), wavelengths=wavelengths, wavelength_unit=unit)
+    """Add the wavelength that the name of a file of one channel contains."""
+    found = wavelengths_in([stem_of(path)])
+    return said._replace(wavelengths=found, wavelength_unit="nm") if found else said

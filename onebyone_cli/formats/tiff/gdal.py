@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape, quoteattr, unescape
 
 from onebyone_cli.formats.contracts.attributes import metadata_of
 from onebyone_cli.formats.contracts.metadata import Attribute, Metadata
@@ -22,6 +22,8 @@ _ROLES = {
     "unittype": "units",
 }
 _IMAGERY = {"CENTRAL_WAVELENGTH_UM": "wavelength", "FWHM_UM": "fwhm"}
+
+_QUOTES = {"&quot;": '"', "&apos;": "'"}
 
 #: Most bytes of text that are parsed.
 _MOST_TEXT = 1 << 26
@@ -63,7 +65,8 @@ def parse_metadata(text: str, spec: StackSpec) -> Metadata:
     plain: dict[str, Any] = {}
     of_bands: dict[str, dict[int, str]] = {}
     for item in items:
-        name, value = item.get("name", ""), item.text or ""
+        # GDAL escapes values twice.
+        name, value = item.get("name", ""), unescape(item.text or "", _QUOTES)
         domain = item.get("domain", "")
         if domain == "IMAGERY" and name in _IMAGERY:
             name = _IMAGERY[name]
@@ -141,7 +144,7 @@ def _items_of_bands(metadata: Metadata, bands: int) -> Iterator[str]:
 def _item(name: str, text: str, band: int | None = None, role: str = "") -> str:
     sample = "" if band is None else f' sample="{band}"'
     role = f' role="{role}"' if role else ""
-    return f"<Item name={quoteattr(name)}{sample}{role}>{escape(_printed(text))}</Item>"
+    return f"<Item name={quoteattr(name)}{sample}{role}>{escape(escape(_printed(text)))}</Item>"
 
 
 def _printed(text: str) -> str:

@@ -169,14 +169,16 @@ def _crs_tags(crs: str) -> dict[int, tuple[str, bytes]]:
     # Codes of geographic systems are those from 4000 on, with few exceptions.
     is_geographic |= crs.startswith("EPSG:") and 4000 <= code < 5000
     model, key = (_IS_GEOGRAPHIC, _GEOGRAPHIC) if is_geographic else (_IS_PROJECTED, _PROJECTED)
-    keys = [(_MODEL, 0, 1, model), (_RASTER, 0, 1, 1)]
     tags = {}
     if 1024 <= code < _USER_DEFINED:
-        keys.append((key, 0, 1, code))
+        keys = [(_MODEL, 0, 1, model), (_RASTER, 0, 1, 1), (key, 0, 1, code)]
     else:
+        # GDAL looks for a text only where the model, too, is of the user.
         text = f"{_AS_TEXT}{crs}|".encode()
-        citation = _GEOGRAPHIC_CITATION if is_geographic else _PROJECTED_CITATION
-        keys += [(key, 0, 1, _USER_DEFINED), (citation, Tag.GEO_ASCII, len(text), 0)]
+        keys = [
+            *((_MODEL, 0, 1, _USER_DEFINED), (_RASTER, 0, 1, 1), (_PROJECTED, 0, 1, _USER_DEFINED)),
+            (_PROJECTED_CITATION, int(Tag.GEO_ASCII), len(text), 0),
+        ]
         tags[int(Tag.GEO_ASCII)] = ("s", text + b"\0")
     numbers = [1, 1, 0, len(keys), *(number for each in keys for number in each)]
     return tags | {int(Tag.GEO_KEYS): ("H", struct.pack(f"<{len(numbers)}H", *numbers))}

@@ -1,7 +1,11 @@
-"""Read the files of a folder as one stack: channel after channel."""
+"""Read the files of a folder as one stack: channel after channel.
+
+Each has a reader of its own. Where all can be read at any place, so can the stack.
+"""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -11,13 +15,13 @@ from onebyone_cli.formats.arrays.layout import plain_layout
 from onebyone_cli.formats.contracts.about import About, Container
 from onebyone_cli.formats.contracts.metadata import Metadata, Part, joined_metadata
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+from onebyone_cli.formats.folders.contents import notes_beside
 from onebyone_cli.formats.folders.naming import channel_names, stem_of, wavelengths_in
-from onebyone_cli.formats.tiff.stack import open_stack
 from onebyone_cli.system.open_files import allow_files
 from onebyone_cli.units import count, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,11 +33,17 @@ if TYPE_CHECKING:
 _PIECE_BYTES = 1 << 20
 
 
-def join_files(source: Source, contents: Contents) -> Reader | StreamReader:
-    """Open the files of a folder as one stack; reads tags only.
+def join_files(
+    source: Source,
+    contents: Contents,
+    open_one: Callable[[Source], Reader | StreamReader],
+    titles: Mapping[str, str],
+) -> Reader | StreamReader:
+    """Open the files of a folder as one stack; reads headers only.
 
-    Each file has its share of `source.memory`, so that all are read at any place. Where a strip of
-    one does not fit its share, files are read one after another, each with all of it.
+    `open_one` opens a file, and `titles` are names of kinds of files by suffix. Each file has its
+    share of `source.memory`, so that all are read at any place. Where a strip of one does not fit
+    its share, files are read one after another, each with all of it.
 
     Raises
     ------
@@ -47,23 +57,25 @@ def join_files(source: Source, contents: Contents) -> Reader | StreamReader:
     allow_files(len(contents.images))
     share = source._replace(memory=source.memory // len(contents.images))
     try:
-        readers = _opened(share, contents.images)
+        readers = _opened(share, contents.images, open_one)
     except UsageError:
         readers = []
     if readers and all(isinstance(each, Reader) for each in readers):
         found = [each for each in readers if isinstance(each, Reader)]
-        return JoinedReader(found, _about(source, contents, found))
+        return JoinedReader(found, _about(source, contents, found, titles))
     for each in readers:
         each.close()
-    readers = _opened(source, contents.images)
-    return JoinedStream(readers, _about(source, contents, readers))
+    readers = _opened(source, contents.images, open_one)
+    return JoinedStream(readers, _about(source, contents, readers, titles))
 
 
-def _opened(source: Source, paths: Sequence[str]) -> list[Reader | StreamReader]:
+def _opened(
+    source: Source, paths: Sequence[str], open_one: Callable[[Source], Reader | StreamReader]
+) -> list[Reader | StreamReader]:
     with ExitStack() as opened:
         readers = []
         for path in paths:
-            readers.append(open_stack(source._replace(path=path)))
+            readers.append(open_one(source._replace(path=path)))
             opened.callback(readers[-1].close)
         _check_agreement(readers)
         opened.pop_all()
@@ -99,30 +111,41 @@ def _described(spec: StackSpec) -> str:
     return f"{batch}{count(spec.channels, 'channel')} of {spec.dtype}"
 
 
-def _about(source: Source, contents: Contents, readers: Sequence[Reader | StreamReader]) -> About:
-    files, first = contents.images, readers[0]
+def _about(
+    source: Source,
+    contents: Contents,
+    readers: Sequence[Reader | StreamReader],
+    titles: Mapping[str, str],
+) -> About:
+    files = contents.images
     spec = _joined_spec(readers)
-    notes = dict.fromkeys(note for each in readers for note in each.about.notes)
-    masks = [name for name in contents.beside if name.lower().endswith(".msk")]
-    beside = (
-        [f"masks that are not used; give one as {setting('mask')}: {listed('{}', '{}', masks)}"]
-        if masks
-        else []
-    )
-    axes = "N" * len(spec.batch) + "CHW"
-    own = first.about.container
-    assert own is not None
+    kinds = " and ".join(dict.fromkeys(titles[os.path.splitext(each)[1].lower()] for each in files))
+    filters = {each.about.container.filters for each in readers if each.about.container}
     said = _metadata(files, readers)
     return About(
         source.path,
         (source.path, *files),
         container=Container(
-            f"folder of {count(len(files), 'TIFF image')}", spec.shape, axes, filters=own.filters
+            f"folder of {count(len(files), f'{kinds} image')}",
+            spec.shape,
+            "N" * len(spec.batch) + "CHW",
+            filters=filters.pop() if len(filters) == 1 else (),
         ),
         load_metadata=lambda: said,
-        notes=(*notes, *beside),
+        notes=tuple(_notes(contents, readers)),
         masks=tuple(mask for each in readers for mask in each.about.masks),
     )
+
+
+def _notes(contents: Contents, readers: Sequence[Reader | StreamReader]) -> Iterator[str]:
+    """Return the notes on files, each once with their names."""
+    every: dict[str, list[str]] = {}
+    for path, each in zip(contents.images, readers, strict=True):
+        for note in each.about.notes:
+            every.setdefault(note, []).append(os.path.basename(path))
+    for note, names in every.items():
+        yield note if len(names) == len(readers) else f"{note}: {listed('{}', '{}', names)}"
+    yield from notes_beside(contents.beside)
 
 
 def _metadata(files: Sequence[str], readers: Sequence[Reader | StreamReader]) -> Metadata:
@@ -225,21 +248,31 @@ class JoinedStream(StreamReader):
 
     def drain(self, write: Callable[[memoryview], None]) -> None:
         """Pass on one file after another; see `StreamReader.drain`."""
-        for each in self._readers:
-            if isinstance(each, StreamReader):
-                each.drain(write)
-            else:
-                self._drain(each, write)
-            each.close()
+        self.drain_some(range(self.spec.channels), write)
 
-    def _drain(self, reader: Reader, write: Callable[[memoryview], None]) -> None:
+    def drain_some(self, channels: Sequence[int], write: Callable[[memoryview], None]) -> bool:
+        """Pass on the files that have some of the channels; see `StreamReader.drain_some`."""
+        wanted, done = set(channels), 0
+        for each in self._readers:
+            own = [at for at in range(each.spec.channels) if done + at in wanted]
+            done += each.spec.channels
+            if own and isinstance(each, StreamReader):
+                _drain_stream(each, own, write)
+            elif own and isinstance(each, Reader):
+                self._drain(each, own, write)
+            each.close()
+        return True
+
+    def _drain(
+        self, reader: Reader, channels: Sequence[int], write: Callable[[memoryview], None]
+    ) -> None:
         import numpy as np
 
         from onebyone_cli.spec import Slab
 
         spec, scratch = reader.spec, np.empty(reader.scratch_bytes, np.uint8)
         dtype = self.stored.dtype
-        for channel in range(spec.channels):
+        for channel in channels:
             for row in range(0, spec.height, self._rows):
                 last = min(row + self._rows, spec.height)
                 slab = Slab(0, 1, row * spec.width, last * spec.width)
@@ -252,6 +285,29 @@ class JoinedStream(StreamReader):
         """Close all files."""
         for each in self._readers:
             each.close()
+
+
+def _drain_stream(
+    reader: StreamReader, channels: Sequence[int], write: Callable[[memoryview], None]
+) -> None:
+    """Drain some channels, or all where `drain_some` of the reader can't leave any out."""
+    if len(channels) == reader.spec.channels:
+        reader.drain(write)
+        return
+    if not reader.drain_some(channels, write):
+        plane, position = reader.spec.pixels * reader.spec.item_bytes, 0
+
+        def pick(piece: memoryview) -> None:
+            nonlocal position
+            data = piece.cast("B")
+            for channel in channels:
+                first = max(channel * plane - position, 0)
+                last = min((channel + 1) * plane - position, len(data))
+                if first < last:
+                    write(data[first:last])
+            position += len(data)
+
+        reader.drain(pick)
 
 
 def _memory(reader: Reader | StreamReader) -> int:
