@@ -53,6 +53,11 @@ class Packing(NamedTuple):
     scale: tuple[float, ...]
     offset: tuple[float, ...]
 
+    def selected(self, channels: Sequence[int]) -> Packing | None:
+        """Return the packing of some channels; None where stored numbers are the values."""
+        scale, offset = (tuple(each[at] for at in channels) for each in self)
+        return Packing(scale, offset) if set(scale) != {1.0} or set(offset) != {0.0} else None
+
 
 class Meaning(NamedTuple):
     """What the stored numbers of a stack mean.

@@ -10,6 +10,7 @@ from onebyone_cli.errors import ShapeMismatchError
 from onebyone_cli.spec import Slab, StackSpec
 from onebyone_cli.stack.folded import fold
 from onebyone_cli.stack.sources import Sources
+from onebyone_cli.stack.stack import Stack
 from onebyone_cli.stack.validity import Marks, Nodata, Validity
 from onebyone_cli.units import count
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.plan.memory import Plan
+    from onebyone_cli.spec import PixelGrid
     from onebyone_cli.stack.sources import OnProgress
 
 
@@ -79,6 +81,10 @@ class PixelMap:
         """Make it readable; see `Sources.as_stack`."""
         self.stack = self.sources.as_stack(self._spec.dtype, plan, stack, on_progress)
 
+    def open_reader(self, reader: Reader) -> None:
+        """Make it readable at any place, where no plan is needed."""
+        self.stack = Stack([reader], self._spec.dtype)
+
     def read(self, slab: Slab) -> NDArray[Any]:
         """Read the numbers of a slab: ndarray of shape (slab.items, slab.pixels)."""
         if self._for_all:
@@ -95,7 +101,21 @@ class PixelMap:
         ndarray of bool, shape (slab.items, slab.pixels)
             Of one item if the map holds for every item.
         """
-        numbers = self.read(slab)
+        return self._is_masked(self.read(slab))
+
+    def masked_grid(self, grid: PixelGrid) -> NDArray[np.bool_]:
+        """Mark pixels as `masked` does, at the crossings of rows and columns.
+
+        Returns
+        -------
+        ndarray of bool, shape (len(grid.rows), len(grid.columns))
+        """
+        numbers = np.empty((1, len(grid.rows), len(grid.columns)), self._spec.dtype)
+        own = grid._replace(item=0 if self._for_all else grid.item, channels=[0])
+        self.stack.read_grid(own, numbers, np.empty(self.stack.scratch_bytes, np.uint8))
+        return self._is_masked(numbers[0])
+
+    def _is_masked(self, numbers: NDArray[Any]) -> NDArray[np.bool_]:
         masked = (numbers == 0) | np.isnan(numbers)
         if self._marks.are_needed:
             masked |= self._marks.marked(numbers)

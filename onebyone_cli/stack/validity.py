@@ -96,6 +96,12 @@ class Validity(NamedTuple):
         """Whether finite numbers can be invalid."""
         return any(self.nodata) or any(np.isfinite(ends).any() for ends in self.valid)
 
+    def selected(self, channels: Sequence[int]) -> Validity:
+        """Return the validity of some channels."""
+        nodata = tuple(self.nodata[at] for at in channels) if self.nodata else ()
+        valid = tuple(self.valid[at] for at in channels) if self.valid else ()
+        return Validity(nodata, valid, self.rule)
+
 
 class Marks:
     """Find invalid numbers and pixels of the tiles of a stack.
@@ -148,10 +154,10 @@ class Marks:
         -------
         ndarray of bool, of the shape of `x`
         """
-        invalid = self.marked(x)
-        if not self._finite_only:
-            invalid |= ~np.isfinite(x)
-        return invalid
+        if self._finite_only:
+            return self.marked(x)
+        invalid: Bools = ~np.isfinite(x)
+        return invalid | self.marked(x) if self.are_needed else invalid
 
     def pixels(self, x: NDArray[Any]) -> Bools:
         """Mark invalid pixels, shape (..., n), by the rule; `x` is as in `numbers`."""
@@ -164,9 +170,10 @@ class Marks:
 
     def marked(self, x: NDArray[Any]) -> Bools:
         """Mark numbers that are nodata or out of the valid range; `x` is as in `numbers`."""
-        invalid = np.zeros(x.shape, np.bool_)
-        for column in self._singles:
-            invalid |= x == column
+        if not self._singles:
+            invalid = np.zeros(x.shape, np.bool_)
+        for at, column in enumerate(self._singles):
+            invalid = x == column if at == 0 else invalid | (x == column)
         for low, high in self._ranges:
             invalid |= (x >= low) & (x <= high)
         if self._valid is not None:
