@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _STACK = "CHW"
 
+#: Layout of a mask or label map: one axis is one of pixels, and more are as without a layout.
+MAP = "N"
+
 _SAME = str.maketrans("YX", "HW")
 
 
@@ -52,15 +55,15 @@ def checked_layout(text: str, name: str = "layout") -> str:
 
 
 def stored_axes(shape: Sequence[int], layout: str, path: str) -> str:
-    """Return one letter for each axis of a stored array of two axes or more.
+    """Return one letter for each axis of a stored array.
 
     Parameters
     ----------
     shape : sequence of int
         As stored.
     layout : str
-        From `checked_layout`; CHW if empty. C, H and W alone, in any order, are the last three
-        axes, and those before them are a batch. Two axes are H×W of one channel in CHW.
+        From `checked_layout`, or `MAP`; CHW if empty. C, H and W alone, in any order, are the last
+        three axes, and those before them are a batch. Two axes are H×W of one channel in CHW.
     path : str
         Name for messages.
 
@@ -70,7 +73,9 @@ def stored_axes(shape: Sequence[int], layout: str, path: str) -> str:
         If the layout has another number of axes.
     """
     count = len(shape)
-    layout = layout or _STACK
+    if layout == MAP and count == 1:
+        return layout
+    layout = _STACK if layout in ("", MAP) else layout
     if count == 2 and layout == _STACK:
         return "HW"
     if sorted(layout) == sorted(_STACK):

@@ -15,6 +15,7 @@ from math import prod
 from typing import NamedTuple
 
 from onebyone_cli.errors import DataError, PolicyError, UsageError, setting
+from onebyone_cli.file_kinds import look
 from onebyone_cli.spec import CODED_BYTES, ITEM_BYTES
 
 MAGIC = b"\x93NUMPY"
@@ -313,23 +314,10 @@ def _quoted(text: str) -> str:
     return ascii(text if len(text) <= 20 else text[:20] + "...")
 
 
-_LOOKS_LIKE = (
-    (b"\x89PNG", "a PNG image; rename it to .png"),
-    (b"\x89HDF", "an HDF5 file; rename it to .h5"),
-    (b"\xff\xd8\xff", "a JPEG image; rename it to .jpg"),
-    (b"II*\x00", "a TIFF image; rename it to .tif"),
-    (b"MM\x00*", "a TIFF image; rename it to .tif"),
-    (b"PK\x03\x04", "a zip archive (.npz?); save the array you want as .npy"),
-    (b"\x80", "a Python pickle"),
-    (b"version ht", "a Git LFS pointer; fetch the real file with git lfs pull"),
-    (b"<", "a web page or XML"),
-)
-
-
 def _not_npy(start: bytes) -> str:
     if not start:
         return "is empty; expected a .npy array"
-    for magic, what in _LOOKS_LIKE:
-        if start.startswith(magic):
-            return f"is not a .npy array; it looks like {what}"
+    seen = look(start)
+    if seen is not None:
+        return f"is not a .npy array; it looks like {seen.text}"
     return "is not a .npy array: it does not begin with \\x93NUMPY"

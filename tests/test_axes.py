@@ -59,16 +59,18 @@ def orders(draw: st.DrawFn) -> str:
 @st.composite
 def arrays(draw: st.DrawFn) -> tuple[Array, str]:
     """An array as stored, and its layout."""
-    layout = draw(st.one_of(orders(), st.sampled_from(["NC", "CN"])))
+    layout = draw(st.one_of(orders(), st.sampled_from(["NC", "CN", "BNC", "NCB"])))
     shape = [draw(st.integers(1, 5)) for _ in layout]
     return numbers(draw(seeds), shape, draw(dtypes)), layout
 
 
 def as_stack(array: Array, layout: str) -> Array:
     """Put the axes in the order (*batch, C, H, W), as a person does it with numpy."""
-    if "N" in layout and len(layout) == 2:
-        return (array if layout == "CN" else array.T)[:, np.newaxis]
     letters = list(layout.replace("Y", "H").replace("X", "W"))
+    if "W" not in letters:  # a table
+        letters[letters.index("N")] = "W"
+        letters.insert(0, "H")
+        array = array[np.newaxis]
     if "C" not in letters:
         letters.insert(0, "C")
         array = array[np.newaxis]
@@ -305,6 +307,28 @@ def test_a_table_gives_what_its_image_gives(tmp_path: Path):
     done = shell(piped, "reduce", "-", *table[1:], *args, "piped.npy", cwd=tmp_path)
     assert done.returncode == 0
     assert (tmp_path / "piped.npy").read_bytes() == (tmp_path / "one.npy").read_bytes()
+
+
+@pytest.mark.parametrize("shape", [(72,), (1, 72), (72, 1), (8, 9)])
+@pytest.mark.parametrize("name", ["labels.npy", "labels.h5:labels"])
+def test_labels_of_a_table_are_a_line(shape: tuple[int, ...], name: str, tmp_path: Path):
+    stack = numbers(1, (5, 8, 9), "float32")
+    labels = np.random.default_rng(2).integers(0, 3, (8, 9)).astype("uint8")
+    np.save(tmp_path / "image.npy", stack)
+    np.save(tmp_path / "table.npy", stack.reshape(5, 72).T)
+    np.save(tmp_path / "expected.npy", labels)
+    np.save(tmp_path / "labels.npy", labels.reshape(shape))
+    with h5py.File(tmp_path / "labels.h5", "w") as file:
+        file["labels"] = labels.reshape(shape)
+    maps = ["--labels", name, "--mask", name]
+    table = ["table.npy", "--layout", "NC", *["--grid", "8x9"] * (shape == (8, 9))]
+    args = ["--method", "lda", "-k", "1", "-o"]
+    done = onebyone("fit", *table, *maps, *args, "m.npz", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    image = ["image.npy", "--labels", "expected.npy", "--mask", "expected.npy"]
+    onebyone("fit", *image, *args, "expected.npz", cwd=tmp_path)
+    found, expected = (np.load(tmp_path / file)["weight"] for file in ("m.npz", "expected.npz"))
+    assert same_numbers(found, expected)
 
 
 def test_two_axes_are_never_read_in_silence(tmp_path: Path):

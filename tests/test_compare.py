@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from command import shell
@@ -14,12 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import FLOATS, batches, dtypes, examples, new_folder, numbers, seeds
 
+from onebyone_cli.api.asked import asked_of
 from onebyone_cli.arithmetic.difference import Differences, Tolerance, psnr, rmse
-from onebyone_cli.errors import ReadWriteError, ShapeMismatchError
+from onebyone_cli.errors import ReadWriteError, ShapeMismatchError, UsageError
 from onebyone_cli.formats import opening
+from onebyone_cli.formats.contracts.about import About
+from onebyone_cli.formats.contracts.metadata import Metadata
 from onebyone_cli.operations.compare.job import CompareJob, CompareSettings
 from onebyone_cli.operations.compare.picture import DifferenceMap
 from onebyone_cli.spec import Slab
+from onebyone_cli.stack.in_memory import ArrayInput
 from onebyone_cli.stack.stack import Stack
 
 MIB = 1 << 20
@@ -97,7 +102,7 @@ def test_invalid_and_infinite_numbers(seed: int, dtype: str, threads: int):
     special = np.array([0.0, 1.5, -2.0, np.inf, -np.inf, np.nan, 7.0], dtype)
     a, b = special[rng.integers(0, 7, shape)], special[rng.integers(0, 7, shape)]
     with new_folder() as folder:
-        found = differences(*saved(folder, a, b), threads=threads, nodata=7.0)
+        found = differences(*saved(folder, a, b), threads=threads, asked=asked_of(7.0))
     bad_a, bad_b = (np.isnan(x) | (x == 7) for x in (a, b))
     valid = ~(bad_a | bad_b)
     axes = (1, 2)
@@ -154,10 +159,70 @@ def test_signed_and_unsigned_integers_are_compared_exactly(other: str, tmp_path:
 def test_nodata_that_a_type_can_not_hold(dtype: str, nodata: float, tmp_path: Path):
     a = np.array([[[0, 1, 1]]], dtype)
     b = np.array([[[0.0, 0.0, nodata]]])
-    found = differences(*saved(tmp_path, a, b), nodata=nodata)
+    found = differences(*saved(tmp_path, a, b), asked=asked_of(nodata))
     assert (found.only_a.tolist(), found.only_b.tolist()) == ([0], [1])
     assert found.different.tolist() == [1]
-    assert differences(*saved(tmp_path, a, a), nodata=nodata).count.tolist() == [3]
+    if math.isnan(nodata):
+        assert differences(*saved(tmp_path, a, a), asked=asked_of(nodata)).count.tolist() == [3]
+    else:
+        with pytest.raises(UsageError, match="no number of the input can be"):
+            differences(*saved(tmp_path, a, a), asked=asked_of(nodata))
+
+
+@given(seed=seeds, rule=st.sampled_from(["any", "all"]), threads=st.integers(1, 3))
+def test_each_stack_has_its_own_meaning(seed: int, rule: Any, threads: int):
+    rng = np.random.default_rng(seed)
+    shape = (3, 40, 30)
+    kept, a, b = rng.random(shape[1:]) < 0.9, *rng.integers(0, 12, (2, *shape)).astype("i2")
+    b = np.where(rng.random(shape) < 0.8, a, b)
+    said = [
+        {"nodata": ((11.0,), (), (9.0, 10.0)), "scale": (0.5, -2.0, 1.0), "offset": (1.0,)},
+        {"valid_range": ((1.0, 10.0),), "scale": (0.25,), "offset": (0.0, 3.0, -1.0)},
+    ]
+    readers = []
+    for stack, each in zip((a, b), said, strict=True):
+        readers.append(ArrayInput(stack))
+        metadata = Metadata(**each)
+        readers[-1].about = About("x", load_metadata=lambda metadata=metadata: metadata)
+    settings = CompareSettings(1 << 22, threads, asked_of(None, invalid=rule))
+    job = CompareJob(*readers, settings, mask=ArrayInput(kept))
+    found = job.run(lambda step, done, total: None)
+    bad_a, bad_b = np.zeros(shape, bool), (b < 1) | (b > 10)
+    bad_a[0], bad_a[2] = a[0] == 11, (a[2] == 9) | (a[2] == 10)
+    together = np.any if rule == "any" else np.all
+    pixels = [np.count_nonzero(together(bad, axis=0) | ~kept) for bad in (bad_a, bad_b)]
+    assert found.invalid_pixels.tolist() == pixels
+    bad_a, bad_b = bad_a | ~kept, bad_b | ~kept
+    x = a * np.array([0.5, -2, 1])[:, None, None] + 1
+    y = b * 0.25 + np.array([0, 3, -1])[:, None, None]
+    assert found.both.tolist() == (bad_a & bad_b).sum((1, 2)).tolist()
+    assert found.only_a.tolist() == (bad_a & ~bad_b).sum((1, 2)).tolist()
+    apart = np.where(bad_a | bad_b, 0, abs(x - y))
+    assert found.largest.tolist() == apart.max((1, 2)).tolist()
+    assert found.different.tolist() == (apart > 0).sum((1, 2)).tolist()
+
+
+def test_the_report_names_channels_and_what_is_invalid(tmp_path: Path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("x", data=np.array([[[1, -1, 3]], [[4, 5, 6]]], "i2"))
+        data.attrs["_FillValue"], data.attrs["scale_factor"] = np.int16(-1), 0.5
+        data.attrs["wavelength"], data.attrs["wavelength_units"] = [450.0, 550.0], "nm"
+    np.save(tmp_path / "b.npy", np.array([[[0.5, 7, 2]], [[2, 2.5, 3]]]))
+    np.save(tmp_path / "mask.npy", [[1, 1, 0]])
+    done = shell("onebyone compare a.h5 b.npy; echo $?", cwd=tmp_path)
+    lines = done.stdout.decode().splitlines()
+    assert [line.split()[:3] for line in lines[1:3]] == [["0", "450", "nm"], ["1", "550", "nm"]]
+    assert lines[-1] == "1"
+    assert done.stderr.splitlines() == [
+        "nodata -1, from _FillValue",
+        "scale 0.5, from scale_factor",
+    ]
+    done = shell("onebyone compare a.h5 b.npy --mask mask.npy --nodata 7 --json", cwd=tmp_path)
+    told = json.loads(done.stdout)
+    assert told["invalid_pixels"] == {"a": 1, "b": 2}
+    assert told["max_absolute"] == 0.0
+    assert told["channels"][0]["invalid_in_b_only"] == 1
+    assert told["peak"] == 3.0
 
 
 @pytest.mark.parametrize("dtype", ["int64", "uint64"])

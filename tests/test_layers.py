@@ -17,7 +17,7 @@ from onebyone_cli import formats
 ROOT = Path(onebyone_cli.__file__).parent
 
 #: Modules at the root, which import nothing but the standard library and each other.
-PLAIN = {"axes", "errors", "names", "spec", "units", "version", "npy_header"}
+PLAIN = {"axes", "errors", "file_kinds", "names", "spec", "units", "version", "npy_header"}
 
 #: Rooms, and the rooms that each may import besides `PLAIN`.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -65,6 +65,7 @@ LIBRARIES: dict[str, set[str]] = {
     "formats.arrays": {"numpy"},
     "formats.opening": set(),
     "formats.npy": {"numpy"},
+    "formats.npz": set(),
     "formats.raw": {"numpy"},
     "formats.envi": {"numpy"},
     "formats.hdf5": {"numpy", "hdf5plugin"},

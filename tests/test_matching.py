@@ -389,6 +389,9 @@ def test_kernels_of_names(text: str, names: list[str], weight: Any, bias: Any) -
 def test_numbers_alone_keep_their_meaning() -> None:
     assert parse_kernel("1 -1 0; 1e3,+.5 -2").weight.tolist() == [[1, -1, 0], [1000, 0.5, -2]]
     assert "channels" not in parse_kernel("1 -1 0").meta
+    with pytest.raises(DataError, match=r"row 1, column 2 .character 3.: 'ten' is not a number"):
+        parse_kernel("1 ten")
+    assert parse_kernel("100 -2*B1").bias.tolist() == [100]
     with pytest.raises(DataError, match=r"row 1, column 3 .character 5.: 'x' is not a number"):
         parse_kernel("1 2 x")
 

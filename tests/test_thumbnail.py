@@ -9,16 +9,18 @@ from hypothesis import strategies as st
 from strategies import Array, numbers_of, seeds, specs
 from test_stack import InMemory
 
+from onebyone_cli.operations.meaning import Meaning, Packing
 from onebyone_cli.operations.view import thumbnail
 from onebyone_cli.operations.view.thumbnail import Thumbnails, picked
 from onebyone_cli.picture.resample import averaged, block_starts
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.stack.stack import Stack
+from onebyone_cli.stack.validity import Validity
 
 
 def thumbnails(stack: Array, height: int, width: int, **options: Any) -> Thumbnails:
     source = Stack([InMemory(stack)], "float64")
-    settings = {"item": 0, "channels": range(source.spec.channels), "nodata": None, "memory": 1}
+    settings = {"item": 0, "channels": range(source.spec.channels), "memory": 1}
     return Thumbnails(source, height=height, width=width, **{**settings, **options})
 
 
@@ -71,14 +73,23 @@ def test_of_a_large_stack_fewer_rows_are_read():
 @pytest.mark.parametrize("dtype", ["int16", "float32", "uint8"])
 def test_nodata_is_invalid(dtype: str):
     stack = np.arange(12, dtype=dtype).reshape(1, 3, 4)
-    found = thumbnails(stack, 3, 4, nodata=5.0).whole()
+    meaning = Meaning(Validity((((5.0, 5.0), (9.0, 20.0)),)), Packing((2.0,), (1.0,)))
+    found = thumbnails(stack, 3, 4, meaning=meaning, stored=[dtype]).whole()
     assert np.isnan(found[0, 1, 1])
-    assert np.isfinite(found).sum() == 11
+    assert np.nansum(found) == sum(2 * each + 1 for each in (0, 1, 2, 3, 4, 6, 7, 8))
+
+
+@pytest.mark.parametrize(("rule", "kept"), [("any", [0, 2]), ("all", [0, 2, 3])])
+def test_channels_decide_together_which_pixels_are_invalid(rule: Any, kept: list[int]):
+    stack = np.array([[[1.0, 9, 3, 9]], [[1.0, 9, 3, 4]]])
+    meaning = Meaning(Validity((((9.0, 9.0),),) * 2, rule=rule))
+    found = thumbnails(stack, 1, 4, meaning=meaning, stored=["float64"] * 2, by_pixel=True).whole()
+    assert [np.flatnonzero(np.isfinite(plane[0])).tolist() for plane in found] == [kept] * 2
 
 
 def test_bands_are_no_larger_than_the_memory_allows():
     stack = np.zeros((4, 64, 64), np.float32)
     heights = [band.shape[1] for _, band in thumbnails(stack, 32, 32, memory=4 * 50_000).bands()]
     assert sum(heights) == 32
-    assert max(heights) == 50_000 // (24 * 4 * 64 * 2)
+    assert max(heights) == 50_000 // (28 * 4 * 64 * 2)
     assert thumbnail._BAND_BYTES > 50_000

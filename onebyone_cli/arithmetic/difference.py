@@ -11,6 +11,8 @@ import numpy as np
 from onebyone_cli.system.buffers import empty_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -68,6 +70,8 @@ class Differences:
     low, high : ndarray of float64
         Range of the finite numbers of A.
     angles : Angles
+    invalid_pixels : ndarray of int64, shape (2,)
+        Pixels of A, and of B, that learning from it would leave out.
     """
 
     count: Counts
@@ -86,6 +90,7 @@ class Differences:
     low: Floats
     high: Floats
     angles: Angles
+    invalid_pixels: Counts
 
     def merge(self, other: Differences) -> None:
         """Add the statistics of a later part of the stack."""
@@ -99,6 +104,7 @@ class Differences:
         np.minimum(self.low, other.low, out=self.low)
         np.maximum(self.high, other.high, out=self.high)
         self.angles.merge(other.angles)
+        self.invalid_pixels += other.invalid_pixels
 
     @property
     def are_equal(self) -> bool:
@@ -116,7 +122,8 @@ class Differences:
         whole = {name: getattr(self, name)[first] for name in _PLACE}
         whole |= {name: getattr(self, name).sum(keepdims=True) for name in _SUMS}
         whole |= {name: getattr(self, name).max(keepdims=True) for name in ("relative", "high")}
-        return Differences(**whole, low=self.low.min(keepdims=True), angles=self.angles)
+        whole |= {"low": self.low.min(keepdims=True), "angles": self.angles}
+        return Differences(**whole, invalid_pixels=self.invalid_pixels)
 
 
 @dataclass(slots=True)
@@ -150,7 +157,10 @@ def no_differences(channels: int) -> Differences:
     counts: dict[str, Any] = {name: np.zeros(channels, np.int64) for name in _COUNTS}
     floats: dict[str, Any] = {name: np.zeros(channels) for name in _FLOATS}
     low, high = np.full(channels, inf), np.full(channels, -inf)
-    return Differences(**counts, **floats, low=low, high=high, angles=Angles())
+    invalid = np.zeros(2, np.int64)
+    return Differences(
+        **counts, **floats, low=low, high=high, angles=Angles(), invalid_pixels=invalid
+    )
 
 
 def rmse(squares: float, count: int) -> float:
@@ -177,28 +187,62 @@ def in_digits_of(dtype: str, number: float) -> str:
     return str(np.dtype(dtype).type(number))
 
 
-class TileComparer:
-    """Compare tiles, in buffers for C channels and at most `pixels` pixels.
+class Side(NamedTuple):
+    """What the stored numbers of one of the stacks mean.
 
-    `marks_a` and `marks_b`, of shape (C, 1), are the invalid numbers of each stack besides NaN, see
-    `Stack.marks`.
+    Attributes
+    ----------
+    numbers : callable or None
+        Marks numbers of a tile (C, n) that are invalid besides NaN; None if there are none.
+    pixels : callable or None
+        Marks its invalid pixels, (n,); None if they are those with a number that is not finite.
+    scale, offset : ndarray of float64, shape (C, 1), or None
+        How stored numbers become values.
     """
+
+    numbers: Callable[[NDArray[Any]], Bools] | None = None
+    pixels: Callable[[NDArray[Any]], Bools] | None = None
+    scale: Floats | None = None
+    offset: Floats | None = None
+
+    def values(self, stored: NDArray[Any], out: Floats) -> None:
+        """Turn stored numbers into values."""
+        np.copyto(out, stored)
+        if self.scale is not None and self.offset is not None:
+            out *= self.scale
+            out += self.offset
+
+    def invalid(self, stored: NDArray[Any], values: Floats, masked: Bools | None) -> Bools:
+        """Mark invalid numbers, (C, n); infinities are compared."""
+        invalid: Bools = np.isnan(values)
+        if self.numbers is not None:
+            invalid |= self.numbers(stored)
+        return invalid if masked is None else invalid | masked
+
+    def count_invalid(self, stored: NDArray[Any], values: Floats, masked: Bools | None) -> int:
+        """Count invalid pixels."""
+        invalid = ~np.isfinite(values).all(axis=0) if self.pixels is None else self.pixels(stored)
+        return int(np.count_nonzero(invalid if masked is None else invalid | masked))
+
+
+class TileComparer:
+    """Compare tiles, in buffers for C channels and at most `pixels` pixels."""
 
     def __init__(
         self,
         channels: int,
         pixels: int,
         *,
-        marks_a: NDArray[Any] | None = None,
-        marks_b: NDArray[Any] | None = None,
+        sides: tuple[Side, Side] = (Side(), Side()),
         tolerance: Tolerance = EXACTLY,
     ) -> None:
-        self._marks = marks_a, marks_b
+        self._sides = sides
+        self._are_stored = all(side.scale is None for side in sides)
         self._tolerance = tolerance
         self._blocks = empty_rows((4, channels, pixels), np.float64)
 
     def compare(
-        self, a: NDArray[Any], b: NDArray[Any], item: int, start: int
+        self, a: NDArray[Any], b: NDArray[Any], item: int, start: int, masked: Bools | None = None
     ) -> tuple[Differences, Floats]:
         """Compare a tile of two arrays of shape (C, n) and any types.
 
@@ -206,6 +250,8 @@ class TileComparer:
         ----------
         item, start : int
             Item of the batch, and the tile's first pixel.
+        masked : ndarray of bool, shape (n,), optional
+            Pixels that are invalid in both.
 
         Returns
         -------
@@ -217,11 +263,14 @@ class TileComparer:
         found = no_differences(len(a))
         x, y, apart, scale = self._blocks[:, :, : a.shape[1]]
         with np.errstate(all="ignore"):
-            np.copyto(x, a)
-            np.copyto(y, b)
-            _differences(a, b, x, y, apart)
+            self._sides[0].values(a, x)
+            self._sides[1].values(b, y)
+            if self._are_stored:
+                _differences(a, b, x, y, apart)
+            else:
+                np.abs(np.subtract(x, y, out=apart), out=apart)
             found.count[:] = a.shape[1]
-            invalid = self._drop(a, b, found)
+            invalid = self._drop(a, b, masked, found)
             highest = apart.max(axis=0)
             if invalid is not None:
                 highest[invalid] = inf
@@ -232,18 +281,22 @@ class TileComparer:
                 found.angles = _angles(x, y, apart, scale)
         return found, highest
 
-    def _drop(self, a: NDArray[Any], b: NDArray[Any], found: Differences) -> Bools | None:
+    def _drop(
+        self, a: NDArray[Any], b: NDArray[Any], masked: Bools | None, found: Differences
+    ) -> Bools | None:
         """Count and exclude invalid pairs; return which pixels are invalid in one stack only.
 
         Returns None for a tile that is all finite and valid, which most are.
         """
         x, y, apart, _ = self._blocks[:, :, : a.shape[1]]
-        if self._marks[0] is None and np.isfinite(apart.sum()):
+        all_count = all(side.numbers is None for side in self._sides) and masked is None
+        if all_count and np.isfinite(apart.sum()):
             return None
-        bad_a, bad_b = (
-            np.isnan(numbers) if marks is None else np.isnan(numbers) | (stored == marks)
-            for numbers, stored, marks in zip((x, y), (a, b), self._marks, strict=True)
-        )
+        both = list(zip(self._sides, (a, b), (x, y), strict=True))
+        found.invalid_pixels[:] = [
+            side.count_invalid(stored, values, masked) for side, stored, values in both
+        ]
+        bad_a, bad_b = (side.invalid(stored, values, masked) for side, stored, values in both)
         apart[bad_a | bad_b | np.isnan(apart)] = 0.0  # inf − inf is NaN
         x[bad_a] = nan
         y[bad_b] = nan

@@ -9,20 +9,21 @@ quick.
 from __future__ import annotations
 
 import os
+import stat
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from onebyone_cli.errors import DataError, UsageError, open_error, setting
+from onebyone_cli.file_kinds import LOOK_BYTES, look, look_in_folder
 from onebyone_cli.formats.contracts.format import Format
 from onebyone_cli.names import suffix_of
+from onebyone_cli.units import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 #: In the order of help.
-NAMES = ("npy", "hdf5", "tiff", "images", "envi")
-
-_MAGIC_BYTES = 16
+NAMES = ("npy", "npz", "hdf5", "tiff", "images", "envi")
 
 
 def load(name: str) -> Format:
@@ -39,7 +40,10 @@ def all_formats() -> list[Format]:
 
 
 def of_input(path: str) -> Format:
-    """Return the format of an input: by suffix, else by first bytes, else by the files beside it.
+    """Return the format of an input: by its first bytes, else by its suffix.
+
+    A file with the suffix of a format whose numbers have no first bytes is of that format if the
+    files beside it say so.
 
     Raises
     ------
@@ -51,18 +55,28 @@ def of_input(path: str) -> Format:
     if path == "-":
         return of_streams()
     try:
-        os.stat(path)
+        mode = os.stat(path).st_mode
     except OSError as error:
+        _check_colon(path)
         raise open_error(path, error) from error
-    if os.path.isdir(path):
+    if stat.S_ISDIR(mode):
         return _folder_format(path)
-    found = _by_suffix(path)
-    if found is None and not os.path.isfile(path):
-        return of_streams()  # a named pipe such as /dev/fd/63 has no suffix
-    found = found or _by_magic(path) or _first(lambda f: f.claims is not None and f.claims(path))
+    named = _by_suffix(path)
+    if not stat.S_ISREG(mode):
+        return named or of_streams()  # a pipe such as /dev/fd/63 has no suffix
+    start = _first_bytes(path)
+    found = _by_content(path, start, named) or named
     if found is None:
-        raise DataError(f"has no known suffix; expected {suffix_list()}", path)
+        kind = look(start)
+        what = f"is {kind.text}" if kind else f"has no known suffix; expected {suffix_list()}"
+        raise DataError(what, path)
     return found
+
+
+def misnamed(path: str, found: Format) -> str:
+    """Tell that a file is of another format than its suffix says; empty if it is not."""
+    named = None if path == "-" else _by_suffix(path)
+    return "" if named in (None, found) else f"{path} is {found.noun}, whatever its name"
 
 
 def of_output(path: str, name: str = "") -> tuple[Format, str]:
@@ -88,9 +102,11 @@ def of_output(path: str, name: str = "") -> tuple[Format, str]:
         found = found if found is not None and found.folders else _first(lambda f: bool(f.folders))
     elif found is None and not os.path.isfile(path) and os.path.exists(path):
         found = of_streams()  # /dev/null and named pipes
+    if found is not None and not found.is_written:
+        raise UsageError(f"'{path}': {found.noun} can be read, not written; name a .npy file")
     if found is None:
         raise UsageError(
-            f"'{path}' has no known suffix; expected {suffix_list()}, "
+            f"'{path}' has no known suffix; expected {suffix_list(_written())}, "
             f"a folder name ending in /, or {setting('format')}"
         )
     return found, ""
@@ -102,7 +118,7 @@ def _by_name(path: str, name: str) -> tuple[Format, str]:
         found = _first(lambda each: name in each.folder_kinds)
         if found is not None:
             return found, name
-    for candidate in _each():
+    for candidate in _written():
         if name == candidate.name:
             return candidate, ""
         if name in candidate.kinds:
@@ -120,10 +136,10 @@ def of_streams() -> Format:
 
 
 def of_datasets(path: str) -> bool:
-    """Return whether ``path:name`` can mean a dataset, by the suffix or first bytes of the file."""
+    """Return whether ``path:name`` can mean a dataset, by the first bytes or suffix of the file."""
     found = _by_suffix(path)
-    if found is None and os.path.isfile(path):
-        found = _by_magic(path)
+    if os.path.isfile(path):
+        found = _by_content(path, _first_bytes(path), found) or found
     return found is not None and found.has_datasets
 
 
@@ -133,14 +149,14 @@ def main_file(path: str) -> str:
     return path if found is None or found.main_file is None else found.main_file(path)
 
 
-def suffix_list() -> str:
-    """Return all suffixes, for messages and help."""
-    return ", ".join(suffix for each in _each() for suffix in each.suffixes)
+def suffix_list(of: Iterable[Format] | None = None) -> str:
+    """Return the suffixes of some formats, or of all, for messages and help."""
+    return ", ".join(suffix for each in of or _each() for suffix in each.suffixes)
 
 
 def format_names() -> list[str]:
     """Return all values of ``--format``, sorted."""
-    return sorted({name for each in _each() for name in (each.name, *each.kinds)})
+    return sorted({name for each in _written() for name in (each.name, *each.kinds)})
 
 
 def describe_inputs() -> str:
@@ -153,7 +169,7 @@ def describe_inputs() -> str:
 
 def describe_outputs() -> str:
     """Describe how the name of an output selects the format, for help."""
-    known = all_formats()
+    known = list(_written())
     suffixes = ", ".join(each.new_suffix for each in known if each.new_suffix != "/")
     folders = " or ".join(each.folder for each in known if each.folder)
     return (
@@ -172,6 +188,11 @@ def _each() -> Iterator[Format]:
     return map(load, NAMES)
 
 
+def _written() -> Iterator[Format]:
+    """Yield the formats of outputs."""
+    return (each for each in _each() if each.is_written)
+
+
 def _first(fits: Callable[[Format], bool]) -> Format | None:
     return next(filter(fits, _each()), None)
 
@@ -181,16 +202,39 @@ def _by_suffix(path: str) -> Format | None:
     return _first(lambda each: suffix in each.suffixes)
 
 
-def _by_magic(path: str) -> Format | None:
+def _first_bytes(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            start = file.read(_MAGIC_BYTES)
+            return file.read(LOOK_BYTES)
     except OSError as error:
         raise open_error(path, error) from error
-    return _first(lambda each: bool(each.magic) and start.startswith(each.magic))
+
+
+def _by_content(path: str, start: bytes, named: Format | None) -> Format | None:
+    """Return the format of a regular file, without its suffix; `named` is the one of that."""
+    if named is not None and named.claims is not None and not named.magic and named.claims(path):
+        return named
+    found = _first(lambda each: bool(each.magic) and start.startswith(each.magic))
+    return found or _first(lambda each: each.claims is not None and each.claims(path))
+
+
+def _check_colon(path: str) -> None:
+    """Raise `DataError` if a name that does not exist is ``FILE:NAME`` of a file of one array."""
+    at = path.find(":")
+    while at > 0:
+        if os.path.isfile(path[:at]):
+            found = of_input(path[:at])
+            raise DataError(
+                f"is {found.noun}, which has no datasets; leave out '{printable(path[at:])}'",
+                path[:at],
+            )
+        at = path.find(":", at + 1)
 
 
 def _folder_format(path: str) -> Format:
+    kind = look_in_folder(path)
+    if kind is not None:
+        raise DataError(f"is {kind.text}", path)
     found = _first(lambda each: each.folders is not None and each.folders(path))
     if found is None:
         raise DataError("is a folder of no known format", path)

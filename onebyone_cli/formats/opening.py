@@ -11,7 +11,7 @@ from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import NEW, Publication
 from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.errors import UsageError, setting
-from onebyone_cli.formats import of_datasets, of_input, of_output, with_storage
+from onebyone_cli.formats import misnamed, of_datasets, of_input, of_output, with_storage
 from onebyone_cli.formats.contracts.about import Dataset
 from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import Storage, Target
@@ -65,7 +65,11 @@ def open_input(
     path, inner = split_inner(text)
     found = of_input(path)
     _check_stated(raw, found, text)
-    return found.read(Source(path, inner, layout, memory, raw, indices=indices))
+    reader = found.read(Source(path, inner, layout, memory, raw, indices=indices))
+    note = misnamed(path, found)
+    if note:
+        reader.about = reader.about._replace(notes=(note, *reader.about.notes))
+    return reader
 
 
 def _check_stated(raw: RawSpec | None, found: Format, path: str) -> None:
@@ -185,6 +189,7 @@ def make_target(
         inputs=read,
         publication=publication,
         keeps=found.keeps,
+        background=found.background,
         storage=storage,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from onebyone_cli.axes import MAP
 from onebyone_cli.plan.memory import share_of
 
 if TYPE_CHECKING:
@@ -112,19 +113,20 @@ class Reading(NamedTuple):
 def open_map(given: MapLike, memory: int, stack: ExitStack) -> Reader | None:
     """Open a mask or label map in a form that can be read several times; `stack` closes it.
 
-    An array has shape (H, W) or (..., 1, H, W). `memory` is the budget of the job in bytes.
+    An array has shape (H, W), (..., 1, H, W) or (pixels,). `memory` is the budget of the job in
+    bytes.
     """
     if given is None or (isinstance(given, str) and not given):
         return None
     if not isinstance(given, str):
         from onebyone_cli.stack.in_memory import ArrayInput
 
-        return ArrayInput(given)
+        return ArrayInput(given, MAP)
     from onebyone_cli.formats import opening
     from onebyone_cli.stack.sources import hold_streams
 
     share = share_of(memory, "map")
-    readers = opening.open_inputs([given], layout="", memory=share, stack=stack, indices=True)
+    readers = opening.open_inputs([given], layout=MAP, memory=share, stack=stack, indices=True)
     # A pipe is spooled to a file, which the plan does not count.
     (held,), _ = hold_streams(readers, 0, stack, lambda step, done, total: None)
     return held

@@ -12,6 +12,8 @@ from onebyone_cli.stack.validity import Validity, in_type
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from onebyone_cli.formats.contracts.metadata import Metadata
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.stack.validity import Nodata, Range
@@ -51,6 +53,11 @@ class Packing(NamedTuple):
     scale: tuple[float, ...]
     offset: tuple[float, ...]
 
+    def selected(self, channels: Sequence[int]) -> Packing | None:
+        """Return the packing of some channels; None where stored numbers are the values."""
+        scale, offset = (tuple(each[at] for at in channels) for each in self)
+        return Packing(scale, offset) if set(scale) != {1.0} or set(offset) != {0.0} else None
+
 
 class Meaning(NamedTuple):
     """What the stored numbers of a stack mean.
@@ -67,6 +74,14 @@ class Meaning(NamedTuple):
     validity: Validity = Validity()
     packing: Packing | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Scale and offset of each channel as arrays, shape (C,); None without packing."""
+        if self.packing is None:
+            return None
+        scale, offset = (np.array(each, np.float64) for each in self.packing)
+        return scale, offset
 
 
 def meaning_of(inputs: Sequence[Input], asked: Asked) -> Meaning:
@@ -122,7 +137,7 @@ def _check_held(inputs: Sequence[Input], nodata: Nodata | None) -> None:
     """Raise `UsageError` for a value that the type of no input holds."""
     types = list(dict.fromkeys(each.spec.dtype for each in inputs))
     for low, high in () if nodata is None else nodata.ranges:
-        if low != high or np.isnan(low) or any(_holds(dtype, low) for dtype in types):
+        if low != high or np.isnan(low) or any(holds(dtype, low) for dtype in types):
             continue
         text, listed = f"{low:.10g}", " and ".join(types)
         hint = ""
@@ -136,7 +151,8 @@ def _check_held(inputs: Sequence[Input], nodata: Nodata | None) -> None:
         )
 
 
-def _holds(dtype: str, value: float) -> bool:
+def holds(dtype: str, value: float) -> bool:
+    """Return whether a type of a file holds a number."""
     with np.errstate(over="ignore"):
         return not np.isnan(in_type(value, dtype))
 
@@ -148,7 +164,7 @@ def _notes(said: Metadata, asked: Asked, dtype: str) -> Iterator[str]:
         text = (
             " or ".join(f"{value:.10g}" for value in values) if len(values) < 5 else "of channels"
         )
-        unheld = [value for value in values if not _holds(dtype, value)]
+        unheld = [value for value in values if not holds(dtype, value)]
         more = f"; {dtype} can't hold it, so it is not used" if unheld == list(values) else ""
         yield f"nodata {text}{_origin(said, 'nodata')}{more}"
     hears = asked.nodata is None or bool(asked.nodata.ranges)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 #: Fewer digits are those of ordinary numbers: many read as 1.
 _FEWEST_DIGITS = 3
 
+#: Relative size of the steps of float16, the coarsest type.
+_ROUNDING = 1e-3
+
 
 class _Wanted(NamedTuple):
     """A number or a range, and the digits of a number as the user typed it."""
@@ -28,15 +31,17 @@ class _Wanted(NamedTuple):
     ends: Range
     digits: int
 
-    def alike(self, x: NDArray[Any]) -> float | None:
-        """Return the nearest number of `x`, if it reads the same with as many digits."""
-        value = self.ends[0]
+    def near(self, x: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Return the numbers of `x` that may read the same; None if all may."""
         if self.digits < _FEWEST_DIGITS:
             return None
-        reach = abs(value) * 10.0 ** (1 - self.digits)
-        near = x[(x >= value - reach) & (x <= value + reach)].astype(np.float64)
-        if not len(near):
-            return None
+        value = self.ends[0]
+        reach = abs(value) * max(10.0 ** (1 - self.digits), _ROUNDING)
+        return x[(x >= value - reach) & (x <= value + reach)].astype(np.float64)
+
+    def alike(self, near: NDArray[np.float64]) -> float | None:
+        """Return the nearest of these numbers, if it reads the same with as many digits."""
+        value = self.ends[0]
         nearest = float(near[np.abs(near - value).argmin()])
         same = f"{nearest:.{self.digits}g}" == f"{value:.{self.digits}g}"
         return nearest if same else None
@@ -70,12 +75,15 @@ class NodataWatch:
 
         def look(x: NDArray[Any]) -> None:
             for wanted in [*self._missing]:
+                near = wanted.near(x) if has_digits else None
+                if near is not None and not len(near):
+                    continue
                 if wanted in marks and marks[wanted].marked(x).any():
                     self._missing.pop(wanted, None)
-                elif has_digits and wanted not in self._alike:
-                    near = wanted.alike(x)
-                    if near is not None:
-                        self._alike[wanted] = near
+                elif near is not None and wanted not in self._alike:
+                    found = wanted.alike(near)
+                    if found is not None:
+                        self._alike[wanted] = found
 
         return look
 

@@ -8,7 +8,9 @@ import numpy as np
 
 from onebyone_cli.errors import ShapeMismatchError
 from onebyone_cli.spec import Slab, StackSpec
+from onebyone_cli.stack.folded import fold
 from onebyone_cli.stack.sources import Sources
+from onebyone_cli.stack.stack import Stack
 from onebyone_cli.stack.validity import Marks, Nodata, Validity
 from onebyone_cli.units import count
 
@@ -19,13 +21,15 @@ if TYPE_CHECKING:
 
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.plan.memory import Plan
+    from onebyone_cli.spec import PixelGrid
     from onebyone_cli.stack.sources import OnProgress
 
 
 class PixelMap:
     """An open map of one channel, with the height and width of its stack.
 
-    A map without the batch axes of the stack holds for every item. Its numbers are invalid where
+    A map without the batch axes of the stack holds for every item. One row or column with as many
+    numbers as the stack has pixels is folded to its height and width. Its numbers are invalid where
     its own file says so. Those that the user gives for stacks are invalid in maps only if they are
     negative: no map means a pixel that counts, or a class, by -9999, but many do by 1 or 255.
 
@@ -42,6 +46,8 @@ class PixelMap:
 
     Attributes
     ----------
+    files : tuple of str
+        What is read.
     pixel_bytes : int
         Memory for each pixel of a slab.
     stack : Stack
@@ -60,10 +66,13 @@ class PixelMap:
         what: str,
         nodata: Nodata | None = None,
     ) -> None:
+        if min(reader.spec.height, reader.spec.width) == 1 and reader.spec.pixels == spec.pixels:
+            reader = fold(reader, (spec.height, spec.width))
         _check(reader.path, reader.spec, spec, what)
         dtype = reader.spec.dtype
         self._marks = Marks(_validity(reader, nodata), [dtype], dtype)
-        self.path, self.sources = reader.path, Sources([reader])
+        self.path, self.files = reader.path, reader.about.files
+        self.sources = Sources([reader])
         self.pixel_bytes = reader.spec.item_bytes
         self._spec = reader.spec
         self._for_all = reader.spec.items < spec.items
@@ -71,6 +80,10 @@ class PixelMap:
     def open(self, plan: Plan, stack: ExitStack, on_progress: OnProgress) -> None:
         """Make it readable; see `Sources.as_stack`."""
         self.stack = self.sources.as_stack(self._spec.dtype, plan, stack, on_progress)
+
+    def open_reader(self, reader: Reader) -> None:
+        """Make it readable at any place, where no plan is needed."""
+        self.stack = Stack([reader], self._spec.dtype)
 
     def read(self, slab: Slab) -> NDArray[Any]:
         """Read the numbers of a slab: ndarray of shape (slab.items, slab.pixels)."""
@@ -88,7 +101,21 @@ class PixelMap:
         ndarray of bool, shape (slab.items, slab.pixels)
             Of one item if the map holds for every item.
         """
-        numbers = self.read(slab)
+        return self._is_masked(self.read(slab))
+
+    def masked_grid(self, grid: PixelGrid) -> NDArray[np.bool_]:
+        """Mark pixels as `masked` does, at the crossings of rows and columns.
+
+        Returns
+        -------
+        ndarray of bool, shape (len(grid.rows), len(grid.columns))
+        """
+        numbers = np.empty((1, len(grid.rows), len(grid.columns)), self._spec.dtype)
+        own = grid._replace(item=0 if self._for_all else grid.item, channels=[0])
+        self.stack.read_grid(own, numbers, np.empty(self.stack.scratch_bytes, np.uint8))
+        return self._is_masked(numbers[0])
+
+    def _is_masked(self, numbers: NDArray[Any]) -> NDArray[np.bool_]:
         masked = (numbers == 0) | np.isnan(numbers)
         if self._marks.are_needed:
             masked |= self._marks.marked(numbers)

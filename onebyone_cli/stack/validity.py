@@ -96,6 +96,12 @@ class Validity(NamedTuple):
         """Whether finite numbers can be invalid."""
         return any(self.nodata) or any(np.isfinite(ends).any() for ends in self.valid)
 
+    def selected(self, channels: Sequence[int]) -> Validity:
+        """Return the validity of some channels."""
+        nodata = tuple(self.nodata[at] for at in channels) if self.nodata else ()
+        valid = tuple(self.valid[at] for at in channels) if self.valid else ()
+        return Validity(nodata, valid, self.rule)
+
 
 class Marks:
     """Find invalid numbers and pixels of the tiles of a stack.
@@ -118,7 +124,8 @@ class Marks:
 
     def __init__(self, validity: Validity, stored: Sequence[str], dtype: str) -> None:
         self._rule = validity.rule
-        self._finite_only = not dtype.startswith("float")
+        # Integers that are read as floats are finite, too.
+        self._finite_only = not any(each.startswith("float") for each in stored)
         nodata = validity.nodata or ((),) * len(stored)
         most = max(map(len, nodata), default=0)
         self._singles: list[NDArray[Any]] = []
@@ -147,10 +154,10 @@ class Marks:
         -------
         ndarray of bool, of the shape of `x`
         """
-        invalid = self.marked(x)
-        if not self._finite_only:
-            invalid |= ~np.isfinite(x)
-        return invalid
+        if self._finite_only:
+            return self.marked(x)
+        invalid: Bools = ~np.isfinite(x)
+        return invalid | self.marked(x) if self.are_needed else invalid
 
     def pixels(self, x: NDArray[Any]) -> Bools:
         """Mark invalid pixels, shape (..., n), by the rule; `x` is as in `numbers`."""
@@ -163,9 +170,10 @@ class Marks:
 
     def marked(self, x: NDArray[Any]) -> Bools:
         """Mark numbers that are nodata or out of the valid range; `x` is as in `numbers`."""
-        invalid = np.zeros(x.shape, np.bool_)
-        for column in self._singles:
-            invalid |= x == column
+        if not self._singles:
+            invalid = np.zeros(x.shape, np.bool_)
+        for at, column in enumerate(self._singles):
+            invalid = x == column if at == 0 else invalid | (x == column)
         for low, high in self._ranges:
             invalid |= (x >= low) & (x <= high)
         if self._valid is not None:
@@ -187,8 +195,9 @@ def _column(entries: Sequence[float | None], stored: Sequence[str], dtype: str, 
     is_float = dtype.startswith("float")
     has_nan = any(np.isnan(number) for number in numbers)
     column = np.empty((len(numbers), 1), dtype if is_float or not has_nan else "float64")
-    for at, number in enumerate(numbers):
-        column[at] = number
+    with np.errstate(over="ignore"):  # beyond the type of the tiles, where it is infinite as well
+        for at, number in enumerate(numbers):
+            column[at] = number
     return column
 
 

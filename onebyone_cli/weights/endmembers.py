@@ -134,7 +134,7 @@ def _are_rows(
     """Return whether each row is an endmember."""
     number, length = matrix.shape
     if channels is not None and channels in (number, length) and number != length:
-        return length == channels
+        return bool(length == channels)
     if bool(rows.wavelengths) != bool(columns.wavelengths):
         return bool(columns.wavelengths)
     return channels is None and number < length
@@ -155,7 +155,7 @@ def _equal(numbers: NDArray[np.float64], wavelengths: Sequence[float]) -> bool:
         return False
     known = np.asarray(wavelengths, np.float64)
     near = (np.isclose(numbers, unit * known, rtol=_SAME, atol=0.0) for unit in _UNITS)
-    return any(map(np.all, near))
+    return any(bool(each.all()) for each in near)
 
 
 def _texts(meta: Any, field: str) -> tuple[str, ...]:

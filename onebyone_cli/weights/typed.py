@@ -18,8 +18,9 @@ from onebyone_cli.weights.expression import has_names, parse_expression
 from onebyone_cli.weights.formats.text import BLANKS_OR_COMMAS, Place, read_rows
 from onebyone_cli.weights.load import is_weights_path, load_bias
 
-#: Two numbers side by side: a list of numbers, whatever follows.
-_LIST = re.compile(r"\s*[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?(?:\s*,|\s+[-+]?[0-9.])")
+#: A number and what follows it in a list: a comma, a word, or another number alone.
+_NUMBER = r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?"
+_LIST = re.compile(rf"\s*{_NUMBER}(?:\s*,|\s+(?![-+*;\s])|\s+{_NUMBER}(?=[\s,]))")
 
 
 def parse_kernel(text: str, source: str = "kernel", *, allow_nonfinite: bool = False) -> ChannelMap:

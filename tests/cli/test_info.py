@@ -244,10 +244,10 @@ def test_a_model_as_json_tells_what_it_explains(tmp_path: Path) -> None:
     assert inspect_weights(str(tmp_path / "m.json")).explained == (0.75, 0.25)
 
 
-def test_an_archive_of_neither_is_told_as_apply_tells_it(tmp_path: Path) -> None:
+def test_an_archive_of_nothing_to_read_is_told_as_apply_tells_it(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", values=np.zeros(3))
     (tmp_path / "cut.npz").write_bytes((tmp_path / "other.npz").read_bytes()[:-9])
-    for name, said in (("other.npz", "has no member 'weight'"), ("cut.npz", "is not a whole .npz")):
+    for name, said in (("other.npz", "holds a line of 3"), ("cut.npz", "is not a whole .npz")):
         done = onebyone("info", name, cwd=tmp_path)
         assert done.returncode == 65
         assert said in done.stderr
@@ -339,3 +339,112 @@ def test_a_damaged_journal_is_told(tmp_path: Path) -> None:
     done = onebyone("info", "out.npy.part", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (65, b"")
     assert "can't be read as a checkpoint" in done.stderr
+
+
+# ----------------------------------------------------------------------------------- metadata
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    """A packed cube that says a lot."""
+    with h5py.File(tmp_path / "l2.h5", "w") as file:
+        cube = file.create_dataset("sr", data=np.zeros((4, 5, 6), "i2"))
+        cube.attrs.update(
+            {
+                "_FillValue": np.int16(-9999),
+                "missing_value": np.int16(-1),
+                "scale_factor": 1e-4,
+                "add_offset": -0.1,
+                "valid_range": np.array([0, 10000], "i2"),
+                "Scale_Factor": np.array([10000.0], "f4"),
+                "band_names": ["coastal", "blue", "green", "red"],
+                "bbl": [1, 0, 0, 1],
+                "units": "1",
+                "credit": "somebody " * 30,
+                "history": "made\ncorrected",
+                "crs_wkt": "PROJCS[...]",
+                "GeoTransform": "500000 30 0 4000000 0 -30",
+            }
+        )
+        file["tables/Wavelength"] = np.array([443.0, 482, 562, 655])
+        file["tables/Wavelength"].attrs["units"] = "nm"
+    return tmp_path
+
+
+def test_info_tells_what_is_said_and_what_is_done_with_it(scene: Path) -> None:
+    done = onebyone("info", "l2.h5", cwd=scene)
+    shown = done.stdout.decode()
+    assert max(map(len, shown.splitlines())) <= 80
+    lines = (line.strip().partition("  ") for line in shown.splitlines()[1:])
+    told = {word: text.strip() for word, _, text in lines}
+    assert told["channels"] == "4: coastal, blue, green, red (band_names)"
+    assert told["wavelengths"] == "443 to 655 nm (/tables/Wavelength)"
+    assert told["bad channels"] == "2 of 4: 1:3 (bbl); --channels good leaves them out"
+    assert told["nodata"] == "-9999 or -1 (_FillValue, missing_value): used"
+    assert told["valid range"] == "0 to 10000 (valid_range): numbers outside are invalid"
+    assert told["scale"] == "0.0001, offset -0.1 (scale_factor, add_offset): applied"
+    assert told["Scale_Factor"] == "10000: a divisor that no convention defines; not applied"
+    assert told["position"].startswith("corner 500000, 4000000, pixels of 30 × 30, PROJCS[...]")
+    assert told["history"] == "corrected; 1 more"
+    assert told["attributes"].startswith("credit somebody")
+
+
+def test_a_nodata_value_that_the_type_lacks_is_not_used(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["cube"] = np.zeros((2, 3, 4), "u1")
+        file["cube"].attrs["nodata"] = "-9999"
+    done = onebyone("info", "a.h5", cwd=tmp_path)
+    assert b"-9999 (nodata): not used, since uint8 can't hold it" in done.stdout
+
+
+def test_the_document_tells_it_too(scene: Path) -> None:
+    (facts,) = told("l2.h5", cwd=scene)
+    said = facts["metadata"]
+    assert said["nodata"] == [[-9999, -1]]
+    assert said["valid_range"] == [[0, 10000]]
+    assert (said["scale"], said["offset"]) == ([1e-4], [-0.1])
+    assert said["not_applied"] == ["Scale_Factor"]
+    assert said["origins"]["wavelengths"] == "/tables/Wavelength"
+    assert said["transform"] == [500000, 30, 0, 4000000, 0, -30]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("names", "coastal,blue,green,red"),
+        ("wavelengths", "443.0,482.0,562.0,655.0"),
+        ("wavelength_unit", "nm"),
+        ("bad", "1,2"),
+        ("nodata", "-9999:-1"),
+        ("valid_range", "0:10000"),
+        ("scale", "0.0001"),
+        ("offset", "-0.1"),
+        ("unit", "1"),
+        ("transform", "500000,30,0,4000000,0,-30"),
+        ("crs", "PROJCS[...]"),
+        ("channels", "4"),
+    ],
+)
+def test_one_field_alone(scene: Path, field: str, value: str) -> None:
+    done = onebyone("info", "--get", field, "l2.h5", cwd=scene)
+    assert done.stdout.decode() == value + "\n", done.stderr
+
+
+def test_a_field_that_is_not_said(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 3, 4)))
+    done = onebyone("info", "--get", "nodata", "x.npy", cwd=tmp_path)
+    assert done.returncode == 65
+    assert "has no nodata to print" in done.stderr
+
+
+def test_archives_of_stacks_are_listed(tmp_path: Path) -> None:
+    np.savez(tmp_path / "two.npz", a=np.zeros((2, 3, 4)), b=np.zeros((5, 6), "u1"))
+    np.savez(tmp_path / "one.npz", features=np.zeros((2, 3, 4)), labels=np.zeros(3))
+    done = onebyone("info", "two.npz", cwd=tmp_path)
+    assert done.stdout.decode().split("\n")[:3] == [
+        *("two.npz: NumPy archive of 2 arrays", "  two.npz:a  2×3×4 float64"),
+        "  two.npz:b  5×6 uint8",
+    ]
+    done = onebyone("info", "one.npz", cwd=tmp_path)
+    assert "features of one.npz; others are labels" in done.stdout.decode()
+    assert "weight" not in done.stdout.decode() + done.stderr

@@ -102,6 +102,25 @@ def test_invalid_pixels_have_a_colour_of_their_own(tmp_path: Path):
     assert (rgb == MAGENTA).all(axis=-1).tolist() == [[True] * 4, [False] * 4, [False] * 4]
 
 
+def test_files_and_masks_say_what_is_invalid_and_what_numbers_mean(tmp_path: Path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        data = file.create_dataset("x", data=RAMP[:, :, :].astype("i2"))
+        data.attrs["_FillValue"] = np.int16(RAMP[0, 1, 1])
+        data.attrs["scale_factor"], data.attrs["add_offset"] = -0.5, 3.0
+        data.attrs["wavelength"] = [550.0]
+        data.attrs["wavelength_units"] = "nm"
+    np.save(tmp_path / "mask.npy", np.arange(12).reshape(3, 4) != 7)
+    args = ("view", "x.h5", "--mask", "mask.npy", "--scale", "each", "--size", "4", "--json")
+    done = onebyone(*args, "-o", "out.png", cwd=tmp_path)
+    told = json.loads(done.stdout)
+    assert told["ranges"] == [{"low": 3 - 255 / 2, "high": 3.0}]
+    assert told["names"] == ["0 550 nm"]
+    magenta = (picture(tmp_path / "out.png") == MAGENTA).all(axis=-1)
+    assert np.flatnonzero(magenta).tolist() == [5, 7]
+    rgb = viewed(tmp_path, "x.h5", "--nodata", "none", "--stored", "--size", "4", "--scale", "each")
+    np.testing.assert_array_equal(rgb[:, :, 0], RAMP[0])
+
+
 def test_a_channel_without_any_valid_pixel(tmp_path: Path):
     np.save(tmp_path / "x.npy", np.full((2, 3, 4), np.nan))
     done = onebyone("view", "x.npy", "-o", "out.png", "--json", cwd=tmp_path)

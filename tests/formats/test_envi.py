@@ -368,12 +368,46 @@ def test_names_go_to_hdf5_and_back(tmp_path: Path) -> None:
     assert not {"reflectance scale factor", "default bands"} & found.keys()
 
 
-def test_info_tells_what_a_header_says(tmp_path: Path) -> None:
+def test_info_tells_what_a_header_says_and_what_is_done_with_it(tmp_path: Path) -> None:
     text = (
         "band names = {a, b, c}\nwavelength = {1, 2, 3}\nwavelength units = nm\nbbl = {1, 1, 0}\n"
+        "data ignore value = -1\nreflectance scale factor = 10000\n"
+        "data gain values = {0.5, 0.25, 2}\nvalid range = {0, 900}\nsensor type = AVIRIS\n"
+        "map info = {UTM, 1, 1, 500000, 4000000, 30, 30, 11, North, WGS-84}\n"
     )
-    save(tmp_path, STACK, interleave="bil", text=text + "data ignore value = -1\n")
+    save(tmp_path, STACK, interleave="bil", text=text)
     done = onebyone("info", "cube.hdr", cwd=tmp_path)
     shown = done.stdout.decode()
-    for line in ("ENVI BIL", "4×3×5 (H×C×W)", "a, b, c", "1 to 3 nm", "-1"):
-        assert line in shown, shown
+    assert max(map(len, shown.splitlines())) <= 80
+    told = " ".join(shown.split())
+    for line in (
+        "ENVI BIL",
+        "4×3×5 (H×C×W)",
+        "3: a, b, c (band names)",
+        "1 to 3 nm (wavelength)",
+        "1 of 3: 2 (bbl); --channels good leaves them out",
+        "nodata -1 (data ignore value): used",
+        "valid range 0 to 900 (valid range): numbers outside are invalid",
+        "reflectance scale factor 10000: a divisor of ENVI; not applied",
+        "data gain values 0.5, 0.25, 2: radiance gains of ENVI; not applied",
+        "corner 500000, 4000000, pixels of 30 × 30",
+        "sensor type AVIRIS",
+    ):
+        assert line in told, shown
+
+
+def test_spectral_hears_the_same(tmp_path: Path) -> None:
+    text = (
+        "wavelength = {450.5, 550, 650}\nfwhm = {9, 9.5, 12}\nband names = {a, b, c}\n"
+        "data ignore value = -9999.0\nbbl = {1, 0, 1}\n"
+    )
+    save(tmp_path, STACK, text=text)
+    spectral = pytest.importorskip("spectral")
+    image = spectral.envi.open(str(tmp_path / "cube.hdr"))
+    with opening.open_input(str(tmp_path / "cube.hdr")) as reader:
+        found = reader.about.metadata
+    assert found.wavelengths == tuple(image.bands.centers)
+    assert found.widths == tuple(image.bands.bandwidths)
+    assert list(found.channels) == image.metadata["band names"]
+    assert found.nodata == ((float(image.metadata["data ignore value"]),),)
+    assert list(found.good) == [bool(each) for each in image.metadata["bbl"]]

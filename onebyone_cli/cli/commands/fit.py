@@ -48,9 +48,8 @@ def fit(
     """Learn a 1×1 convolution from stacks (PCA, MNF, LDA, ...).
 
     One pass over the pixels, in float64. The model is an ordinary weights file for apply, with
-    the centring folded into its bias. Pixels with NaN, an infinity or the nodata value in any
-    channel are left out. Moments that stats has saved take the place of stacks. For unmix the
-    endmembers are enough.
+    the centring folded into its bias. Invalid pixels (NaN, infinite, nodata, masked) are left out.
+    Moments that stats has saved take the place of stacks. For unmix the endmembers are enough.
     """
     from onebyone_cli.operations.learn.settings import LearnSettings
 

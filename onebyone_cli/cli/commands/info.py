@@ -27,6 +27,10 @@ onebyone info --raw --shape 50,600,600 --dtype-in u2 --offset 128 camera.dat
 onebyone info result.npy.part
 """
 
+#: Columns of a block, and least columns of a text beside a long word.
+_COLUMNS = 80
+_LEAST_TEXT = 40
+
 
 def info(get: Wanted, input: Paths, raw: Raw, messages: Messages) -> int:
     """Show what files are, from their headers.
@@ -96,27 +100,33 @@ def _facts(path: str, reading: "Reading") -> "Facts":
     archive = _archive_facts(path)
     if archive is not None:
         return archive
+    from onebyone_cli import formats
     from onebyone_cli.formats import opening
 
     datasets = opening.list_datasets(path)
     if len(datasets) > 1:
-        return DatasetsFacts(path, datasets, os.path.getsize(path))
+        return DatasetsFacts(path, datasets, os.path.getsize(path), formats.of_input(path).name)
     return stacks.inspect_stack(path, reading)
 
 
 def _archive_facts(path: str) -> "Facts | None":
     """Describe weights and moments; return None for other files."""
     suffix = suffix_of(path)
-    if suffix not in ONLY_WEIGHTS or not os.path.isfile(path):
+    if not os.path.isfile(path):
         return None
+    from onebyone_cli.formats.npz.archive import Contents
     from onebyone_cli.operations.info.archives import (
-        holds_moments,
         inspect_moments,
         inspect_weights,
+        kind_of_archive,
     )
 
-    is_moments = suffix == ".npz" and holds_moments(path)
-    return inspect_moments(path) if is_moments else inspect_weights(path)
+    if suffix in ONLY_WEIGHTS and suffix != ".npz":
+        return inspect_weights(path)
+    kind = kind_of_archive(path)
+    if kind is Contents.MOMENTS:
+        return inspect_moments(path)
+    return inspect_weights(path) if kind is Contents.WEIGHTS else None
 
 
 def _print(found: "Sequence[Facts]", is_one: bool) -> None:
@@ -130,10 +140,25 @@ def _print(found: "Sequence[Facts]", is_one: bool) -> None:
     found_lines = lines(facts)
     width = max(len(word) for word, _ in found_lines)
     block = [
-        f"{facts.path}: {title(facts)}",
-        *(f"  {word:<{width}}  {text}" for word, text in found_lines),
+        printable(f"{facts.path}: {title(facts)}"),
+        *(line for word, text in found_lines for line in _wrapped(printable(text), word, width)),
     ]
-    print_out("\n".join(map(printable, block)))
+    print_out("\n".join(block))
+
+
+def _wrapped(text: str, word: str, width: int) -> list[str]:
+    """Lay out a fact in lines of `_COLUMNS`, after its word in a column of `width`."""
+    import textwrap
+
+    first = f"  {printable(word):<{width}}  "
+    return textwrap.wrap(
+        text,
+        max(_COLUMNS, width + _LEAST_TEXT),
+        initial_indent=first,
+        subsequent_indent=" " * len(first),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [first.rstrip()]
 
 
 def _print_bare(found: "Sequence[Facts]", wanted: str) -> None:

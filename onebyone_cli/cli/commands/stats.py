@@ -46,9 +46,9 @@ def stats(
     """Show valid pixels, range, mean and standard deviation of each channel.
 
     A channel counts its own valid pixels. With -o the moments are saved as well: mean and
-    covariance of the pixels that are valid in every channel. fit learns from them as from the
-    stacks themselves, and merge joins them with those of other parts. Labels change neither the
-    moments nor the table: pixels of no class count as any other.
+    covariance of the valid pixels. fit learns from them as from the stacks themselves, and merge
+    joins them with those of other parts. Labels change neither the moments nor the table: pixels
+    of no class count as any other.
     """
     from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 

@@ -3,7 +3,11 @@
 from onebyone_cli.cli.groups import Group, option
 from onebyone_cli.errors import UsageError
 
-FIELDS = ("shape", "dtype", "channels", "height", "width", "layout", "format", "bytes")
+FIELDS = (
+    *("shape", "dtype", "channels", "height", "width", "layout", "format", "bytes"),
+    *("names", "wavelengths", "wavelength_unit", "widths", "bad", "nodata", "valid_range"),
+    *("scale", "offset", "unit", "transform", "crs", "history"),
+)
 
 
 class Facts(Group):
@@ -17,7 +21,9 @@ class Facts(Group):
         daily=True,
         complete=lambda: FIELDS,
         help="Print one value alone, a line for each path: shape, dtype, channels, height, width, "
-        "layout, format, bytes. Of weights, channels are those they take.",
+        "layout, format, bytes, names, wavelengths, wavelength_unit, widths, bad, nodata, "
+        "valid_range, scale, offset, unit, transform, crs, history. Lists have commas between "
+        "their entries. Of weights, channels are those they take.",
     )
 
     def field(self) -> str:

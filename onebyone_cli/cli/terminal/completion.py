@@ -64,7 +64,7 @@ def offer_datasets(environment: Mapping[str, str]) -> str | None:
 def _datasets(word: str) -> tuple[str, list[str]]:
     """Return the part of a word up to the colon, and the datasets that fit.
 
-    Names begin with a slash only if it was typed or nothing was.
+    A slash in front of a name is left out if it was not typed.
     """
     from onebyone_cli.formats import opening
 
@@ -74,11 +74,11 @@ def _datasets(word: str) -> tuple[str, list[str]]:
     if not inner and not word.endswith(":"):
         return word, []
     known = word.removesuffix(inner)
-    slash = "/" if inner.startswith("/") or not inner else ""
-    wanted = "/" + inner.lstrip("/")
     names = [each.name for each in opening.list_datasets(path)]
-    fitting = [name for name in names if name.startswith(wanted) and name.isprintable()]
-    return known, [slash + name[1:] for name in fitting[:_MOST_OFFERED]]
+    if inner and not inner.startswith("/"):
+        names = [name.removeprefix("/") for name in names]
+    fitting = [name for name in names if name.startswith(inner) and name.isprintable()]
+    return known, fitting[:_MOST_OFFERED]
 
 
 def _bash_word(environment: Mapping[str, str]) -> tuple[str, bool]:

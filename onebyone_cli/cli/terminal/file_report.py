@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 
 class DatasetsFacts(NamedTuple):
-    """A file of several datasets, when none was named."""
+    """A file of several datasets, when none was named; `format` is the name of its format."""
 
     path: str
     datasets: "Sequence[Dataset]"
     file_bytes: int
+    format: str
 
 
 Facts = StackFacts | WeightsFacts | MomentsFacts | UnfinishedFacts | DatasetsFacts
@@ -78,16 +79,17 @@ def _(facts: StackFacts) -> list[tuple[str, str]]:
         ("shape", f"{_times(container.shape)} ({_times(container.axes)})" + _batch(facts)),
         *([("axes", _labels(container))] if container.labels else []),
         ("type", ", ".join([_type(facts), *_orders(container, _stored_bytes(facts))])),
-        ("channels", _listed(spec.channels, facts.metadata.channels)),
+        ("channels", _listed(spec.channels, facts.metadata.channels) + _names_from(facts)),
     ]
-    found += metadata_lines(facts.metadata)
+    found += metadata_lines(facts.metadata, spec)
     found += [("note", spelled(note)) for note in facts.notes]
     if container.chunk:
         filters = ", ".join(container.filters) or "not compressed"
         found.append(("chunks", f"{_times(container.chunk)}, {filters}"))
     found.append(("numbers", _exact(spec.data_bytes) + _stored(facts)))
     found.append(("on disk", "a pipe" if facts.file_bytes is None else _exact(facts.file_bytes)))
-    return [*found, ("apply", _needs(facts.needs, spec.channels))]
+    found.append(("apply", _needs(facts.needs, spec.channels)))
+    return found
 
 
 @row.register
@@ -140,6 +142,11 @@ def _(facts: StackFacts) -> dict[str, Any]:
             "refusal": facts.needs.refusal or None,
         },
     }
+
+
+def _names_from(facts: StackFacts) -> str:
+    origin = facts.metadata.origins.get("channels", "")
+    return f" ({origin})" if origin and facts.metadata.channels else ""
 
 
 def _type(facts: StackFacts) -> str:
@@ -294,7 +301,8 @@ def _(facts: MomentsFacts) -> dict[str, Any]:
 
 @title.register
 def _(facts: DatasetsFacts) -> str:
-    return f"HDF5 file of {count(len(facts.datasets), 'dataset')}"
+    what, each = ("NumPy archive", "array") if facts.format == "npz" else ("HDF5 file", "dataset")
+    return f"{what} of {count(len(facts.datasets), each)}"
 
 
 @lines.register

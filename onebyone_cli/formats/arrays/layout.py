@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from onebyone_cli.axes import places_of, stored_axes
+from onebyone_cli.axes import MAP, places_of, stored_axes
 from onebyone_cli.errors import DataError
 from onebyone_cli.spec import CODED_BYTES, ITEM_BYTES, StackSpec
 
@@ -140,10 +140,11 @@ def array_layout(
     Raises
     ------
     DataError
-        If there are fewer than two axes, one is of size 0, or their number is not that of `layout`.
+        If there are fewer than two axes (one of a map), one is of size 0, or their number is not
+        that of `layout`.
     """
     shown = "×".join(map(str, shape))
-    if len(shape) < 2:
+    if len(shape) < (1 if layout == MAP else 2):
         found = f"a line of {shown} numbers" if shape else "a single number"
         raise DataError(f"holds {found}; expected H×W, C×H×W or N×C×H×W", path)
     if 0 in shape:

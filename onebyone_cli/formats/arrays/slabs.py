@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 #: so many bytes from the page cache.
 _WORTH_SKIPPING = 1 << 14
 
-#: Shorter runs of bytes are read together with such gaps between them.
-_SHORT_RUN = 1 << 9
+#: Runs of bytes up to this size are read together with such gaps between them; longer ones up to
+#: `_LONG_RUN` if no more than `_MOST_TIMES` as many bytes are read for that.
+_SHORT_RUN = 1 << 5
+_LONG_RUN = 1 << 9
+_MOST_TIMES = 8
 
 
 class _Axis(NamedTuple):
@@ -323,7 +326,10 @@ def _reads_gaps(block: list[_Axis], depth: int, run: int) -> bool:
     """Return whether runs of `run` bytes are read with the gaps along the axis before `depth`."""
     if depth == len(block):
         return True
-    return depth > 0 and run <= _SHORT_RUN and block[depth - 1].stride <= run + _WORTH_SKIPPING
+    if depth == 0 or run > _LONG_RUN:
+        return False
+    most = run + _WORTH_SKIPPING if run <= _SHORT_RUN else run * _MOST_TIMES
+    return block[depth - 1].stride <= most
 
 
 def rectangles(start: int, stop: int, width: int) -> Iterator[tuple[int, int, int, int]]:

@@ -6,10 +6,12 @@ blanks and punctuation: ``data ignore value`` in ENVI is ``Data_Ignore_Value`` i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from onebyone_cli.formats.contracts.metadata import Attribute, Georeference, Metadata
+from onebyone_cli.formats.contracts.values import is_float, numbers, texts, words
 
 if TYPE_CHECKING:
     from onebyone_cli.spec import StackSpec
@@ -18,23 +20,63 @@ _T = TypeVar("_T")
 
 #: Normalised names of each field, in order of precedence.
 _NAMES = {
-    "channels": ("bandnames", "channels", "channelnames"),
-    "wavelengths": ("wavelength", "wavelengths"),
-    "wavelength_unit": ("wavelengthunits", "wavelengthunit"),
-    "widths": ("fwhm",),
-    "good": ("bbl", "goodwavelengths"),
-    "nodata": (
-        *("fillvalue", "missingvalue", "dataignorevalue"),
-        *("nodata", "nodatavalue", "nodatavalues"),
+    "channels": ("bandnames", "channels", "channelnames", "bandname", "channelname"),
+    "wavelengths": (
+        *("wavelength", "wavelengths", "wavelengthnm", "wavelengthsnm", "wavelengthum"),
+        *("centerwavelength", "centerwavelengths", "centrewavelength", "centrewavelengths"),
+        *("centralwavelength", "centralwavelengths"),
     ),
-    "scale": ("scalefactor",),
-    "offset": ("addoffset",),
-    "unit": ("units", "unit"),
+    "wavelength_unit": ("wavelengthunits", "wavelengthunit"),
+    "widths": ("fwhm", "fwhms", "bandwidth", "bandwidths"),
+    "good": ("bbl", "goodwavelengths", "goodbands", "badbandlist", "badbandslist"),
+    "nodata": (
+        *("fillvalue", "missingvalue", "dataignorevalue", "nodata", "nodatavalue"),
+        *("nodatavalues", "nodataval", "nodatavals", "fillval", "missingvalues", "ignorevalue"),
+        *("novalue", "invalidvalue"),
+    ),
+    "unit": ("units", "unit", "dataunits", "dataunit"),
     "history": ("history",),
 }
+#: The names of CF, letter by letter: ``Scale_Factor`` is often a divisor.
+_SCALE, _OFFSET = "scale_factor", "add_offset"
+#: A list of these holds for all channels, whatever its length.
+_MISSING = ("missingvalue", "missingvalues")
 _RANGE, _SMALLEST, _LARGEST = "validrange", "validmin", "validmax"
 _CRS = ("crswkt", "spatialref", "coordinatesystemstring")
 _TRANSFORM = "geotransform"
+
+#: Fields that may stand near the numbers, not with them.
+_NEAR = {"channels", "wavelengths", "widths", "good", "wavelength_unit", "history", "georeference"}
+
+#: Units that a name of wavelengths ends in.
+_UNITS = {"nm": "nm", "um": "um"}
+
+#: Most nodata values of a list that is not one per channel.
+_MOST_NODATA = 16
+
+#: Relative distance at which a limit in physical values is that of a whole stored number.
+_NEARLY = 1e-6
+
+_NO_LIMITS = (float("-inf"), float("inf"))
+
+
+class Near(NamedTuple):
+    """A value that stands near the numbers, such as a coordinate or a neighbouring dataset.
+
+    Attributes
+    ----------
+    name : str
+        As an attribute would be called.
+    value : Any
+    origin : str
+        Where it stands in the file, for users.
+    unit : str
+    """
+
+    name: str
+    value: Any
+    origin: str
+    unit: str = ""
 
 
 def normalised(name: str) -> str:
@@ -52,7 +94,14 @@ def names_channels(name: str) -> bool:
     return any(short in _NAMES[field] for field in ("channels", "wavelengths", "widths", "good"))
 
 
-def metadata_of(values: Mapping[str, Any], spec: StackSpec) -> Metadata:
+def field_of(name: str) -> str:
+    """Return the field with an entry for each channel that a name means; empty if there is none."""
+    short = normalised(name)
+    fields = ("channels", "wavelengths", "widths", "good")
+    return next((field for field in fields if short in _NAMES[field]), "")
+
+
+def metadata_of(values: Mapping[str, Any], spec: StackSpec, near: Sequence[Near] = ()) -> Metadata:
     """Interpret the named values of a file.
 
     Parameters
@@ -61,18 +110,20 @@ def metadata_of(values: Mapping[str, Any], spec: StackSpec) -> Metadata:
         Text, numbers, or lists or arrays of them, by name. Numbers may be written as text.
     spec : StackSpec
         A list that lacks the one entry per channel its field needs becomes an `Attribute`.
+    near : sequence of Near
+        Used where `values` say nothing; the first of a name counts.
     """
-    reading = _Reading(values, spec.channels)
+    reading = _Reading(values, spec, near)
     fields: dict[str, Any] = {
         "channels": reading.texts("channels"),
         "wavelengths": reading.numbers("wavelengths"),
-        "wavelength_unit": reading.text("wavelength_unit"),
+        "wavelength_unit": reading.text("wavelength_unit") or reading.unit,
         "widths": reading.numbers("widths"),
         "good": tuple(number != 0 for number in reading.numbers("good")),
         "nodata": reading.nodata(),
-        "scale": reading.numbers("scale", or_one=True),
-        "offset": reading.numbers("offset", or_one=True),
-        "valid_range": reading.valid_range(),
+        "scale": (scale := reading.packing("scale", _SCALE)),
+        "offset": (offset := reading.packing("offset", _OFFSET)),
+        "valid_range": reading.valid_range(scale, offset),
         "unit": reading.text("unit"),
         "history": reading.text("history"),
         "georeference": reading.georeference(),
@@ -88,52 +139,91 @@ def metadata_of(values: Mapping[str, Any], spec: StackSpec) -> Metadata:
 class _Reading:
     """The values of a file by normalised name, and the names that were understood."""
 
-    def __init__(self, values: Mapping[str, Any], channels: int) -> None:
+    def __init__(self, values: Mapping[str, Any], spec: StackSpec, near: Sequence[Near]) -> None:
         self.used: set[str] = set()
         #: Names of the file by field of `Metadata`.
         self.origins: dict[str, str] = {}
+        #: Unit that stands with wavelengths near the numbers.
+        self.unit = ""
         self._values = values
-        self._channels = channels
+        self._spec = spec
         self._full: dict[str, list[str]] = {}
         for name in values:
             self._full.setdefault(normalised(name), []).append(name)
+        self._near: dict[str, Near] = {}
+        for each in near:
+            self._near.setdefault(normalised(each.name), each)
 
     def text(self, field: str) -> str:
         return "".join(self._first(field, _NAMES[field], _text, (1,)))
 
     def texts(self, field: str) -> tuple[str, ...]:
-        return self._first(field, _NAMES[field], _texts, (self._channels,))
+        count = self._spec.channels
+        return self._first(field, _NAMES[field], lambda value: texts(value, count), (count,))
 
-    def numbers(self, field: str, *, or_one: bool = False) -> tuple[float, ...]:
-        lengths = (self._channels, 1) if or_one else (self._channels,)
-        return self._first(field, _NAMES[field], _numbers, lengths)
+    def numbers(self, field: str) -> tuple[float, ...]:
+        read = words if self._spec.channels > 1 else numbers
+        return self._first(field, _NAMES[field], read, (self._spec.channels,))
+
+    def packing(self, field: str, name: str) -> tuple[float, ...]:
+        """Return a scale or an offset; a scale of 0, or one that is not finite, is none."""
+        found = numbers(self._values[name]) if name in self._values else ()
+        is_scale = all(isfinite(each) and (each or name != _SCALE) for each in found)
+        if not is_scale or len(found) not in (1, self._spec.channels):
+            return ()
+        self._understood(field, name)
+        return found
 
     def nodata(self) -> tuple[tuple[float, ...], ...]:
         """Return the nodata values of each channel, or of all; a file may name several."""
-        every: dict[str, tuple[float, ...]] = {}
-        for name in (name for short in _NAMES["nodata"] for name in self._full.get(short, ())):
-            found = _numbers(self._values[name])
-            if len(found) in (1, self._channels):
-                every[name] = found
-        for name in every:
-            self._understood("nodata", name)
-        if all(len(found) == 1 for found in every.values()):
-            one = tuple(dict.fromkeys(number for found in every.values() for number in found))
-            return (one,) if one else ()
-        rows = [found * self._channels if len(found) == 1 else found for found in every.values()]
-        return tuple(tuple(dict.fromkeys(column)) for column in zip(*rows, strict=True))
+        channels = self._spec.channels
+        for_all: list[float] = []
+        rows: list[tuple[float, ...]] = []
+        for short in _NAMES["nodata"]:
+            for name in self._full.get(short, ()):
+                found = words(self._values[name])
+                if len(found) == channels > 1 and short not in _MISSING:
+                    rows.append(found)
+                elif len(found) <= _MOST_NODATA:
+                    for_all += found
+                else:
+                    continue
+                if found:
+                    self._understood("nodata", name)
+        if not rows:
+            return (tuple(dict.fromkeys(for_all)),) if for_all else ()
+        return tuple(
+            tuple(dict.fromkeys((*for_all, *column))) for column in zip(*rows, strict=True)
+        )
 
-    def valid_range(self) -> tuple[tuple[float, float], ...]:
-        both = self._first("valid_range", (_RANGE,), _numbers, (2,))
-        if both:
-            return ((both[0], both[1]),)
-        low = self._first("valid_range", (_SMALLEST,), _numbers, (1,)) or (float("-inf"),)
-        high = self._first("valid_range", (_LARGEST,), _numbers, (1,)) or (float("inf"),)
-        return () if low[0] == -high[0] == float("-inf") else ((low[0], high[0]),)
+    def valid_range(
+        self, scale: tuple[float, ...], offset: tuple[float, ...]
+    ) -> tuple[tuple[float, float], ...]:
+        """Return the smallest and largest valid stored number of each channel, or of all.
+
+        They are those of stored numbers, but where they have a floating-point type, stored numbers
+        have none and there is a scale: by the netCDF User Guide they are physical values then.
+        """
+        both = self._first("valid_range", (_RANGE,), words, (2,))
+        low = both[:1] or self._first("valid_range", (_SMALLEST,), numbers, (1,))
+        high = both[1:] or self._first("valid_range", (_LARGEST,), numbers, (1,))
+        if not low and not high:
+            return ()
+        limits = low[0] if low else _NO_LIMITS[0], high[0] if high else _NO_LIMITS[1]
+        names = self.origins["valid_range"].split(", ")
+        is_whole = not self._spec.dtype.startswith("float")
+        are_physical = is_whole and all(is_float(self._values[name]) for name in names)
+        if not are_physical or not (scale or offset):
+            return (limits,)
+        self.origins["valid_range"] += ", in physical values"
+        count = max(len(scale), len(offset))
+        scale, offset = (scale or (1.0,)), (offset or (0.0,))
+        factors = scale * (count // len(scale)), offset * (count // len(offset))
+        return tuple(_stored(limits, each, plus) for each, plus in zip(*factors, strict=True))
 
     def georeference(self) -> Georeference:
         crs = "".join(self._first("georeference", _CRS, _text, (1,)))
-        return Georeference(self._first("georeference", (_TRANSFORM,), _words, (6,)), crs)
+        return Georeference(self._first("georeference", (_TRANSFORM,), words, (6,)), crs)
 
     def _first(
         self,
@@ -147,13 +237,44 @@ class _Reading:
             found = read(self._values[name])
             if len(found) in lengths:
                 self._understood(field, name)
+                self._take_unit(field, name, "")
+                return found
+        for short in names if field in _NEAR else ():
+            near = self._near.get(short)
+            found = read(near.value) if near else ()
+            if near and len(found) in lengths:
+                self._note(field, near.origin)
+                self._take_unit(field, near.name, near.unit)
                 return found
         return ()
 
+    def _take_unit(self, field: str, name: str, unit: str) -> None:
+        if field == "wavelengths":
+            self.unit = unit or _UNITS.get(normalised(name)[-2:], "")
+
     def _understood(self, field: str, name: str) -> None:
         self.used.add(name)
+        self._note(field, name)
+
+    def _note(self, field: str, origin: str) -> None:
         before = self.origins.get(field)
-        self.origins[field] = f"{before}, {name}" if before else name
+        self.origins[field] = f"{before}, {origin}" if before else origin
+
+
+def _stored(limits: tuple[float, float], scale: float, offset: float) -> tuple[float, float]:
+    """Return limits of physical values as limits of stored numbers."""
+    ends = []
+    for limit in limits if scale > 0 else limits[::-1]:
+        stored = (limit - offset) / scale
+        near = float(round(stored)) if isfinite(stored) else stored
+        ends.append(near if abs(stored - near) <= _NEARLY * max(1.0, abs(near)) else stored)
+    return ends[0], ends[1]
+
+
+def _text(value: Any) -> tuple[str, ...]:
+    """Return a single text as a tuple of one; empty if it is blank or another type."""
+    found = texts(value, 1)
+    return found if len(found) == 1 and found[0] else ()
 
 
 def attributes_of(metadata: Metadata) -> dict[str, Any]:
@@ -200,46 +321,3 @@ def _axis(value: Any, spec: StackSpec) -> str:
         if size > 1 and size in sizes:
             return axis
     return ""
-
-
-def _items(value: Any) -> list[Any]:
-    """Return the entries of a list or array, or a single value as a list of one."""
-    plain = value.tolist() if hasattr(value, "tolist") else value
-    return list(plain) if isinstance(plain, (list, tuple)) else [plain]
-
-
-def _text(value: Any) -> tuple[str, ...]:
-    """Return a single text as a tuple of one; empty if it is blank or another type."""
-    found = _texts(value)
-    return found if len(found) == 1 and found[0] else ()
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    items = _items(value)
-    # A number of channels is not a list of names.
-    if not all(isinstance(item, str) for item in items):
-        return ()
-    return tuple(item.strip() for item in items)
-
-
-def _numbers(value: Any) -> tuple[float, ...]:
-    try:
-        return tuple(map(_number, _items(value)))
-    except (TypeError, ValueError):
-        return ()
-
-
-def _words(value: Any) -> tuple[float, ...]:
-    """Read numbers that may stand in one text, separated by blanks or commas."""
-    return _numbers(value.replace(",", " ").split() if isinstance(value, str) else value)
-
-
-def _number(item: Any) -> float:
-    if isinstance(item, str):
-        try:
-            return int(item)
-        except ValueError:
-            return float(item)
-    if isinstance(item, (int, float)):
-        return item
-    raise TypeError(item)

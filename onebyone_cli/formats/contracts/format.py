@@ -31,14 +31,14 @@ class Format(NamedTuple):
     write : callable
         Make the writer of an output; see `Target.make_writer`.
     new_suffix : str
-        Suffix of new outputs; ``/`` for a folder.
+        Suffix of new outputs; ``/`` for a folder, empty for a format that is only read.
     kinds : tuple of str
         More values of ``--format``, passed on as `Target.kind`.
     magic : tuple of bytes
-        First bytes of files, to detect those with other suffixes.
+        First bytes of files.
     claims : callable or None
-        Whether a file that suffix and first bytes do not identify is of this format, by the files
-        beside it.
+        Whether a file that first bytes do not identify is of this format, by its other bytes or the
+        files beside it. Of a format without first bytes, those files go before all others.
     main_file : callable or None
         Return the file with the numbers of an output of several files.
     streams : str
@@ -60,6 +60,8 @@ class Format(NamedTuple):
         Fields of `Storage` that an output supports.
     keeps : tuple of str
         Fields of `Metadata` that an output has a place for.
+    background : float or None
+        Value of pixels without data in a picture of integers; None for other formats.
     extra : str
         What to install, if it is not installed with the program.
     """
@@ -84,7 +86,13 @@ class Format(NamedTuple):
     datasets: Callable[[str], Sequence[Dataset]] | None = None
     storage: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()
+    background: float | None = None
     extra: str = ""
+
+    @property
+    def is_written(self) -> bool:
+        """Whether outputs can be of this format."""
+        return bool(self.new_suffix)
 
     @property
     def has_datasets(self) -> bool:

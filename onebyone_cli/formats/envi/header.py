@@ -156,7 +156,13 @@ def header_metadata(values: dict[str, str], spec: StackSpec) -> Metadata:
     if transform and _map_info(transform) == "{" + map_info + "}":
         del rest["map info"]  # equivalent to the transform
     said = metadata_of(rest, spec)
-    return said._replace(georeference=Georeference(transform, said.georeference.crs))
+    origins = dict(said.origins)
+    if transform:
+        names = ("map info", said.origins.get("georeference", ""))
+        origins["georeference"] = ", ".join(filter(None, names))
+    return said._replace(
+        georeference=Georeference(transform, said.georeference.crs), origins=origins
+    )
 
 
 def _value(key: str, text: str, channels: int) -> Any:

@@ -3,9 +3,12 @@
 ============  ==============================================================================
 `file`        open a file safely; errors of HDF5 as one line
 `find`        find the dataset; links are checked before they are followed
+`search`      datasets that could be stacks, and what was passed over
 `header`      the description of the dataset, and what is refused because of it
 `axes`        the order of axes that the names of axes tell
 `attributes`  named values of a dataset
+`neighbours`  what stands near it: coordinates, tables of channels
+`metadata`    what both say
 `chunks`      decode chunks, in several threads where the filters allow
 `readers`     readers of chunked datasets
 `output`      a file under a temporary name, written without HDF5 seeing an error
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from onebyone_cli.formats.arrays.file_state import FileState
+    from onebyone_cli.formats.arrays.layout import ArrayLayout
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.formats.contracts.writer import Target, Writer
     from onebyone_cli.formats.hdf5.file import InputFile
@@ -67,7 +71,7 @@ def read(source: Source) -> Reader | StreamReader:
     file = InputFile(source.path)
     try:
         with one_line_errors("can't be understood by HDF5", source.name):
-            inner, dataset = find_dataset(file.root, source)
+            inner, dataset, notes = find_dataset(file.root, source)
             layout, labels = labelled_layout(dataset) if not source.layout else ("", ())
             asked = source._replace(layout=source.layout or layout)
             header = read_header(dataset, asked, inner, file.size)
@@ -77,7 +81,8 @@ def read(source: Source) -> Reader | StreamReader:
                 inner,
                 header.layout.axes,
                 container=_container(dataset, header, labels, is_assumed=not asked.layout),
-                load_metadata=_load_metadata(dataset, header, source, file.state),
+                load_metadata=_load_metadata(header, source, file.state),
+                notes=notes,
             )
         return _reader(file, dataset, header, source, about)
     except BaseException:
@@ -85,17 +90,28 @@ def read(source: Source) -> Reader | StreamReader:
         raise
 
 
+def claims(path: str) -> bool:
+    """Return whether a file is HDF5 after bytes of another program, as MATLAB writes it."""
+    from onebyone_cli.formats.hdf5.file import has_signature
+
+    try:
+        with open(path, "rb") as file:
+            return has_signature(file.fileno(), os.fstat(file.fileno()).st_size)
+    except OSError:
+        return False
+
+
 def datasets(path: str) -> list[Dataset]:
     """List the datasets that could be stacks, by name; raises as `read` does."""
     from onebyone_cli.formats.hdf5.file import InputFile, load_h5py, one_line_errors
-    from onebyone_cli.formats.hdf5.find import candidates
     from onebyone_cli.formats.hdf5.header import number_type
+    from onebyone_cli.formats.hdf5.search import search
 
     file = InputFile(path)
     found = []
     try:
         with one_line_errors("can't be understood by HDF5", path):
-            for name in sorted(candidates(file.root, Source(path))):
+            for name in search(file.root, path).datasets:
                 dataset = load_h5py().h5d.open(file.root, name.encode("utf-8", "surrogateescape"))
                 try:
                     dtype, _ = number_type(dataset.get_type(), path)
@@ -123,34 +139,27 @@ def _container(
     )
 
 
-def _load_metadata(
-    dataset: Any, header: Header, source: Source, state: FileState
-) -> Callable[[], Metadata]:
+def _load_metadata(header: Header, source: Source, state: FileState) -> Callable[[], Metadata]:
     """Return a function that reads the metadata on demand.
 
     HDF5 crashes or hangs where the heap that holds text is damaged (seen with 1.14.2 and 2.0.0);
     no damage elsewhere was found to do that. So text is read only if it is needed.
     """
-    from onebyone_cli.formats.hdf5.attributes import count_attributes
-
-    if not count_attributes(dataset):
-        return Metadata
-    spec = header.layout.spec
-    return cache(lambda: _metadata(source._replace(inner=header.inner), spec, state))
+    return cache(lambda: _metadata(source._replace(inner=header.inner), header.layout, state))
 
 
-def _metadata(source: Source, spec: StackSpec, state: FileState) -> Metadata:
-    """Open the file again and read the attributes of the dataset."""
-    from onebyone_cli.formats.contracts.attributes import metadata_of
-    from onebyone_cli.formats.hdf5.attributes import read_attributes
+def _metadata(source: Source, layout: ArrayLayout, state: FileState) -> Metadata:
+    """Open the file again and read what it says about the dataset."""
     from onebyone_cli.formats.hdf5.file import InputFile, one_line_errors
     from onebyone_cli.formats.hdf5.find import find_dataset
+    from onebyone_cli.formats.hdf5.metadata import Place, read_metadata
 
     file = InputFile(source.path)
     try:
         file.check_unchanged(state)
         with one_line_errors("can't be understood by HDF5", source.name):
-            return metadata_of(read_attributes(find_dataset(file.root, source)[1]), spec)
+            name, dataset, _ = find_dataset(file.root, source)
+            return read_metadata(Place(file.root, name, dataset, layout.axes, layout.spec))
     finally:
         file.close()
 
@@ -198,6 +207,7 @@ FORMAT = Format(
     write=write,
     new_suffix=".h5",
     magic=(b"\x89HDF\r\n\x1a\n",),
+    claims=claims,
     datasets=datasets,
     storage=Storage._fields,
     keeps=FIELDS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,21 +30,22 @@ _RESERVED = {
 #: Stored numbers: CF requires the type of the dataset.
 _STORED = {"_FillValue", "valid_min", "valid_max", "valid_range"}
 
+#: Whether integers are to be read as unsigned, in netCDF.
+UNSIGNED = "_Unsigned"
+
+#: Fill values that netCDF sets for signed and unsigned bytes.
+_NETCDF_BYTES = (-127, 255)
+
 #: HDF5 itself meant attributes to stay below this size.
 _MAX_BYTES = 65536
 _MAX_COUNT = 1000
 
 #: Errors of a single attribute, which is skipped then.
-_UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError)
+UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError)
 
 
-def count_attributes(dataset: Any) -> int:
-    """Count the attributes of an `h5py.h5d.DatasetID` that can probably be copied."""
-    return sum(1 for _ in _carried(dataset))
-
-
-def read_attributes(dataset: Any) -> dict[str, Any]:
-    """Read the attributes of an `h5py.h5d.DatasetID` that an output can copy.
+def read_attributes(owner: Any) -> dict[str, Any]:
+    """Read the attributes of a dataset or a group, by its identifier, that an output can copy.
 
     Returns
     -------
@@ -52,20 +54,69 @@ def read_attributes(dataset: Any) -> dict[str, Any]:
         unreadable attributes and those that describe the dataset's place in its file.
     """
     h5py = load_h5py()
-    manager = h5py.AttributeManager(h5py.Dataset(dataset))
+    kind = h5py.Dataset if isinstance(owner, h5py.h5d.DatasetID) else h5py.Group
+    manager = h5py.AttributeManager(kind(owner))
     values = {}
-    for name in _carried(dataset):
-        with suppress(*_UNREADABLE):
+    for name in _carried(owner):
+        with suppress(*UNREADABLE):
             value = plain_value(manager[name])
             if value is not None:
                 values[name] = value
     return values
 
 
+def made_unsigned(values: dict[str, Any], dtype: str) -> None:
+    """Write the stored numbers among some values as the unsigned numbers that they stand for.
+
+    netCDF marks signed integers that are to be read as unsigned by ``_Unsigned``, which is removed.
+    """
+    mark = values.pop(UNSIGNED, None)
+    if not isinstance(mark, str) or not dtype.startswith("uint"):
+        return
+    for name in _STORED | {"missing_value"}:
+        value = np.asarray(values.get(name, 0))
+        if name in values and value.dtype.kind == "i":
+            values[name] = value.astype(dtype)[()]
+
+
+def is_marked(dataset: Any, wanted: str) -> bool:
+    """Return whether the attribute ``_Unsigned`` of a dataset has a value, as in ``"true"``."""
+    h5py = load_h5py()
+    if not h5py.h5a.exists(dataset, UNSIGNED.encode()):
+        return False
+    found = None
+    with suppress(*UNREADABLE):
+        found = plain_value(h5py.AttributeManager(h5py.Dataset(dataset))[UNSIGNED])
+    return isinstance(found, str) and found.strip().casefold() == wanted
+
+
+def fill_value(dataset: Any) -> Any:
+    """Return the number that HDF5 puts where nothing was written; None if no program chose one.
+
+    Zero is no choice: it is a valid number nearly everywhere. Neither is the number that netCDF
+    sets for bytes, of which each is valid.
+    """
+    h5py = load_h5py()
+    with suppress(*UNREADABLE):
+        plist, dtype = dataset.get_create_plist(), dataset.dtype
+        is_chosen = plist.fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED
+        if not is_chosen or dtype.kind not in "iuf":
+            return None
+        value = np.zeros((), dtype)
+        plist.get_fill_value(value)
+        number = value.item()
+        is_netcdf = h5py.h5a.exists(dataset, b"_Netcdf4Dimid") or h5py.h5a.exists(
+            dataset, b"DIMENSION_LIST"
+        )
+        is_byte = is_netcdf and dtype.itemsize == 1 and number in _NETCDF_BYTES
+        return None if not number or isnan(number) or is_byte else number
+    return None
+
+
 def _carried(dataset: Any) -> Iterator[str]:
     h5a = load_h5py().h5a
     for index in range(min(h5a.get_num_attrs(dataset), _MAX_COUNT)):
-        with suppress(*_UNREADABLE):
+        with suppress(*UNREADABLE):
             one = h5a.open(dataset, index=index)
             name = one.name.decode() if isinstance(one.name, bytes) else one.name
             if name not in _RESERVED and _is_small(one):

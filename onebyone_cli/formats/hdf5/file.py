@@ -17,6 +17,7 @@ from onebyone_cli.errors import (
     open_error,
     read_write_error,
 )
+from onebyone_cli.file_kinds import LOOK_BYTES, look
 from onebyone_cli.formats.arrays.file_state import file_state
 from onebyone_cli.system import hdf5
 from onebyone_cli.units import printable
@@ -27,20 +28,6 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.arrays.file_state import FileState
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-
-_LOOKS_LIKE = (
-    (b"\x93NUMPY", "a .npy array"),
-    (b"\x0e\x03\x13\x01", "an HDF4 file; convert it with h4toh5"),
-    (b"CDF", "a classic NetCDF file; convert it with nccopy -k netCDF-4"),
-    (b"\x89PNG", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"II*\x00", "a TIFF image"),
-    (b"MM\x00*", "a TIFF image"),
-    (b"PK\x03\x04", "a zip archive"),
-    (b"\x1f\x8b", "gzip data; unpack it first"),
-    (b"version ht", "a Git LFS pointer; fetch the real file with git lfs pull"),
-    (b"<", "a web page or XML"),
-)
 
 #: Errors of h5py for a malformed file, besides OSError.
 _H5PY_ERRORS = (RuntimeError, LookupError, ValueError, TypeError, OverflowError, MemoryError)
@@ -123,20 +110,17 @@ class InputFile:
             raise InputMissingError(f"is {kind}; expected an HDF5 file", self.path)
 
     def _check_signature(self) -> None:
-        """Look for the signature where HDF5 does: at 0, 512, 1024, 2048 and so on."""
+        """Raise `DataError` if the signature is missing."""
         try:
-            start = os.pread(self.fd, 16, 0)
-            offset = 0
-            while offset + len(_SIGNATURE) <= self.size:
-                if os.pread(self.fd, len(_SIGNATURE), offset) == _SIGNATURE:
-                    return
-                offset = 2 * offset or 512
+            if has_signature(self.fd, self.size):
+                return
+            start = os.pread(self.fd, LOOK_BYTES, 0)
         except OSError as error:
             raise read_write_error("reading", self.path, error) from error
         if not start:
             raise DataError("is empty; expected an HDF5 file", self.path)
-        seen = next((what for magic, what in _LOOKS_LIKE if start.startswith(magic)), "")
-        found = f"; it looks like {seen}" if seen else ": it does not begin with \\x89HDF"
+        seen = look(start)
+        found = f"; it looks like {seen.text}" if seen else ": it does not begin with \\x89HDF"
         raise DataError(f"is not an HDF5 file{found}", self.path)
 
     def _open(self) -> None:
@@ -151,6 +135,19 @@ class InputFile:
         own = os.fstat(self.fd)
         if (seen.st_dev, seen.st_ino) != (own.st_dev, own.st_ino):
             raise ReadWriteError("was replaced while it was being opened; run again", self.path)
+
+
+def has_signature(fd: int, size: int) -> bool:
+    """Look for the signature where HDF5 does: at 0, 512, 1024, 2048 and so on.
+
+    MATLAB and others leave room for bytes of their own in front. Raises `OSError`.
+    """
+    offset = 0
+    while offset + len(_SIGNATURE) <= size:
+        if os.pread(fd, len(_SIGNATURE), offset) == _SIGNATURE:
+            return True
+        offset = 2 * offset or 512
+    return False
 
 
 @contextmanager

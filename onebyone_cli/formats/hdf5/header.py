@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.errors import DataError, DependencyMissingError, PolicyError
 from onebyone_cli.formats.arrays.layout import ArrayLayout, array_layout
+from onebyone_cli.formats.hdf5.attributes import is_marked
 from onebyone_cli.formats.hdf5.file import load_h5py
 from onebyone_cli.units import printable
 
@@ -26,14 +27,19 @@ _NUMBERS = {
     "IEEE_F16": "float16",
     "IEEE_F32": "float32",
     "IEEE_F64": "float64",
+    # Sets of flags; PyTables and HDF5.jl store bool as eight of them.
+    "STD_B8": "uint8",
+    "STD_B16": "uint16",
+    "STD_B32": "uint32",
+    "STD_B64": "uint64",
 }
 
 _OTHER_CLASSES = {
     "ARRAY": "arrays",
-    "BITFIELD": "bit fields",
+    "BITFIELD": "bit fields of an unusual kind",
     "COMPLEX": "complex numbers",
     "COMPOUND": "a compound type (a table, or complex numbers)",
-    "ENUM": "an enumeration",
+    "ENUM": "an enumeration of an unusual kind",
     "FLOAT": "floats of an unusual kind",
     "INTEGER": "integers of an unusual kind",
     "OPAQUE": "raw bytes",
@@ -135,6 +141,10 @@ def read_header(dataset: Any, source: Source, inner: str, file_bytes: int) -> He
     kind = plist.get_layout()
     _check_inside(plist, kind == h5d.VIRTUAL, inner, source.name)
     dtype, big_endian = number_type(dataset.get_type(), source.name)
+    if dtype.startswith("int") and is_marked(dataset, "true"):
+        dtype = f"u{dtype}"
+    elif dtype.startswith("uint") and is_marked(dataset, "false"):
+        dtype = dtype[1:]
     shape = tuple(map(int, dataset.shape or ()))
     layout = array_layout(shape, dtype, source.name, layout=source.layout, big_endian=big_endian)
     if kind == h5d.CHUNKED:
@@ -155,17 +165,20 @@ def number_type(kind: Any, path: str) -> tuple[str, bool]:
     """Return the name of an HDF5 type, a key of `spec.ITEM_BYTES`, and whether it is big-endian.
 
     A type must equal a standard one in every bit. A float with another exponent (bfloat16) or an
-    integer of 12 bits in 16 is refused.
+    integer of 12 bits in 16 is refused. Bit fields are read as unsigned integers, an enumeration as
+    bool if it is h5py's, else as the integers that it names.
 
     Raises `DataError` if the type is not supported.
     """
     h5t = load_h5py().h5t
+    if is_bool(kind):
+        return "bool", False
+    if kind.get_class() == h5t.ENUM:
+        kind = kind.get_super()
     for standard, name in _NUMBERS.items():
         for ending in ("LE", "BE"):
             if kind.equal(getattr(h5t, standard + ending)):
                 return name, ending == "BE" and not standard.endswith("8")
-    if is_bool(kind):
-        return "bool", False
     number = kind.get_class()
     what = next((w for n, w in _OTHER_CLASSES.items() if getattr(h5t, n, None) == number), "")
     size = f" ({8 * kind.get_size()} bits)" if number in (h5t.FLOAT, h5t.INTEGER) else ""

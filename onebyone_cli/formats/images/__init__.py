@@ -74,5 +74,6 @@ FORMAT = Format(
     folder="a folder of images",
     folder_kinds=tuple(KINDS),
     folders=lambda path: True,
+    background=0.0,
     keeps=("channels",),
 )

@@ -12,6 +12,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli.errors import DataError, ReadWriteError, open_error, read_write_error
+from onebyone_cli.file_kinds import LOOK_BYTES, look
 from onebyone_cli.formats.arrays.file_state import file_state
 from onebyone_cli.formats.tiff.tags import TYPES
 from onebyone_cli.units import count as counted
@@ -73,11 +74,11 @@ class InputFile:
             raise
 
     def _read_magic(self) -> None:
-        head = os.pread(self.fd, 16, 0)
+        head = os.pread(self.fd, LOOK_BYTES, 0)
         if not head.startswith(MAGIC):
-            raise DataError(
-                "is not a TIFF file; make it again, or give it its right suffix", self.path
-            )
+            found = look(head)
+            what = f"is {found.text}" if found else "make it again"
+            raise DataError(f"is not a TIFF file; {what}", self.path)
         self.order = "<" if head.startswith(b"II") else ">"
         self.is_big = b"+" in head[:4]
         if len(head) < (16 if self.is_big else 8):

@@ -8,20 +8,30 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.arithmetic.difference import Differences, TileComparer, Tolerance, no_differences
+from onebyone_cli.arithmetic.difference import (
+    Differences,
+    Side,
+    TileComparer,
+    Tolerance,
+    no_differences,
+)
 from onebyone_cli.errors import ShapeMismatchError
+from onebyone_cli.operations.meaning import Asked, meaning_of
 from onebyone_cli.operations.ordered_merge import OrderedMerge
 from onebyone_cli.operations.run import run_tiles
 from onebyone_cli.plan.memory import Costs, Plan, make_plan
 from onebyone_cli.plan.tiles import iter_slabs, iter_tiles
+from onebyone_cli.stack.pixel_map import PixelMap
 from onebyone_cli.stack.sources import Sources
+from onebyone_cli.stack.validity import Marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.operations.compare.picture import DifferenceMap
-    from onebyone_cli.spec import Slab
+    from onebyone_cli.operations.meaning import Meaning
+    from onebyone_cli.spec import Slab, StackSpec
     from onebyone_cli.stack.sources import OnProgress
     from onebyone_cli.stack.stack import Stack
 
@@ -33,18 +43,19 @@ _NUMBERS_OF_A_FINDING = 15
 
 
 class CompareSettings(NamedTuple):
-    """Choices about memory (bytes), workers, nodata (invalid as NaN is) and tolerance."""
+    """Choices about memory (bytes), workers, the meaning of numbers, and tolerance."""
 
     memory: int
     threads: int
-    nodata: float | None = None
+    asked: Asked = Asked()
     tolerance: Tolerance = Tolerance()
 
 
 class CompareJob:
     """A checked and planned comparison; nothing has been read yet.
 
-    Numbers are compared as float64, 64-bit integers exactly. Each tile is one block, and blocks are
+    Numbers are compared as float64 in the units that their files name; 64-bit integers without
+    such units exactly. Each tile is one block, and blocks are
     merged in their order in the stack, so the result does not depend on memory and threads.
 
     Parameters
@@ -55,11 +66,20 @@ class CompareJob:
         The choices.
     picture : DifferenceMap, optional
         Collects the differences.
+    mask : Reader, optional
+        One channel: pixels where it is 0 or NaN are invalid in both.
+
+    Attributes
+    ----------
+    notes : tuple of str
+        What was taken from the files, for the user.
+    is_packed : (bool, bool)
+        Whether the values of each stack are others than its stored numbers.
 
     Raises
     ------
     ShapeMismatchError
-        If the shapes differ.
+        If the shapes differ, or the mask has another height or width.
     UsageError
         If the memory is too small.
     """
@@ -70,6 +90,7 @@ class CompareJob:
         b: Reader | StreamReader,
         settings: CompareSettings,
         picture: DifferenceMap | None = None,
+        mask: Reader | None = None,
     ) -> None:
         if (
             a.spec._replace(batch=a.spec.several).shape
@@ -86,6 +107,16 @@ class CompareJob:
         )
         self._settings = settings
         self._picture = picture
+        self._mask = None
+        if mask is not None:
+            self._mask = PixelMap(mask, a.spec, "mask", settings.asked.nodata)
+        meaning = meaning_of([a, b], settings.asked)
+        self.notes = meaning.notes
+        self._sides = (
+            _side(meaning, a.spec, is_second=False),
+            _side(meaning, b.spec, is_second=True),
+        )
+        self.is_packed = self._sides[0].scale is not None, self._sides[1].scale is not None
         self.plan = self._make_plan()
 
     def run(self, on_progress: OnProgress) -> Differences:
@@ -103,14 +134,17 @@ class CompareJob:
                 for sources, each in zip(self._sources, self._specs, strict=True)
             )
 
+            if self._mask is not None:
+                self._mask.open(plan, stack, on_progress)
+
             def make_work() -> Callable[[Slab], None]:
-                worker = _Worker(plan, self._comparer(a, b), self._picture, a, b)
+                worker = _Worker(plan, self._comparer(), self._picture, self._mask, a, b)
                 return partial(worker.process, whole)
 
             run_tiles(
                 self._slabs,
                 make_work,
-                [a, b],
+                [a, b, *([self._mask.stack] if self._mask else [])],
                 step="comparing",
                 threads=plan.threads,
                 pixel_bytes=spec.channels * sum(each.item_bytes for each in self._specs),
@@ -125,45 +159,67 @@ class CompareJob:
     def _make_plan(self) -> Plan:
         spec = self._specs[0]
         numbers = sum(each.item_bytes for each in self._specs)
+        mask_pixel = 2 * self._mask.pixel_bytes + 2 if self._mask else 0
+        sources = [*self._sources, *([self._mask.sources] if self._mask else [])]
         finding = _NUMBERS_OF_A_FINDING * _FLOAT64_BYTES * spec.channels
         return make_plan(
             spec,
             spec.channels,
             _FLOAT64_BYTES,
             Costs(
-                slab_pixel=spec.channels * numbers,
+                slab_pixel=spec.channels * numbers + mask_pixel,
                 # Four blocks and what is marked in them; copies of integers of 64 bits.
-                tile_pixel=spec.channels * (4 * _FLOAT64_BYTES + 4 + 5 * _FLOAT64_BYTES)
+                tile_pixel=spec.channels * (4 * _FLOAT64_BYTES + 6 + 5 * _FLOAT64_BYTES)
                 + 8 * _FLOAT64_BYTES,
-                scratch=max(sources.scratch_bytes for sources in self._sources),
-                cache=sum(sources.cache_bytes for sources in self._sources)
-                + max(sources.buffer_bytes for sources in self._sources)
+                scratch=max(each.scratch_bytes for each in sources),
+                cache=sum(each.cache_bytes for each in sources)
+                + max(each.buffer_bytes for each in sources)
                 + _SPARE_TILES * finding
                 + (self._picture.bytes if self._picture else 0),
             ),
             memory=self._settings.memory,
             threads=self._settings.threads,
-            spool_input_bytes=sum(sources.spool_bytes for sources in self._sources),
+            spool_input_bytes=sum(each.spool_bytes for each in sources),
         )
 
-    def _comparer(self, a: Stack, b: Stack) -> TileComparer:
-        nodata = self._settings.nodata
+    def _comparer(self) -> TileComparer:
         return TileComparer(
-            a.spec.channels,
+            self._specs[0].channels,
             self.plan.tile_pixels,
-            marks_a=None if nodata is None else a.marks(nodata),
-            marks_b=None if nodata is None else b.marks(nodata),
+            sides=self._sides,
             tolerance=self._settings.tolerance,
         )
 
 
+def _side(meaning: Meaning, spec: StackSpec, *, is_second: bool) -> Side:
+    """Return the meaning of one of two stacks that were looked at together."""
+    first = spec.channels * is_second
+    channels = range(first, first + spec.channels)
+    packing = meaning.packing and meaning.packing.selected(channels)
+    scale, offset = (np.array(each)[:, np.newaxis] for each in packing) if packing else (None, None)
+    validity = meaning.validity.selected(channels)
+    marks = Marks(validity, [spec.dtype] * spec.channels, spec.dtype)
+    return Side(
+        marks.marked if marks.are_needed else None,
+        marks.pixels if marks.are_needed else None,
+        scale,
+        offset,
+    )
+
+
 class _Worker:
     def __init__(
-        self, plan: Plan, comparer: TileComparer, picture: DifferenceMap | None, a: Stack, b: Stack
+        self,
+        plan: Plan,
+        comparer: TileComparer,
+        picture: DifferenceMap | None,
+        mask: PixelMap | None,
+        a: Stack,
+        b: Stack,
     ) -> None:
         shape = plan.slab_items, a.spec.channels, plan.slab_pixels
         self._comparer, self._picture, self._tile = comparer, picture, plan.tile_pixels
-        self._sources = a, b
+        self._sources, self._mask = (a, b), mask
         self._numbers = np.empty(shape, a.spec.dtype), np.empty(shape, b.spec.dtype)
         self._scratch = np.empty(max(a.scratch_bytes, b.scratch_bytes), np.uint8)
 
@@ -171,11 +227,15 @@ class _Worker:
         a, b = (numbers[: slab.items, :, : slab.pixels] for numbers in self._numbers)
         for source, numbers in zip(self._sources, (a, b), strict=True):
             source.read(slab, numbers, self._scratch)
+        masked = None if self._mask is None else self._mask.masked(slab)
         for index in range(slab.items):
             for start in range(0, slab.pixels, self._tile):
                 part = np.s_[index, :, start : start + self._tile]
                 tile = slab.item + index, slab.start + start
-                found, highest = self._comparer.compare(a[part], b[part], *tile)
+                out = None
+                if masked is not None:
+                    out = masked[min(index, len(masked) - 1), start : start + self._tile]
+                found, highest = self._comparer.compare(a[part], b[part], *tile, out)
                 if self._picture is not None:
                     self._picture.add(tile[1], highest)
                 whole.add(tile, found)

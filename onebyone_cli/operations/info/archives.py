@@ -6,10 +6,14 @@ import os
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from onebyone_cli.formats.npz.archive import Contents, contents_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from onebyone_cli.weights.channel_map import ChannelMap
+
+_ZIP = b"PK\x03\x04"
 
 
 class WeightsFacts(NamedTuple):
@@ -123,12 +127,11 @@ def _inputs(meta: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name in named if isinstance(name, str))
 
 
-def holds_moments(path: str) -> bool:
-    """Whether an archive holds moments, by the names of its members; False if it can't be read."""
-    import zipfile
-
+def kind_of_archive(path: str) -> Contents:
+    """Return what a zip archive holds; nothing for another file, or one that can't be read."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return "pixels.comoment.npy" in archive.namelist()
-    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile):
-        return False
+        with open(path, "rb") as file:
+            is_zip = file.read(len(_ZIP)) == _ZIP
+    except OSError:
+        return Contents.NOTHING
+    return contents_of(path) if is_zip else Contents.NOTHING

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.commit.publication import NEW, Publication
-from onebyone_cli.errors import DataError, ShapeMismatchError, UsageError
+from onebyone_cli.errors import DataError, ShapeMismatchError, UsageError, setting, spelled
 from onebyone_cli.operations.channel_labels import ChannelLabels, labels_of
 from onebyone_cli.units import count
 from onebyone_cli.version import __version__
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     Stack = Sequence[Reader | StreamReader]
     #: Prints a line for the user.
     Say = Callable[[str], None]
+
+#: What the record of an input says about which numbers count, and which of it the user decides.
+_COUNTING = ("nodata", "valid_range", "stored", "invalid", "mask", "scale", "offset")
+_OF_USER = ("stored", "invalid")
 
 _ZIP_MAGIC = b"PK\x03\x04"
 
@@ -121,7 +125,7 @@ def are_moments(inputs: Sequence[str], *, raw: bool = False) -> bool:
     from onebyone_cli import formats
     from onebyone_cli.formats import opening
 
-    archives = [text for text in inputs if not raw and _is_archive(text)]
+    archives = [text for text in inputs if not raw and _is_archive(text) and not _is_stack(text)]
     if archives and len(archives) < len(inputs):
         other = next(text for text in inputs if text not in archives)
         formats.of_input(opening.split_inner(other)[0])  # raises if it does not exist
@@ -141,6 +145,12 @@ def _is_archive(path: str) -> bool:
             return file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
     except (OSError, ValueError):  # opening it later raises the error
         return False
+
+
+def _is_stack(archive: str) -> bool:
+    from onebyone_cli.formats.npz.archive import Contents, contents_of
+
+    return contents_of(archive) is Contents.STACKS
 
 
 def join_saved(paths: Sequence[str], say: "Say") -> Gathered:
@@ -180,6 +190,7 @@ def join_saved(paths: Sequence[str], say: "Say") -> Gathered:
                     f"{', '.join(alike[1])}; make them with the same options of stats",
                     path,
                 )
+        _check_alike(path, meta.get("inputs", ()), first, gathered.inputs, say)
         repeated = [each for each in meta.get("inputs", ()) if each in gathered.inputs]
         if repeated:
             say(
@@ -191,6 +202,45 @@ def join_saved(paths: Sequence[str], say: "Say") -> Gathered:
         gathered.statistics.check_classes(path)
     assert gathered is not None
     return gathered
+
+
+def _check_alike(
+    path: str,
+    inputs: "Sequence[Mapping[str, Any]]",
+    first: str,
+    others: "Sequence[Mapping[str, Any]]",
+    say: "Say",
+) -> None:
+    """Compare which numbers count in the inputs of a part and of those before it.
+
+    Raises
+    ------
+    DataError
+        If shares of one stack were gathered in different ways.
+    """
+    for each in inputs:
+        share = _share(each)
+        other = next((one for one in others if share and _share(one) == share), None)
+        if other is None:
+            continue
+        differs = [name for name in _COUNTING if each.get(name) != other.get(name)]
+        if differs:
+            raise DataError(
+                f"is a share of {each['name']} that was gathered with other settings than {first} "
+                f"({', '.join(differs)}); make all shares with the same options",
+                path,
+            )
+    for each, other in zip(inputs[:1], others[:1], strict=False):
+        differs = [spelled(setting(name)) for name in _OF_USER if each.get(name) != other.get(name)]
+        if differs:
+            say(f"warning: {path}: was gathered with another {' and '.join(differs)} than {first}")
+
+
+def _share(entry: "Mapping[str, Any]") -> Any:
+    """Return what the shares of one stack have in common; None for a whole stack."""
+    if "shard" not in entry:
+        return None
+    return entry["name"], entry.get("shape"), str(entry["shard"]).partition("/")[2]
 
 
 def load_statistics(content: bytes, *, with_unlabelled: bool) -> "Statistics":

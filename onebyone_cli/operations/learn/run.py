@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import chain
+from math import isinf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.errors import ShapeMismatchError, UsageError, setting
@@ -131,7 +132,10 @@ class LearnPass(NamedTuple):
         if any(validity.nodata):
             told["nodata"] = asked.nodata.text if asked.nodata else _different(validity.nodata)
         if validity.valid:
-            told["valid_range"] = _different(validity.valid)
+            limits = [tuple(None if isinf(end) else end for end in pair) for pair in validity.valid]
+            told["valid_range"] = _different(limits)
+        if asked.stored:
+            told["stored"] = True
         if asked.invalid != "any":
             told["invalid"] = asked.invalid
         if job.mask is not None:

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from onebyone_cli.operations.meaning import Meaning
 from onebyone_cli.picture.resample import averaged, block_starts
 from onebyone_cli.spec import PixelGrid
+from onebyone_cli.stack.validity import Marks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from onebyone_cli.spec import StackSpec
+    from onebyone_cli.stack.pixel_map import PixelMap
     from onebyone_cli.stack.stack import Stack
 
 #: Most numbers averaged in each direction. Four by four halve noise twice, and keep most lines that
@@ -41,10 +44,16 @@ class Thumbnails(NamedTuple):
         Read as float64.
     height, width : int
         Of the picture, no more than those of the stack.
-    nodata : float or None
-        Marks an invalid pixel, as NaN and infinities do.
     memory : int
         Budget in bytes; a fourth of it is for numbers before they are averaged.
+    meaning : Meaning
+        Of the stack: which numbers are invalid besides NaN and infinities, and their packing.
+    stored : sequence of str
+        Type of each channel of the stack in its file.
+    by_pixel : bool
+        Whether the channels together decide which pixels are invalid, or each for itself.
+    mask : PixelMap or None
+        Open map of pixels that are left out.
     """
 
     stack: Stack
@@ -52,8 +61,11 @@ class Thumbnails(NamedTuple):
     channels: Sequence[int]
     height: int
     width: int
-    nodata: float | None
     memory: int
+    meaning: Meaning = Meaning()
+    stored: Sequence[str] = ()
+    by_pixel: bool = False
+    mask: PixelMap | None = None
 
     def whole(self) -> NDArray[np.float64]:
         """Read all planes: shape (len(channels), height, width), NaN where a pixel is invalid."""
@@ -70,7 +82,7 @@ class Thumbnails(NamedTuple):
         rows, columns = picked(self.stack.spec, len(self.channels), self.height, self.width)
         row_starts = block_starts(len(rows), self.height)
         column_starts = block_starts(len(columns), self.width)
-        marks = None if self.nodata is None else self.stack.marks(self.nodata)[list(self.channels)]
+        mark = self._marker()
         scratch = np.empty(self.stack.scratch_bytes, np.uint8)
         step = self._band_rows(len(rows), len(columns))
         for start in range(0, self.height, step):
@@ -82,13 +94,35 @@ class Thumbnails(NamedTuple):
             with np.errstate(all="ignore"):
                 grid = PixelGrid(self.item, self.channels, wanted, columns)
                 self.stack.read_grid(grid, numbers, scratch)
-            if marks is not None:
-                numbers[numbers == marks[:, :, np.newaxis]] = np.nan
-            yield start, averaged(numbers, starts - starts[0], column_starts)
+            if mark is not None:
+                flat = numbers.reshape(len(numbers), -1)
+                np.copyto(flat, np.nan, where=mark(flat))
+            if self.mask is not None:
+                numbers[:, self.mask.masked_grid(grid)] = np.nan
+            yield start, self._in_units(averaged(numbers, starts - starts[0], column_starts))
+
+    def _marker(self) -> Callable[[NDArray[np.float64]], NDArray[np.bool_]] | None:
+        """Return what marks invalid numbers, of shape (n, pixels); None if only NaN are."""
+        chosen, validity = list(self.channels), self.meaning.validity
+        if not validity.is_needed:
+            return None
+        marks = Marks(validity.selected(chosen), [self.stored[at] for at in chosen], "float64")
+        return marks.pixels if self.by_pixel else marks.numbers
+
+    def _in_units(self, planes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Turn stored numbers into values, of which they are the means as well."""
+        if self.meaning.packing is None:
+            return planes
+        scale, offset = (
+            np.array(each)[list(self.channels), np.newaxis, np.newaxis]
+            for each in self.meaning.packing
+        )
+        values: NDArray[np.float64] = planes * scale + offset
+        return values
 
     def _band_rows(self, rows: int, columns: int) -> int:
         """Return the rows of a picture to average at a time; numbers are held about three times."""
-        each = 24 * len(self.channels) * columns * -(-rows // self.height)
+        each = 28 * len(self.channels) * columns * -(-rows // self.height)
         return max(1, min(self.memory // 4, _BAND_BYTES) // each)
 
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli.errors import DataError
+from onebyone_cli.units import printable
 from onebyone_cli.weights.orders import orders_of
 from onebyone_cli.weights.rules import quote, quote_names
 
@@ -42,8 +43,8 @@ def choose(shapes: Mapping[str, Shape], wanted: str, member: str, path: str) -> 
     """Choose the array of the field `wanted`, and with a weight the bias that stands beside it.
 
     `member` is the name that the user gives, or empty. Without it, the only array with two or more
-    axes is the weight if its shape is that of a 1×1 kernel, and for a matrix its name that of a
-    weight.
+    axes is the weight if its shape is that of a 1×1 kernel; a matrix only if it is called so, since
+    those called kernels are (C, K) in Keras.
 
     Raises
     ------
@@ -67,12 +68,17 @@ def _only_weight(shapes: Mapping[str, Shape], path: str) -> str:
     fit = [name for name in kernels if _can_be_weight(name, shapes[name])]
     if len(kernels) == 1 and fit:
         return fit[0]
-    found = f"has no member 'weight' but {quote_names(shapes)}"
     if not fit:
-        raise DataError(f"{found}; expected a matrix (K, C) of this name", path)
-    found = "has no member 'weight'"
+        other = f", or name another, as in {path}:{printable(kernels[0])}" if kernels else ""
+        raise DataError(
+            f"has no member 'weight' but {quote_names(shapes)}; expected a matrix (K, C) of this "
+            f"name{other}",
+            path,
+        )
     listed = ", ".join(f"{_whole(name)} {shapes[name]}" for name in fit[:_MOST])
-    raise DataError(f"{found}; name one of {listed}, as in {path}:{fit[0]}", path)
+    raise DataError(
+        f"has no member 'weight'; name one of {listed}, as in {path}:{printable(fit[0])}", path
+    )
 
 
 def _whole(name: str) -> str:
@@ -112,5 +118,5 @@ def _bias_shapes(weight: Shape) -> list[Shape]:
 
 def _can_be_weight(name: str, shape: Shape) -> bool:
     if len(shape) == 2:
-        return name == _NAMELESS or any(pattern.fullmatch(name) for pattern, _ in _PAIRS)
+        return name == _NAMELESS or bool(_PAIRS[0][0].fullmatch(name))
     return bool(orders_of(shape))

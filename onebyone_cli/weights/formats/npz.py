@@ -128,7 +128,7 @@ def _holds(name: str, value: Any) -> bool:
 def _look(file: BinaryIO, member: str, path: str) -> Stored:
     with zipfile.ZipFile(file) as archive:
         members = _members(archive, path)
-        chosen = {"weight": "weight"}
+        chosen = {name: name for name in SHAPES if name in members}
         if member or "weight" not in members:
             chosen = choose(_shapes(archive, members), "weight", member, path).names
         with archive.open(members[chosen["weight"]]) as array:

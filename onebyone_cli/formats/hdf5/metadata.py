@@ -1,0 +1,33 @@
+"""Put together what a file says about a dataset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onebyone_cli.formats.contracts.attributes import metadata_of
+from onebyone_cli.formats.hdf5.attributes import fill_value, made_unsigned, read_attributes
+from onebyone_cli.formats.hdf5.neighbours import Place, find_near
+
+if TYPE_CHECKING:
+    from onebyone_cli.formats.contracts.metadata import Metadata
+
+__all__ = ["Place", "read_metadata"]
+
+#: Origin of a nodata value that no attribute names.
+_FILL = "the fill value of the dataset"
+
+
+def read_metadata(place: Place) -> Metadata:
+    """Read the attributes of a dataset, what stands near it, and its fill value."""
+    values = read_attributes(place.dataset)
+    made_unsigned(values, place.spec.dtype)
+    near = find_near(place, values)
+    found = metadata_of(values, place.spec, near)
+    if found.georeference.crs:
+        # What it names does not go to other files.
+        rest = {name: each for name, each in found.attributes.items() if name != "grid_mapping"}
+        found = found._replace(attributes=rest)
+    fill = None if found.nodata else fill_value(place.dataset)
+    if fill is None:
+        return found
+    return found._replace(nodata=((fill,),), origins={**found.origins, "nodata": _FILL})

@@ -1,0 +1,228 @@
+"""What files and users say of numbers, as commands hear it and tell it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from command import Completed, onebyone
+
+HEIGHT, WIDTH = 40, 50
+
+
+def run(folder: Path, *arguments: str, status: int = 0) -> Completed:
+    done = onebyone(*arguments, cwd=folder)
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def model(path: Path) -> dict[str, Any]:
+    with np.load(path) as archive:
+        return dict(archive)
+
+
+def scene(seed: int = 1, channels: int = 8) -> np.ndarray[Any, Any]:
+    """Correlated int16 channels, of which the first columns are a fill value."""
+    rng = np.random.default_rng(seed)
+    spectra = rng.uniform(0.5, 2, (channels, 2))
+    mixed = np.einsum("cm,mhw->chw", spectra, rng.normal(size=(2, HEIGHT, WIDTH)))
+    x = np.round(3000 + 100 * mixed + rng.normal(size=(channels, HEIGHT, WIDTH))).astype("i2")
+    x[:, :, :5] = -9999
+    return x
+
+
+def save_h5(path: Path, x: np.ndarray[Any, Any], **attributes: Any) -> None:
+    with h5py.File(path, "w") as file:
+        file.create_dataset("sr", data=x).attrs.update(attributes)
+
+
+#: Ways in which HDF5 files name a nodata value, and what is told of it.
+FILLS: dict[str, Any] = {
+    "Data_Ignore_Value": np.array([-9999.0], "f4"),
+    "_FillValue": np.int16(-9999),
+    "missing_value": np.array([-9999], "i2"),
+    "nodata": "-9999",
+}
+
+
+@pytest.mark.parametrize("name", FILLS)
+def test_fit_and_stats_hear_the_nodata_of_a_file(tmp_path: Path, name: str) -> None:
+    x = scene()
+    save_h5(tmp_path / "x.h5", x, **{name: FILLS[name]})
+    done = run(tmp_path, "fit", "x.h5", "-k", "2", "-o", "m.npz")
+    assert done.stderr.splitlines()[0].startswith("nodata -9999")
+    assert f"from {name}" in done.stderr.splitlines()[0]
+    assert "200 pixels left out" in done.stderr
+    right = np.linalg.eigvalsh(np.cov(x[:, :, 5:].reshape(8, -1).astype(float)))[::-1]
+    np.testing.assert_allclose(model(tmp_path / "m.npz")["eigenvalues"], right, rtol=1e-10)
+    told = json.loads(run(tmp_path, "stats", "x.h5", "--json").stdout)
+    assert [row["valid"] for row in told["channels"]] == [1800] * 8
+    told = json.loads(run(tmp_path, "stats", "x.h5", "--json", "--nodata", "none").stdout)
+    assert told["channels"][0]["min"] == -9999
+    assert run(tmp_path, "fit", "x.h5", "-k", "2", "-o", "m.npz", "-f", "-q").stderr == ""
+
+
+def test_packed_bands_are_learned_in_their_units(tmp_path: Path) -> None:
+    x = scene()
+    scale, offset = 0.0000275, -0.2
+    save_h5(tmp_path / "x.h5", x, _FillValue=-9999, scale_factor=scale, add_offset=offset)
+    done = run(tmp_path, "fit", "x.h5", "-k", "2", "-o", "m.npz")
+    assert done.stderr.splitlines()[:3] == [
+        "nodata -9999, from _FillValue",
+        "scale 2.75e-05, from scale_factor",
+        "offset -0.2, from add_offset",
+    ]
+    values = x[:, :, 5:].reshape(8, -1) * scale + offset
+    found = model(tmp_path / "m.npz")
+    np.testing.assert_allclose(
+        found["eigenvalues"], np.linalg.eigvalsh(np.cov(values))[::-1], rtol=1e-9
+    )
+    np.testing.assert_allclose(found["mean"], values.mean(axis=1), rtol=1e-12)
+    run(tmp_path, "fit", "x.h5", "-k", "2", "-o", "s.npz", "--stored")
+    np.testing.assert_allclose(
+        model(tmp_path / "s.npz")["eigenvalues"] * scale**2, found["eigenvalues"], rtol=1e-9
+    )
+
+
+def test_stacks_of_other_packing_count_together(tmp_path: Path) -> None:
+    x = scene()
+    save_h5(tmp_path / "a.h5", x[:, :20], _FillValue=-9999, scale_factor=0.5)
+    save_h5(tmp_path / "b.h5", x[:, 20:], _FillValue=-9999, scale_factor=-2.0, add_offset=7.0)
+    values = np.concatenate([x[:, :20, 5:] * 0.5, x[:, 20:, 5:] * -2.0 + 7], axis=1)
+    right = np.linalg.eigvalsh(np.cov(values.reshape(8, -1)))[::-1]
+    done = run(tmp_path, "fit", "a.h5", "b.h5", "--each", "-k", "2", "-o", "m.npz")
+    assert done.stderr.count("nodata -9999, from _FillValue") == 1
+    np.testing.assert_allclose(
+        model(tmp_path / "m.npz")["eigenvalues"], right, rtol=1e-9, atol=1e-14 * right[0]
+    )
+    for name in "ab":
+        run(tmp_path, "stats", f"{name}.h5", "-o", f"{name}.npz", "-q")
+    run(tmp_path, "fit", "a.npz", "b.npz", "-k", "2", "-o", "j.npz", "-q")
+    np.testing.assert_allclose(
+        model(tmp_path / "j.npz")["eigenvalues"], right, rtol=1e-9, atol=1e-14 * right[0]
+    )
+
+
+@pytest.mark.parametrize("words", [("65535", "65533", "65528"), ("65528,65533:65535",)])
+def test_several_nodata_values(tmp_path: Path, words: tuple[str, ...]) -> None:
+    x = (3000 + 100 * np.random.default_rng(3).normal(size=(6, HEIGHT, WIDTH))).astype("u2")
+    x[:, :, :4], x[:, :, 4:6], x[3, 10, 10:14] = 65535, 65533, 65528
+    np.save(tmp_path / "x.npy", x)
+    given = [word for each in words for word in ("--nodata", each)]
+    done = run(tmp_path, "fit", "x.npy", *given, "-k", "1", "-o", "m.npz")
+    assert "244 pixels left out" in done.stderr
+    assert "warning" not in done.stderr
+    right = np.linalg.eigvalsh(np.cov(x[:, (x < 65500).all(axis=0)].astype(float)))[::-1]
+    np.testing.assert_allclose(model(tmp_path / "m.npz")["eigenvalues"], right, rtol=1e-10)
+
+
+@pytest.mark.parametrize("command", ["fit -k 1 -o m.npz", "stats", "view -o v.png", "compare"])
+def test_nodata_that_no_number_can_be(tmp_path: Path, command: str) -> None:
+    np.save(tmp_path / "x.npy", scene().view("u2"))
+    name, *more = command.split()
+    inputs = ["x.npy"] * (2 if name == "compare" else 1)
+    done = run(tmp_path, name, *inputs, *more, "--nodata", "-9999", status=2)
+    assert "--nodata -9999: no number of the input can be -9999, since the type is uint16; " in (
+        done.stderr
+    )
+    assert "55537" in done.stderr
+
+
+@pytest.mark.parametrize("suffix", ["nan.npy", "filled.h5"])
+def test_channels_without_a_valid_value_are_named(tmp_path: Path, suffix: str) -> None:
+    x = np.random.default_rng(0).normal(3000, 100, (12, 40, 50))
+    if suffix == "nan.npy":
+        x[6:8] = np.nan
+        np.save(tmp_path / suffix, x.astype("f4"))
+        named = "channels 6 and 7"
+    else:
+        x[6:8] = -32768
+        waves = np.linspace(660, 1760, 12)
+        save_h5(
+            tmp_path / suffix,
+            np.round(x).astype("i2"),
+            _FillValue=np.int16(-32768),
+            wavelength=waves,
+            wavelength_units="nanometers",
+        )
+        named = "channels 6 and 7 (1260 nm, 1360 nm)"
+    advice = f"{named} have no valid value; leave them out with --channels '!6:8'\n"
+    done = run(tmp_path, "fit", suffix, "-k", "3", "-o", "m.npz", status=65)
+    assert done.stderr.endswith(f"has no valid pixel: {advice}")
+    done = run(tmp_path, "fit", suffix, "-k", "3", "--channels", "1:", "-o", "m.npz", status=65)
+    assert done.stderr.endswith("leave them out with --channels '…,!6:8'\n")
+    done = run(tmp_path, "stats", suffix, "-o", "part.npz")
+    assert f"warning: {advice}" in done.stderr
+    done = run(tmp_path, "fit", "part.npz", "-k", "3", "-o", "m.npz", status=65)
+    assert "has no valid pixel: channels 6 and 7" in done.stderr
+    run(tmp_path, "fit", suffix, "-k", "3", "--channels", "!6:8", "-o", "m.npz")
+
+
+def test_all_channels_without_a_valid_value(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.full((2, 3, 4), np.nan))
+    done = run(tmp_path, "fit", "x.npy", "-k", "1", "-o", "m.npz", status=65)
+    assert "has no valid pixel: all 12 were left out; check NaN, nodata and mask" in done.stderr
+
+
+def test_a_value_that_occurs_nowhere_is_told(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 9, 9))
+    x[0, 3] = np.float32(-3.4e38)
+    np.save(tmp_path / "x.npy", x)
+    done = run(tmp_path, "stats", "x.npy", "--nodata", "-3.4e38", "--nodata", "-9999")
+    assert done.stderr == (
+        "warning: --nodata -3.4e38 occurs nowhere in the input\n"
+        "warning: --nodata -9999 occurs nowhere in the input\n"
+    )
+    done = run(tmp_path, "stats", "x.npy", "--nodata", "-3.40000e38")
+    assert done.stderr == (
+        "warning: --nodata -3.40000e38 occurs nowhere in the input, but "
+        "-3.3999999521443642e+38 does: give it with all its digits\n"
+    )
+    assert run(tmp_path, "stats", "x.npy", "--nodata", "-3.3999999521443642e+38").stderr == ""
+    assert run(tmp_path, "stats", "x.npy", "--nodata", "5", "--sample", "50").stderr == ""
+    np.save(tmp_path / "x.npy", x.astype("f4"))
+    assert run(tmp_path, "stats", "x.npy", "--nodata", "-3.4e38").stderr == ""
+
+
+def test_masks_hear_their_own_files(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.arange(24.0).reshape(2, 3, 4))
+    save_h5(tmp_path / "mask.h5", np.array([[[0, 1, 2, 255]] * 3], "u1"), _FillValue=np.uint8(255))
+    told = json.loads(run(tmp_path, "stats", "x.npy", "--mask", "mask.h5", "--json").stdout)
+    assert [row["valid"] for row in told["channels"]] == [6, 6]
+
+
+@pytest.mark.parametrize("rule", ["any", "all"])
+def test_pixels_are_invalid_if_any_or_all_channels_are(tmp_path: Path, rule: str) -> None:
+    x = np.random.default_rng(0).normal(size=(3, 9, 9))
+    x[0, 2], x[:, 4] = 5, 5
+    np.save(tmp_path / "x.npy", x)
+    done = run(
+        tmp_path, "fit", "x.npy", "--nodata", "5", "--invalid", rule, "-k", "1", "-o", "m.npz"
+    )
+    assert f"; {18 if rule == 'any' else 9} pixels left out" in done.stderr
+
+
+def test_shares_of_other_settings_are_not_joined(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "x.npy", rng.integers(0, 9, (2, 300, 300)))
+    np.save(tmp_path / "y.npy", rng.integers(0, 9, (2, 30, 30)))
+    shard = ("stats", "x.npy", "--shard")
+    run(tmp_path, *shard, "0/2", "--nodata", "3", "-o", "a.npz")
+    run(tmp_path, *shard, "1/2", "-o", "b.npz")
+    run(tmp_path, *shard, "1/2", "--nodata", "3", "-o", "c.npz")
+    done = run(tmp_path, "merge", "a.npz", "b.npz", "-o", "d.npz", status=65)
+    assert (
+        "b.npz: is a share of x.npy that was gathered with other settings than a.npz (nodata)"
+        in (done.stderr)
+    )
+    assert "warning" not in run(tmp_path, "merge", "a.npz", "c.npz", "-o", "d.npz").stderr
+    run(tmp_path, "stats", "y.npy", "--invalid", "all", "-o", "y.npz")
+    done = run(tmp_path, "merge", "d.npz", "y.npz", "-o", "e.npz")
+    assert "warning: y.npz: was gathered with another --invalid than d.npz" in done.stderr
+    for option in ("--nodata=3", "--invalid=all", "--stored"):
+        done = run(tmp_path, "fit", "a.npz", option, "-k", "1", "-o", "m.npz", status=2)
+        assert "needs pixels, and moments have none" in done.stderr
