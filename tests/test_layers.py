@@ -63,6 +63,7 @@ LIBRARIES: dict[str, set[str]] = {
     "cli": {"typer", "rich"},
     "formats.contracts": {"numpy"},
     "formats.arrays": {"numpy"},
+    "formats.folders": {"numpy"},
     "formats.opening": set(),
     "formats.npy": {"numpy"},
     "formats.npz": set(),

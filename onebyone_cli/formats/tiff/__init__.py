@@ -50,7 +50,7 @@ def write(target: Target, spec: StackSpec) -> Writer | StreamWriter:
 FORMAT = Format(
     name="tiff",
     title="TIFF and BigTIFF (pages and samples are channels)",
-    noun="a TIFF file (.tif)",
+    noun="a TIFF file",
     suffixes=(".tif", ".tiff", ".btf"),
     read=read,
     write=write,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.errors import DataError
-from onebyone_cli.formats.tiff.codecs import DamagedError, decode
+from onebyone_cli.formats.tiff.codecs import DamagedError, decode, sums_along_rows
 from onebyone_cli.formats.tiff.page import compression_name
 from onebyone_cli.formats.tiff.tags import LERC, NO_COMPRESSION, WHITE_IS_ZERO
 from onebyone_cli.spec import ITEM_BYTES
@@ -148,8 +148,8 @@ def _numbers(page: Page, decoded: NDArray[Any], width: int, order: str) -> NDArr
         numbers = decoded.reshape(rows, -1).view(f"{order}{_code(page.dtype)}").reshape(shape)
     if page.predictor == 2:
         # Differences wrap around, so those of floats are taken of their bits.
-        bits = numbers.astype(numbers.dtype.newbyteorder("=")).view(f"u{numbers.itemsize}")
-        return np.add.accumulate(bits, axis=1, dtype=bits.dtype).view(page.dtype)
+        native = numbers.astype(numbers.dtype.newbyteorder("="), copy=False)
+        return sums_along_rows(native.view(f"u{native.itemsize}")).view(page.dtype)
     if page.predictor != 1:
         raise DamagedError(f"its predictor {page.predictor} is unknown")
     return numbers
@@ -168,7 +168,7 @@ def _undo_floats(decoded: NDArray[np.uint8], page: Page, width: int) -> NDArray[
     rows = len(decoded)
     # Each byte is a difference to the byte `samples` before it.
     apart = decoded.reshape(rows, item * width, samples)
-    summed = np.add.accumulate(apart, axis=1, dtype=np.uint8).reshape(rows, item, width * samples)
+    summed = sums_along_rows(apart).reshape(rows, item, width * samples)
     joined = np.ascontiguousarray(summed.transpose(0, 2, 1))
     return joined.view(f">f{item}").reshape(rows, width, samples)
 

@@ -282,5 +282,6 @@ def _notes(opened: _Opened) -> list[str]:
     if ITEM_BYTES[first.dtype] * 8 != first.bits and first.dtype != "bool":
         notes.append(f"numbers of {first.bits} bits, read as {first.dtype}")
     if opened.parts.masks:
-        notes.append(f"{count(len(opened.parts.masks), 'mask')} in the file, not read as a channel")
+        masks = count(len(opened.parts.masks), "mask")
+        notes.append(f"{masks} in the file: invalid where 0")
     return notes
