@@ -31,6 +31,7 @@ from strategies import (
     stored,
 )
 
+from onebyone_cli.api.asked import asked_of
 from onebyone_cli.arithmetic.conv1x1 import Layer, make_layers
 from onebyone_cli.commit import temporaries
 from onebyone_cli.commit.publication import Publication
@@ -65,8 +66,11 @@ class Done:
     steps: list[tuple[str, int, int]] = field(default_factory=list)
 
 
-def settings_of(memory: int, threads: int, scale: Any = None, **more: Any) -> ApplySettings:
-    return ApplySettings(memory, threads, scale=scale_of(scale), **more)
+def settings_of(
+    memory: int, threads: int, scale: Any = None, nodata: float | None = None, **more: Any
+) -> ApplySettings:
+    asked = asked_of(nodata)
+    return ApplySettings(memory, threads, **{"asked": asked, "scale": scale_of(scale), **more})
 
 
 def run(
@@ -643,10 +647,13 @@ def test_nodata_is_a_value_of_the_file(tmp_path: Path, dtype: str, nodata: float
     two = save_npy(tmp_path / "wide.npy", np.ones((1, 3, 4), np.int64))
     for inputs in ([path], [path, two]):
         layers = layer(np.ones((1, len(inputs) + 1)))
+        if beyond:
+            with pytest.raises(UsageError, match="no number of the input can be"):
+                run(inputs, layers, tmp_path / "out.npy", nodata=nodata, compute=compute)
+            continue
         done = run(inputs, layers, tmp_path / "out.npy", nodata=nodata, nan_to=7, compute=compute)
-        # A number that the file can't hold is in none of its pixels: infinity is another.
-        assert done.report.invalid_pixels == (0 if beyond else 1)
-        assert (result(tmp_path / "out.npy")[0, 1, 2] == 7) == (not beyond)
+        assert done.report.invalid_pixels == 1
+        assert result(tmp_path / "out.npy")[0, 1, 2] == 7
 
 
 @pytest.mark.parametrize("value", [np.nan, -9999.0])
@@ -695,9 +702,12 @@ def test_nodata_of_integers(tmp_path: Path, value: int):
 def test_nodata_is_no_truth_value(tmp_path: Path):
     stack = np.array([[[False, True, True]]])
     path = save_npy(tmp_path / "in.npy", stack)
-    for value, invalid in ((-9999, 0), (2, 0), (0.5, 0), (1, 2), (0, 1)):
+    for value, invalid in ((1, 2), (0, 1)):
         done = run([path], layer([[1]]), tmp_path / "out.npy", nodata=value, nan_to=-1)
         assert done.report.invalid_pixels == invalid
+    for value in (-9999, 2, 0.5):
+        with pytest.raises(UsageError, match="the type is bool"):
+            run([path], layer([[1]]), tmp_path / "out.npy", nodata=value)
 
 
 def test_nan_that_the_output_can_not_hold(tmp_path: Path):
@@ -711,25 +721,42 @@ def test_nan_that_the_output_can_not_hold(tmp_path: Path):
     assert sorted(os.listdir(tmp_path)) == ["in.npy", "out.npy"]
 
 
-def test_infinity_is_a_number_that_makes_nan(tmp_path: Path):
-    """An infinite pixel is valid; what comes of it is IEEE's affair."""
-    stack = np.array([[[np.inf, 1.0]], [[np.inf, 1.0]]], np.float32)
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "settings", [{}, {"activation": "relu"}, {"activation": "softmax"}, {"collapse": "rms"}]
+)
+def test_infinite_numbers_are_invalid(tmp_path: Path, value: float, settings: dict[str, Any]):
+    """Whatever hides an infinity: activations of two layers, and weights of 0."""
+    stack = np.ones((2, 70, 80), np.float32)
+    stack[1, 4, 5] = value
     path = save_npy(tmp_path / "in.npy", stack)
-    done = run([path], layer([[1, -1], [1, 1]]), tmp_path / "out.npy")
+    activation = settings.pop("activation", "none")
+    maps = [each.map for each in (*layer([[1, 0], [-1, 1]]), *layer([[1, 0]]))]
+    done = run([path], make_layers(maps, [activation]), tmp_path / "out.npy", **settings)
     y = result(tmp_path / "out.npy")
-    assert np.isnan(y[0, 0, 0])
-    assert y[1].tolist() == [[np.inf, 2]]
-    assert done.report.invalid_pixels == 0
+    assert np.argwhere(np.isnan(y)).tolist() == [[0, 4, 5]]
+    assert done.report.invalid_pixels == 1
+
+
+def test_a_sum_that_overflows_is_a_result(tmp_path: Path):
+    stack = np.full((2, 1, 3), 3e38, np.float32)
+    stack[1, 0, 1] = np.inf
+    path = save_npy(tmp_path / "in.npy", stack)
+    done = run([path], layer([[1, 1]]), tmp_path / "out.npy")
+    assert np.array_equal(
+        result(tmp_path / "out.npy")[0, 0], [np.inf, np.nan, np.inf], equal_nan=True
+    )
+    assert done.report.invalid_pixels == 1
 
 
 @pytest.mark.parametrize("layout", ["CHW", "HWC"])
-def test_numbers_beyond_the_arithmetic_become_infinite_quietly(tmp_path: Path, layout: str):
+def test_numbers_beyond_the_arithmetic_are_invalid_as_infinities_are(tmp_path: Path, layout: str):
     """--compute float32 was asked for; a warning of numpy's says nothing to anybody."""
     stack = np.array([[[1e300, 1.0]], [[1.0, 2.0]]])
     path = save_npy(tmp_path / "in.npy", stored(stack, layout))
     done = run([path], layer([[1, 1]]), tmp_path / "out.npy", compute="float32", layout=layout)
-    assert result(tmp_path / "out.npy").tolist() == [[[np.inf, 3]]]
-    assert done.report.invalid_pixels == 0
+    assert np.array_equal(result(tmp_path / "out.npy"), [[[np.nan, 3]]], equal_nan=True)
+    assert done.report.invalid_pixels == 1
 
 
 # ------------------------------------------------------------------------------------ scale

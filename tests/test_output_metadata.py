@@ -16,6 +16,7 @@ from onebyone_cli.formats.contracts.metadata import (
     Part,
     joined_metadata,
 )
+from onebyone_cli.operations.apply.fill import Fill
 from onebyone_cli.operations.apply.settings import ApplySettings
 from onebyone_cli.operations.metadata import output_metadata, source_channels
 from onebyone_cli.weights.channel_map import ChannelMap
@@ -93,8 +94,8 @@ def run_in(folder: Path, *args: str) -> None:
 
 COMMANDS = {
     "difference": ("apply", "l2.h5", "--kernel", "1 -1 0 0"),
-    "classes": ("apply", "l2.h5", "--kernel", "1 0 0 0;0 1 0 0;0 0 1 0;0 0 0 1", "--argmax"),
-    "scaled": ("apply", "l2.h5", "--kernel", "1 1 1 1", "--scale", "0,9000"),
+    "classes": ("apply", "l2.h5", "--kernel", "1 0 0 0;0 1 0 1", "--argmax", "--nan-to", "255"),
+    "scaled": ("apply", "l2.h5", "--kernel", "1 1 1 1", "--scale", "0,9000", "--nan-to", "0"),
     "compressed": ("apply", "l2.h5", "--kernel", "1 -1 0 0", "--compression", "gzip"),
     "scores": ("reduce", "l2.h5", "-k", "2", "--standardize"),
     "all scores": ("reduce", "l2.h5", "-k", "4"),
@@ -124,7 +125,7 @@ def test_selected_channels_keep_what_is_said_of_them(scene: Path) -> None:
     run_in(scene, "apply", "l2.h5", "--kernel", "0 0 0 1;0 1 0 0", "-o", "out.h5")
     said = said_by(scene / "out.h5")
     expected = {**FREE, "fwhm": [37, 60], "wavelength_units": "nm", "bbl": [1, 1]}
-    expected |= {"_FillValue": -9999, "wavelength": [655, 482]}
+    expected |= {"wavelength": [655, 482]}
     expected |= {"channels": ["red", "blue"], "gain_of_channel": [4, 2]}
     assert sorted(said) == sorted(expected)
     assert all(np.array_equal(said[name], value) for name, value in expected.items())
@@ -140,31 +141,35 @@ def test_numbers_have_a_unit_only_where_nothing_unpacks_them(scene: Path) -> Non
         assert said_by(scene / "out.h5") == ({} if packing else MEANING)
 
 
-def test_nodata_goes_with_copied_numbers_to_envi_and_back(tmp_path: Path) -> None:
-    x = np.ones((3, 4, 5), "i2")
-    x[:, 0] = -9999
-    np.save(tmp_path / "x.npy", x)
-    with h5py.File(tmp_path / "x.h5", "w") as file:
-        file["sr"] = x
-        file["sr"].attrs.update({"_FillValue": np.int16(-9999), "band_names": ["a", "b", "c"]})
-    copy = ("--kernel", "0 0 1; 1 0 0", "--compute", "float32")
-    run_in(tmp_path, "apply", "x.h5", *copy, "-o", "copy.img")
-    header = (tmp_path / "copy.hdr").read_text()
-    assert "data ignore value = -9999" in header
-    assert "band names = {c, a}" in header
-    run_in(tmp_path, "apply", "copy.hdr", "--kernel", "1 0; 0 1", "-o", "back.h5:/sr")
-    said = said_by(tmp_path / "back.h5")
-    assert said["_FillValue"] == -9999
-    assert list(said["channels"]) == ["c", "a"]
-    for more in (
-        ("--kernel", "0 0 2"),
-        ("--kernel", "0 0 1", "--bias", "1"),
-        ("--kernel", "0 0 1", "--activation", "relu"),
-        ("--kernel", "0 0 1", "--dtype", "uint8"),
-        ("--kernel", "1 1 0"),
-    ):
-        run_in(tmp_path, "apply", "x.h5", *more, "-o", "other.h5", "-f")
-        assert "_FillValue" not in said_by(tmp_path / "other.h5"), more
+@pytest.mark.parametrize(
+    ("kernel", "options", "stated", "invalid"),
+    [
+        ("1 0 0 0", (), None, np.nan),
+        ("1 0 0 0", ("--dtype", "int16"), -9999, -9999),
+        ("1 1 0 0", ("--dtype", "int32"), -9999, -9999),
+        ("1 0 0 0", ("--dtype", "uint8", "--nan-to", "7"), None, 7),
+        ("1 0 0 0;0 1 0 0", ("--dtype", "int16", "--nodata", "-1"), -1, None),
+    ],
+)
+def test_integers_of_the_output_state_the_nodata_value_of_the_file(
+    scene: Path, kernel: str, options: tuple[str, ...], stated: int | None, invalid: float | None
+) -> None:
+    """Invalid pixels of floating-point output are NaN, which needs no value of its own."""
+    for name in "out.h5", "out.img":
+        run_in(scene, "apply", "l2.h5", "--kernel", kernel, *options, "-o", name)
+    said = said_by(scene / "out.h5")
+    assert said.get("_FillValue") == stated
+    written = f"data ignore value = {stated}" in (scene / "out.hdr").read_text()
+    assert written == (stated is not None)
+    with h5py.File(scene / "out.h5") as file:
+        assert invalid is None or np.array_equal(file["sr"][0, 0, 0], invalid, equal_nan=True)
+
+
+def test_an_integer_type_that_holds_no_nodata_value_needs_another(scene: Path) -> None:
+    command = ("apply", "l2.h5", "--kernel", "1 0 0 0", "--dtype", "u1", "-o", "o.h5")
+    done = onebyone(*command, cwd=scene)
+    assert done.returncode == 65
+    assert "--nan-to" in done.stderr
 
 
 def test_denoised_channels_are_the_same_channels(scene: Path) -> None:
@@ -183,7 +188,6 @@ def test_denoised_channels_are_the_same_channels(scene: Path) -> None:
     ("options", "expected"),
     [
         (("--nodata", "-9999"), np.float32(-9999)),
-        (("--nodata", "-9999.1"), np.float32(-9999.1)),
         (("--nodata", "-9999", "--dtype", "int16"), np.int16(-9999)),
         (("--nodata", "-9999", "--nan-to", "0"), None),
         (("--nan-to", "0"), None),
@@ -205,9 +209,9 @@ def test_the_nodata_value_that_marks_invalid_pixels_is_written(
 def test_names_of_outputs_come_from_the_weights() -> None:
     said = output_metadata(
         Metadata(channels=("a", "b", "c", "d"), unit="m"),
-        4,
         make_layers([ChannelMap(np.ones((2, 4)), np.zeros(2), "w", {"outputs": ["s", "t"]})], []),
         ApplySettings(1, 1),
+        Fill(),
         "float32",
     )
     assert said == Metadata(channels=("s", "t"))

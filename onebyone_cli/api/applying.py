@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 import numpy as np
 
+from onebyone_cli.api.asked import asked_of
 from onebyone_cli.api.opening import open_readers, unheard
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.operations.apply.job import ApplyJob
 from onebyone_cli.operations.apply.run import Output, WeightsRequest, plan_apply
 from onebyone_cli.operations.apply.settings import ApplyReport, checked_settings
+from onebyone_cli.operations.inputs import open_map
 from onebyone_cli.stack.in_memory import MemoryTarget
 from onebyone_cli.weights.channel_map import ChannelMap
 from onebyone_cli.weights.formats import split_member
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+    from onebyone_cli.api.asked import NodataLike
     from onebyone_cli.api.opening import Channels, OnProgress, Path, StackLike
+    from onebyone_cli.operations.inputs import MapLike
 
     class HasMap(Protocol):
         """A learned model."""
@@ -56,7 +60,10 @@ def apply(
     dtype: DTypeLike | None = ...,
     scale: Scale | None = ...,
     compute: str = ...,
-    nodata: float | None = ...,
+    nodata: NodataLike | None = ...,
+    invalid: Literal["any", "all"] = ...,
+    mask: NDArray[Any] | Path | None = ...,
+    stored: bool = ...,
     nan_to: float | None = ...,
     memory: int | str | None = ...,
     threads: int | None = ...,
@@ -81,7 +88,10 @@ def apply(
     dtype: DTypeLike | None = ...,
     scale: Scale | None = ...,
     compute: str = ...,
-    nodata: float | None = ...,
+    nodata: NodataLike | None = ...,
+    invalid: Literal["any", "all"] = ...,
+    mask: NDArray[Any] | Path | None = ...,
+    stored: bool = ...,
     nan_to: float | None = ...,
     memory: int | str | None = ...,
     threads: int | None = ...,
@@ -105,7 +115,10 @@ def apply(
     dtype: DTypeLike | None = None,
     scale: Scale | None = None,
     compute: str = "auto",
-    nodata: float | None = None,
+    nodata: NodataLike | None = None,
+    invalid: Literal["any", "all"] = "any",
+    mask: NDArray[Any] | Path | None = None,
+    stored: bool = False,
     nan_to: float | None = None,
     memory: int | str | None = None,
     threads: int | None = None,
@@ -156,9 +169,17 @@ def apply(
         channel; or percentiles, as in ``"2%,98%"`` of all numbers or ``"2%,98%,each"``.
     compute : str
         ``"float32"`` or ``"float64"`` for the arithmetic; ``"auto"`` chooses.
-    nodata : float, optional
-        Input value that marks a pixel as invalid, as NaN does: such a pixel is that value, or NaN,
-        in every output channel.
+    nodata : float, str, or sequence of float and (float, float), optional
+        Stored values, and ranges of them, that mark invalid numbers, in place of those that files
+        name; ``"none"`` for no value. An invalid pixel is the first of them, or NaN, in every
+        output channel.
+    invalid : str
+        A pixel is invalid if ``"any"`` of its channels is, or only if ``"all"`` are. NaN and
+        infinities are invalid, too, and make a pixel invalid in either case.
+    mask : ndarray of shape (H, W) or path, optional
+        Pixels where it is 0 or NaN are invalid.
+    stored : bool
+        Use the numbers as they are stored, without the scale and offset that files name.
     nan_to : float, optional
         Value that replaces NaN in the result.
     memory : int or str, optional
@@ -191,23 +212,28 @@ def apply(
         compute=compute,
         dtype=None if dtype is None else np.dtype(dtype).newbyteorder("=").name,
         argmax=argmax,
+        asked=asked_of(nodata, stored=stored, invalid=invalid),
         by_position=by_position,
-        nodata=nodata,
         nan_to=nan_to,
         scale=scale,
     )
     layers = _request(weights, bias, activation).load()
     with ExitStack() as opened:
         inputs = open_readers(stack, layout, settings.memory, opened, channels)
+        pixel_map = open_map(_map_of(mask), settings.memory, opened)
         if output is None:
             memory_target = MemoryTarget()
-            ApplyJob(inputs, layers, memory_target, settings).run(on_progress)
+            job = ApplyJob(inputs, layers, memory_target, settings, mask=pixel_map)
+            job.run(on_progress)
             return memory_target.array
         path = os.fspath(output)
         if path == "-":
             raise UsageError("standard output belongs to the running program; name a file")
-        target = Output(path, also_read=_files(weights), publication=Publication(force, fsync))
-        return plan_apply(inputs, layers, target, settings).run(on_progress)
+        read = _files(weights)
+        if isinstance(mask, str | os.PathLike):
+            read = (*read, os.fspath(mask))
+        target = Output(path, also_read=read, publication=Publication(force, fsync))
+        return plan_apply(inputs, layers, target, settings, mask=pixel_map).run(on_progress)
 
 
 def _request(
@@ -238,6 +264,10 @@ def _files(weights: WeightsLike) -> tuple[str, ...]:
     chain: Sequence[Any] = weights if _is_chain(weights) else [weights]  # type: ignore[assignment]
     named = (os.fspath(each) for each in chain if isinstance(each, str | os.PathLike))
     return tuple(split_member(each)[0] for each in named)
+
+
+def _map_of(given: NDArray[Any] | Path | None) -> MapLike:
+    return os.fspath(given) if isinstance(given, os.PathLike) else given
 
 
 def _layer(weights: Any, name: str) -> str | ChannelMap:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from onebyone_cli.arithmetic.first_layer import first_layer
 from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.system.buffers import empty_rows
 from onebyone_cli.units import count
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from onebyone_cli.arithmetic.first_layer import Packing
 
 ACTIVATIONS = ("none", "relu", "sigmoid", "softmax")
 
@@ -71,6 +74,9 @@ def make_layers(maps: Sequence[ChannelMap], activations: Sequence[str]) -> tuple
 class Convolution:
     """A chain of layers that is applied to tiles, in arithmetic of type `dtype`.
 
+    `packing` are the scale and the offset of the stored numbers, shape (C,) each, if they have
+    some; the result is that for the numbers they stand for.
+
     Attributes
     ----------
     in_channels, out_channels : int
@@ -79,20 +85,21 @@ class Convolution:
         Channels between the layers.
     """
 
-    def __init__(self, layers: Sequence[Layer], dtype: str) -> None:
+    def __init__(self, layers: Sequence[Layer], dtype: str, packing: Packing | None = None) -> None:
         self.dtype = dtype
         self.in_channels = layers[0].map.in_channels
         self.out_channels = layers[-1].map.out_channels
         self.hidden_channels = tuple(layer.map.out_channels for layer in layers[:-1])
+        first = first_layer(layers[0].map, dtype, packing)
+        self._centre = None if first.centre is None else first.centre.astype(dtype)[:, None]
+        numbers = [first[:2], *((layer.map.weight, layer.map.bias) for layer in layers[1:])]
         self._steps = [
             (
-                _in_arithmetic(layer.map.weight, dtype, layer.map.source),
-                _in_arithmetic(layer.map.bias, dtype, layer.map.source)[:, None]
-                if layer.map.has_bias
-                else None,
+                _in_arithmetic(weight, dtype, layer.map.source),
+                _in_arithmetic(bias, dtype, layer.map.source)[:, None] if bias.any() else None,
                 layer.activation,
             )
-            for layer in layers
+            for (weight, bias), layer in zip(numbers, layers, strict=True)
         ]
 
     @property
@@ -109,28 +116,49 @@ class Convolution:
         """Allocate the buffers between layers for `apply`."""
         return [empty_rows((items, k, pixels), self.dtype) for k in self.hidden_channels]
 
-    def apply(self, x: NDArray[Any], y: NDArray[Any], hidden: Sequence[NDArray[Any]]) -> None:
+    def apply(
+        self,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        hidden: Sequence[NDArray[Any]],
+        *,
+        look: bool = False,
+    ) -> bool:
         """Apply the chain to one tile.
 
         The bits of `y` depend on the shapes and the numbers alone, so callers use a single shape.
+        NaN or an infinity in any channel makes a number that is not finite in every output channel
+        of the first layer, before its activation. So one of them shows whether `x` has some.
 
         Parameters
         ----------
         x : ndarray of shape (n, C, T)
+            Stored numbers; overwritten if the layer is centred.
         y : ndarray of shape (n, K, T)
             Output, overwritten.
         hidden : sequence of ndarray
             Buffers of `hidden_buffers` for at least n items and T pixels.
+        look : bool
+            Whether to look at the first output channel of the first layer.
+
+        Returns
+        -------
+        bool
+            Whether a number is not finite there; False if nobody looked.
         """
-        *before, last = self._steps
-        for (weight, bias, activation), buffer in zip(before, hidden, strict=True):
-            out = buffer[: x.shape[0], :, : x.shape[2]]
+        found = False
+        if self._centre is not None:
+            np.subtract(x, self._centre, out=x)
+        buffers = [*(each[: x.shape[0], :, : x.shape[2]] for each in hidden), y]
+        for at, ((weight, bias, activation), out) in enumerate(
+            zip(self._steps, buffers, strict=True)
+        ):
             _convolve(weight, bias, x, out)
+            if look and at == 0:
+                found = not np.isfinite(out[:, 0]).all()
             _activate(activation, out)
             x = out
-        weight, bias, activation = last
-        _convolve(weight, bias, x, y)
-        _activate(activation, y)
+        return found
 
 
 def _in_arithmetic(numbers: NDArray[np.float64], dtype: str, source: str) -> NDArray[Any]:

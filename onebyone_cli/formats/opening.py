@@ -202,6 +202,7 @@ def make_target(
         inputs=read,
         publication=publication,
         keeps=found.keeps,
+        background=found.background,
         storage=storage,
     )
 

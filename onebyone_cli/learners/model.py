@@ -163,7 +163,13 @@ def make_model(
         "warnings": list(warnings),
     }
     return Model(
-        map=ChannelMap(weight, bias, source, meta),
+        # What a file of the model says: `apply` has the same from either.
+        map=ChannelMap(
+            weight,
+            bias,
+            source,
+            {**meta, "mean": mean, "eigenvalues": values, "explained_variance": kept.copy()},
+        ),
         mean=mean,
         scale=np.ones(channels) if scale is None else scale,
         eigenvalues=values,

@@ -12,6 +12,8 @@ from onebyone_cli.stack.validity import Validity, in_type
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from onebyone_cli.formats.contracts.metadata import Metadata
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.stack.validity import Nodata, Range
@@ -72,6 +74,14 @@ class Meaning(NamedTuple):
     validity: Validity = Validity()
     packing: Packing | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Scale and offset of each channel as arrays, shape (C,); None without packing."""
+        if self.packing is None:
+            return None
+        scale, offset = (np.array(each, np.float64) for each in self.packing)
+        return scale, offset
 
 
 def meaning_of(inputs: Sequence[Input], asked: Asked) -> Meaning:

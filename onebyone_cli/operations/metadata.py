@@ -6,8 +6,7 @@ entry                   kept where
 names, wavelengths,     each output channel comes from one input channel (selected, scaled or
 widths, good channels   denoised); else the names that the weights have for their outputs
 unit, long name         the numbers still mean the same: copied, selected or denoised
-nodata                  the user's value, where invalid pixels hold it; that of the input where the
-                        numbers are copied
+nodata                  never; an output states its own, which its invalid pixels hold
 valid range, scale,     never: they are about stored numbers
 offset, statistics
 georeference, history   always: an output has the pixels of its inputs
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from onebyone_cli.arithmetic.conv1x1 import Layer
+    from onebyone_cli.operations.apply.fill import Fill
     from onebyone_cli.operations.apply.settings import ApplySettings
 
 #: Attributes about stored numbers, normalised: CF, GDAL, ENVI, HDF-EOS, HDF5 images and others.
@@ -76,12 +76,13 @@ _ABOUT_THE_FILE = {
 
 
 def output_metadata(
-    found: Metadata, channels: int, layers: Sequence[Layer], settings: ApplySettings, dtype: str
+    found: Metadata, layers: Sequence[Layer], settings: ApplySettings, fill: Fill, dtype: str
 ) -> Metadata:
     """Return the metadata of the output of a chain of 1×1 convolutions.
 
     `found` is the metadata of the inputs, `dtype` the type of the output.
     """
+    channels = layers[0].map.in_channels
     sources = None if settings.collapse else source_channels(layers, channels)
     # Packed numbers are in no unit: the output holds them without the scale that gives them one.
     packed = bool(found.scale or found.offset)
@@ -89,7 +90,7 @@ def output_metadata(
     named = () if settings.collapse else _output_names(layers)
     kept = Metadata(
         channels=named or _picked(found.channels, sources),
-        nodata=_nodata(settings, dtype) or _copied_nodata(found, layers, settings, sources, dtype),
+        nodata=_nodata(fill, dtype),
         georeference=found.georeference,
         history=found.history,
         attributes=_attributes(found.attributes, sources, same=same),
@@ -153,35 +154,12 @@ def _picked(entries: tuple[Any, ...], sources: list[int] | None) -> tuple[Any, .
     return tuple(entries[at] for at in sources) if entries and sources is not None else ()
 
 
-def _nodata(settings: ApplySettings, dtype: str) -> tuple[tuple[float, ...], ...]:
+def _nodata(fill: Fill, dtype: str) -> tuple[tuple[float, ...], ...]:
     """Return the value of invalid pixels, rounded to the type of the output."""
-    if settings.fill is None or settings.nan_to is not None:
+    if fill.value is None or not fill.is_nodata:
         return ()
-    value: float = np.asarray(settings.fill).astype(dtype).item()
+    value: float = np.asarray(fill.value).astype(dtype).item()
     return ((value,),)
-
-
-def _copied_nodata(
-    found: Metadata,
-    layers: Sequence[Layer],
-    settings: ApplySettings,
-    sources: list[int] | None,
-    dtype: str,
-) -> tuple[tuple[float, ...], ...]:
-    """Return the nodata of the input where the output has copies of its channels."""
-    is_copy = _means_the_same(layers, settings) and not _is_denoising(layers)
-    is_copy &= sources is not None and all(layer.activation == "none" for layer in layers)
-    # A cast may round or saturate valid numbers to the nodata value.
-    if not is_copy or settings.nodata is not None or settings.dtype:
-        return ()
-    values = found.nodata if len(found.nodata) == 1 else _picked(found.nodata, sources)
-    return values if all(_holds(dtype, each) for entry in values for each in entry) else ()
-
-
-def _holds(dtype: str, value: float) -> bool:
-    """Whether a floating-point type holds a value exactly."""
-    with np.errstate(over="ignore"):
-        return bool(np.dtype(dtype).type(value) == value)
 
 
 def _attributes(

@@ -13,10 +13,8 @@ from onebyone_cli.operations.learn.gathered import Gathered, are_moments, header
 from onebyone_cli.operations.learn.given import add_given
 from onebyone_cli.operations.learn.run import LearnPass, PixelMaps, gather
 from onebyone_cli.operations.learn.settings import LearnSettings
-from onebyone_cli.operations.meaning import Asked
 from onebyone_cli.operations.names import check_archive_name, check_outputs
 from onebyone_cli.picture import scree
-from onebyone_cli.stack.validity import Nodata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,14 +126,15 @@ class Reduce(NamedTuple):
             held, memory = hold_streams(opened, memory, stack, on_progress)
         gathered = self._gather(held, maps, memory, on_progress, say)
         model = self.request.learn(gathered.statistics, source)
-        job = self._result_job(opened, held, model.map, memory)
+        job = self._result_job(opened, held, maps, model.map, memory)
         if self.elsewhere is None:
             result = job.run(on_progress)
         else:
             result = self.elsewhere.fill(job, saving.model_bytes(model, gathered))
         rest = None
         if self.outputs.residual:
-            rest = self._residual_job(opened, held, model.residual(), memory).run(on_progress)
+            residual = self._residual_job(opened, held, maps, model.residual(), memory)
+            rest = residual.run(on_progress)
         self.outputs.save(model, gathered)
         moments = gathered.statistics.overall
         errors = model.channel_errors(moments).tolist() if moments.count else []
@@ -153,11 +152,11 @@ class Reduce(NamedTuple):
         channels = sum(reader.spec.channels for reader in opened)
         self.request.check_channels(channels, source)
         stand_in = self.request.stand_in(channels)
-        self._result_job(opened, opened, stand_in, memory, is_rehearsal=True)
-        if outputs.residual:
-            self._residual_job(opened, opened, stand_in, memory, is_rehearsal=True)
         way = self._way(memory)
         maps = way.open_maps(stack)
+        self._result_job(opened, opened, maps, stand_in, memory, is_rehearsal=True)
+        if outputs.residual:
+            self._residual_job(opened, opened, maps, stand_in, memory, is_rehearsal=True)
         way.jobs([opened], maps)
         return maps
 
@@ -165,9 +164,7 @@ class Reduce(NamedTuple):
         wanted = self.request.wanted()
         if self.outputs.residual and not self.request.request.has("labels"):
             wanted = wanted._replace(pixels=True)  # errors are computed from moments
-        given = self.settings.nodata
-        nodata = None if given is None else Nodata(repr(given), ((given, given),))
-        settings = LearnSettings(memory, self.settings.threads, Asked(nodata), wanted)
+        settings = LearnSettings(memory, self.settings.threads, self.settings.asked, wanted)
         way = LearnPass.of(self.request, settings)
         return way._replace(gather=self.elsewhere.gather if self.elsewhere else None)
 
@@ -192,7 +189,7 @@ class Reduce(NamedTuple):
             )
 
         if self.request.learner.reads_pixels or self.outputs.residual:
-            return gather([held], way, check, on_progress, maps=maps)
+            return gather([held], way, check, on_progress, maps=maps, say=say)
         gathered = headers_of([held])
         check(gathered)
         return gathered
@@ -201,6 +198,7 @@ class Reduce(NamedTuple):
         self,
         opened: Inputs,
         held: Inputs,
+        maps: PixelMaps,
         weights: ChannelMap,
         memory: int,
         *,
@@ -209,7 +207,7 @@ class Reduce(NamedTuple):
         settings, output = self.settings._replace(memory=memory), self.outputs.result
 
         def make_job(settings: ApplySettings) -> ApplyJob:
-            return _job(opened, held, weights, output, settings, is_rehearsal)
+            return _job(opened, held, maps, weights, output, settings, is_rehearsal)
 
         return (
             make_job(settings)
@@ -221,6 +219,7 @@ class Reduce(NamedTuple):
         self,
         opened: Inputs,
         held: Inputs,
+        maps: PixelMaps,
         weights: ChannelMap,
         memory: int,
         *,
@@ -239,7 +238,7 @@ class Reduce(NamedTuple):
         path = self.outputs.residual
         output = self.outputs.result._replace(path=path, format_name="", storage=None)
         try:
-            return _job(opened, held, weights, output, settings, is_rehearsal)
+            return _job(opened, held, maps, weights, output, settings, is_rehearsal)
         except UsageError as error:
             # The rest of the message names settings of the result.
             found = error.message.partition("; ")[0]
@@ -251,6 +250,7 @@ class Reduce(NamedTuple):
 def _job(
     opened: Inputs,
     held: Inputs,
+    maps: PixelMaps,
     weights: ChannelMap,
     output: Output,
     settings: ApplySettings,
@@ -259,4 +259,6 @@ def _job(
     from onebyone_cli.arithmetic.conv1x1 import make_layers
 
     layers = make_layers([weights], [])
-    return plan_apply(opened, layers, output, settings, held=held, is_rehearsal=is_rehearsal)
+    return plan_apply(
+        opened, layers, output, settings, held=held, mask=maps.mask, is_rehearsal=is_rehearsal
+    )

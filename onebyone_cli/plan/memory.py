@@ -127,6 +127,8 @@ def apply_costs(
     hidden: int = 0,
     staged: int = 0,
     collapsed: int = 0,
+    marks: int = 0,
+    mask: int = 0,
     scratch: int = 0,
     cache: int = 0,
 ) -> Costs:
@@ -142,6 +144,8 @@ def apply_costs(
         Channels between layers, of all layers together; output channels that wait for the cast.
     collapsed : int
         Channels that are reduced to one; 0 if they are written themselves.
+    marks, mask : int
+        Bytes for each pixel: comparisons with invalid numbers in a tile; a mask in a slab.
     scratch, cache : int
         Bytes of the inputs, per worker and per job.
     """
@@ -151,8 +155,8 @@ def apply_costs(
     if collapsed:
         passing += collapsed + 8
     return Costs(
-        slab_pixel=spec.channels * number + output.channels * output.item_bytes,
-        tile_pixel=(hidden + staged) * number + passing,
+        slab_pixel=spec.channels * number + output.channels * output.item_bytes + mask,
+        tile_pixel=(hidden + staged) * number + passing + marks,
         item=PADDING * (spec.channels + output.channels + hidden + staged),
         scratch=scratch,
         cache=cache,

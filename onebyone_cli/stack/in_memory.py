@@ -79,6 +79,7 @@ class MemoryTarget:
     """
 
     array: NDArray[Any]
+    background = None
 
     def make_writer(
         self, spec: StackSpec, describe: Callable[[], Metadata] = Metadata

@@ -46,6 +46,8 @@ class PixelMap:
 
     Attributes
     ----------
+    files : tuple of str
+        What is read.
     pixel_bytes : int
         Memory for each pixel of a slab.
     stack : Stack
@@ -69,7 +71,8 @@ class PixelMap:
         _check(reader.path, reader.spec, spec, what)
         dtype = reader.spec.dtype
         self._marks = Marks(_validity(reader, nodata), [dtype], dtype)
-        self.path, self.sources = reader.path, Sources([reader])
+        self.path, self.files = reader.path, reader.about.files
+        self.sources = Sources([reader])
         self.pixel_bytes = reader.spec.item_bytes
         self._spec = reader.spec
         self._for_all = reader.spec.items < spec.items

@@ -124,7 +124,8 @@ class Marks:
 
     def __init__(self, validity: Validity, stored: Sequence[str], dtype: str) -> None:
         self._rule = validity.rule
-        self._finite_only = not dtype.startswith("float")
+        # Integers that are read as floats are finite, too.
+        self._finite_only = not any(each.startswith("float") for each in stored)
         nodata = validity.nodata or ((),) * len(stored)
         most = max(map(len, nodata), default=0)
         self._singles: list[NDArray[Any]] = []
@@ -194,8 +195,9 @@ def _column(entries: Sequence[float | None], stored: Sequence[str], dtype: str, 
     is_float = dtype.startswith("float")
     has_nan = any(np.isnan(number) for number in numbers)
     column = np.empty((len(numbers), 1), dtype if is_float or not has_nan else "float64")
-    for at, number in enumerate(numbers):
-        column[at] = number
+    with np.errstate(over="ignore"):  # beyond the type of the tiles, where it is infinite as well
+        for at, number in enumerate(numbers):
+            column[at] = number
     return column
 
 

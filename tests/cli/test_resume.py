@@ -500,7 +500,7 @@ def test_reduce_refuses_what_it_can_before_it_learns(inputs: Path, tmp_path: Pat
     for options, status in (((), 3), (("--nodata", "5"), 73), (("--whiten",), 3)):
         done = run_python(_BEFORE_READING, *job.args(*options), cwd=job.folder)
         assert done.returncode == status
-    refused(job, "nodata was -9999.0 and is 5.0", "--nodata", "5")
+    refused(job, "nodata was -9999.0 and is -9999.0, 5.0", "--nodata", "5")
     refused(job, "the digest of the weights was", "--whiten")
     assert job.run().returncode == 0
 

@@ -12,6 +12,7 @@ from onebyone_cli.cli.options.weights import ApplyWeights
 from onebyone_cli.cli.terminal.apply_report import JobRunner, report_each
 from onebyone_cli.errors import UsageError
 from onebyone_cli.operations.apply import run as engine
+from onebyone_cli.operations.inputs import open_map
 from onebyone_cli.operations.names import check_shared, files_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def apply(
     console, target = messages.console(), output.output
     if messages.json and target == "-" and not messages.dry_run:
         raise UsageError("--json and -o - both want standard output; name a file for one")
-    inputs = input.listed([*weights.weights, target], [*weights.weights, *weights.bias])
+    inputs = input.listed([*weights.weights, target], [*weights.weights, *weights.bias, input.mask])
     make.check(target, machines.shard)
     checkpoints.check(each=input.each, force=output.force, depfile=make.depfile)
     asked = weights.request()
@@ -64,7 +65,7 @@ def apply(
     goal = engine.Output(
         target,
         output.format_name,
-        (*asked.files, *files_of([input.inputs_from])),
+        (*asked.files, *files_of([input.inputs_from, input.mask])),
         hdf5.storage(),
         output.publication(if_changed=make.if_changed),
     )
@@ -74,10 +75,10 @@ def apply(
     if flag:
         from onebyone_cli.cli.shares import check_shares
 
-        check_shares(flag, inputs, target, numbers, each=input.each)
+        check_shares(flag, [*inputs, *filter(None, [input.mask])], target, numbers, each=input.each)
         if cluster is not None:
             check_shared(flag, asked.files)
-    settings = numbers.settings(resources.budget(), resources.workers(), input.mark())._replace(
+    settings = numbers.settings(resources.budget(), resources.workers(), input.asked())._replace(
         checkpoints=checkpoints.policy(inputs, target, sharded=bool(flag)),
         shard=machines.share(),
         by_position=input.by_position,
@@ -85,17 +86,18 @@ def apply(
     reading = input.reading(settings.memory, raw.spec(), console.say)
     resources.show(console)
     rules = make.rules(target, goal.publication)
-    task = engine.Apply(layers, goal, settings, rules)
     runner = JobRunner(console, messages.progress, messages.dry_run, cluster is not None)
-    if input.each:
-        from onebyone_cli.operations.apply.each import Each, TargetNames
+    with ExitStack() as stack:
+        mask = open_map(input.mask, settings.memory, stack)
+        task = engine.Apply(layers, goal, settings, rules, mask)
+        if input.each:
+            from onebyone_cli.operations.apply.each import Each, TargetNames
 
-        names = TargetNames(target, output.format_name, raw=raw.raw)
-        status = _apply_each(
-            inputs, Each(reading, names, task.plan, runner.run), checkpoints, runner
-        )
-    else:
-        status = _apply_all(inputs, reading, task, cluster, runner)
+            names = TargetNames(target, output.format_name, raw=raw.raw)
+            each = Each(reading, names, task.plan, runner.run)
+            status = _apply_each(inputs, each, checkpoints, runner)
+        else:
+            status = _apply_all(inputs, reading, task, cluster, runner)
     if rules is not None and not messages.dry_run:
         rules.write()
     return status

@@ -45,7 +45,7 @@ def reduce(
     """Learn the components of a stack and project it onto them.
 
     The same as fit and then apply with the model. The input is read twice; a pipe is buffered for
-    that. A mask leaves pixels out of the learning only.
+    that. Invalid and masked pixels are left out of the learning, and are invalid in the output.
     """
     from onebyone_cli.operations.reduce import Reduce, ReduceOutputs
 
@@ -72,7 +72,7 @@ def reduce(
         check_learning(cluster, inputs, maps[:2], sample=learn.sample is not None, raw=raw.raw)
         if output.residual:
             raise UsageError(f"--residual is computed here; leave it out, or {cluster.place.flag}")
-    settings = numbers.settings(resources.budget(), resources.workers(), input.mark())._replace(
+    settings = numbers.settings(resources.budget(), resources.workers(), input.asked())._replace(
         checkpoints=checkpoints.policy(inputs, target, sharded=cluster is not None),
     )
     rules = make.rules(target, result.publication)

@@ -9,6 +9,7 @@ from onebyone_cli.spec import ITEM_BYTES
 if TYPE_CHECKING:
     from onebyone_cli.arithmetic.scale import Scale
     from onebyone_cli.operations.apply.settings import ApplySettings
+    from onebyone_cli.operations.meaning import Asked
 
 
 def number_of(flag: str, text: str, example: str = "0 or -9999") -> float:
@@ -95,7 +96,7 @@ class Numbers(Group):
         """Read ``--nan-to``; None if not given."""
         return number_of("--nan-to", self.nan_to) if self.nan_to else None
 
-    def settings(self, memory: int, threads: int, nodata: float | None) -> "ApplySettings":
+    def settings(self, memory: int, threads: int, asked: "Asked") -> "ApplySettings":
         """Return the checked settings of a job."""
         from onebyone_cli.operations.apply.settings import checked_settings
 
@@ -105,7 +106,7 @@ class Numbers(Group):
             compute=self.compute,
             dtype=self.output_type(),
             argmax=self.argmax,
-            nodata=nodata,
+            asked=asked,
             nan_to=self.nan_value(),
             scale=self.range(),
         )

@@ -64,10 +64,12 @@ class JobRunner(NamedTuple):
             console.detail(line)
         for note in job.match.notes:
             console.say(f"warning: {note}")
+        say = console.detail if self.is_one_of_many else console.say
+        for note in job.meaning.notes:
+            say(note)
         started = time.monotonic()
         with Progress(console, self.progress) as on_progress:
             done = (run or job.run)(on_progress)
-        say = console.detail if self.is_one_of_many else console.say
         if self.on_cluster or job.shard is None:
             moved = 0 if done.went_on else job.input_bytes + job.output.data_bytes
             spent = spent_since(started, moved)

@@ -61,7 +61,10 @@ def applied(output: str, done: "ApplyReport", spent: "Spent | str" = "") -> str:
     """Write a line about an output, its resources and its counts."""
     line = f"{shown(output)}: {done.output.size} {done.output.dtype}{spent}"
     line += unchanged(done.changed)
-    return line + counted(done.counts)
+    line += counted(done.counts)
+    if done.fill.origin == "picture" and done.invalid_pixels:
+        line += "; invalid pixels are black"
+    return line
 
 
 def counted(counts: "Mapping[str, int]") -> str:

@@ -58,6 +58,8 @@ class Format(NamedTuple):
         Fields of `Storage` that an output supports.
     keeps : tuple of str
         Fields of `Metadata` that an output has a place for.
+    background : float or None
+        Value of pixels without data in a picture of integers; None for other formats.
     extra : str
         What to install, if it is not installed with the program.
     """
@@ -81,6 +83,7 @@ class Format(NamedTuple):
     datasets: Callable[[str], Sequence[Dataset]] | None = None
     storage: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()
+    background: float | None = None
     extra: str = ""
 
     @property

@@ -71,6 +71,8 @@ class Target(NamedTuple):
         Formats without fixed offsets ignore its `resume` and `shared`.
     keeps : tuple of str
         See `Format.keeps`.
+    background : float or None
+        See `Format.background`.
     metadata : Metadata
         Metadata of the output; a format writes what it has a place for.
     storage : Storage
@@ -83,6 +85,7 @@ class Target(NamedTuple):
     inputs: tuple[str, ...] = ()
     publication: Publication = Publication()
     keeps: tuple[str, ...] = ()
+    background: float | None = None
     metadata: Metadata = Metadata()
     storage: Storage = Storage()
 
@@ -112,6 +115,10 @@ class Target(NamedTuple):
 
 class AnyTarget(Protocol):
     """A `Target`, or an array in memory."""
+
+    @property
+    def background(self) -> float | None:
+        """See `Format.background`."""
 
     def make_writer(
         self, spec: StackSpec, describe: Callable[[], Metadata] = Metadata

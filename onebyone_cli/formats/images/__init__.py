@@ -55,5 +55,6 @@ FORMAT = Format(
     kinds=tuple(KINDS),
     folder="a folder of images",
     folders=lambda path: True,
+    background=0.0,
     keeps=("channels",),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.commit.journal import UNKNOWN
+from onebyone_cli.operations.meaning import meaning_of
 from onebyone_cli.version import __version__
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from onebyone_cli.arithmetic.scale import Scale
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.operations.apply.settings import ApplySettings
+    from onebyone_cli.operations.meaning import Packing
     from onebyone_cli.spec import StackSpec
+    from onebyone_cli.stack.pixel_map import PixelMap
+    from onebyone_cli.stack.validity import Range
 
 
 def fingerprint_of(
@@ -26,6 +30,7 @@ def fingerprint_of(
     layers: Sequence[Layer] | None,
     settings: ApplySettings,
     *,
+    mask: PixelMap | None,
     source: StackSpec,
     used: Sequence[int],
     output: StackSpec,
@@ -47,6 +52,8 @@ def fingerprint_of(
         it the shape of the output.
     settings : ApplySettings
         The choices.
+    mask : PixelMap or None
+        What leaves out pixels.
     source : StackSpec
         The stack in the type of the arithmetic.
     used : sequence of int
@@ -65,9 +72,10 @@ def fingerprint_of(
         keys are shown to users where two jobs differ.
     """
     files = [_file(path) for reader in inputs for path in reader.about.files]
+    masks = [] if mask is None else [_file(path) for path in mask.files]
 
     def describe() -> dict[str, Any]:
-        known = layers is not None
+        known, meaning = layers is not None, meaning_of(inputs, settings.asked)
         return {
             "the version of onebyone": __version__,
             "the version of numpy": np.__version__,
@@ -83,7 +91,11 @@ def fingerprint_of(
             "the output": container,
             "the shape of the output": list(output.shape) if known else UNKNOWN,
             "the type of the output": output.dtype,
-            "nodata": _number(settings.nodata),
+            "nodata": _ranges(meaning.validity.nodata),
+            "the valid range": _ranges([(each,) for each in meaning.validity.valid]),
+            "invalid": meaning.validity.rule,
+            "the scale and the offset": _packing(meaning.packing),
+            "mask": masks,
             "nan_to": _number(settings.nan_to),
             "scale": _scale(settings.scale),
             "what is written": settings.collapse or "the channels",
@@ -116,6 +128,30 @@ def _digest(layers: Sequence[Layer]) -> str:
         digest.update(layer.map.weight.tobytes())
         digest.update(layer.map.bias.tobytes())
     return digest.hexdigest()
+
+
+def _ranges(entries: Sequence[Sequence[Range]]) -> str | None:
+    """Write ranges of numbers, one entry for each channel; a digest where they differ."""
+    texts = [
+        ", ".join(repr(low) if low == high else f"{low!r}:{high!r}" for low, high in entry)
+        for entry in entries
+    ]
+    return _one_or_digest(texts)
+
+
+def _packing(packing: Packing | None) -> str | None:
+    if packing is None:
+        return None
+    pairs = zip(packing.scale, packing.offset, strict=True)
+    return _one_or_digest([f"{scale!r} and {offset!r}" for scale, offset in pairs])
+
+
+def _one_or_digest(texts: Sequence[str]) -> str | None:
+    if len(set(texts)) < 2:
+        return texts[0] if texts else None
+    import hashlib
+
+    return f"that of {len(texts)} channels, {hashlib.sha256(repr(texts).encode()).hexdigest()[:12]}"
 
 
 def _runs(channels: Sequence[int]) -> str:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.arithmetic.cast import Cast
 from onebyone_cli.arithmetic.conv1x1 import Convolution
 from onebyone_cli.arithmetic.ranges import (
-    counting_bytes,
     find_range,
-    histogram_bytes,
     range_before,
     range_of_journal,
 )
 from onebyone_cli.commit.checkpoint import Checkpoint, Ledger
-from onebyone_cli.commit.journal import NOTHING
 from onebyone_cli.commit.publishing import noted_of
 from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.errors import (
@@ -28,9 +24,13 @@ from onebyone_cli.errors import (
     UsageError,
     setting,
 )
-from onebyone_cli.formats.contracts.writer import ResumableWriter, StreamWriter, Writer
+from onebyone_cli.formats.contracts.writer import ResumableWriter, Writer
+from onebyone_cli.operations.apply.fill import choose_fill
 from onebyone_cli.operations.apply.fingerprint import fingerprint_of
+from onebyone_cli.operations.apply.invalid import rules_of
 from onebyone_cli.operations.apply.matching import match
+from onebyone_cli.operations.apply.passes import Passes
+from onebyone_cli.operations.apply.planning import plan_memory
 from onebyone_cli.operations.apply.settings import (
     _COUNTED,
     ApplyReport,
@@ -38,17 +38,13 @@ from onebyone_cli.operations.apply.settings import (
     _check_channels,
     _output_spec,
 )
-from onebyone_cli.operations.apply.worker import Convolver, computes_in_place, write_share
-from onebyone_cli.operations.run import count_pixels, run_tiles
-from onebyone_cli.plan.memory import Plan, apply_costs, make_plan
+from onebyone_cli.operations.apply.worker import Steps, write_share
+from onebyone_cli.operations.meaning import meaning_of
 from onebyone_cli.plan.tiles import (
-    LONGEST_TILE,
     count_tiles,
-    iter_slabs,
-    iter_slabs_of_tiles,
-    tile_range,
 )
 from onebyone_cli.spec import arithmetic_dtype
+from onebyone_cli.stack.pixel_map import PixelMap
 from onebyone_cli.stack.sources import Sources
 from onebyone_cli.stack.spool import Spool
 from onebyone_cli.stack.stack import stacked_spec
@@ -59,15 +55,11 @@ if TYPE_CHECKING:
     from onebyone_cli.arithmetic.conv1x1 import Layer
     from onebyone_cli.arithmetic.ranges import Range
     from onebyone_cli.arithmetic.scale import Scale
-    from onebyone_cli.commit.journal import Done
     from onebyone_cli.formats.contracts.metadata import Metadata
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.formats.contracts.writer import AnyTarget
-    from onebyone_cli.operations.apply.worker import Measure, Write
-    from onebyone_cli.plan.shards import Share
-    from onebyone_cli.spec import Slab
+    from onebyone_cli.operations.apply.worker import Measure
     from onebyone_cli.stack.sources import OnProgress
-    from onebyone_cli.stack.stack import Stack
 
 
 class ApplyJob:
@@ -83,6 +75,9 @@ class ApplyJob:
         Where the result goes.
     settings : ApplySettings
         The choices.
+    mask : Reader, optional
+        One channel, open in a form that can be read several times: pixels where it is 0 or invalid
+        are invalid. The caller closes it.
     is_rehearsal : bool
         Whether the layers stand in for others that are unknown yet. Everything else is checked, and
         the job is not run.
@@ -97,6 +92,10 @@ class ApplyJob:
         The channels that are read, and the weights for them.
     path : str
         The output, as the user wrote it.
+    meaning : Meaning
+        What the numbers of the inputs mean.
+    fill : Fill
+        What invalid pixels are in the output.
 
     Raises
     ------
@@ -115,6 +114,7 @@ class ApplyJob:
         target: AnyTarget,
         settings: ApplySettings,
         *,
+        mask: Reader | None = None,
         is_rehearsal: bool = False,
     ) -> None:
         self.is_rehearsal = is_rehearsal
@@ -131,8 +131,21 @@ class ApplyJob:
         self.input = stacked_spec(inputs, dtype)
         self.input_bytes = sum(reader.spec.data_bytes for reader in inputs)
         _check_channels(self.input, inputs, layers)
-        self.convolution = Convolution(layers, dtype)
+        self.meaning = meaning_of(inputs, settings.asked)
+        self._mask = None
+        if mask is not None:
+            self._mask = PixelMap(mask, self.input, "mask", settings.asked.nodata)
+        rules = rules_of(self.meaning.validity, inputs, self._mask)
+        self.convolution = Convolution(layers, dtype, self.meaning.arrays)
+        self._steps = Steps(self.convolution, rules, settings.collapse)
         self.output = _output_spec(self.input, self.convolution, settings)
+        self.fill = choose_fill(
+            settings,
+            self.meaning.validity,
+            self.output.dtype,
+            self.convolution.out_channels,
+            target.background,
+        )
         self.cast = self._cast(range_before(settings.scale) if settings.scale else None)
         self._writer = target.make_writer(self.output, self._describe)
         self.path = self._writer.path
@@ -142,7 +155,14 @@ class ApplyJob:
                 f"{setting('shard')} needs an output with fixed offsets, and {self.path} has none; "
                 "write .npy, or .h5 without compression and chunks"
             )
-        self.plan = self._make_plan()
+        self.plan = plan_memory(
+            self.input,
+            self._writer,
+            self._steps,
+            self._sources,
+            settings,
+            in_place=self._steps.is_in_place(self.cast),
+        )
         self._checkpoint = self._make_checkpoint(given, layers)
         self._went_on = False
 
@@ -157,16 +177,14 @@ class ApplyJob:
         return isinstance(self._writer, ResumableWriter)
 
     def _cast(self, scale: Range | tuple[float, float] | None) -> Cast:
-        fill = self.settings.fill
-        return Cast(self.input.dtype, self.output.dtype, fill=fill, scale=scale)
+        return Cast(self.input.dtype, self.output.dtype, fill=self.fill.value, scale=scale)
 
     def _describe(self) -> Metadata:
         # Imported here because most outputs have no place for metadata.
         from onebyone_cli.operations.metadata import output_metadata
 
         layers, found = self.match.given_layers, self.match.metadata()
-        total = layers[0].map.in_channels
-        return output_metadata(found, total, layers, self.settings, self.output.dtype)
+        return output_metadata(found, layers, self.settings, self.fill, self.output.dtype)
 
     def run(self, on_progress: OnProgress) -> ApplyReport:
         """Run the job, and publish the output at the end.
@@ -184,12 +202,15 @@ class ApplyJob:
     def _run_all(self, on_progress: OnProgress) -> ApplyReport:
         with ExitStack() as stack:
             source = self._sources.as_stack(self.input.dtype, self.plan, stack, on_progress)
+            if self._mask is not None:
+                self._mask.open(self.plan, stack, on_progress)
             stack.enter_context(self._writer)
             stack.enter_context(self._taking_notes())
+            passes = Passes(self.plan, self._steps, source, on_progress)
             scale = self.settings.scale
             if scale is not None and scale.is_measured:
-                self.cast = self._cast(self._range(scale, source, on_progress))
-            counts = self._write(source, on_progress)
+                self.cast = self._cast(self._range(scale, passes))
+            counts = self._write(passes)
             if self.shard is not None:
                 self._finish_share()
                 return self._report(counts)
@@ -205,6 +226,7 @@ class ApplyJob:
             {name: counts.get(name, 0) for name in _COUNTED},
             changed=self._writer.changed,
             went_on=self._went_on,
+            fill=self.fill,
         )
 
     @contextmanager
@@ -237,6 +259,7 @@ class ApplyJob:
                 inputs,
                 None if self.is_rehearsal else layers,
                 self.settings,
+                mask=self._mask,
                 source=self.stack,
                 used=self.match.used,
                 output=self.output,
@@ -244,9 +267,15 @@ class ApplyJob:
                 tile_pixels=self.plan.tile_pixels,
             ),
             count_tiles(self.input, self.plan.tile_pixels),
-            self._sources.check_unchanged,
+            self._check_unchanged,
             policy,
         )
+
+    def _check_unchanged(self) -> None:
+        """Raise `ReadWriteError` if an input or the mask was changed since it was opened."""
+        self._sources.check_unchanged()
+        if self._mask is not None:
+            self._mask.sources.check_unchanged()
 
     def _finish_share(self) -> None:
         """Mark this share as complete; the output is published when all shares are."""
@@ -255,46 +284,19 @@ class ApplyJob:
             file.sync()
             self._checkpoint.complete(**noted_of(file.fd, self._writer.sidecar), complete=True)
 
-    def _make_plan(self) -> Plan:
-        convolution, sources = self.convolution, self._sources
-        in_place = computes_in_place(self.cast, self.settings)
-        return make_plan(
-            self.input,
-            convolution.widest,
-            self.input.item_bytes,
-            apply_costs(
-                self.input,
-                self.output,
-                widest=convolution.widest,
-                hidden=sum(convolution.hidden_channels),
-                staged=0 if in_place else convolution.out_channels,
-                collapsed=convolution.out_channels if self.settings.collapse else 0,
-                scratch=sources.scratch_bytes + counting_bytes(self.settings.scale, LONGEST_TILE),
-                cache=sources.cache_bytes
-                + max(self._writer.buffer_bytes, sources.buffer_bytes)
-                + histogram_bytes(self.settings.scale, self.output.channels),
-            ),
-            memory=self.settings.memory,
-            threads=self.settings.threads,
-            spool_input_bytes=sources.spool_bytes,
-            spool_output_bytes=self.output.data_bytes * isinstance(self._writer, StreamWriter),
-        )
-
-    def _write(self, source: Stack, on_progress: OnProgress) -> Mapping[str, int]:
+    def _write(self, passes: Passes) -> Mapping[str, int]:
         """Write the result; return the counts."""
         writer = self._writer
         if isinstance(writer, Writer):
-            return self._write_slabs(source, writer, on_progress)
-        size = self.output.data_bytes
+            return self._write_slabs(passes, writer)
+        size, on_progress = self.output.data_bytes, passes.on_progress
         ledger = Ledger()
         with Spool(size, in_memory=self.plan.output_in_memory) as spool:
-            self._run(source, spool.writer(self.output).write, on_progress, "applying", ledger)
+            passes.run(self.cast, "applying", ledger, write=spool.writer(self.output).write)
             writer.fill(spool.planes(self.output), lambda done: on_progress("writing", done, size))
         return ledger.done.counts
 
-    def _write_slabs(
-        self, source: Stack, writer: Writer, on_progress: OnProgress
-    ) -> Mapping[str, int]:
+    def _write_slabs(self, passes: Passes, writer: Writer) -> Mapping[str, int]:
         ledger = Ledger() if self._checkpoint is None else self._checkpoint
         self._went_on = bool(ledger.done.ranges)
         share, write = None, writer.write
@@ -303,10 +305,10 @@ class ApplyJob:
 
             share = Share(self.shard, self.output, writer.data_offset)
             write = partial(write_share, writer, share)
-        self._run(source, write, on_progress, "applying", ledger, share)
+        passes.run(self.cast, "applying", ledger, write=write, share=share)
         return ledger.done.counts
 
-    def _range(self, scale: Scale, source: Stack, on_progress: OnProgress) -> Range:
+    def _range(self, scale: Scale, passes: Passes) -> Range:
         """Find the range of the result, or take it from the journal of an earlier run."""
         noted = {} if self._checkpoint is None else self._checkpoint.extra
         channels = self.output.channels
@@ -314,67 +316,11 @@ class ApplyJob:
         if found is None:
 
             def look(step: str, measure: Measure) -> None:
-                self._run(source, None, on_progress, step, Ledger(), measure=measure)
+                passes.run(self.cast, step, Ledger(), measure=measure)
 
             found = find_range(scale, channels, look)
             noted["range"] = [end.tolist() for end in found]
         return found
-
-    def _run(
-        self,
-        source: Stack,
-        write: Write | None,
-        on_progress: OnProgress,
-        step: str,
-        ledger: Ledger,
-        share: Share | None = None,
-        measure: Measure | None = None,
-    ) -> None:
-        """Process all slabs that are not done; the result is written or measured."""
-        plan, convolution = self.plan, self.convolution
-
-        def make_work() -> Callable[[Slab], None]:
-            worker = Convolver(
-                plan, convolution, self.cast, self.settings, source, write, share, measure
-            )
-
-            def work(slab: Slab) -> None:
-                ledger.add(*tile_range(self.input, slab, plan.tile_pixels), worker.process(slab))
-
-            return work
-
-        done_before = ledger.done
-
-        def slabs(done: Done) -> Iterator[Slab]:
-            parts = chain.from_iterable(
-                self._cut_out(slab, done)
-                for slab in iter_slabs(self.input, plan.slab_items, plan.slab_pixels)
-            )
-            return parts if share is None else filter(share.has_part_of, parts)
-
-        before = 0
-        if done_before.ranges:
-            before = count_pixels(slabs(NOTHING)) - count_pixels(slabs(done_before))
-        run_tiles(
-            lambda: slabs(done_before),
-            make_work,
-            [source],
-            step=step,
-            threads=plan.threads,
-            pixel_bytes=self.input.channels * self.input.item_bytes,
-            on_progress=on_progress,
-            done=before,
-        )
-
-    def _cut_out(self, slab: Slab, done: Done) -> Iterator[Slab]:
-        """Yield the parts of a slab that are not done; an earlier run may have had other slabs."""
-        tile = self.plan.tile_pixels
-        first, last = tile_range(self.input, slab, tile)
-        for start, stop in done.gaps(first, last):
-            if (start, stop) == (first, last):
-                yield slab
-            else:
-                yield from iter_slabs_of_tiles(self.input, start, stop, tile, self.plan.slab_pixels)
 
 
 def _advise_to_resume(reason: BaseException, checkpoint: Checkpoint) -> None:

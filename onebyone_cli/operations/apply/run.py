@@ -171,6 +171,7 @@ def plan_apply(
     settings: "ApplySettings",
     *,
     held: "Inputs | None" = None,
+    mask: "Reader | None" = None,
     is_rehearsal: bool = False,
 ) -> "ApplyJob":
     """Check and plan a job; nothing is created.
@@ -185,24 +186,30 @@ def plan_apply(
         layers,
         output.target(inputs, settings),
         settings,
+        mask=mask,
         is_rehearsal=is_rehearsal,
     )
 
 
 class Apply(NamedTuple):
-    """The layers to apply to stacks, and the settings."""
+    """The layers to apply to stacks, and the settings.
+
+    `mask` is open and holds for every stack.
+    """
 
     layers: "Sequence[Layer]"
     output: Output
     settings: "ApplySettings"
     rules: "DepFile | None" = None
+    mask: "Reader | None" = None
 
     def plan(self, inputs: "Inputs", path: str) -> "ApplyJob":
         """Check and plan the job of one stack with the output `path`."""
         if self.rules is not None:
             files = (name for reader in inputs for name in reader.about.files)
             self.rules.add(path, (*files, *self.output.also_read))
-        return plan_apply(inputs, self.layers, self.output._replace(path=path), self.settings)
+        output = self.output._replace(path=path)
+        return plan_apply(inputs, self.layers, output, self.settings, mask=self.mask)
 
     def plan_elsewhere(self, inputs: "Inputs", elsewhere: "Elsewhere") -> "ApplyJob":
         """Check and plan the job of one stack that is computed elsewhere."""

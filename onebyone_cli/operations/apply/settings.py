@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import numpy as np
-
 from onebyone_cli.arithmetic.cast import CastCounts
 from onebyone_cli.arithmetic.conv1x1 import Convolution, argmax_dtype
 from onebyone_cli.arithmetic.scale import Scale, parse_scale
 from onebyone_cli.errors import ShapeMismatchError, UsageError, setting
+from onebyone_cli.operations.apply.fill import Fill
 from onebyone_cli.operations.machine import memory_of, threads_of
+from onebyone_cli.operations.meaning import Asked
 from onebyone_cli.spec import ITEM_BYTES, StackSpec
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class ApplySettings(NamedTuple):
     collapse : str
         What replaces the output channels: ``"argmax"``, the index of the largest; ``"rms"``, their
         root mean square; empty for the channels themselves.
-    nodata : float or None
-        Input value that marks a pixel as invalid, as NaN does.
+    asked : Asked
+        What the numbers of the inputs mean.
     nan_to : float or None
         Output value for NaN.
     scale : Scale or None
@@ -63,18 +63,12 @@ class ApplySettings(NamedTuple):
     compute: str = "auto"
     dtype: str = ""
     collapse: Literal["", "argmax", "rms"] = ""
-    nodata: float | None = None
+    asked: Asked = Asked()
     nan_to: float | None = None
     scale: Scale | None = None
     checkpoints: Policy | None = None
     shard: Shard | None = None
     by_position: bool = False
-
-    @property
-    def fill(self) -> float | None:
-        """Output value of invalid pixels; None for NaN."""
-        fill = self.nodata if self.nan_to is None else self.nan_to
-        return None if fill is None or np.isnan(fill) else fill
 
     def publication(self, asked: Publication) -> Publication:
         """Add the treatment of part files to how the output is published."""
@@ -89,7 +83,7 @@ def checked_settings(
     compute: str = "auto",
     dtype: str | None = None,
     argmax: bool = False,
-    nodata: float | None = None,
+    asked: Asked | None = None,
     nan_to: float | None = None,
     scale: Scale | str | tuple[float, float] | None = None,
     by_position: bool = False,
@@ -117,7 +111,7 @@ def checked_settings(
         compute=compute,
         dtype=dtype or "",
         collapse="argmax" if argmax else "",
-        nodata=nodata,
+        asked=asked or Asked(),
         nan_to=nan_to,
         scale=scale_of(scale),
         by_position=by_position,
@@ -146,6 +140,8 @@ class ApplyReport(NamedTuple):
         False if an equal output existed and was kept.
     went_on : bool
         Whether the job resumed an earlier run.
+    fill : Fill
+        What invalid pixels are.
     """
 
     input: StackSpec
@@ -153,10 +149,11 @@ class ApplyReport(NamedTuple):
     counts: Mapping[str, int]
     changed: bool = True
     went_on: bool = False
+    fill: Fill = Fill()
 
     @property
     def invalid_pixels(self) -> int:
-        """Pixels with NaN or the nodata value in any input channel."""
+        """Pixels that are masked, or have an invalid number in a channel."""
         return self.counts.get("invalid_pixels", 0)
 
     @property

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from onebyone_cli.arithmetic.cast import CastCounts
 from onebyone_cli.arithmetic.conv1x1 import argmax, rms
+from onebyone_cli.operations.apply.invalid import Inspector
 from onebyone_cli.system.buffers import empty_rows
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from onebyone_cli.arithmetic.cast import Cast
     from onebyone_cli.arithmetic.conv1x1 import Convolution
     from onebyone_cli.formats.contracts.writer import Writer
-    from onebyone_cli.operations.apply.settings import ApplySettings
+    from onebyone_cli.operations.apply.invalid import Rules
     from onebyone_cli.plan.memory import Plan
     from onebyone_cli.plan.shards import Share
     from onebyone_cli.spec import Slab
@@ -29,9 +30,26 @@ if TYPE_CHECKING:
     Measure = Callable[[NDArray[Any]], None]
 
 
-def computes_in_place(cast: Cast, settings: ApplySettings) -> bool:
-    """Whether the convolution can write straight into the output's buffer."""
-    return cast.is_identity and not settings.collapse
+class Steps(NamedTuple):
+    """What is done with each tile before the cast.
+
+    Attributes
+    ----------
+    convolution : Convolution
+        The chain of layers.
+    rules : Rules
+        What makes a pixel invalid.
+    collapse : str
+        As in `ApplySettings`.
+    """
+
+    convolution: Convolution
+    rules: Rules
+    collapse: Literal["", "argmax", "rms"] = ""
+
+    def is_in_place(self, cast: Cast) -> bool:
+        """Whether the convolution can write straight into the output's buffer."""
+        return cast.is_identity and not self.collapse
 
 
 class Convolver:
@@ -41,12 +59,10 @@ class Convolver:
     ----------
     plan : Plan
         Sizes of slabs and tiles.
-    convolution : Convolution
-        The chain of layers.
+    steps : Steps
+        What is done with each tile.
     cast : Cast
         From the type of the arithmetic to that of the output.
-    settings : ApplySettings
-        What marks a pixel as invalid, and what replaces the channels.
     source : Stack
         The stack, readable, in the type of the arithmetic.
     write : callable or None
@@ -60,9 +76,8 @@ class Convolver:
     def __init__(
         self,
         plan: Plan,
-        convolution: Convolution,
+        steps: Steps,
         cast: Cast,
-        settings: ApplySettings,
         source: Stack,
         write: Write | None,
         share: Share | None,
@@ -73,18 +88,18 @@ class Convolver:
         self._write = write
         self._share = share
         self._measure = measure
-        self._convolution = convolution
+        self._convolution = convolution = steps.convolution
         self._cast = cast
-        self._collapse = {"": None, "argmax": argmax, "rms": rms}[settings.collapse]
-        self._marks = None if settings.nodata is None else source.marks(settings.nodata)
+        self._collapse = {"": None, "argmax": argmax, "rms": rms}[steps.collapse]
+        self._inspector = Inspector(steps.rules, source.spec.dtype)
         self._tile = tile
         number = source.spec.dtype
-        channels = 1 if settings.collapse else convolution.out_channels
+        channels = 1 if steps.collapse else convolution.out_channels
         self._x = empty_rows((items, source.spec.channels, pixels), number)
         self._out = empty_rows((items, channels, pixels), cast.target)
         self._scratch = np.empty(source.scratch_bytes, np.uint8)
         self._hidden = convolution.hidden_buffers(items, tile)
-        self._in_place = computes_in_place(cast, settings)
+        self._in_place = steps.is_in_place(cast)
         if not self._in_place:
             self._y = empty_rows((items, convolution.out_channels, tile), number)
         self._casts, self._invalid_pixels = CastCounts(), 0
@@ -96,6 +111,7 @@ class Convolver:
         # Overflow and NaN are results here, and are counted.
         with np.errstate(all="ignore"):
             self._source.read(slab, x[:, :, : slab.pixels], self._scratch)
+            self._inspector.begin(slab)
             # The last tile is padded to the shape of all others.
             whole = -(-slab.pixels // self._tile) * self._tile
             x[:, :, slab.pixels : whole] = 0
@@ -110,13 +126,18 @@ class Convolver:
         """Compute the pixels [start, stop) of a slab, a tile of each of its items."""
         pixels = stop - start
         place = self._out[:, :, start : start + self._tile] if self._in_place else self._y
-        y = place[: slab.items]
-        self._convolution.apply(x, y, self._hidden)
+        y, inspector = place[: slab.items], self._inspector
+        invalid = inspector.before(x[:, :, :pixels], start)
+        look = inspector.looks_at_results
+        if self._convolution.apply(x, y, self._hidden, look=look):
+            invalid = inspector.after(x[:, :, :pixels], invalid)
+        if invalid is not None and invalid.any():
+            y[:, :, :pixels].swapaxes(0, 1)[:, invalid] = np.nan
         for items, is_ours in self._parts(slab, slab.start + start):
-            invalid = self._mark_invalid(x[items], y[items], pixels)
             casts = self._finish(y[items], self._out[items, :, start:stop], pixels)
             if is_ours:
-                self._invalid_pixels += invalid
+                if invalid is not None:
+                    self._invalid_pixels += int(np.count_nonzero(invalid[items]))
                 self._casts = self._casts.plus(casts)
 
     def _parts(self, slab: Slab, pixel: int) -> Iterator[tuple[slice, bool]]:
@@ -140,20 +161,6 @@ class Convolver:
         elif not self._in_place:
             return self._cast.apply(y, out, pixels)
         return CastCounts()
-
-    def _mark_invalid(self, x: NDArray[Any], y: NDArray[Any], pixels: int) -> int:
-        """Set invalid pixels to NaN in every output channel, and count them.
-
-        NaN in any input channel makes NaN in all output channels, so without a nodata value the
-        input is searched only where the first output channel has NaN.
-        """
-        if self._marks is None and not np.isnan(y[:, 0, :pixels]).any():
-            return 0
-        invalid = np.isnan(x[:, :, :pixels]).any(axis=1)
-        if self._marks is not None:
-            invalid |= (x[:, :, :pixels] == self._marks).any(axis=1)
-        y[:, :, :pixels].swapaxes(0, 1)[:, invalid] = np.nan
-        return int(np.count_nonzero(invalid))
 
 
 def write_share(writer: Writer, share: Share, slab: Slab, block: NDArray[Any]) -> None:

@@ -1,0 +1,116 @@
+"""Find the invalid pixels of a slab, tile by tile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from onebyone_cli.stack.validity import Marks, Validity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from onebyone_cli.spec import Slab
+    from onebyone_cli.stack.pixel_map import PixelMap
+
+    Bools = NDArray[np.bool_]
+
+#: Bytes for each number of a tile while marks are compared: the marks, and three comparisons.
+_MARK_BYTES = 4
+
+
+class Rules(NamedTuple):
+    """What makes pixels of a stack invalid.
+
+    Attributes
+    ----------
+    validity : Validity
+    stored : tuple of str
+        Type of each channel in its file.
+    mask : PixelMap or None
+        Open; pixels where it is 0 or invalid are invalid.
+    """
+
+    validity: Validity
+    stored: tuple[str, ...]
+    mask: PixelMap | None = None
+
+    @property
+    def tile_pixel_bytes(self) -> int:
+        """Memory for each pixel of a tile."""
+        return _MARK_BYTES * len(self.stored) if self.validity.is_needed else 0
+
+    @property
+    def slab_pixel_bytes(self) -> int:
+        """Memory for each pixel of a slab: the numbers of the mask, and what follows from them."""
+        return 0 if self.mask is None else 2 * self.mask.pixel_bytes + 2
+
+
+class Inspector:
+    """Finds the invalid pixels of the slabs of one worker.
+
+    Integers without marks and mask are not looked at. Without marks, floating-point numbers are
+    searched only where the result of the first layer is not finite: NaN or an infinity in any
+    channel shows in every output channel.
+
+    Parameters
+    ----------
+    rules : Rules
+    dtype : str
+        Type in which tiles are read.
+    """
+
+    def __init__(self, rules: Rules, dtype: str) -> None:
+        self._mask = rules.mask
+        self._marks = Marks(rules.validity, rules.stored, dtype)
+        self._masked: Bools | None = None
+        self._has_floats = any(each.startswith("float") for each in rules.stored)
+
+    @property
+    def looks_at_results(self) -> bool:
+        """Whether results that are not finite show invalid pixels."""
+        return self._has_floats and not self._marks.are_needed
+
+    def begin(self, slab: Slab) -> None:
+        """Read the mask of a slab."""
+        if self._mask is not None:
+            self._masked = self._mask.masked(slab)
+
+    def before(self, x: NDArray[Any], start: int) -> Bools | None:
+        """Mark invalid pixels of a tile before it is convolved.
+
+        Parameters
+        ----------
+        x : ndarray of shape (items, C, pixels)
+            Without the padding of the tile.
+        start : int
+            First pixel of the tile within the slab.
+
+        Returns
+        -------
+        ndarray of bool, shape (items, pixels), or None
+            None where there is nothing to compare with.
+        """
+        found = None
+        if self._masked is not None:
+            masked = self._masked[:, start : start + x.shape[2]]
+            found = np.broadcast_to(masked, (len(x), x.shape[2]))
+        if not self._marks.are_needed:
+            return found
+        marked = self._marks.pixels(x)
+        return marked if found is None else marked | found
+
+    @staticmethod
+    def after(x: NDArray[Any], before: Bools | None) -> Bools:
+        """Mark pixels with NaN or an infinity as well, where the result is not finite."""
+        found: Bools = ~np.isfinite(x).all(axis=1)
+        return found if before is None else found | before
+
+
+def rules_of(validity: Validity, inputs: Sequence[Any], mask: PixelMap | None) -> Rules:
+    """Return the rules of a stack of inputs."""
+    stored = tuple(each.spec.dtype for each in inputs for _ in range(each.spec.channels))
+    return Rules(validity, stored, mask)
