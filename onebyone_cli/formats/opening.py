@@ -189,6 +189,7 @@ def make_target(
         inputs=read,
         publication=publication,
         keeps=found.keeps,
+        packs_channels=found.packs_channels,
         background=found.background,
         storage=storage,
     )
