@@ -54,7 +54,8 @@ def apply(
     console, target = messages.console(), output.output
     if messages.json and target == "-" and not messages.dry_run:
         raise UsageError("--json and -o - both want standard output; name a file for one")
-    inputs = input.listed([*weights.weights, target], [*weights.weights, *weights.bias, input.mask])
+    maps = [input.mask, *weights.weights, *weights.bias]
+    inputs = input.listed([*weights.weights, target], maps)
     make.check(target, machines.shard)
     checkpoints.check(each=input.each, force=output.force, depfile=make.depfile)
     asked = weights.request()

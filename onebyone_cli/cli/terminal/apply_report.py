@@ -73,6 +73,8 @@ class JobRunner(NamedTuple):
         if self.on_cluster or job.shard is None:
             moved = 0 if done.went_on else job.input_bytes + job.output.data_bytes
             spent = spent_since(started, moved)
+            for warning in done.warnings:
+                console.say(warning)
             say(report.applied(output, done, spent))
         else:
             spent = spent_since(started)
