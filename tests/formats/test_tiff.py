@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import struct
 
 import numpy as np
@@ -215,24 +216,50 @@ def test_samples_of_all_arrangements_are_channels(tmp_path):
     )
 
 
+def masked_file(path, image, mask):
+    """Write a file with an overview and an internal mask, as GDAL does."""
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(image, photometric="minisblack")
+        writer.write(image[::2, ::2], photometric="minisblack", subfiletype=1)
+        writer.write(mask, photometric="minisblack", subfiletype=2, compression="deflate")
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages[2].tags[254].overwrite(4)
+        file.pages[2].tags[262].overwrite(4)
+
+
 def test_overviews_and_masks_are_no_channels(tmp_path):
     image = np.arange(64 * 80, dtype="u2").reshape(64, 80)
     mask = np.full(image.shape, 255, "u1")
     mask[:, :10] = 0
     path = tmp_path / "a.tif"
-    with tifffile.TiffWriter(path) as writer:
-        writer.write(image, photometric="minisblack")
-        writer.write(image[::2, ::2], photometric="minisblack", subfiletype=1)
-        writer.write(mask, photometric="minisblack", subfiletype=2)
-    with tifffile.TiffFile(path, mode="r+") as file:
-        file.pages[2].tags[254].overwrite(4)
-        file.pages[2].tags[262].overwrite(4)
+    masked_file(path, image, mask)
     same(read(path), image[None])
     (opens,) = about(path).masks
     with opens() as reader:
         found = np.empty((1, 1, image.size), "u1")
         reader.read(Slab(0, 1, 0, image.size), found, np.empty(reader.scratch_bytes, "u1"))
     same(found.reshape(image.shape), mask)
+
+
+def test_masks_of_files_are_used(tmp_path):
+    rng = np.random.default_rng(1)
+    images = rng.integers(1, 900, (2, 300, 400)).astype("u2")
+    masks = (rng.random((3, 300, 400)) < 0.9).astype("u1") * 255
+    (tmp_path / "f").mkdir()
+    for at, image in enumerate(images):
+        masked_file(tmp_path / "f" / f"B{at}.tif", image, masks[at])
+    np.save(tmp_path / "m.npy", masks[2])
+    for option, used in (((), masks[:2]), (("--mask", "m.npy"), masks)):
+        valid = (used != 0).all(axis=0)
+        job = ["apply", "f", "--kernel", "1 1", "-o", "o.npy", "--force", *option]
+        assert onebyone(*job, cwd=tmp_path).returncode == 0
+        expected = np.where(valid, images.sum(axis=0), np.nan)
+        assert np.array_equal(np.load(tmp_path / "o.npy")[0], expected, equal_nan=True)
+        told = json.loads(onebyone("stats", "f", "--json", *option, cwd=tmp_path).stdout)
+        assert {channel["valid"] for channel in told["channels"]} == {valid.sum()}
+    job = ["apply", "f", "--kernel", "1 1", "--nodata", "none", "-o", "all.npy"]
+    assert onebyone(*job, cwd=tmp_path).returncode == 0
+    assert np.array_equal(np.load(tmp_path / "all.npy")[0], images.sum(axis=0))
 
 
 def test_pages_are_channels(tmp_path):
