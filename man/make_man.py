@@ -91,9 +91,15 @@ ENVIRONMENT = (
         "--threads",
     ),
     Note(
-        "SLURM_CPUS_PER_TASK",
-        "The processors that Slurm gives a task. Without --threads and ONEBYONE_THREADS there are "
-        "no more worker threads than this, nor than the affinity and the control group allow.",
+        "SLURM_CPUS_PER_TASK, NCPUS, PBS_NUM_PPN, LSB_DJOB_NUMPROC, NSLOTS",
+        "The processors that Slurm, PBS, LSF or SGE give a task. Without --threads and "
+        "ONEBYONE_THREADS there are no more worker threads than this, nor than the affinity and "
+        "the control group allow.",
+        "--threads",
+    ),
+    Note(
+        "OMP_NUM_THREADS",
+        "A further limit of the worker threads, where --threads and ONEBYONE_THREADS are not given.",
         "--threads",
     ),
     Note(

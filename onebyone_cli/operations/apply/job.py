@@ -48,6 +48,7 @@ from onebyone_cli.plan.tiles import (
     count_tiles,
 )
 from onebyone_cli.spec import arithmetic_dtype
+from onebyone_cli.stack.own_masks import with_own_masks
 from onebyone_cli.stack.pixel_map import PixelMap
 from onebyone_cli.stack.sources import Sources
 from onebyone_cli.stack.spool import Spool
@@ -119,7 +120,7 @@ class ApplyJob:
         target: AnyTarget,
         settings: ApplySettings,
         *,
-        mask: Reader | None = None,
+        mask: Reader | StreamReader | None = None,
         is_rehearsal: bool = False,
     ) -> None:
         self.is_rehearsal = is_rehearsal
@@ -138,6 +139,7 @@ class ApplyJob:
         _check_channels(self.input, inputs, layers)
         self.meaning = meaning_of(inputs, settings.asked)
         self._mask = None
+        mask = with_own_masks(mask, inputs, settings.asked.nodata)
         if mask is not None:
             self._mask = PixelMap(mask, self.input, "mask", settings.asked.nodata)
         rules = rules_of(self.meaning.validity, inputs, self._mask)
