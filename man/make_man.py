@@ -99,7 +99,7 @@ ENVIRONMENT = (
     ),
     Note(
         "OMP_NUM_THREADS",
-        "A further limit of the worker threads, where --threads and ONEBYONE_THREADS are not given.",
+        "A further limit, where --threads and ONEBYONE_THREADS are not given.",
         "--threads",
     ),
     Note(
