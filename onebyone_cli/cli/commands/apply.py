@@ -47,9 +47,9 @@ def apply(
     """Apply a 1×1 convolution to a stack of channels.
 
     Every output channel is a weighted sum of all input channels, pixel by pixel. All channels
-    must have the same height and width. Invalid pixels, with NaN or the --nodata value in any
-    channel, get that value in every output channel. An existing output is overwritten only with
-    --force, and the output appears complete or not at all.
+    must have the same height and width. A pixel with NaN, an infinity or a nodata value in a
+    channel that is used, or where --mask is 0, is invalid in every output channel. An existing
+    output is overwritten only with --force, and the output appears complete or not at all.
     """
     console, target = messages.console(), output.output
     if messages.json and target == "-" and not messages.dry_run:
