@@ -134,6 +134,11 @@ ENVIRONMENT = (
         "--colormap",
     ),
     Note(
+        "SOURCE_DATE_EPOCH",
+        "Seconds since 1970: the time in the history of outputs, which has none otherwise.",
+        "--output",
+    ),
+    Note(
         "MPLCONFIGDIR",
         "Read by matplotlib: the folder for its cache of fonts. Default: in ~/.cache; where that "
         "can't be written to, one under $TMPDIR, which is removed again.",

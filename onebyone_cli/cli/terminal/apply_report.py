@@ -62,6 +62,7 @@ class JobRunner(NamedTuple):
             return content
         for line in lines:
             console.detail(line)
+        console.show_hints()
         for note in job.match.notes:
             console.say(f"warning: {note}")
         say = console.detail if self.is_one_of_many else console.say
