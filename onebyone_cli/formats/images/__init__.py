@@ -21,7 +21,7 @@ from onebyone_cli.errors import DataError
 from onebyone_cli.formats.contracts.format import Format
 from onebyone_cli.formats.contracts.reader import Source, StreamReader
 from onebyone_cli.formats.contracts.writer import StreamWriter, Target
-from onebyone_cli.formats.images.kinds import FAMILIES, KINDS, suffix_of
+from onebyone_cli.formats.images.kinds import FAMILIES, KINDS, file_suffix, suffix_of
 
 if TYPE_CHECKING:
     from onebyone_cli.spec import StackSpec
@@ -53,6 +53,7 @@ FORMAT = Format(
     write=write,
     new_suffix="/",
     kinds=tuple(KINDS),
+    file_suffix=file_suffix,
     folder="a folder of images",
     folders=lambda path: True,
     background=0.0,
