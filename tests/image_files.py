@@ -20,12 +20,12 @@ class Result:
     """A finished result in memory, as writers see it."""
 
     def __init__(self, array):
-        self.array = array
-        self.spec = StackSpec(*array.shape, array.dtype.name)
+        *batch, channels, height, width = array.shape
+        self.array = array.reshape(-1, channels, height, width)
+        self.spec = StackSpec(channels, height, width, array.dtype.name, tuple(batch))
 
     def rows(self, item, channel, start, stop):
-        assert item == 0
-        return np.ascontiguousarray(self.array[channel, start:stop])
+        return np.ascontiguousarray(self.array[item, channel, start:stop])
 
 
 def format_of(path):

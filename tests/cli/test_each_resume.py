@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -199,3 +200,34 @@ def test_stacks_of_a_stream_are_skipped(mixed: Path) -> None:
 def test_what_does_not_go_together(mixed: Path, more: list[str], words: str) -> None:
     done = run(mixed, "apply", "a.npy", *more)
     assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+
+
+def test_each_becomes_one_image_where_an_image_can_hold_it(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        np.save(tmp_path / f"{name}.npy", rng.integers(0, 256, (4, 5, 6), np.uint8))
+    np.save(tmp_path / "batch.npy", rng.integers(0, 256, (2, 4, 5, 6), np.uint8))
+    stacks = ["cat.npy", "dog.npy"]
+
+    def names(kernel: str, form: str, *more: str, of: list[str] = stacks) -> list[str]:
+        done = onebyone(
+            *("apply", *of, "--each", "--kernel", kernel, "--format", form, "-o", "out", *more),
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, done.stderr
+        found = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+        names = sorted(str(path.relative_to(tmp_path / "out")) for path in found)
+        shutil.rmtree(tmp_path / "out")
+        return names
+
+    grey, colour, two = "1 0 0 0", "1 0 0 0; 0 1 0 0; 0 0 1 0", "1 0 0 0; 0 1 0 0"
+    assert names(colour, "png", "--scale", "0,255") == ["cat.png", "dog.png"]
+    assert names(colour, "ppm", "--dtype", "uint8") == ["cat.ppm", "dog.ppm"]
+    assert names(two, "png", "--argmax") == ["cat.png", "dog.png"]
+    assert names(grey, "pfm") == ["cat.pfm", "dog.pfm"]
+    assert names(two, "png", "--dtype", "uint8", of=["cat.npy"]) == ["cat/0.png", "cat/1.png"]
+    of_channels = ["cat/0.png", "cat/1.png", "cat/2.png"]
+    assert names(colour, "png", "--dtype", "uint16", of=["cat.npy"]) == of_channels
+    assert names(colour, "images", "--dtype", "uint8", of=["cat.npy"]) == of_channels
+    batch = names(colour, "images", "--dtype", "uint8", of=["batch.npy"])
+    assert batch == ["batch/0.png", "batch/1.png"]

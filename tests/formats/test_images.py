@@ -546,10 +546,40 @@ def test_what_images_cannot_hold_is_refused(
     assert os.listdir() == []
 
 
-def test_batches_and_vast_images_are_refused(tmp_path):
+def test_a_batch_is_a_folder_with_an_image_for_each_stack(tmp_path):
+    batch = np.random.default_rng(0).integers(0, 256, (11, 3, 4, 5), np.uint8)
+    write(f"{tmp_path}/colour/", batch)
+    assert sorted(os.listdir(tmp_path / "colour")) == [f"{at:02}.png" for at in range(11)]
+    for at in range(11):
+        with Image.open(tmp_path / f"colour/{at:02}.png") as image:
+            np.testing.assert_array_equal(np.asarray(image).transpose(2, 0, 1), batch[at])
+    grey = batch[:4, :1].reshape(2, 2, 1, 4, 5)
+    write(f"{tmp_path}/grey/", grey, kind="bmp")
+    assert sorted(os.listdir(tmp_path / "grey")) == ["0.bmp", "1.bmp", "2.bmp", "3.bmp"]
+    np.testing.assert_array_equal(read(f"{tmp_path}/grey/"), batch[:4, 0])
+    write(f"{tmp_path}/grey/", grey, kind="bmp", publication=FORCE)
+
+
+@pytest.mark.parametrize(
+    ("path", "channels", "dtype", "words"),
+    [
+        ("o.png", 3, "uint8", "end the name with /"),
+        ("o/", 2, "uint8", "1 channel, or 3 of uint8, the result has 2 of uint8"),
+        ("o/", 3, "uint16", "dtype=uint8"),
+        ("o/", 1, "float64", r"\.npy or \.h5"),
+    ],
+)
+def test_images_that_cannot_hold_a_stack_of_a_batch_are_refused(
+    tmp_path, monkeypatch, path, channels, dtype, words
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=words):
+        Target(path, FORMAT.write).make_writer(StackSpec(channels, 3, 4, dtype, (2,)))
+    assert os.listdir() == []
+
+
+def test_vast_images_are_refused(tmp_path):
     out = f"{tmp_path}/o/"
-    with pytest.raises(UsageError, match=r"\.npy or \.h5"):
-        Target(out, FORMAT.write).make_writer(StackSpec(1, 3, 4, "uint8", (2,)))
     with pytest.raises(UsageError, match="more than a jpeg"):
         Target(out, FORMAT.write, kind="jpeg").make_writer(StackSpec(1, 3, 65501, "uint8"))
     with pytest.raises(UsageError, match="more than a tiff"):

@@ -94,7 +94,7 @@ def apply(
         if input.each:
             from onebyone_cli.operations.apply.each import Each, TargetNames
 
-            names = TargetNames(target, output.format_name, raw=raw.raw)
+            names = TargetNames(target, output.format_name, task.pixel(), raw=raw.raw)
             each = Each(reading, names, task.plan, runner.run)
             status = _apply_each(inputs, each, checkpoints, runner)
         else:

@@ -34,6 +34,9 @@ class Format(NamedTuple):
         Suffix of new outputs; ``/`` for a folder, empty for a format that is only read.
     kinds : tuple of str
         More values of ``--format``, passed on as `Target.kind`.
+    file_suffix : callable or None
+        Return the suffix of a file of a kind that can hold a stack of some channels and a type;
+        empty if it takes a folder.
     magic : tuple of bytes
         First bytes of files.
     claims : callable or None
@@ -76,6 +79,7 @@ class Format(NamedTuple):
     write: Callable[[Target, StackSpec], Writer | StreamWriter]
     new_suffix: str
     kinds: tuple[str, ...] = ()
+    file_suffix: Callable[[str, int, str], str] | None = None
     magic: tuple[bytes, ...] = ()
     claims: Callable[[str], bool] | None = None
     main_file: Callable[[str], str] | None = None

@@ -22,7 +22,7 @@ from onebyone_cli.formats import load
 from onebyone_cli.formats.contracts.format import Format
 from onebyone_cli.formats.contracts.reader import Reader, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import StreamWriter, Target
-from onebyone_cli.formats.images.kinds import FAMILIES, KINDS, TITLES, suffix_of
+from onebyone_cli.formats.images.kinds import FAMILIES, KINDS, TITLES, file_suffix, suffix_of
 
 if TYPE_CHECKING:
     from onebyone_cli.spec import StackSpec
@@ -71,6 +71,7 @@ FORMAT = Format(
     write=write,
     new_suffix="/",
     kinds=tuple(kind for kind in KINDS if kind != "tiff"),
+    file_suffix=file_suffix,
     folder="a folder of images",
     folder_kinds=tuple(KINDS),
     folders=lambda path: True,

@@ -81,6 +81,14 @@ def suffix_of(path: str) -> str:
     return os.path.splitext(path)[1].lower()
 
 
+def file_suffix(name: str, channels: int, dtype: str) -> str:
+    """Return the suffix of one image that holds a stack, by the name of its kind; empty if none."""
+    kind = KINDS.get(name)
+    if kind is None or not ((channels == 1 and kind.dtypes) or _is_colour(kind, channels, dtype)):
+        return ""
+    return kind.suffixes[0]
+
+
 def is_folder(path: str) -> bool:
     """Return whether an output is a folder of images."""
     return path.endswith("/") or os.path.isdir(path)
@@ -91,14 +99,22 @@ def kind_of(target: Target, spec: StackSpec) -> ImageKind:
 
     Raises `UsageError` if it can't; names an alternative.
     """
-    if is_folder(target.path):
-        kind = KINDS[target.kind or _usual_kind(spec)]
-        _check_folder(kind, spec)
-    else:
+    if not is_folder(target.path):
         kind = _kind_of_file(target, spec)
         _check_file(kind, spec)
-    _check_size(kind, spec, 1 if is_folder(target.path) else spec.channels)
+    elif spec.items > 1:
+        kind = KINDS[target.kind or _usual_kind(spec)]
+        _check_batch(kind, spec)
+    else:
+        kind = KINDS[target.kind or _usual_kind(spec)]
+        _check_folder(kind, spec)
+    _check_size(kind, spec, channels_together(target.path, spec))
     return kind
+
+
+def channels_together(path: str, spec: StackSpec) -> int:
+    """Return the channels of one image: all, but in a folder with an image for each channel."""
+    return 1 if is_folder(path) and spec.items == 1 else spec.channels
 
 
 def _usual_kind(spec: StackSpec) -> str:
@@ -136,15 +152,37 @@ def _check_folder(kind: ImageKind, spec: StackSpec) -> None:
         raise UsageError(_cannot_hold(kind, spec.dtype, remedy))
 
 
+def _check_batch(kind: ImageKind, spec: StackSpec) -> None:
+    if _is_colour(kind, spec.channels, spec.dtype):
+        return
+    if spec.channels != 1 or not kind.dtypes:
+        remedy = "write .npy or .h5"
+        if spec.channels == 3 and kind.colour:
+            remedy = f"use {setting('dtype', 'uint8')} with {setting('scale', 'auto')}, or {remedy}"
+        raise UsageError(
+            f"a folder gets one image for each stack of a batch; {_held(kind, spec)}; {remedy}"
+        )
+    _check_folder(kind, spec)
+
+
+def _is_colour(kind: ImageKind, channels: int, dtype: str) -> bool:
+    return channels == 3 and kind.colour and dtype == "uint8"
+
+
+def _held(kind: ImageKind, spec: StackSpec) -> str:
+    held = "1 channel, or 3 of uint8" if kind.colour else "1 channel"
+    return (
+        f"one {kind.name} image holds {held if kind.dtypes else '3 channels of uint8'}, the "
+        f"result has {spec.channels} of {spec.dtype}"
+    )
+
+
 def _check_file(kind: ImageKind, spec: StackSpec) -> None:
-    if spec.channels == 3 and kind.colour and spec.dtype == "uint8":
+    if _is_colour(kind, spec.channels, spec.dtype):
         return
     if spec.channels != 1:
-        held = "1 channel, or 3 of uint8" if kind.colour else "1 channel"
         raise UsageError(
-            f"one {kind.name} image holds {held if kind.dtypes else '3 channels of uint8'}, the "
-            f"result has {spec.channels} of {spec.dtype}; end the name with / for a folder of "
-            "images, or write .npy"
+            f"{_held(kind, spec)}; end the name with / for a folder of images, or write .npy"
         )
     if not kind.dtypes:
         raise UsageError(f"{kind.name} holds 3 channels, the result has 1; name it .pgm or .png")

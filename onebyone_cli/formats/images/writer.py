@@ -1,9 +1,9 @@
-"""Write a folder with one image per channel, or a single image.
+"""Write a folder with one image per channel or per stack of a batch, or a single image.
 
 A path that ends in ``/`` is a folder. Its images have the names of the channels, or else their
 numbers, as ``00.png`` to ``19.png``; see `folders.naming`. Reading the folder gives the channels in
-the same order. A single image holds one channel, or three of uint8 as RGB. The same numbers give
-the same bytes.
+the same order. A single image holds one channel, or three of uint8 as RGB. So does each image of a
+batch, whose folder has a numbered image for each stack. The same numbers give the same bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,14 @@ from onebyone_cli.errors import (
 from onebyone_cli.formats.contracts.writer import Planes, StreamWriter, Target
 from onebyone_cli.formats.folders.naming import file_names, numbered
 from onebyone_cli.formats.folders.order import natural_order
-from onebyone_cli.formats.images.kinds import KINDS, is_folder, kind_of, plain_bytes, suffix_of
+from onebyone_cli.formats.images.kinds import (
+    KINDS,
+    channels_together,
+    is_folder,
+    kind_of,
+    plain_bytes,
+    suffix_of,
+)
 from onebyone_cli.system.pipes import write_all
 
 if TYPE_CHECKING:
@@ -86,9 +93,11 @@ class ImagesWriter(StreamWriter):
         self._target = target
         self._family = kind.family
         self._is_folder = is_folder(target.path)
-        self._together = 1 if self._is_folder else spec.channels
-        names = target.metadata.channels
-        self._names = file_names(names, spec.channels, kind.suffixes[0])
+        self._together = channels_together(target.path, spec)
+        if spec.items > 1:
+            self._names = numbered(spec.items, kind.suffixes[0])
+        else:
+            self._names = file_names(target.metadata.channels, spec.channels, kind.suffixes[0])
         self._rows = max(1, _PIECE_BYTES // (spec.width * spec.item_bytes * self._together))
         _, pixel = _MODES[spec.dtype]
         image = spec.pixels * (pixel if self._together == 1 else 4)
@@ -97,7 +106,7 @@ class ImagesWriter(StreamWriter):
         self.buffer_bytes = image + 2 * rows + _ENCODER_BYTES
         self._check_replaceable()
         if kind.plain:
-            images = spec.channels // self._together
+            images = spec.items * spec.channels // self._together
             size = plain_bytes(spec, self._together) + _HEADER_BYTES
             targets.check_space(target.path.rstrip("/"), size * images)
 
@@ -114,12 +123,17 @@ class ImagesWriter(StreamWriter):
     def fill(self, result: Planes, on_bytes: Callable[[int], None]) -> None:
         """Write all images."""
         spec, done = self.spec, 0
-        for first in range(0, spec.channels, self._together):
-            image = self._image(result, first)
+        firsts = [
+            (item, first)
+            for item in range(spec.items)
+            for first in range(0, spec.channels, self._together)
+        ]
+        for name, (item, first) in zip(self._names, firsts, strict=False):
+            image = self._image(result, item, first)
             if isinstance(self._output, AtomicFile):
                 self._encode(image, self._output.fd)
             else:
-                self._write_file(image, os.path.join(self._output.temporary, self._names[first]))
+                self._write_file(image, os.path.join(self._output.temporary, name))
             done += spec.pixels * self._together * spec.item_bytes
             on_bytes(done)
 
@@ -134,7 +148,7 @@ class ImagesWriter(StreamWriter):
         if hasattr(self, "_output"):
             self._output.discard()
 
-    def _image(self, result: Planes, first: int) -> PillowImage:
+    def _image(self, result: Planes, item: int, first: int) -> PillowImage:
         """Compose one image, some rows at a time: a whole copy would double the memory."""
         from PIL import Image
 
@@ -143,17 +157,17 @@ class ImagesWriter(StreamWriter):
         image = Image.new(mode, (spec.width, spec.height), None)
         for start in range(0, spec.height, self._rows):
             stop = min(start + self._rows, spec.height)
-            image.paste(Image.fromarray(self._read(result, first, start, stop)), (0, start))
+            image.paste(Image.fromarray(self._read(result, item, first, start, stop)), (0, start))
         return image
 
-    def _read(self, result: Planes, first: int, start: int, stop: int) -> NDArray[Any]:
+    def _read(self, result: Planes, item: int, first: int, start: int, stop: int) -> NDArray[Any]:
         """Read rows of one channel, (rows, W), or of three, (rows, W, 3)."""
         import numpy as np
 
         if self._together == 1:
-            return result.rows(0, first, start, stop)
+            return result.rows(item, first, start, stop)
         channels = range(first, first + self._together)
-        return np.stack([result.rows(0, channel, start, stop) for channel in channels], axis=-1)
+        return np.stack([result.rows(item, channel, start, stop) for channel in channels], axis=-1)
 
     def _write_file(self, image: PillowImage, path: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -261,7 +275,9 @@ def _first_stranger(found: dict[str, bool], names: Sequence[str]) -> str:
 def _check_asked(target: Target, spec: StackSpec) -> None:
     if target.path == "-" or targets.is_special(target.path):
         raise UsageError("images are written to files and folders only; use .npy for a stream")
-    if spec.items > 1:
+    if spec.items > 1 and not is_folder(target.path):
         raise UsageError(
-            f"images hold one stack, the result is a batch of {spec.items}; write .npy or .h5"
+            f"an image holds one stack, the result is a batch of {spec.items}; end the name with / "
+            f"for a folder with an image of each (or {setting('format', 'images')} with "
+            f"{setting('each')}), or write .npy or .h5"
         )

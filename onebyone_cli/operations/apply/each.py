@@ -28,10 +28,13 @@ class TargetNames:
     """Name the outputs after the inputs, in the same format where that is possible.
 
     `folder` is ``-`` for standard output. With `raw`, the names of inputs do not show their format.
+    `pixel` is the number of channels and the type of the results; an empty type is that of the
+    arithmetic.
     """
 
-    def __init__(self, folder: str, format_name: str, *, raw: bool) -> None:
+    def __init__(self, folder: str, format_name: str, pixel: tuple[int, str], *, raw: bool) -> None:
         self.folder = folder
+        self._pixel = pixel
         self._format = format_name
         self._raw = raw
         self._taken: dict[str, str] = {}
@@ -72,11 +75,13 @@ class TargetNames:
         return name
 
     def _suffix(self, path: str) -> str:
-        """Choose the suffix of an output; a result can't go to a folder of images."""
+        """Choose the suffix of an output; only a format that is asked for makes folders."""
         from onebyone_cli import formats
 
         if self._format:
-            return formats.of_output(path, self._format)[0].new_suffix
+            chosen, kind = formats.of_output(path, self._format)
+            alone = chosen.file_suffix(kind, *self._pixel) if chosen.file_suffix else ""
+            return alone or chosen.new_suffix
         found = formats.of_streams() if self._raw else formats.of_input(path)
         return formats.of_streams().new_suffix if found.new_suffix == "/" else found.new_suffix
 

@@ -203,6 +203,10 @@ class Apply(NamedTuple):
     rules: "DepFile | None" = None
     mask: "Reader | None" = None
 
+    def pixel(self) -> tuple[int, str]:
+        """Return the channels and the type of the results; see `ApplySettings.pixel`."""
+        return self.settings.pixel(self.layers[-1].map.out_channels)
+
     def plan(self, inputs: "Inputs", path: str) -> "ApplyJob":
         """Check and plan the job of one stack with the output `path`."""
         if self.rules is not None:

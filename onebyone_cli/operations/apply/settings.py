@@ -69,6 +69,16 @@ class ApplySettings(NamedTuple):
     shard: Shard | None = None
     by_position: bool = False
 
+    def pixel(self, channels: int) -> tuple[int, str]:
+        """Return the channels and the type of a result, of which `channels` are computed.
+
+        An empty type is that of the arithmetic.
+        """
+        dtype = self.dtype or ("uint8" if self.scale is not None else "")
+        if self.collapse == "argmax":
+            dtype = dtype or argmax_dtype(channels)
+        return (1 if self.collapse else channels), dtype
+
     def publication(self, asked: Publication) -> Publication:
         """Add the treatment of part files to how the output is published."""
         resume = None if self.checkpoints is None else not self.checkpoints.restart
@@ -209,11 +219,5 @@ def _check_channels(
 
 
 def _output_spec(spec: StackSpec, convolution: Convolution, settings: ApplySettings) -> StackSpec:
-    channels, dtype = convolution.out_channels, settings.dtype
-    if not dtype and settings.scale is not None:
-        dtype = "uint8"
-    if settings.collapse == "argmax":
-        dtype = dtype or argmax_dtype(channels)
-    if settings.collapse:
-        channels = 1
+    channels, dtype = settings.pixel(convolution.out_channels)
     return spec._replace(channels=channels, dtype=dtype or spec.dtype)
