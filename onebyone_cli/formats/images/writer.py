@@ -26,6 +26,7 @@ from onebyone_cli.formats.contracts.writer import Planes, StreamWriter, Target
 from onebyone_cli.formats.folders.naming import file_names, numbered
 from onebyone_cli.formats.folders.order import natural_order
 from onebyone_cli.formats.images.kinds import KINDS, is_folder, kind_of, plain_bytes, suffix_of
+from onebyone_cli.formats.images.tiff_files import memory_of_a_file, write_channel
 from onebyone_cli.system.pipes import write_all
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ _MODES = {
     "bool": ("1", 1),
     "uint8": ("L", 1),
     "uint16": ("I;16", 2),
-    "int32": ("I", 4),
     "float32": ("F", 4),
 }
 
@@ -66,7 +66,8 @@ _HEADER_BYTES = 1 << 10
 class ImagesWriter(StreamWriter):
     """Encode the result, one image at a time.
 
-    Of the metadata, a folder keeps the names of channels, and a single image nothing.
+    Of the metadata, a folder keeps the names of channels, one of TIFF files all that these hold,
+    and a single image nothing.
 
     Raises
     ------
@@ -90,16 +91,22 @@ class ImagesWriter(StreamWriter):
         names = target.metadata.channels
         self._names = file_names(names, spec.channels, kind.suffixes[0])
         self._rows = max(1, _PIECE_BYTES // (spec.width * spec.item_bytes * self._together))
+        self.buffer_bytes = self._memory()
+        self._check_replaceable()
+        if kind.plain or self._family == "TIFF":
+            images = spec.channels // self._together
+            size = plain_bytes(spec, self._together) + _HEADER_BYTES
+            targets.check_space(target.path.rstrip("/"), size * images)
+
+    def _memory(self) -> int:
+        spec = self.spec
+        if self._family == "TIFF":
+            return memory_of_a_file(f"{self.path.rstrip('/')}.tif", spec)
         _, pixel = _MODES[spec.dtype]
         image = spec.pixels * (pixel if self._together == 1 else 4)
         # Rows in transit: as read, interleaved as RGB, and Pillow's own.
         rows = min(self._rows, spec.height) * spec.width * self._together * (spec.item_bytes + 4)
-        self.buffer_bytes = image + 2 * rows + _ENCODER_BYTES
-        self._check_replaceable()
-        if kind.plain:
-            images = spec.channels // self._together
-            size = plain_bytes(spec, self._together) + _HEADER_BYTES
-            targets.check_space(target.path.rstrip("/"), size * images)
+        return image + 2 * rows + _ENCODER_BYTES
 
     def open(self) -> None:
         """Create the temporary."""
@@ -115,11 +122,14 @@ class ImagesWriter(StreamWriter):
         """Write all images."""
         spec, done = self.spec, 0
         for first in range(0, spec.channels, self._together):
-            image = self._image(result, first)
             if isinstance(self._output, AtomicFile):
-                self._encode(image, self._output.fd)
+                self._encode(self._image(result, first), self._output.fd)
             else:
-                self._write_file(image, os.path.join(self._output.temporary, self._names[first]))
+                path = os.path.join(self._output.temporary, self._names[first])
+                if self._family == "TIFF":
+                    write_channel(path, result, first, self._target.metadata)
+                else:
+                    self._write_file(self._image(result, first), path)
             done += spec.pixels * self._together * spec.item_bytes
             on_bytes(done)
 
