@@ -682,4 +682,4 @@ def test_the_registry_has_images():
     assert load("images") is FORMAT
     assert set(FORMAT.suffixes) >= {".png", ".jpg", ".jpeg", ".bmp", ".pnm"}
     assert FORMAT.kinds == ("png", "jpeg", "bmp", "pgm", "ppm", "pfm")
-    assert tuple(FORMAT.folder_kinds) == ("png", "tiff", "jpeg", "bmp", "pgm", "ppm", "pfm")
+    assert tuple(dict(FORMAT.folder_kinds)) == ("png", "tiff", "jpeg", "bmp", "pgm", "ppm", "pfm")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli.formats.contracts.about import Dataset
@@ -53,9 +52,9 @@ class Format(NamedTuple):
         A folder within a sentence, as in ``"a folder of images"``; empty if there is none.
     folders : callable or None
         Whether a folder is of this format.
-    folder_kinds : mapping of str to tuple of str
-        Values of ``--format`` for folders, passed on as `Target.kind`, and what each keeps in place
-        of `keeps`.
+    folder_kinds : tuple of (str, tuple of str)
+        Values of ``--format`` for folders, passed on as `Target.kind`, each with what it keeps in
+        place of `keeps`.
     datasets : callable or None
         List the datasets of a file that could be stacks.
     storage : tuple of str
@@ -84,7 +83,7 @@ class Format(NamedTuple):
     series: Callable[[Source], Series] | None = None
     folder: str = ""
     folders: Callable[[str], bool] | None = None
-    folder_kinds: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    folder_kinds: tuple[tuple[str, tuple[str, ...]], ...] = ()
     datasets: Callable[[str], Sequence[Dataset]] | None = None
     storage: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()

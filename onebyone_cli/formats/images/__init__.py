@@ -73,7 +73,7 @@ FORMAT = Format(
     new_suffix="/",
     kinds=tuple(kind for kind in KINDS if kind != "tiff"),
     folder="a folder of images",
-    folder_kinds={kind: FIELDS if kind == "tiff" else ("channels",) for kind in KINDS},
+    folder_kinds=tuple((kind, FIELDS if kind == "tiff" else ("channels",)) for kind in KINDS),
     folders=lambda path: True,
     background=0.0,
     keeps=("channels",),
