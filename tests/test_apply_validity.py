@@ -227,6 +227,7 @@ def test_channels_without_a_valid_value_are_named(tmp_path: Path, dtype: str) ->
     zeros = ("--kernel", "1 1 1 1 1 1 0 0 1 1 1 1")
     line = said(tmp_path, "apply", "x.h5", *zeros, *nodata, "-f", "-o", "y.npy")
     assert "invalid" not in line
+    assert "warning" not in line
 
 
 def test_no_pixel_is_valid_for_other_reasons(tmp_path: Path) -> None:

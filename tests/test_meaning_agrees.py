@@ -26,6 +26,7 @@ from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 from onebyone_cli.operations.view.run import ViewJob, ViewRequest
 from onebyone_cli.picture.sheet import Room
 from onebyone_cli.stack.in_memory import ArrayInput, MemoryTarget
+from onebyone_cli.stack.selection import parse_selection
 from onebyone_cli.weights.channel_map import ChannelMap
 
 EVERYTHING = Wanted(per_channel=True, differences=tuple(STEPS))
@@ -60,7 +61,8 @@ def invalid_in_pictures(told: Told) -> int:
     """As view draws them, in a composite of the first and the last channels."""
     last = len(told.chosen) - 1
     assert last <= 2
-    request = ViewRequest("rgb", (0, last // 2, last), parse_scale("0,1"), asked=told.asked)
+    shown = tuple(parse_selection(str(at)) for at in (0, last // 2, last))
+    request = ViewRequest("rgb", shown, parse_scale("0,1"), asked=told.asked)
     with ExitStack() as stack:
         job = ViewJob(told.readers(), request, lambda cells: Room(64, 64), 1 << 24, told.mask())
         drawing = job.run(stack, silent, (0, 0, 0))

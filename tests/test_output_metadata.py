@@ -1,5 +1,6 @@
 """What outputs say about their numbers is true of them."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -287,3 +288,34 @@ def test_what_inputs_say_is_joined() -> None:
     assert joined_metadata([Part("x", 2, one), Part("y", 1, mixed)]).wavelengths == ()
     same = joined_metadata([Part("x", 2, one), Part("z", 2, one)])
     assert (same.nodata, same.scale) == (((0,),), (0.5,))
+
+
+# ---------------------------------------------------------------------- what has no place
+
+
+def test_what_an_output_has_no_place_for_is_said(scene: Path) -> None:
+    command = ("apply", "l2.h5", "--kernel", "1 0 0 0;0 1 0 0", "-f")
+    said = "georeferencing is not carried over: .npy has no place for it"
+    details = ("names of channels are not carried over", "wavelengths are not carried over")
+    quiet, loud = (onebyone(*command, *v, "-o", "y.npy", cwd=scene).stderr for v in ((), ("-v",)))
+    assert quiet.count(said) == 1
+    assert all(each in loud and each not in quiet for each in details)
+    assert "carried" not in onebyone(*command, "-o", "y.h5", cwd=scene).stderr
+    assert "carried" not in onebyone(*command, "-v", "-o", "y.img", cwd=scene).stderr
+    reduced = onebyone("reduce", "l2.h5", "-k", "1", "-o", "s.npy", cwd=scene).stderr
+    assert reduced.count(said) == 1
+    np.save(scene / "x.npy", np.ones((2, 3, 4), "f4"))
+    plain = onebyone("apply", "x.npy", "--kernel", "1 1", "-v", "-o", "z.npy", cwd=scene).stderr
+    assert "carried" not in plain
+    each = onebyone(*command, "--scale", "each", "--nan-to", "0", "-o", "e.h5", cwd=scene).stderr
+    assert "the scale of each channel is not stated: .h5 has a place for one scale" in each
+
+
+def test_history_has_a_time_only_if_one_is_set(scene: Path) -> None:
+    for epoch, expected in (("1700000000", r"2023-11-14T22:13:20Z "), ("soon", ""), ("", "")):
+        env = {**os.environ, "SOURCE_DATE_EPOCH": epoch}
+        command = ("apply", "l2.h5", "--kernel", "1 0 0 0", "-f", "-o", "out.h5")
+        assert onebyone(*command, cwd=scene, env=env).returncode == 0
+        with h5py.File(scene / "out.h5") as file:
+            history = file["sr"].attrs["history"]
+        assert re.fullmatch("made\n" + expected + STEP, history)

@@ -189,6 +189,7 @@ def make_target(
         inputs=read,
         publication=publication,
         keeps=dict(found.folder_kinds).get(kind, found.keeps),
+        packs_channels=found.packs_channels,
         background=found.background,
         storage=storage,
     )

@@ -40,7 +40,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from onebyone_cli.arithmetic.conv1x1 import Layer
+    from onebyone_cli.formats.contracts.writer import AnyTarget
     from onebyone_cli.operations.apply.settings import ApplySettings, Fill
+
+#: Entries of outputs that some formats have no place for, with their verb.
+_NOUNS = {
+    "georeference": "georeferencing is",
+    "channels": "names of channels are",
+    "wavelengths": "wavelengths are",
+    "nodata": "the nodata value is",
+    "scale": "scale and offset are",
+}
 
 #: A time of more digits is beyond the year 9999.
 _EPOCH_DIGITS = 11
@@ -234,3 +244,23 @@ def _picked_list(value: Any, sources: list[int] | None) -> Any:
     if sources is None or getattr(value, "ndim", 1) != 1:
         return None
     return [value[at] for at in sources]
+
+
+class Lost(NamedTuple):
+    """What an output has no place for: what users must know, and what they may want to know."""
+
+    notes: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+
+
+def lost_in(target: AnyTarget, metadata: Metadata, place: str, *, differ: bool) -> Lost:
+    """Find the metadata of an output that its format can't hold.
+
+    `place` names the format; `differ` is whether each channel has a scale of its own.
+    """
+    missing = [name for name in _NOUNS if name in metadata.said and name not in target.keeps]
+    lines = {name: f"{_NOUNS[name]} not carried over: {place} has no place" for name in missing}
+    notes = [f"{lines.pop(name)} for it" for name in ("georeference",) if name in lines]
+    if differ and "scale" in target.keeps and not target.packs_channels:
+        notes.append(f"the scale of each channel is not stated: {place} has a place for one scale")
+    return Lost(tuple(notes), tuple(lines.values()))

@@ -44,12 +44,22 @@ class Part(NamedTuple):
     end: int | None = None
     waves: Wavelengths | None = None
 
+    @property
+    def is_one(self) -> bool:
+        """Whether this names one channel."""
+        if self.is_left_out or self.kind == "good":
+            return False
+        if self.kind == "numbers":
+            return self.end == (self.first or 0) + 1
+        return self.waves is None or self.waves.is_one
+
 
 class Selection(NamedTuple):
-    """A selection of channels: the text as typed, and its parts in order."""
+    """A selection of channels: the text as typed, its parts in order, and the option it is of."""
 
     text: str
     parts: tuple[Part, ...]
+    option: str = "channels"
 
     def indices(self, channels: int, load: Callable[[], Metadata] = Metadata) -> list[int]:
         """List the selected channels of a stack, in the order of the selection.
@@ -100,7 +110,7 @@ class Selection(NamedTuple):
         if named.stop > channels or (named.start >= channels and part.end is None):
             beyond = max(named.start, named.stop - 1)
             raise UsageError(
-                f"{setting('channels', self.text)} names channel {beyond}, and the stack has "
+                f"{setting(self.option, self.text)} names channel {beyond}, and the stack has "
                 f"{count(channels, 'channel')}, counted from 0"
             )
         return named
@@ -135,7 +145,7 @@ class Selection(NamedTuple):
         raise self._refusal(f"the stack has {why}")
 
     def _refusal(self, why: str) -> UsageError:
-        return UsageError(f"{setting('channels', self.text)}: {why}")
+        return UsageError(f"{setting(self.option, self.text)}: {why}")
 
     def _check(self, found: list[int]) -> None:
         if not found:

@@ -64,6 +64,27 @@ def test_three_channels_are_red_green_and_blue(tmp_path: Path):
     np.testing.assert_array_equal(rgb, (expected * 255).round())
 
 
+def test_shown_channels_are_numbers_names_or_wavelengths(tmp_path: Path):
+    stack = np.arange(4 * 6, dtype=np.float32).reshape(4, 2, 3)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        data = file.create_dataset("data", data=stack)
+        data.attrs["channels"] = ["blue", "green", "red", "near infrared"]
+        data.attrs["wavelength"] = [450.0, 550.0, 650.0, 850.0]
+        data.attrs["wavelength_units"] = "nm"
+    options = ("--scale", "0,23", "--size", "3")
+    by_number = viewed(tmp_path, "x.h5", "--rgb", "3,1,1", *options)
+    for names in ("near infrared,green,1", "860nm,550nm,green"):
+        np.testing.assert_array_equal(viewed(tmp_path, "x.h5", "--rgb", names, *options), by_number)
+    alone = viewed(tmp_path, "x.h5", "--channel", "3", *options)
+    for name in ("near infrared", "860nm"):
+        np.testing.assert_array_equal(viewed(tmp_path, "x.h5", "--channel", name, *options), alone)
+    for option, value in (("--channel", "good"), ("--channel", "0:1,2"), ("--rgb", "0,!1,2")):
+        assert onebyone("view", "x.h5", option, value, cwd=tmp_path).returncode == 2
+    refused = onebyone("view", "x.h5", "--rgb", "red,green,violet", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "--rgb red,green,violet: violet is not a channel" in refused.stderr
+
+
 def test_components_are_those_of_fit(tmp_path: Path):
     rng = np.random.default_rng(5)
     mixed = rng.normal(size=(5, 3)) @ (rng.normal(size=(3, 400)) * [[9], [3], [1]])

@@ -62,7 +62,7 @@ def apply(
     layers = asked.load()
     for layer in layers:
         for note in layer.map.notes:
-            console.say(f"{layer.map.source}: {note}")
+            console.hint(f"{layer.map.source}: {note}")
     goal = engine.Output(
         target,
         output.format_name,
@@ -84,7 +84,7 @@ def apply(
         shard=machines.share(),
         by_position=input.by_position,
     )
-    reading = input.reading(settings.memory, raw.spec(), console.say)
+    reading = input.reading(settings.memory, raw.spec(), console.hint)
     resources.show(console)
     rules = make.rules(target, goal.publication)
     runner = JobRunner(console, messages.progress, messages.dry_run, cluster is not None)

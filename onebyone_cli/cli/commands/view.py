@@ -45,12 +45,12 @@ def view(
 
     console, path = messages.console(), output.output
     inputs = input.listed(maps=[input.mask])
-    kind, channels, scale = picture.kind(), picture.numbers(), picture.range()
+    kind, channels, scale = picture.kind(), picture.channels(), picture.range()
     request = ViewRequest(kind, channels, scale, picture.item, picture.colormap, input.asked())
     if messages.json and path in ("", "-"):
         raise UsageError("--json and the picture both want standard output; give -o FILE.png")
     _refuse_weights(inputs, raw=raw.raw)
-    reading = input.reading(resources.budget(), raw.spec(), console.say)
+    reading = input.reading(resources.budget(), raw.spec(), console.hint)
     with ExitStack() as stack:
         opened = reading.open(inputs, stack)
         if path:

@@ -145,8 +145,8 @@ class Pixels(Group):
         multiple=True,
         daily=True,
         complete=lambda: ("none",),
-        help="Values that mark invalid numbers, as in -9999,65533:65535, in place of those that "
-        "files name; none for no value.",
+        help="Values that mark invalid numbers, as in -9999,65533:65535. They replace those that "
+        "files name; none: no value does.",
     )
     invalid: Literal["any", "all"] = option(
         "--invalid",

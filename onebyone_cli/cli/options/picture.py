@@ -8,9 +8,7 @@ from onebyone_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from onebyone_cli.arithmetic.scale import Scale
-
-#: Most digits of a channel number.
-_DIGITS = 10
+    from onebyone_cli.stack.selection import Selection
 
 
 class Picture(Group):
@@ -18,19 +16,17 @@ class Picture(Group):
 
     heading = "What to compute"
 
-    channel: int | None = option(
+    channel: str = option(
         "--channel",
-        type=int,
-        least=0,
         metavar="N",
         daily=True,
-        help="Show only this channel, counting from 0.",
+        help="Show only this channel: its number, counting from 0, its name, or its wavelength.",
     )
     rgb: str = option(
         "--rgb",
         metavar="R,G,B",
         daily=True,
-        help="Show three channels as red, green and blue, as in 29,19,9.",
+        help="Show three channels as red, green and blue, as in 29,19,9 or 650nm,550nm,450nm.",
     )
     pca: bool = option(
         "--pca",
@@ -73,23 +69,37 @@ class Picture(Group):
 
     def kind(self) -> Literal["sheet", "channel", "rgb", "pca"]:
         """Return the kind of picture that is asked for."""
-        if (self.channel is not None) + bool(self.rgb) + self.pca > 1:
+        if bool(self.channel) + bool(self.rgb) + self.pca > 1:
             raise UsageError("--channel, --rgb and --pca each select what to show; give one")
         if (self.rgb or self.pca) and self.colormap != "grey":
             raise UsageError("--colormap is for single channels, not for --rgb and --pca")
         if self.pca:
             return "pca"
-        return "rgb" if self.rgb else "sheet" if self.channel is None else "channel"
+        return "rgb" if self.rgb else "channel" if self.channel else "sheet"
 
-    def numbers(self) -> tuple[int, ...]:
-        """Return the channels of ``--channel`` or ``--rgb``."""
-        if self.channel is not None:
-            return (self.channel,)
-        parts = self.rgb.split(",") if self.rgb else []
-        known = all(part.isascii() and part.isdigit() and len(part) < _DIGITS for part in parts)
-        if parts and not (len(parts) == 3 and known):
-            raise UsageError(f"--rgb {self.rgb} is not three channels; write R,G,B, as in 29,19,9")
-        return tuple(map(int, parts))
+    def channels(self) -> "tuple[Selection, ...]":
+        """Read ``--channel`` or ``--rgb``: a selection of one for each channel that is shown."""
+        from onebyone_cli.stack.selection import parse_selection
+
+        if not (self.channel or self.rgb):
+            return ()
+        try:
+            chosen = parse_selection(self.channel or self.rgb)
+        except UsageError:
+            chosen = None
+        wanted = 1 if self.channel else 3
+        if chosen and len(chosen.parts) == wanted and all(part.is_one for part in chosen.parts):
+            option = "channel" if self.channel else "rgb"
+            return tuple(chosen._replace(parts=(part,), option=option) for part in chosen.parts)
+        if self.channel:
+            raise UsageError(
+                f"--channel {self.channel} is not a channel; write a number, as in 29, a name or a "
+                "wavelength, as in 650nm"
+            )
+        raise UsageError(
+            f"--rgb {self.rgb} is not three channels; write R,G,B, as in 29,19,9 or "
+            "650nm,550nm,450nm"
+        )
 
     def range(self) -> "Scale":
         """Read ``--scale``."""

@@ -61,6 +61,8 @@ class Format(NamedTuple):
         Fields of `Storage` that an output supports.
     keeps : tuple of str
         Fields of `Metadata` that an output has a place for.
+    packs_channels : bool
+        Whether channels of an output can have different scales and offsets.
     background : float or None
         Value of pixels without data in a picture of integers; None for other formats.
     extra : str
@@ -87,6 +89,7 @@ class Format(NamedTuple):
     datasets: Callable[[str], Sequence[Dataset]] | None = None
     storage: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()
+    packs_channels: bool = False
     background: float | None = None
     extra: str = ""
 

@@ -58,5 +58,6 @@ FORMAT = Format(
     kinds=("tiff-pages",),
     storage=("compression", "shuffle", "chunks"),
     keeps=FIELDS,
+    packs_channels=True,
     magic=MAGIC,
 )

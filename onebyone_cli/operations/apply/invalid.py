@@ -108,10 +108,10 @@ class Inspector:
             None where there is nothing to compare with.
         """
         self._look_for_nodata(x)
-        found = None
+        found: Bools | None = None
         if self._masked is not None:
-            masked = self._masked[:, start : start + x.shape[2]]
-            found = np.broadcast_to(masked, (len(x), x.shape[2]))
+            of_slab = self._masked[:, start : start + x.shape[2]]
+            found = np.broadcast_to(of_slab, (len(x), x.shape[2]))
         if not self._marks.are_needed:
             return found
         marked, masked = self._marks.pixels(x), found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.formats.contracts.writer import AnyTarget
     from onebyone_cli.operations.apply.worker import Measure
+    from onebyone_cli.operations.metadata import Lost
     from onebyone_cli.stack.sources import OnProgress
 
 
@@ -202,6 +204,17 @@ class ApplyJob:
         made = Made(self.output.dtype, self.fill, None if packing is None else Packing(*packing))
         return output_metadata(found, layers, self.settings, made)
 
+    def lost(self) -> Lost | None:
+        """Find what the output has no place for; None where the inputs have no metadata."""
+        if not any(reader.about.metadata.said for reader in self.match.inputs):
+            return None
+        from onebyone_cli.operations.metadata import lost_in
+
+        suffix = os.path.splitext(self.path.partition(":")[0].rstrip("/"))[1]
+        scale = self.settings.scale
+        differ = scale is not None and scale.each and self.output.channels > 1
+        return lost_in(self._target, self._describe(), suffix or "the output", differ=differ)
+
     def run(self, on_progress: OnProgress) -> ApplyReport:
         """Run the job, and publish the output at the end.
 
@@ -252,7 +265,8 @@ class ApplyJob:
     def _warnings(self) -> Iterator[str]:
         """Describe what a job that has seen all pixels noticed."""
         if not self._went_on and self.shard is None:
-            yield from self._watches.nodata.warnings()
+            if self.input.channels == self.stack.channels:  # it may be in the others
+                yield from self._watches.nodata.warnings()
             yield from self._watches.values.warnings(lambda: labels_of(self.match.inputs))
 
     @contextmanager

@@ -14,7 +14,7 @@ from onebyone_cli.picture.sheet import plan_sheet
 from onebyone_cli.spec import arithmetic_dtype
 from onebyone_cli.stack.pixel_map import PixelMap
 from onebyone_cli.stack.sources import hold_streams
-from onebyone_cli.stack.stack import Stack, stacked_spec
+from onebyone_cli.stack.stack import Stack, stacked_metadata, stacked_spec
 from onebyone_cli.units import count, format_bytes
 
 if TYPE_CHECKING:
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from onebyone_cli.arithmetic.scale import Scale
+    from onebyone_cli.formats.contracts.metadata import Metadata
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.operations.view.drawing import Drawing
     from onebyone_cli.picture.sheet import Room
     from onebyone_cli.spec import StackSpec
+    from onebyone_cli.stack.selection import Selection
     from onebyone_cli.stack.sources import OnProgress
 
 
@@ -36,8 +38,8 @@ class ViewRequest(NamedTuple):
     ----------
     kind : {"sheet", "channel", "rgb", "pca"}
         All channels on a contact sheet, one, three in colour, or three principal components.
-    channels : tuple of int
-        Those that are named; empty for a sheet and for components.
+    channels : tuple of Selection
+        Those that are named, one each; empty for a sheet and for components.
     scale : Scale
         What is dark and bright.
     item : int or None
@@ -49,7 +51,7 @@ class ViewRequest(NamedTuple):
     """
 
     kind: Literal["sheet", "channel", "rgb", "pca"]
-    channels: tuple[int, ...]
+    channels: tuple[Selection, ...]
     scale: Scale
     item: int | None = None
     colormap: str = "grey"
@@ -57,12 +59,6 @@ class ViewRequest(NamedTuple):
 
     def check(self, path: str, spec: StackSpec) -> None:
         """Raise `UsageError` if a stack does not have what is wanted."""
-        for channel in self.channels:
-            if channel >= spec.channels:
-                raise UsageError(
-                    f"{setting(self.kind)} asks for channel {channel}, and {path} has "
-                    f"{count(spec.channels, 'channel')}, counted from 0"
-                )
         if self.item is not None and self.item >= spec.items:
             raise UsageError(
                 f"{setting('item', self.item)} is not there: {path} has "
@@ -136,7 +132,7 @@ class ViewJob:
         self.kind, self.item = request.kind, request.item or 0
         cells = spec.channels if request.kind == "sheet" else 1
         self.sheet = plan_sheet(cells, spec.height, spec.width, room(cells))
-        self.channels = list(request.channels) or _spread(spec.channels, self.sheet.cells)
+        self.channels = self._asked_for() or _spread(spec.channels, self.sheet.cells)
         if request.kind == "pca":
             self.channels = list(range(spec.channels))
         self.names = self._named()
@@ -191,6 +187,13 @@ class ViewJob:
                 f"larger {setting('memory')}"
             )
         return needed
+
+    def _asked_for(self) -> list[int]:
+        def load() -> Metadata:
+            return stacked_metadata(self._opened)
+
+        asked = self._request.channels
+        return [at for each in asked for at in each.indices(self.spec.channels, load)]
 
     def _named(self) -> list[str]:
         labels = labels_of(self._opened)
