@@ -565,7 +565,6 @@ def test_a_batch_is_a_folder_with_an_image_for_each_stack(tmp_path):
         ("o.png", 3, "uint8", "end the name with /"),
         ("o/", 2, "uint8", "1 channel, or 3 of uint8, the result has 2 of uint8"),
         ("o/", 3, "uint16", "dtype=uint8"),
-        ("o/", 1, "float64", r"\.npy or \.h5"),
     ],
 )
 def test_images_that_cannot_hold_a_stack_of_a_batch_are_refused(
@@ -575,6 +574,15 @@ def test_images_that_cannot_hold_a_stack_of_a_batch_are_refused(
     with pytest.raises(UsageError, match=words):
         Target(path, FORMAT.write).make_writer(StackSpec(channels, 3, 4, dtype, (2,)))
     assert os.listdir() == []
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_a_stack_of_a_batch_becomes_a_tiff_of_any_channels(tmp_path, channels):
+    batch = np.random.default_rng(channels).normal(size=(3, channels, 4, 5))
+    write(f"{tmp_path}/o/", batch, kind="tiff")
+    assert sorted(os.listdir(tmp_path / "o")) == ["0.tif", "1.tif", "2.tif"]
+    for item, stack in enumerate(batch):
+        np.testing.assert_array_equal(read(f"{tmp_path}/o/{item}.tif"), stack)
 
 
 def test_vast_images_are_refused(tmp_path):
