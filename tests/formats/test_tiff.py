@@ -7,7 +7,6 @@ import struct
 
 import numpy as np
 import pytest
-import tifffile
 from command import onebyone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +30,9 @@ from onebyone_cli.formats.tiff import FORMAT, codecs, directory
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import ITEM_BYTES, Slab, StackSpec
 from onebyone_cli.stack.spool import Spool
+
+tifffile = pytest.importorskip("tifffile")
+pytest.importorskip("imagecodecs")
 
 #: rasterio's, of any file without a georeference.
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
