@@ -91,9 +91,15 @@ ENVIRONMENT = (
         "--threads",
     ),
     Note(
-        "SLURM_CPUS_PER_TASK",
-        "The processors that Slurm gives a task. Without --threads and ONEBYONE_THREADS there are "
-        "no more worker threads than this, nor than the affinity and the control group allow.",
+        "SLURM_CPUS_PER_TASK, NCPUS, PBS_NUM_PPN, LSB_DJOB_NUMPROC, NSLOTS",
+        "The processors that Slurm, PBS, LSF or SGE give a task. Without --threads and "
+        "ONEBYONE_THREADS there are no more worker threads than this, nor than the affinity and "
+        "the control group allow.",
+        "--threads",
+    ),
+    Note(
+        "OMP_NUM_THREADS",
+        "A further limit, where --threads and ONEBYONE_THREADS are not given.",
         "--threads",
     ),
     Note(
@@ -126,6 +132,11 @@ ENVIRONMENT = (
         "The size of the terminal, where it is not what the terminal itself says. Without a "
         "terminal a picture has 80 columns, or COLUMNS.",
         "--colormap",
+    ),
+    Note(
+        "SOURCE_DATE_EPOCH",
+        "Seconds since 1970: the time in the history of outputs, which has none otherwise.",
+        "--output",
     ),
     Note(
         "MPLCONFIGDIR",

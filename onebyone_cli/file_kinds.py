@@ -53,7 +53,7 @@ _KINDS = (
     (0, b"\x89PNG", FileKind("a PNG image", "rename it to .png")),
     (0, b"\xff\xd8\xff", FileKind("a JPEG image", "rename it to .jpg")),
     *(
-        (0, start, FileKind("a TIFF image", "rename it to .tif"))
+        (0, start, FileKind("a TIFF file", _BY_NAME))
         for start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
     ),
     (0, b"GIF8", FileKind("a GIF image", "save it as PNG")),

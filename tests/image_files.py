@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from onebyone_cli.formats import load
 from onebyone_cli.formats.contracts.metadata import Metadata
-from onebyone_cli.formats.contracts.reader import Source
-from onebyone_cli.formats.contracts.writer import Target
+from onebyone_cli.formats.contracts.reader import Reader, Source
+from onebyone_cli.formats.contracts.writer import Target, Writer
 from onebyone_cli.formats.images import FORMAT
-from onebyone_cli.spec import StackSpec
+from onebyone_cli.spec import Slab, StackSpec
 
 
 class Result:
@@ -27,11 +28,22 @@ class Result:
         return np.ascontiguousarray(self.array[item, channel, start:stop])
 
 
+def format_of(path):
+    """TIFF files are of a format of their own; folders of them are folders of images."""
+    return load("tiff") if str(path).lower().endswith((".tif", ".tiff")) else FORMAT
+
+
 def write(path, array, names=(), **options):
     result, done = Result(array), []
-    with Target(str(path), FORMAT.write, keeps=FORMAT.keeps, **options).make_writer(
+    made_by = format_of(path)
+    with Target(str(path), made_by.write, keeps=made_by.keeps, **options).make_writer(
         result.spec, lambda: Metadata(channels=tuple(names))
     ) as writer:
+        if isinstance(writer, Writer):
+            block = np.ascontiguousarray(array).reshape(1, len(array), -1)
+            writer.write(Slab(0, 1, 0, result.spec.pixels), block)
+            writer.commit()
+            return
         writer.fill(result, done.append)
         writer.commit()
     assert done == sorted(done)
@@ -39,11 +51,15 @@ def write(path, array, names=(), **options):
 
 
 def read(path, **options):
-    with FORMAT.read(Source(str(path), **options)) as reader:
-        data = bytearray()
+    with format_of(path).read(Source(str(path), **options)) as reader:
+        spec, data = reader.spec, bytearray()
+        if isinstance(reader, Reader):
+            numbers = np.empty((spec.items, spec.channels, spec.pixels), spec.dtype)
+            scratch = np.empty(reader.scratch_bytes, "u1")
+            reader.read(Slab(0, spec.items, 0, spec.pixels), numbers, scratch)
+            return numbers.reshape(spec.shape)
         reader.drain(data.extend)
         assert reader.stored.is_plain
-        spec = reader.spec
     return np.frombuffer(bytes(data), np.dtype(spec.dtype).newbyteorder("<")).reshape(spec.shape)
 
 

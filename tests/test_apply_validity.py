@@ -193,3 +193,85 @@ def test_pictures_are_black_where_nothing_is_valid(tmp_path: Path) -> None:
         status=65,
     )
     assert "--nan-to" in line
+
+
+# ----------------------------------------------------------------------------------- warnings
+
+
+def bad_channels(folder: Path, dtype: str) -> None:
+    """Twelve channels with wavelengths, of which 6 and 7 have no valid value."""
+    x = np.random.default_rng(0).normal(3000, 100, (12, 70, 80)).astype(dtype)
+    x[6:8] = np.nan if dtype == "f4" else -32768
+    with h5py.File(folder / "x.h5", "w") as file:
+        file["sr"] = x
+        file["sr"].attrs["wavelength"] = 1200 + 20.0 * np.arange(12)
+        file["sr"].attrs["wavelength_units"] = "nm"
+
+
+@pytest.mark.parametrize("dtype", ["f4", "i2"])
+def test_channels_without_a_valid_value_are_named(tmp_path: Path, dtype: str) -> None:
+    bad_channels(tmp_path, dtype)
+    nodata = () if dtype == "f4" else ("--nodata", "-32768")
+    kernel = ("--kernel", "1 1 1 1 1 1 1 1 1 1 1 1")
+    command = ("apply", "x.h5", *kernel, *nodata, "--memory", "2M", "-f", "-o", "y.npy")
+    line = said(tmp_path, *command)
+    assert (
+        "no pixel is valid: channels 6 and 7 (1320 nm, 1340 nm) have no valid value; leave them "
+        "out with --channels '!6:8'"
+    ) in line
+    assert "no pixel" not in said(tmp_path, *command, "-q")
+    # With the way out, and with weights of 0, those channels are not read.
+    ten = ("--kernel", "1 1 1 1 1 1 1 1 1 1", "--channels", "!6:8")
+    command = ("apply", "x.h5", *ten, *nodata, "-f", "-o", "y.npy")
+    assert "no " not in said(tmp_path, *command).partition("y.npy")[0]
+    zeros = ("--kernel", "1 1 1 1 1 1 0 0 1 1 1 1")
+    line = said(tmp_path, "apply", "x.h5", *zeros, *nodata, "-f", "-o", "y.npy")
+    assert "invalid" not in line
+    assert "warning" not in line
+
+
+def test_no_pixel_is_valid_for_other_reasons(tmp_path: Path) -> None:
+    x = np.ones((2, 4, 6), "f4")
+    x[0, :2], x[1, 2:] = np.nan, np.nan
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "m.npy", np.zeros((4, 6), "u1"))
+    command = ("apply", "x.npy", "--kernel", "1 1", "-f", "-o", "y.npy")
+    assert "each has an invalid number in some channel" in said(tmp_path, *command)
+    x[:] = 1
+    np.save(tmp_path / "x.npy", x)
+    line = said(tmp_path, *command, "--mask", "m.npy")
+    assert "no pixel is valid; check NaN, nodata and mask" in line
+
+
+@pytest.mark.parametrize(
+    ("nodata", "warns"),
+    [
+        ("-3.40282e38", "-3.4028234663852886e+38 does: give it with all its digits"),
+        ("7", "--nodata 7 occurs nowhere in the input\n"),
+        ("-3.4028235e38", ""),
+    ],
+)
+def test_a_nodata_value_that_occurs_nowhere_is_warned_of(
+    tmp_path: Path, nodata: str, warns: str
+) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 70, 80)).astype("f4")
+    x[1, 3, 4] = np.finfo("f4").min
+    np.save(tmp_path / "x.npy", x)
+    line = said(tmp_path, "apply", "x.npy", "--kernel", "1 1", "--nodata", nodata, "-o", "y.npy")
+    assert warns in line
+    assert ("warning" in line) == bool(warns)
+
+
+def test_valid_results_do_not_become_invalid(tmp_path: Path) -> None:
+    """A difference that happens to be the nodata value."""
+    x = np.zeros((2, 3, 4), "i2")
+    x[0, 0, 0], x[1, 0, 0] = -9990, 9
+    x[0, 1, 1] = -9999
+    np.save(tmp_path / "x.npy", x)
+    for dtype, moved in (("int16", -9998), ("float32", -9998.999)):
+        command = ("apply", "x.npy", "--kernel", "1 -1", "--nodata", "-9999", "--dtype", dtype)
+        line = said(tmp_path, *command, "-f", "-o", "y.npy")
+        assert "1 valid value moved away from the nodata value" in line
+        y = np.load(tmp_path / "y.npy")[0]
+        assert np.count_nonzero(y == -9999) == 1
+        assert np.isclose(y[0, 0], moved, rtol=1e-6)

@@ -332,3 +332,28 @@ def test_tiles_of_any_shape_are_cast_number_by_number(
 
 def test_counts_add_up():
     assert CastCounts(1, 2).plus(CastCounts(10, 20)) == CastCounts(11, 22)
+
+
+@pytest.mark.parametrize(
+    ("target", "fill", "beside"),
+    [
+        ("uint8", 0, 1),
+        ("uint8", 255, 254),
+        ("int8", -128, -127),
+        ("int16", -9999, -9998),
+        ("uint64", 2**64 - 2**12, 2**64 - 2**12 - 1),
+        ("float32", -9999, np.nextafter(np.float32(-9999), np.float32(0))),
+        ("float32", 0, np.nextafter(np.float32(0), np.float32(1))),
+        ("float16", np.inf, np.finfo("float16").max),
+    ],
+)
+@pytest.mark.parametrize("is_nodata", [True, False])
+def test_valid_numbers_are_moved_away_from_the_nodata_value(
+    target: str, fill: float, beside: Any, is_nodata: bool
+) -> None:
+    cast = Cast("float64", target, fill=fill, is_nodata=is_nodata)
+    y = np.array([[[fill, np.nan, 3.0]]], "float64")
+    out = np.empty(y.shape, target)
+    counts = cast.apply(y, out, 3)
+    assert out[0, 0].tolist() == [np.array(beside if is_nodata else fill, target), fill, 3]
+    assert (counts.moved, counts.replaced) == (int(is_nodata), 1)

@@ -63,6 +63,7 @@ LIBRARIES: dict[str, set[str]] = {
     "cli": {"typer", "rich"},
     "formats.contracts": {"numpy"},
     "formats.arrays": {"numpy"},
+    "formats.folders": {"numpy"},
     "formats.opening": set(),
     "formats.npy": {"numpy"},
     "formats.npz": set(),
@@ -70,10 +71,11 @@ LIBRARIES: dict[str, set[str]] = {
     "formats.envi": {"numpy"},
     "formats.hdf5": {"numpy", "hdf5plugin"},
     "formats.images": {"numpy", "PIL"},
+    "formats.tiff": {"numpy", "imagecodecs", "PIL"},
 }
 
 #: What makes start-up slow. Help, version and completion do without.
-HEAVY = {"numpy", "h5py", "PIL", "rich", "matplotlib", "sklearn", "distributed"}
+HEAVY = {"numpy", "h5py", "PIL", "rich", "matplotlib", "sklearn", "distributed", "imagecodecs"}
 
 #: Modules that import nothing heavy at start, neither themselves nor by what they import.
 LIGHT = (

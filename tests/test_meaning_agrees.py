@@ -12,18 +12,22 @@ from hypothesis import strategies as st
 from strategies import Array, examples, seeds
 from told import Told, told_stacks
 
+from onebyone_cli.arithmetic.conv1x1 import make_layers
 from onebyone_cli.arithmetic.scale import parse_scale
 from onebyone_cli.learners import load
 from onebyone_cli.learners.differences import STEPS
 from onebyone_cli.learners.moments import Moments
 from onebyone_cli.learners.statistics import Statistics
+from onebyone_cli.operations.apply.job import ApplyJob
+from onebyone_cli.operations.apply.settings import ApplySettings
 from onebyone_cli.operations.compare.job import CompareJob, CompareSettings
 from onebyone_cli.operations.learn.job import LearnJob
 from onebyone_cli.operations.learn.settings import LearnSettings, Wanted
 from onebyone_cli.operations.view.run import ViewJob, ViewRequest
 from onebyone_cli.picture.sheet import Room
-from onebyone_cli.stack.in_memory import ArrayInput
+from onebyone_cli.stack.in_memory import ArrayInput, MemoryTarget
 from onebyone_cli.stack.selection import parse_selection
+from onebyone_cli.weights.channel_map import ChannelMap
 
 EVERYTHING = Wanted(per_channel=True, differences=tuple(STEPS))
 
@@ -67,11 +71,28 @@ def invalid_in_pictures(told: Told) -> int:
     return np.count_nonzero(drawing.invalid) // times
 
 
+def invalid_in_applying(told: Told) -> int:
+    """As apply counts and marks them, of weights that use every channel."""
+    weights = np.random.default_rng(told.seed).uniform(1, 2, (2, len(told.chosen)))
+    layers = make_layers([ChannelMap(weights, np.zeros(2), "weights")], [])
+    target = MemoryTarget()
+    chosen = ApplySettings(1 << 24, 2, "float64", asked=told.asked)
+    report = ApplyJob(told.readers(), layers, target, chosen, mask=told.mask()).run(silent)
+    fill = np.nan if report.fill.value is None else report.fill.value
+    marked = np.isnan(target.array) if np.isnan(fill) else target.array == fill
+    assert (marked == told.invalid_pixels).all()
+    valid = ~told.invalid_pixels
+    right = weights @ told.values[:, valid]
+    np.testing.assert_allclose(target.array[:, valid], right, rtol=1e-9, atol=1e-9)
+    return report.invalid_pixels
+
+
 @settings(max_examples=examples(100))
 @given(told=told_stacks())
 def test_every_command_counts_the_same_pixels(told: Told) -> None:
     right = np.count_nonzero(told.invalid_pixels)
     assert invalid_in_learning(told) == right
+    assert invalid_in_applying(told) == right
     if len(told.readers()) == 1:
         assert invalid_in_comparing(told) == right
     if len(told.chosen) <= 3:

@@ -1,5 +1,7 @@
 """What outputs say about their numbers is true of them."""
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,8 @@ from onebyone_cli.formats.contracts.metadata import (
     Part,
     joined_metadata,
 )
-from onebyone_cli.operations.apply.fill import Fill
-from onebyone_cli.operations.apply.settings import ApplySettings
-from onebyone_cli.operations.metadata import output_metadata, source_channels
+from onebyone_cli.operations.apply.settings import ApplySettings, Fill
+from onebyone_cli.operations.metadata import Made, output_metadata, source_channels
 from onebyone_cli.weights.channel_map import ChannelMap
 
 #: About stored numbers of int16, as writers of many conventions put it.
@@ -65,8 +66,9 @@ FREE: dict[str, Any] = {
     "acquired": "2020-02-02",
     "row_times": np.arange(30.0),
     "crs_wkt": 'LOCAL_CS["x"]',
-    "history": "made",
 }
+#: The line that a history gets.
+STEP = r"onebyone [0-9.]+\S* apply, weights sha256:[0-9a-f]{12}"
 MEANING: dict[str, Any] = {"units": "1", "long_name": "surface reflectance"}
 
 
@@ -79,12 +81,16 @@ def scene(tmp_path: Path) -> Path:
         dataset = file.create_dataset("sr", data=x)
         for name, value in {**PACKING, **FOR_CHANNELS, **FREE, **MEANING}.items():
             dataset.attrs[name] = value
+        dataset.attrs["history"] = "made"
     return tmp_path
 
 
 def said_by(path: Path) -> dict[str, Any]:
     with h5py.File(path) as file:
-        return dict(file["sr"].attrs)
+        found = dict(file["sr"].attrs)
+    steps = found.pop("history").removeprefix("made\n").split("\n")
+    assert all(re.fullmatch(STEP, step) for step in steps)
+    return found
 
 
 def run_in(folder: Path, *args: str) -> None:
@@ -106,6 +112,9 @@ COMMANDS = {
 def test_nothing_untrue_is_carried(scene: Path, command: tuple[str, ...]) -> None:
     run_in(scene, *command, "-o", "out.h5")
     said = said_by(scene / "out.h5")
+    if "--scale" in command:
+        packing = said.pop("scale_factor"), said.pop("add_offset")
+        assert np.allclose(packing, (9000 / 255, 0))
     assert sorted(said) == sorted(FREE)
     assert all(np.array_equal(said[name], value) for name, value in FREE.items())
 
@@ -125,19 +134,22 @@ def test_selected_channels_keep_what_is_said_of_them(scene: Path) -> None:
     run_in(scene, "apply", "l2.h5", "--kernel", "0 0 0 1;0 1 0 0", "-o", "out.h5")
     said = said_by(scene / "out.h5")
     expected = {**FREE, "fwhm": [37, 60], "wavelength_units": "nm", "bbl": [1, 1]}
-    expected |= {"wavelength": [655, 482]}
+    expected |= {"wavelength": [655, 482], **MEANING}
     expected |= {"channels": ["red", "blue"], "gain_of_channel": [4, 2]}
     assert sorted(said) == sorted(expected)
     assert all(np.array_equal(said[name], value) for name, value in expected.items())
 
 
-def test_numbers_have_a_unit_only_where_nothing_unpacks_them(scene: Path) -> None:
+def test_meant_numbers_have_the_unit_and_stored_ones_have_none(scene: Path) -> None:
     """Stored counts of a packed reflectance are no reflectances."""
     for packing in {}, {"scale_factor": 1e-4}, {"add_offset": 2.0}:
         with h5py.File(scene / "plain.h5", "w") as file:
             file["sr"] = np.ones((2, 3, 4), "f4")
             file["sr"].attrs.update(MEANING | packing)
-        run_in(scene, "apply", "plain.h5", "--kernel", "0 1", "-o", "out.h5", "-f")
+        command = ("apply", "plain.h5", "--kernel", "0 1", "-o", "out.h5", "-f")
+        run_in(scene, *command)
+        assert said_by(scene / "out.h5") == MEANING
+        run_in(scene, *command, "--stored")
         assert said_by(scene / "out.h5") == ({} if packing else MEANING)
 
 
@@ -211,10 +223,9 @@ def test_names_of_outputs_come_from_the_weights() -> None:
         Metadata(channels=("a", "b", "c", "d"), unit="m"),
         make_layers([ChannelMap(np.ones((2, 4)), np.zeros(2), "w", {"outputs": ["s", "t"]})], []),
         ApplySettings(1, 1),
-        Fill(),
-        "float32",
+        Made("float32", Fill()),
     )
-    assert said == Metadata(channels=("s", "t"))
+    assert said._replace(history="") == Metadata(channels=("s", "t"))
 
 
 def chain(*matrices: Any) -> Any:
@@ -277,3 +288,34 @@ def test_what_inputs_say_is_joined() -> None:
     assert joined_metadata([Part("x", 2, one), Part("y", 1, mixed)]).wavelengths == ()
     same = joined_metadata([Part("x", 2, one), Part("z", 2, one)])
     assert (same.nodata, same.scale) == (((0,),), (0.5,))
+
+
+# ---------------------------------------------------------------------- what has no place
+
+
+def test_what_an_output_has_no_place_for_is_said(scene: Path) -> None:
+    command = ("apply", "l2.h5", "--kernel", "1 0 0 0;0 1 0 0", "-f")
+    said = "georeferencing is not carried over: .npy has no place for it"
+    details = ("names of channels are not carried over", "wavelengths are not carried over")
+    quiet, loud = (onebyone(*command, *v, "-o", "y.npy", cwd=scene).stderr for v in ((), ("-v",)))
+    assert quiet.count(said) == 1
+    assert all(each in loud and each not in quiet for each in details)
+    assert "carried" not in onebyone(*command, "-o", "y.h5", cwd=scene).stderr
+    assert "carried" not in onebyone(*command, "-v", "-o", "y.img", cwd=scene).stderr
+    reduced = onebyone("reduce", "l2.h5", "-k", "1", "-o", "s.npy", cwd=scene).stderr
+    assert reduced.count(said) == 1
+    np.save(scene / "x.npy", np.ones((2, 3, 4), "f4"))
+    plain = onebyone("apply", "x.npy", "--kernel", "1 1", "-v", "-o", "z.npy", cwd=scene).stderr
+    assert "carried" not in plain
+    each = onebyone(*command, "--scale", "each", "--nan-to", "0", "-o", "e.h5", cwd=scene).stderr
+    assert "the scale of each channel is not stated: .h5 has a place for one scale" in each
+
+
+def test_history_has_a_time_only_if_one_is_set(scene: Path) -> None:
+    for epoch, expected in (("1700000000", r"2023-11-14T22:13:20Z "), ("soon", ""), ("", "")):
+        env = {**os.environ, "SOURCE_DATE_EPOCH": epoch}
+        command = ("apply", "l2.h5", "--kernel", "1 0 0 0", "-f", "-o", "out.h5")
+        assert onebyone(*command, cwd=scene, env=env).returncode == 0
+        with h5py.File(scene / "out.h5") as file:
+            history = file["sr"].attrs["history"]
+        assert re.fullmatch("made\n" + expected + STEP, history)

@@ -118,3 +118,57 @@ def test_a_job_is_resumed_only_if_the_numbers_mean_the_same(tmp_path: Path, chan
             found.append(describe())
     one, two = ({**each, "the input": None} for each in found)
     assert [name for name in one if one[name] != two[name]]
+
+
+# ------------------------------------------------------------------------ packing of outputs
+
+SCALES = ["0,40000", "auto", "2%,98%", "each"]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16"])
+@pytest.mark.parametrize("suffix", ["h5", "h5 in chunks", "img"])
+def test_reading_an_output_gives_the_meant_numbers_back(
+    tmp_path: Path, scale: str, dtype: str, suffix: str
+) -> None:
+    packed(tmp_path / "x.h5", "u2", scale_factor=0.5, add_offset=-7.0)
+    # One channel: HDF5 and ENVI have a place for one scale.
+    result = apply(tmp_path / "x.h5", [[1, 0.25, 0]])
+    name = f"y.{suffix[:3].strip()}"
+    more = ("--chunks", "1x5x30") if "chunks" in suffix else ()
+    command = ("apply", "x.h5", "--kernel", "1 .25 0", "--scale", scale, "--dtype", dtype)
+    done = onebyone(*command, *more, "-o", name, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    back = apply(tmp_path / name, [[1.0]])
+    low, high = result.min(), result.max()
+    if "%" in scale:
+        low, high = np.percentile(result, [2, 98])
+    elif "," in scale:
+        low, high = 0, 40000
+    steps = np.iinfo(dtype).max - np.iinfo(dtype).min
+    # A percentile is exact to the width of a bin of its histogram.
+    slack = 1.001 * (high - low) / steps / 2 + np.ptp(result) * (2e-5 if "%" in scale else 1e-6)
+    inside = (result >= low) & (result <= high)
+    assert np.abs(back - result)[inside].max() <= slack
+
+
+def test_a_constant_result_is_given_back_as_well(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.full((1, 3, 4), 5.0, "f4"))
+    done = onebyone(
+        "apply", "x.npy", "--kernel", "2", "--scale", "auto", "-o", "y.h5", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert (apply(tmp_path / "y.h5", [[1.0]]) == 10).all()
+
+
+def test_a_stopped_job_states_the_range_that_it_measured_before(tmp_path: Path) -> None:
+    """Bytes are those of a job that was not stopped: the range is in the journal."""
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "x.npy", rng.normal(size=(2, 300, 400)).astype("f4"))
+    command = ("apply", "x.npy", "--kernel", "1 1", "--scale", "auto", "--memory", "1M")
+    assert onebyone(*command, "-o", "whole.h5", cwd=tmp_path).returncode == 0
+    with h5py.File(tmp_path / "whole.h5") as file:
+        assert file["data"].attrs["scale_factor"] > 0
+    again = ("--checkpoint-every", "0", "-o", "again.h5")
+    assert onebyone(*command, *again, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "again.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()

@@ -188,7 +188,7 @@ def saturating(folder: Path, block: int, runs: Sequence[Run]) -> Counted:
         return shares, publish_shards(str(out), Publication())
 
 
-COUNTS = {"invalid_pixels": 8, "replaced": 3 * 8, "saturated": 3 * (50 * 5 * 6 - 8)}
+COUNTS = {"invalid_pixels": 8, "replaced": 3 * 8, "saturated": 3 * (50 * 5 * 6 - 8), "moved": 0}
 
 
 def test_planes_that_travel_together_are_counted_one_by_one(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ need a value that replaces NaN.
 
 from __future__ import annotations
 
+from operator import add
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,14 +18,15 @@ if TYPE_CHECKING:
 
 
 class CastCounts(NamedTuple):
-    """Counts of saturated values and of replaced NaN."""
+    """Counts of saturated values, of replaced NaN, and of values moved off the nodata value."""
 
     saturated: int = 0
     replaced: int = 0
+    moved: int = 0
 
     def plus(self, other: CastCounts) -> CastCounts:
         """Add the counts of other values."""
-        return CastCounts(self.saturated + other.saturated, self.replaced + other.replaced)
+        return CastCounts(*map(add, self, other))
 
 
 def limits(dtype: str) -> tuple[int, int]:
@@ -49,6 +51,9 @@ class Cast:
         Types of the arithmetic and of the output.
     fill : float, optional
         Value that replaces NaN.
+    is_nodata : bool
+        Whether no other value may be equal to `fill`. One that is becomes the next number towards
+        zero, or 1 or the smallest positive number where `fill` is 0.
     scale : pair of array-like of shape (), (1,) or (K,), optional
         Both ends of the range that is mapped onto the whole range of an integer type: one range
         for all channels, or one for each.
@@ -66,17 +71,20 @@ class Cast:
         target: str,
         *,
         fill: float | None = None,
+        is_nodata: bool = False,
         scale: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> None:
         self.target = target
         self._integer = is_integer(target)
-        self._fill = fill
+        self._fill, self._beside = fill, None
         self._ends: tuple[NDArray[Any], NDArray[Any]] | None = None
         if self._integer:
             self._low, self._high = limits(target)
             self._check_fill()
         else:
             self._check_float_fill()
+        if fill is not None and is_nodata:
+            self._beside = _next_to(fill, target)
         if scale is not None and not self._integer:
             raise UsageError(
                 f"{setting('scale')} maps onto the whole range of an integer type, and {target} is "
@@ -86,6 +94,19 @@ class Cast:
             self._ends = _ends_in(scale, source)
         #: Whether tiles pass unchanged, so that they may be computed in place.
         self.is_identity = source == target and fill is None and scale is None
+
+    def packing(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """Return scales and offsets, K entries each, that give values back; None without `scale`.
+
+        A value is ``scale * number + offset``, to half a step of the numbers.
+        """
+        if self._ends is None:
+            return None
+        low, high = (np.broadcast_to(end[:, 0], channels).astype(np.float64) for end in self._ends)
+        with np.errstate(over="ignore"):
+            step = (high - low) / (self._high - self._low)
+        step[step == 0] = 1.0  # a constant result is the lowest number
+        return tuple(step.tolist()), tuple((low - self._low * step).tolist())
 
     def apply(self, y: NDArray[Any], out: NDArray[Any], pixels: int) -> CastCounts:
         """Convert one tile.
@@ -112,10 +133,23 @@ class Cast:
             saturated = self._to_integer(values, out, missing)
         else:
             saturated = self._to_float(values, out)
+        moved = self._move_away(out, missing)
         if missing is None:
-            return CastCounts(saturated)
+            return CastCounts(saturated, moved=moved)
         out[missing] = self._fill
-        return CastCounts(saturated, int(np.count_nonzero(missing)))
+        return CastCounts(saturated, int(np.count_nonzero(missing)), moved)
+
+    def _move_away(self, out: NDArray[Any], missing: NDArray[np.bool_] | None) -> int:
+        """Replace valid values that equal the nodata value; return their number."""
+        if self._beside is None:
+            return 0
+        equal = out == self._beside[0]
+        if missing is not None:
+            equal &= ~missing
+        count = int(np.count_nonzero(equal))
+        if count:
+            out[equal] = self._beside[1]
+        return count
 
     def _to_float(self, values: NDArray[Any], out: NDArray[Any]) -> int:
         """Write floats; return how many are beyond the range of the output's type."""
@@ -196,6 +230,16 @@ class Cast:
                 f"{setting('nan_to')} a whole number from {self._low} to {self._high}, or another "
                 f"{setting('dtype')}"
             )
+
+
+def _next_to(fill: float, dtype: str) -> tuple[Any, Any]:
+    """Return a value and the next number towards zero, both of type `dtype`."""
+    with np.errstate(under="ignore"):
+        value = np.array(fill).astype(dtype)[()]
+        if is_integer(dtype):
+            return value, np.array(int(fill) + (1 if fill <= 0 else -1)).astype(dtype)[()]
+        towards = value.dtype.type(1 if value == 0 else 0)
+        return value, np.nextafter(value, towards)
 
 
 def _ends_in(scale: tuple[ArrayLike, ArrayLike], dtype: str) -> tuple[NDArray[Any], NDArray[Any]]:

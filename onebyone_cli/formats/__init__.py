@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 #: In the order of help.
-NAMES = ("npy", "npz", "hdf5", "images", "envi")
+NAMES = ("npy", "npz", "hdf5", "tiff", "images", "envi")
 
 
 def load(name: str) -> Format:
@@ -94,14 +94,7 @@ def of_output(path: str, name: str = "") -> tuple[Format, str]:
         If neither identifies a format.
     """
     if name:
-        for candidate in _written():
-            if name == candidate.name:
-                return candidate, ""
-            if name in candidate.kinds:
-                return candidate, name
-        raise UsageError(
-            f"{setting('format', name)} is unknown; choose from {', '.join(format_names())}"
-        )
+        return _by_name(path, name)
     if path == "-":
         return of_streams(), ""
     found = _by_suffix(path.rstrip("/"))
@@ -117,6 +110,22 @@ def of_output(path: str, name: str = "") -> tuple[Format, str]:
             f"a folder name ending in /, or {setting('format')}"
         )
     return found, ""
+
+
+def _by_name(path: str, name: str) -> tuple[Format, str]:
+    """Return the format of a value of ``--format``, and the kind within it."""
+    if path.endswith("/") or os.path.isdir(path):
+        found = _first(lambda each: name in each.folder_kinds)
+        if found is not None:
+            return found, name
+    for candidate in _written():
+        if name == candidate.name:
+            return candidate, ""
+        if name in candidate.kinds:
+            return candidate, name
+    raise UsageError(
+        f"{setting('format', name)} is unknown; choose from {', '.join(format_names())}"
+    )
 
 
 def of_streams() -> Format:

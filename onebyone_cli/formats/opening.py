@@ -15,6 +15,7 @@ from onebyone_cli.formats import misnamed, of_datasets, of_input, of_output, wit
 from onebyone_cli.formats.contracts.about import Dataset
 from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import Storage, Target
+from onebyone_cli.system.open_files import allow_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
     from onebyone_cli.formats.contracts.about import RawSpec
     from onebyone_cli.formats.contracts.format import Format
-
-#: Open files besides the inputs, with room to spare.
-_OTHER_FILES = 64
 
 
 def split_inner(text: str) -> tuple[str, str]:
@@ -127,23 +125,12 @@ def open_inputs(
     indices: bool = False,
 ) -> list[Reader | StreamReader]:
     """Open the inputs of a job, which `stack` closes; parameters as in `open_input`, for each."""
-    _allow_files(len(texts))
+    allow_files(len(texts))
     opened: list[Reader | StreamReader] = []
     for text in texts:
         opened.append(open_input(text, layout=layout, memory=memory, raw=raw, indices=indices))
         stack.callback(opened[-1].close)
     return opened
-
-
-def _allow_files(count: int) -> None:
-    """Raise the limit of open files: a thousand channels can be a thousand files."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count + _OTHER_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def make_target(
@@ -202,6 +189,7 @@ def make_target(
         inputs=read,
         publication=publication,
         keeps=found.keeps,
+        packs_channels=found.packs_channels,
         background=found.background,
         storage=storage,
     )

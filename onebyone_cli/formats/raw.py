@@ -90,10 +90,13 @@ def _check_size(raw: RawSpec, found: int, path: str) -> None:
         return
     fitting = " or ".join(dict.fromkeys(map(_written, _fitting_shapes(raw, found))))
     after = f" after the first {raw.offset}" if raw.offset else ""
+    way = f"{setting('shape', fitting)} would fit" if fitting else f"check {_SAID}"
+    if found > expected and not fitting:
+        header = raw.offset + found - expected
+        way += f", or skip what precedes the numbers with {setting('offset', header)}"
     raise DataError(
         f"has {found} bytes{after}, and {setting('shape', _written(raw.shape))} of {raw.dtype} is "
-        f"{expected}; "
-        + (f"{setting('shape', fitting)} would fit" if fitting else f"check {_SAID}"),
+        f"{expected}; {way}",
         path,
     )
 

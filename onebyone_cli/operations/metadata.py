@@ -1,35 +1,59 @@
-"""Decide which metadata of its inputs an output keeps.
+"""Decide which metadata an output has: what is kept of its inputs, and what it says of itself.
 
-======================  ===========================================================================
-entry                   kept where
-======================  ===========================================================================
-names, wavelengths,     each output channel comes from one input channel (selected, scaled or
-widths, good channels   denoised); else the names that the weights have for their outputs
-unit, long name         the numbers still mean the same: copied, selected or denoised
-nodata                  never; an output states its own, which its invalid pixels hold
-valid range, scale,     never: they are about stored numbers
-offset, statistics
-georeference, history   always: an output has the pixels of its inputs
-other attributes        always, unless they are about stored numbers, about channels that are gone,
-                        or about other objects of the input file
-======================  ===========================================================================
+===================  ==============================================================================
+entry                where an output has it
+===================  ==============================================================================
+names of channels    those that the weights have for their outputs; else those of the input, where
+                     each output channel comes from one input channel (selected, scaled, denoised)
+wavelengths, widths  where each output channel comes from one input channel
+good channels        the same
+unit, long name      where the numbers still mean the same: copied, selected or denoised
+nodata               the value of invalid pixels, unless NaN marks them or the user chose a value
+                     with ``nan_to``, which valid pixels may have too
+scale, offset        with ``scale``: those that give the result back
+valid range          never
+georeference         always: an output has the pixels of its inputs
+history              that of the inputs, and a line for this step
+other attributes     always, unless they are about stored numbers, about channels that are gone, or
+                     about other objects of the input file
+===================  ==============================================================================
+
+Indices of ``argmax`` and the error of ``residual`` come from all input channels. Scores come from
+none of them; their names are those of the weights.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from onebyone_cli.formats.contracts.attributes import normalised
 from onebyone_cli.formats.contracts.metadata import Attribute, Metadata
+from onebyone_cli.operations.apply.fingerprint import digest_of
+from onebyone_cli.operations.meaning import Packing
+from onebyone_cli.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from onebyone_cli.arithmetic.conv1x1 import Layer
-    from onebyone_cli.operations.apply.fill import Fill
-    from onebyone_cli.operations.apply.settings import ApplySettings
+    from onebyone_cli.formats.contracts.writer import AnyTarget
+    from onebyone_cli.operations.apply.settings import ApplySettings, Fill
+
+#: Entries of outputs that some formats have no place for, with their verb.
+_NOUNS = {
+    "georeference": "georeferencing is",
+    "channels": "names of channels are",
+    "wavelengths": "wavelengths are",
+    "nodata": "the nodata value is",
+    "scale": "scale and offset are",
+}
+
+#: A time of more digits is beyond the year 9999.
+_EPOCH_DIGITS = 11
 
 #: Attributes about stored numbers, normalised: CF, GDAL, ENVI, HDF-EOS, HDF5 images and others.
 _ABOUT_NUMBERS = {
@@ -75,24 +99,44 @@ _ABOUT_THE_FILE = {
 }
 
 
+class Made(NamedTuple):
+    """What an output says of its own numbers.
+
+    Attributes
+    ----------
+    dtype : str
+    fill : Fill
+        What invalid pixels are.
+    packing : Packing or None
+        How its stored numbers become the result.
+    """
+
+    dtype: str
+    fill: Fill
+    packing: Packing | None = None
+
+
 def output_metadata(
-    found: Metadata, layers: Sequence[Layer], settings: ApplySettings, fill: Fill, dtype: str
+    found: Metadata, layers: Sequence[Layer], settings: ApplySettings, made: Made
 ) -> Metadata:
     """Return the metadata of the output of a chain of 1×1 convolutions.
 
-    `found` is the metadata of the inputs, `dtype` the type of the output.
+    `found` is the metadata of the inputs, in the order of the columns of the first layer.
     """
     channels = layers[0].map.in_channels
     sources = None if settings.collapse else source_channels(layers, channels)
-    # Packed numbers are in no unit: the output holds them without the scale that gives them one.
-    packed = bool(found.scale or found.offset)
+    # Stored numbers have no unit without the scale and offset that give them one.
+    packed = settings.asked.stored and bool(found.scale or found.offset)
     same = _means_the_same(layers, settings) and sources is not None and not packed
+    packing = made.packing or Packing((), ())
     named = () if settings.collapse else _output_names(layers)
     kept = Metadata(
         channels=named or _picked(found.channels, sources),
-        nodata=_nodata(fill, dtype),
+        nodata=_nodata(made.fill, made.dtype),
+        scale=_single(packing.scale),
+        offset=_single(packing.offset),
         georeference=found.georeference,
-        history=found.history,
+        history="\n".join(filter(None, [found.history.rstrip("\n"), _step(layers)])),
         attributes=_attributes(found.attributes, sources, same=same),
     )
     if sources is None:
@@ -105,6 +149,20 @@ def output_metadata(
         good=_picked(found.good, sources),
         unit=found.unit if same else "",
     )
+
+
+def _step(layers: Sequence[Layer]) -> str:
+    """Describe this step in a line: what the bytes depend on, and no time unless one is set."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    when = ""
+    if epoch.isascii() and epoch.isdigit() and len(epoch) <= _EPOCH_DIGITS:
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ ", time.gmtime(int(epoch)))
+    return f"{when}onebyone {__version__} apply, weights sha256:{digest_of(layers)[:12]}"
+
+
+def _single(entries: tuple[float, ...]) -> tuple[float, ...]:
+    """Return one entry for all channels where they are equal."""
+    return entries[:1] if len(set(entries)) == 1 else entries
 
 
 def source_channels(layers: Sequence[Layer], channels: int) -> list[int] | None:
@@ -186,3 +244,23 @@ def _picked_list(value: Any, sources: list[int] | None) -> Any:
     if sources is None or getattr(value, "ndim", 1) != 1:
         return None
     return [value[at] for at in sources]
+
+
+class Lost(NamedTuple):
+    """What an output has no place for: what users must know, and what they may want to know."""
+
+    notes: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+
+
+def lost_in(target: AnyTarget, metadata: Metadata, place: str, *, differ: bool) -> Lost:
+    """Find the metadata of an output that its format can't hold.
+
+    `place` names the format; `differ` is whether each channel has a scale of its own.
+    """
+    missing = [name for name in _NOUNS if name in metadata.said and name not in target.keeps]
+    lines = {name: f"{_NOUNS[name]} not carried over: {place} has no place" for name in missing}
+    notes = [f"{lines.pop(name)} for it" for name in ("georeference",) if name in lines]
+    if differ and "scale" in target.keeps and not target.packs_channels:
+        notes.append(f"the scale of each channel is not stated: {place} has a place for one scale")
+    return Lost(tuple(notes), tuple(lines.values()))

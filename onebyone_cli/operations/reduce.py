@@ -127,6 +127,10 @@ class Reduce(NamedTuple):
         gathered = self._gather(held, maps, memory, on_progress, say)
         model = self.request.learn(gathered.statistics, source)
         job = self._result_job(opened, held, maps, model.map, memory)
+        lost = job.lost()
+        told = () if self.request.learner.reads_pixels else job.meaning.notes
+        for note in (*told, *(lost.notes if lost else ())):
+            say(note)
         if self.elsewhere is None:
             result = job.run(on_progress)
         else:

@@ -11,7 +11,7 @@ from onebyone_cli.errors import DataError
 from onebyone_cli.formats.arrays.layout import array_layout
 from onebyone_cli.formats.arrays.slabs import rectangles
 from onebyone_cli.formats.contracts.about import About
-from onebyone_cli.formats.contracts.metadata import Metadata
+from onebyone_cli.formats.contracts.metadata import FIELDS, Metadata
 from onebyone_cli.formats.contracts.reader import Reader
 from onebyone_cli.formats.contracts.writer import Writer
 from onebyone_cli.spec import ITEM_BYTES
@@ -79,6 +79,9 @@ class MemoryTarget:
     """
 
     array: NDArray[Any]
+    # An array has no metadata, and nobody is told so.
+    keeps = FIELDS
+    packs_channels = True
     background = None
 
     def make_writer(

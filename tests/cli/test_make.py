@@ -245,7 +245,7 @@ def test_an_equal_output_keeps_its_time(folder: Path, output: str, more: list[st
     assert ", unchanged\n" in apply(folder, output, "1 0", *options)
     assert is_old(folder / output)
     before = sorted(folder.rglob("*"))
-    assert "unchanged" not in apply(folder, output, "0 1", *options)
+    assert "unchanged" not in apply(folder, output, "0.5 0.5", *options)
     assert not is_old(folder / output)
     assert sorted(folder.rglob("*")) == before
     assert not list(folder.rglob("*.part*"))

@@ -107,6 +107,13 @@ def test_stacks_of_other_packing_count_together(tmp_path: Path) -> None:
     )
 
 
+def test_a_stack_of_noise_repeats_no_note(tmp_path: Path) -> None:
+    save_h5(tmp_path / "x.h5", scene(), _FillValue=-9999)
+    save_h5(tmp_path / "dark.h5", scene(2), _FillValue=-9999)
+    way = ("--method", "mnf", "--noise-from", "dark.h5", "-k", "2", "-o", "m.npz")
+    assert run(tmp_path, "fit", "x.h5", *way).stderr.count("_FillValue") == 1
+
+
 @pytest.mark.parametrize("words", [("65535", "65533", "65528"), ("65528,65533:65535",)])
 def test_several_nodata_values(tmp_path: Path, words: tuple[str, ...]) -> None:
     x = (3000 + 100 * np.random.default_rng(3).normal(size=(6, HEIGHT, WIDTH))).astype("u2")

@@ -150,7 +150,7 @@ def digest(path: Path) -> str:
 
 
 #: Reported numbers that must not depend on how often a job was stopped.
-_COUNTS = ("invalid_pixels", "saturated", "replaced", "shape", "dtype")
+_COUNTS = ("invalid_pixels", "saturated", "replaced", "moved", "shape", "dtype")
 
 
 def counts(stdout: bytes) -> dict[str, Any]:

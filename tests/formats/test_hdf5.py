@@ -49,16 +49,16 @@ from onebyone_cli.errors import (
     UsageError,
 )
 from onebyone_cli.formats import hdf5
+from onebyone_cli.formats.arrays import chunked
+from onebyone_cli.formats.arrays.chunked import ChunkReader, ChunkStream
 from onebyone_cli.formats.arrays.file import ArrayReader
+from onebyone_cli.formats.arrays.grid import Grid, drain_bytes, drain_pieces, plan_drain
 from onebyone_cli.formats.contracts.metadata import Attribute, Metadata
 from onebyone_cli.formats.contracts.reader import Source
 from onebyone_cli.formats.contracts.writer import Storage, Target
 from onebyone_cli.formats.hdf5 import header as hdf5_header
-from onebyone_cli.formats.hdf5 import readers as hdf5_readers
 from onebyone_cli.formats.hdf5.chunks import CellDecoder, fletcher32
 from onebyone_cli.formats.hdf5.file import load_h5py
-from onebyone_cli.formats.hdf5.grid import Grid, drain_bytes, drain_pieces, plan_drain
-from onebyone_cli.formats.hdf5.readers import ChunkReader, ChunkStream
 from onebyone_cli.spec import Slab, StackSpec
 from onebyone_cli.units import printable
 
@@ -142,7 +142,7 @@ def test_chunked_datasets_read_equal(
                 assert same_numbers(read_all(reader, slabs, dtype), expected)
             grid, piece = data.draw(grids(spec)), data.draw(st.sampled_from([1, 30, 1 << 18]))
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(hdf5_readers, "_GRID_BYTES", piece)
+                patch.setattr(chunked, "_GRID_BYTES", piece)
                 assert same_numbers(read_grid(reader, grid, spec.dtype), grid_of(stack, grid))
 
 
@@ -160,7 +160,7 @@ def test_streams_of_chunks_hold_the_same_numbers(
     chunks = data.draw(chunk_shapes(array.shape))
     with new_folder() as folder, pytest.MonkeyPatch.context() as patch:
         path = make(folder / "a.h5", array, chunks=chunks, **filters)
-        patch.setattr("onebyone_cli.formats.hdf5.readers.plan_cache", lambda *_: None)
+        patch.setattr("onebyone_cli.formats.arrays.chunked.plan_cache", lambda *_: None)
         # Down to the least memory that any order does with.
         low, high = 1, 1 << 20
         while low < high:
@@ -334,8 +334,8 @@ def test_slabs_in_order_decode_each_cell_once(
     with new_folder() as folder, pytest.MonkeyPatch.context() as patch:
         path = make(folder / "a.h5", stack, chunks=chunks, compression="gzip")
         # Cells as small as chunks, and no more kept than is needed.
-        patch.setattr("onebyone_cli.formats.hdf5.grid.CELL_BYTES", 1)
-        patch.setattr("onebyone_cli.formats.hdf5.grid._USEFUL_CACHE", 1)
+        patch.setattr("onebyone_cli.formats.arrays.grid.CELL_BYTES", 1)
+        patch.setattr("onebyone_cli.formats.arrays.grid._USEFUL_CACHE", 1)
         patch.setattr("os.cpu_count", lambda: 1)
         memory = least_for_random_access(path)
         loads = counted_loads(patch)

@@ -234,25 +234,6 @@ def test_sixteen_bits_with_alpha_are_refused_from_the_header(tmp_path):
             about(tmp_path / "a.png")
 
 
-# Headers that say less than there is
-
-
-def test_an_old_style_jpeg_in_tiff_does_not_lose_its_colours(tmp_path):
-    jpeg = saved(Image.new("RGB", (16, 16), (200, 100, 30)), "JPEG", quality=95, subsampling=0)
-    fields = [
-        *((256, 16), (257, 16), (258, 8), (259, 6), (262, 6), (273, 0), (278, 16)),
-        *((279, len(jpeg)), (513, 0), (514, len(jpeg)), (530, 0x20002)),
-    ]
-    start = 8 + 2 + 12 * len(fields) + 4
-    content = b"II*\0" + struct.pack("<IH", 8, len(fields))
-    for tag, value in fields:
-        short = tag in (258, 259, 262, 530)
-        number = start if tag in (273, 513) else value
-        content += struct.pack("<HHII", tag, 3 if short else 4, 1 + (tag == 530), number)
-    (tmp_path / "a.tif").write_bytes(content + bytes(4) + jpeg)
-    refused(DataError, tmp_path / "a.tif", "is decoded to 3 channels (RGB), and its header says 1")
-
-
 # Names
 
 

@@ -80,8 +80,16 @@ def test_two_axes_are_one_channel(tmp_path: Path):
     ("shape", "found", "remedy"),
     [
         ((50, 6, 6), 49 * 144, "shape=49,6,6 would fit"),
-        ((50, 6, 6), 50 * 144 + 1, "check shape= and dtype_in="),
-        ((50, 6, 6), 50 * 144 + 4, "check shape= and dtype_in="),
+        (
+            (50, 6, 6),
+            50 * 144 + 1,
+            "check shape= and dtype_in=, or skip what precedes the numbers with offset=1",
+        ),
+        (
+            (50, 6, 6),
+            50 * 144 + 4,
+            "check shape= and dtype_in=, or skip what precedes the numbers with offset=4",
+        ),
         ((50, 6, 6), 50 * 6 * 7 * 4, "shape=50,6,7 would fit"),
         ((6, 8, 3), 6 * 8 * 4 * 4, "shape=8,8,3 or 6,8,4 would fit"),
         ((6, 8, 3), 10 * 6 * 8 * 12, "shape=60,8,3 or 6,8,30 or 10,6,8,3 would fit"),

@@ -47,21 +47,22 @@ def apply(
     """Apply a 1×1 convolution to a stack of channels.
 
     Every output channel is a weighted sum of all input channels, pixel by pixel. All channels
-    must have the same height and width. Invalid pixels, with NaN or the --nodata value in any
-    channel, get that value in every output channel. An existing output is overwritten only with
-    --force, and the output appears complete or not at all.
+    must have the same height and width. A pixel with NaN, an infinity or a nodata value in a
+    channel that is used, or where --mask is 0, is invalid in every output channel. An existing
+    output is overwritten only with --force, and the output appears complete or not at all.
     """
     console, target = messages.console(), output.output
     if messages.json and target == "-" and not messages.dry_run:
         raise UsageError("--json and -o - both want standard output; name a file for one")
-    inputs = input.listed([*weights.weights, target], [*weights.weights, *weights.bias, input.mask])
+    maps = [input.mask, *weights.weights, *weights.bias]
+    inputs = input.listed([*weights.weights, target], maps)
     make.check(target, machines.shard)
     checkpoints.check(each=input.each, force=output.force, depfile=make.depfile)
     asked = weights.request()
     layers = asked.load()
     for layer in layers:
         for note in layer.map.notes:
-            console.say(f"{layer.map.source}: {note}")
+            console.hint(f"{layer.map.source}: {note}")
     goal = engine.Output(
         target,
         output.format_name,
@@ -83,7 +84,7 @@ def apply(
         shard=machines.share(),
         by_position=input.by_position,
     )
-    reading = input.reading(settings.memory, raw.spec(), console.say)
+    reading = input.reading(settings.memory, raw.spec(), console.hint)
     resources.show(console)
     rules = make.rules(target, goal.publication)
     runner = JobRunner(console, messages.progress, messages.dry_run, cluster is not None)

@@ -50,7 +50,7 @@ def compare(
     tolerance = Tolerance(*tolerances.limits())
     settings = CompareSettings(resources.budget(), resources.workers(), input.asked(), tolerance)
     signal = tolerances.signal()
-    reading = input.reading(settings.memory, raw.spec(), console.say)
+    reading = input.reading(settings.memory, raw.spec(), console.hint)
     layout_b = checked_layout(input.layout_b, "layout_b") or reading.layout
     comparison = Comparison(settings, reading, input.mask, output.difference, output.force)
     with Progress(console, messages.progress) as shown:

@@ -74,7 +74,7 @@ def fit(
         from onebyone_cli.cli.shares import check_learning
 
         check_learning(cluster, inputs, maps[:2], sample=learn.sample is not None, raw=raw.raw)
-    reading = input.reading(settings.memory, raw.spec(), console.say)
+    reading = input.reading(settings.memory, raw.spec(), console.hint)
     read = files_of([*inputs, *maps, learn.endmembers, input.inputs_from])
     targets.check_target(target, force=publication.may_replace, inputs=read)
     if output.plot:

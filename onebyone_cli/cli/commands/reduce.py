@@ -77,7 +77,7 @@ def reduce(
     )
     rules = make.rules(target, result.publication)
     outputs = ReduceOutputs(result, output.save, output.residual, output.plot, rules)
-    reading = input.reading(settings.memory, raw.spec(), console.say)
+    reading = input.reading(settings.memory, raw.spec(), console.hint)
     started = time.monotonic()
     with Progress(console, messages.progress) as on_progress:
         if cluster is not None:

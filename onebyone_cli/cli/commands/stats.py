@@ -73,7 +73,7 @@ def stats(
         from onebyone_cli.cli.shares import check_learning
 
         check_learning(cluster, inputs, maps, sample=gathering.sample is not None, raw=raw.raw)
-    reading = input.reading(settings.memory, raw.spec(), console.say)
+    reading = input.reading(settings.memory, raw.spec(), console.hint)
     if target:
         check_archive_name(target, "moments")
         read = files_of([*inputs, *maps, input.inputs_from])

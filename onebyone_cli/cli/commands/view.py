@@ -50,7 +50,7 @@ def view(
     if messages.json and path in ("", "-"):
         raise UsageError("--json and the picture both want standard output; give -o FILE.png")
     _refuse_weights(inputs, raw=raw.raw)
-    reading = input.reading(resources.budget(), raw.spec(), console.say)
+    reading = input.reading(resources.budget(), raw.spec(), console.hint)
     with ExitStack() as stack:
         opened = reading.open(inputs, stack)
         if path:

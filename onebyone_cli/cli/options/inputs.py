@@ -132,10 +132,10 @@ class Pixels(Group):
         "--channels",
         metavar="SPEC",
         daily=True,
-        help="Use only these channels: numbers, as in 3, 10:51 or 0:50,!6:8, names, as in B08,B04, "
-        "wavelengths, as in 650nm (the nearest) or 450nm:900nm, or good, those that are not bad. "
-        "Numbers count from 0, and END of FIRST:END is the one after the last; ! leaves some out. "
-        "Other channels are not read. A name with commas or signs stands in quotes.",
+        help="Use only these channels, as in 3, 10:51, B08, 650nm, 450nm:900nm, good or 0:50,!6:8. "
+        "Numbers count from 0, and END of FIRST:END is the one after the last. A wavelength alone "
+        "is the nearest. good leaves out bad bands, and ! the channels after it. A name with "
+        "commas or signs stands in quotes. Other channels are not read.",
     )
     layout: str = _LAYOUT
     grid: str = _GRID
@@ -145,8 +145,8 @@ class Pixels(Group):
         multiple=True,
         daily=True,
         complete=lambda: ("none",),
-        help="Values that mark invalid numbers, as in -9999,65533:65535, in place of those that "
-        "files name; none for no value.",
+        help="Values that mark invalid numbers, as in -9999,65533:65535. They replace those that "
+        "files name; none: no value does.",
     )
     invalid: Literal["any", "all"] = option(
         "--invalid",

@@ -137,15 +137,18 @@ class WholeOutput(Synced):
 
 
 class Hdf5(Group):
-    """Storage of an ``.h5`` output."""
+    """Storage of an ``.h5`` or ``.tif`` output."""
 
-    heading = "HDF5 output"
+    heading = "HDF5 and TIFF output"
 
-    compression: Literal["none", "gzip", "lzf"] = option(
+    compression: Literal["none", "gzip", "lzf", "deflate", "zstd", "lzw"] = option(
         "--compression",
         default="none",
-        choices=("none", "gzip", "lzf"),
-        help=lambda: f"Compress the output ({_stored_in('compression')}). Default: none.",
+        choices=("none", "gzip", "lzf", "deflate", "zstd", "lzw"),
+        help=lambda: (
+            f"Compress the output ({_stored_in('compression')}): gzip or lzf in HDF5, "
+            "deflate, zstd or lzw in TIFF. Default: none."
+        ),
     )
     level: int = option(
         "--level",
@@ -154,14 +157,19 @@ class Hdf5(Group):
         least=0,
         most=9,
         metavar="0-9",
-        help="Compression level of gzip. Default: 4.",
+        help="Compression level of gzip, deflate and zstd. Default: 4.",
     )
-    shuffle: bool = option("--shuffle", type=bool, help="Shuffle bytes before compression.")
+    shuffle: bool = option(
+        "--shuffle", type=bool, help="Shuffle bytes before compression; in TIFF, a predictor."
+    )
     fletcher32: bool = option("--fletcher32", type=bool, help="Add a checksum to every chunk.")
     chunks: str = option(
         "--chunks",
         metavar="CxHxW",
-        help=lambda: f"Size of the chunks ({_stored_in('chunks')}), as in 1x64x600.",
+        help=lambda: (
+            f"Size of the chunks ({_stored_in('chunks')}), as in 1x64x600; in TIFF, of "
+            "the tiles, as in 1x256x256."
+        ),
     )
 
     def storage(self) -> "Storage":

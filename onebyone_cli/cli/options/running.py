@@ -18,7 +18,7 @@ _MEMORY = option(
     "--memory",
     metavar="SIZE",
     daily=True,
-    help="Most memory for pixels, caches and decoders together, as in 256M or 2G. Default: "
+    help="Most memory for pixels, caches and decoders, as in 256M or 2G. Default: "
     "the smaller of 256M and half of what the machine allows.",
 )
 

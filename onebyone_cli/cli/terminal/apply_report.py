@@ -62,17 +62,23 @@ class JobRunner(NamedTuple):
             return content
         for line in lines:
             console.detail(line)
+        console.show_hints()
         for note in job.match.notes:
             console.say(f"warning: {note}")
         say = console.detail if self.is_one_of_many else console.say
-        for note in job.meaning.notes:
+        lost = job.lost()
+        for note in (*job.meaning.notes, *(lost.notes if lost else ())):
             say(note)
+        for detail in lost.details if lost else ():
+            console.detail(detail)
         started = time.monotonic()
         with Progress(console, self.progress) as on_progress:
             done = (run or job.run)(on_progress)
         if self.on_cluster or job.shard is None:
             moved = 0 if done.went_on else job.input_bytes + job.output.data_bytes
             spent = spent_since(started, moved)
+            for warning in done.warnings:
+                console.say(warning)
             say(report.applied(output, done, spent))
         else:
             spent = spent_since(started)

@@ -39,6 +39,7 @@ class Console:
         self.quiet = quiet or json
         self.verbose = verbose
         self.json = json
+        self._hints: list[str] = []
 
     @property
     def is_terminal(self) -> bool:
@@ -47,8 +48,18 @@ class Console:
 
     def say(self, text: str) -> None:
         """Print a message, unless quiet."""
+        self.show_hints()
         if not self.quiet:
             to_stderr(printable(text))
+
+    def hint(self, text: str) -> None:
+        """Print a message before the next one: not at all if an error comes first."""
+        self._hints.append(text)
+
+    def show_hints(self) -> None:
+        """Print the hints so far, unless quiet."""
+        while self._hints and not self.quiet:
+            to_stderr(printable(self._hints.pop(0)))
 
     def detail(self, text: str) -> None:
         """Print a message if verbose."""
@@ -57,6 +68,7 @@ class Console:
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table on standard error: drawn on a terminal, plain lines elsewhere."""
+        self.show_hints()
         if self.quiet:
             return
         if self.is_terminal:
@@ -65,7 +77,8 @@ class Console:
             to_stderr("\n".join(table_lines(header, rows)))
 
     def document(self, content: dict[str, Any]) -> None:
-        """Print the JSON document if it was asked for."""
+        """Print the JSON document if it was asked for; the last output of a command."""
+        self.show_hints()
         if not self.json:
             return
         import json

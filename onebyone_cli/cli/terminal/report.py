@@ -76,6 +76,8 @@ def counted(counts: "Mapping[str, int]") -> str:
         line += f"; {count(saturated, 'value')} saturated"
     if replaced := counts.get("replaced"):
         line += f"; {count(replaced, 'value')} filled in for NaN"
+    if moved := counts.get("moved"):
+        line += f"; {count(moved, 'valid value')} moved away from the nodata value"
     return line
 
 

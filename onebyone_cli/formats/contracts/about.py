@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from onebyone_cli.formats.contracts.metadata import Metadata
 
@@ -105,6 +105,9 @@ class About(NamedTuple):
     container : Container or None
     selected : tuple of int
         Channels of the file that are read, if not all.
+    masks : tuple of callable
+        Each opens a mask that the file itself has, and returns its `Reader` or `StreamReader`: one
+        channel, 0 where pixels are invalid.
     notes : tuple of str
         What was done to the numbers, or left out, that users may not expect; a line each.
     load_metadata : callable
@@ -121,6 +124,7 @@ class About(NamedTuple):
     selected: tuple[int, ...] = ()
     load_metadata: Callable[[], Metadata] = Metadata
     notes: tuple[str, ...] = ()
+    masks: tuple[Callable[[], Any], ...] = ()
 
     @property
     def metadata(self) -> Metadata:

@@ -55,12 +55,16 @@ class Format(NamedTuple):
         A folder within a sentence, as in ``"a folder of images"``; empty if there is none.
     folders : callable or None
         Whether a folder is of this format.
+    folder_kinds : tuple of str
+        Values of ``--format`` for folders, passed on as `Target.kind`.
     datasets : callable or None
         List the datasets of a file that could be stacks.
     storage : tuple of str
         Fields of `Storage` that an output supports.
     keeps : tuple of str
         Fields of `Metadata` that an output has a place for.
+    packs_channels : bool
+        Whether channels of an output can have different scales and offsets.
     background : float or None
         Value of pixels without data in a picture of integers; None for other formats.
     extra : str
@@ -84,9 +88,11 @@ class Format(NamedTuple):
     series: Callable[[Source], Series] | None = None
     folder: str = ""
     folders: Callable[[str], bool] | None = None
+    folder_kinds: tuple[str, ...] = ()
     datasets: Callable[[str], Sequence[Dataset]] | None = None
     storage: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()
+    packs_channels: bool = False
     background: float | None = None
     extra: str = ""
 

@@ -71,6 +71,8 @@ class Target(NamedTuple):
         Formats without fixed offsets ignore its `resume` and `shared`.
     keeps : tuple of str
         See `Format.keeps`.
+    packs_channels : bool
+        See `Format.packs_channels`.
     background : float or None
         See `Format.background`.
     metadata : Metadata
@@ -85,6 +87,7 @@ class Target(NamedTuple):
     inputs: tuple[str, ...] = ()
     publication: Publication = Publication()
     keeps: tuple[str, ...] = ()
+    packs_channels: bool = False
     background: float | None = None
     metadata: Metadata = Metadata()
     storage: Storage = Storage()
@@ -115,6 +118,14 @@ class Target(NamedTuple):
 
 class AnyTarget(Protocol):
     """A `Target`, or an array in memory."""
+
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        """See `Format.keeps`."""
+
+    @property
+    def packs_channels(self) -> bool:
+        """See `Format.packs_channels`."""
 
     @property
     def background(self) -> float | None:

@@ -3,6 +3,7 @@
 ============  ==================================================================================
 `contents`    which files of a folder are channels, and what other programs leave beside them
 `order`       natural order of file names
+`joined`      the files of a folder as one stack
 `naming`      channel names and wavelengths from names of files, and the other way round
 ============  ==================================================================================
 """

@@ -16,11 +16,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from onebyone_cli.errors import DataError, open_error
+from onebyone_cli.errors import DataError, open_error, setting
 from onebyone_cli.formats.folders.order import natural_order
+from onebyone_cli.units import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 #: Files and folders of Windows, macOS, zip archives, Synology and Linux; logs of Micro-Manager.
 _LEFTOVERS = {
@@ -91,6 +92,14 @@ def list_folder(folder: str, suffixes: Sequence[str]) -> Contents:
     if not images:
         raise DataError("is a folder without images", folder)
     return Contents([os.path.join(folder, name) for name in images], beside)
+
+
+def notes_beside(beside: Sequence[str]) -> Iterator[str]:
+    """Return what users should know of the files beside images."""
+    masks = [name for name in beside if name.lower().endswith(".msk")]
+    if masks:
+        text = listed("{}", "{}", masks)
+        yield f"masks that are not used; give one as {setting('mask')}: {text}"
 
 
 def _suffix_of(name: str) -> str:

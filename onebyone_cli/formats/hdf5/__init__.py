@@ -9,16 +9,15 @@
 `attributes`  named values of a dataset
 `neighbours`  what stands near it: coordinates, tables of channels
 `metadata`    what both say
-`grid`        chunks in plain integers: caches, and orders in which to read them
 `chunks`      decode chunks, in several threads where the filters allow
-`cells`       decoded cells, shared by threads
 `readers`     readers of chunked datasets
 `output`      a file under a temporary name, written without HDF5 seeing an error
 `writers`     writers
 ============  ==============================================================================
 
-`arrays.file` reads the numbers of a contiguous dataset, which lie at a fixed offset as in ``.npy``
-files. h5py and numpy are imported when a file is opened, not with this module.
+`arrays.chunked` reads what `chunks` decodes, and `arrays.file` the numbers of a contiguous dataset,
+which lie at a fixed offset as in ``.npy`` files. h5py and numpy are imported when a file is opened,
+not with this module.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from onebyone_cli.units import printable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from onebyone_cli.formats.hdf5.grid import Grid
+    from onebyone_cli.formats.arrays.grid import Grid
     from onebyone_cli.formats.hdf5.header import Filter, Header
 
 _GZIP, _SHUFFLE, _FLETCHER32 = 1, 2, 3

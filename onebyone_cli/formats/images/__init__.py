@@ -1,8 +1,8 @@
-"""Folders of images and single images: PNG, TIFF, JPEG, BMP, PGM, PPM and PFM.
+"""Folders of images and single images: PNG, JPEG, BMP, PGM, PPM and PFM; TIFF in folders.
 
 The images of a folder are the channels, in natural order (`folders.order`). They agree in size,
-type and channels: grey images are a channel each, RGB images three. A TIFF of several pages has one
-or three channels per page.
+type and channels: grey images are a channel each, RGB images three. Where some are TIFF files, the
+TIFF format reads these, and `folders.joined` puts all together.
 
 Numbers are read as they are stored, and pictures upright, as viewers show them (EXIF). What Pillow
 would change (16 bits per colour, inverted greys) is refused. So is a palette, but in masks and
@@ -18,23 +18,41 @@ import os
 from typing import TYPE_CHECKING
 
 from onebyone_cli.errors import DataError
+from onebyone_cli.formats import load
 from onebyone_cli.formats.contracts.format import Format
-from onebyone_cli.formats.contracts.reader import Source, StreamReader
+from onebyone_cli.formats.contracts.reader import Reader, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import StreamWriter, Target
-from onebyone_cli.formats.images.kinds import FAMILIES, KINDS, file_suffix, suffix_of
+from onebyone_cli.formats.images.kinds import FAMILIES, KINDS, TITLES, file_suffix, suffix_of
 
 if TYPE_CHECKING:
     from onebyone_cli.spec import StackSpec
 
 
-def read(source: Source) -> StreamReader:
+def read(source: Source) -> Reader | StreamReader:
     """Open an image or a folder of images; reads headers only."""
+    from onebyone_cli.formats.folders.contents import Contents, list_folder
     from onebyone_cli.formats.images.reader import ImagesReader
 
     is_folder = os.path.isdir(source.path)
     if not is_folder and suffix_of(source.path) not in FAMILIES:
         raise DataError(f"has no suffix of an image ({', '.join(FAMILIES)})", source.path)
-    return ImagesReader(source, is_folder=is_folder)
+    if not is_folder:
+        return ImagesReader(source, Contents([source.path], []), is_folder=False)
+    contents = list_folder(source.path, tuple(FAMILIES))
+    if any(map(_is_tiff, contents.images)):
+        from onebyone_cli.formats.folders.joined import join_files
+
+        return join_files(source, contents, _open_one, TITLES)
+    return ImagesReader(source, contents, is_folder=True)
+
+
+def _is_tiff(path: str) -> bool:
+    return FAMILIES[suffix_of(path)] == "TIFF"
+
+
+def _open_one(source: Source) -> Reader | StreamReader:
+    """Open one image of a folder."""
+    return load("tiff").read(source) if _is_tiff(source.path) else read(source)
 
 
 def write(target: Target, spec: StackSpec) -> StreamWriter:
@@ -48,13 +66,14 @@ FORMAT = Format(
     name="images",
     title="image, or folder of images with one channel each (PNG, TIFF, JPEG, BMP, PGM, PPM, PFM)",
     noun="an image",
-    suffixes=tuple(FAMILIES),
+    suffixes=tuple(suffix for suffix, family in FAMILIES.items() if family != "TIFF"),
     read=read,
     write=write,
     new_suffix="/",
-    kinds=tuple(KINDS),
+    kinds=tuple(kind for kind in KINDS if kind != "tiff"),
     file_suffix=file_suffix,
     folder="a folder of images",
+    folder_kinds=tuple(KINDS),
     folders=lambda path: True,
     background=0.0,
     keeps=("channels",),

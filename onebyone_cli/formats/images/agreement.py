@@ -1,4 +1,4 @@
-"""Check that the images of a folder, or the pages of a file, are channels of one stack."""
+"""Check that the images of a folder are channels of one stack."""
 
 from __future__ import annotations
 
@@ -32,18 +32,17 @@ def check_agreement(pages: Sequence[Page]) -> None:
     usual = max(kinds, key=lambda kind: kinds[kind])  # the first of equals
     odd = next(page for page in pages if _kind(page) != usual)
     like = next(page for page in pages if _kind(page) == usual)
-    others = f"{kinds[usual]} others have" if kinds[usual] > 1 else f"{like.name} has"
+    others = f"{kinds[usual]} others have" if kinds[usual] > 1 else f"{like.path} has"
     if odd.numbers.channels != like.numbers.channels:
         advice = "save each channel of it as an image of its own, or save it as greyscale"
         if odd.numbers.channels < like.numbers.channels:
             advice = "move it away"
     else:
         advice = f"save it as {like.numbers.dtype}"
-    way_out = "name the images as inputs" if pages[0].pages == 1 else "split the file"
     raise DataError(
-        f"has {_described(odd)}, and {others} {_described(like)}; {advice}, or {way_out} to stack "
-        "them as they are",
-        odd.name,
+        f"has {_described(odd)}, and {others} {_described(like)}; {advice}, or name the "
+        "images as inputs to stack them as they are",
+        odd.path,
     )
 
 
@@ -59,9 +58,9 @@ def _check_same_size(first: Page, other: Page) -> None:
     if (first.height, first.width) == (other.height, other.width):
         return
     turned = next((page for page in (other, first) if page.orientation.title), None)
-    told = f" ({turned.name} is {turned.orientation.title})" if turned else ""
+    told = f" ({turned.path} is {turned.orientation.title})" if turned else ""
     raise ShapeMismatchError(
-        f"has {other.height}×{other.width} pixels (height×width) and {first.name} has "
+        f"has {other.height}×{other.width} pixels (height×width) and {first.path} has "
         f"{first.height}×{first.width}{told}; all channels must have the same height and width",
-        other.name,
+        other.path,
     )

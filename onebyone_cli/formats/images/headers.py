@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Only the reader of the format in the name is run: an EPS file named .png would start Ghostscript.
 _READERS = {
     "PNG": ("PngImagePlugin", "PngImageFile"),
-    "TIFF": ("TiffImagePlugin", "TiffImageFile"),
+    "TIFF": ("TiffImagePlugin", "TiffImageFile"),  # writes only
     "JPEG": ("JpegImagePlugin", "JpegImageFile"),
     "BMP": ("BmpImagePlugin", "BmpImageFile"),
     "PPM": ("PpmImagePlugin", "PpmImageFile"),
@@ -48,30 +48,19 @@ _MAGIC = (
     (b"\x93NUMPY", "NumPy"),
 )
 
-#: Most pages. Pillow compares every page with all before it, and a malformed file of a few
-#: megabytes can claim a million.
-_MOST_PAGES = 10_000
-
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One picture of an image file: number `index` of `pages`.
+    """The picture of an image file.
 
     `height` and `width` are those that are shown, after `orientation`.
     """
 
     path: str
-    index: int
-    pages: int
     height: int
     width: int
     numbers: Numbers
     orientation: Orientation = UPRIGHT
-
-    @property
-    def name(self) -> str:
-        """The picture, for messages."""
-        return f"{self.path} (page {self.index})" if self.pages > 1 else self.path
 
     @property
     def stored(self) -> tuple[int, int]:
@@ -151,8 +140,8 @@ def _described(error: Exception, path: str, action: str) -> OneByOneError:
     return DataError(f"can't be read as {FAMILIES[suffix_of(path)]}: {reason}", path)
 
 
-def read_pages(file: BinaryIO, path: str, *, indices: bool = False) -> list[Page]:
-    """Read the headers of all pictures in a file.
+def read_page(file: BinaryIO, path: str, *, indices: bool = False) -> Page:
+    """Read the header of the picture in a file.
 
     With `indices`, the numbers of a picture with a palette are its indices.
 
@@ -160,12 +149,8 @@ def read_pages(file: BinaryIO, path: str, *, indices: bool = False) -> list[Page
     """
     with guarded(path):
         image = open_image(file, path)
-        count = _page_count(image, path)
-        pages = []
-        for index in range(count):
-            image.seek(index)
-            pages.append(page_of(image, path, index, count, indices=indices))
-        return pages
+        _check_one(image, path)
+        return page_of(image, path, indices=indices)
 
 
 def open_image(file: BinaryIO, path: str) -> ImageFile:
@@ -196,34 +181,25 @@ def load_plugin(family: str) -> type[ImageFile]:
     return reader
 
 
-def _page_count(image: ImageFile, path: str) -> int:
-    """Count the pictures of a file: more than one only in a TIFF.
+def _check_one(image: ImageFile, path: str) -> None:
+    """Raise `DataError` for an animation.
 
-    A JPEG counts as one: cameras append previews and other views, which JPEG readers ignore.
+    A JPEG is one picture: cameras append previews and other views, which JPEG readers ignore.
     """
-    if image.format != "TIFF":
-        frames = getattr(image, "n_frames", 1)
-        if frames > 1:
-            raise DataError(
-                f"is an animation of {frames} frames; save each frame as an image of its own", path
-            )
-        return 1
-    for count in range(1, _MOST_PAGES + 1):
-        try:
-            image.seek(count)
-        except EOFError:
-            return count
-    raise DataError(f"has more than {_MOST_PAGES} pages; split it", path)
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise DataError(
+            f"is an animation of {frames} frames; save each frame as an image of its own", path
+        )
 
 
-def page_of(image: ImageFile, path: str, index: int, pages: int, *, indices: bool) -> Page:
-    """Describe the current picture of an open file, as `read_pages`; call inside `guarded`.
+def page_of(image: ImageFile, path: str, *, indices: bool) -> Page:
+    """Describe the picture of an open file, as `read_page`; call inside `guarded`.
 
     Raises `DataError` if its numbers can't be read as they are stored.
     """
-    where = f"{path} (page {index})" if pages > 1 else path
     family = FAMILIES[suffix_of(path)]
-    numbers = numbers_of(image, family, where, indices=indices)
+    numbers = numbers_of(image, family, path, indices=indices)
     orientation = stored_orientation(image, family)
     width, height = image.size
-    return Page(path, index, pages, *orientation.size(height, width), numbers, orientation)
+    return Page(path, *orientation.size(height, width), numbers, orientation)

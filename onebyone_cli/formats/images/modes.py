@@ -9,7 +9,6 @@ others.
 from __future__ import annotations
 
 import os
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.errors import DataError, setting
@@ -48,20 +47,6 @@ _BMP_TYPES = {
     ("RGB", 32): (3, "uint8"),
     ("RGBA", 32): (3, "uint8"),
 }
-#: By bits of a sample and TIFF's SampleFormat: 1 unsigned, 2 signed, 3 floating point.
-_TIFF_TYPES = {
-    (1, 1): "bool",
-    (8, 1): "uint8",
-    (8, 2): "int8",
-    (12, 1): "uint16",
-    (16, 1): "uint16",
-    (16, 2): "int16",
-    (32, 1): "uint32",
-    (32, 2): "int32",
-    (32, 3): "float32",
-}
-
-_BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR, _FORMAT = 258, 262, 274, 277, 284, 339
 
 
 class Numbers(NamedTuple):
@@ -98,10 +83,10 @@ def numbers_of(image: ImageFile, family: str, path: str, *, indices: bool) -> Nu
 
     Raises `DataError` if they can't be read as they are stored.
     """
-    if image.mode in _REFUSED_MODES or (image.mode in _WITH_ALPHA and family == "TIFF"):
-        raise DataError(_REFUSED_MODES.get(image.mode, _ALPHA), path)
+    if image.mode in _REFUSED_MODES:
+        raise DataError(_REFUSED_MODES[image.mode], path)
     if image.mode == "P":
-        numbers = _palette(image, path, indices=indices and family != "TIFF")
+        numbers = _palette(image, path, indices=indices)
     else:
         numbers = _DESCRIBE[family](image, path)._replace(has_alpha=image.mode in _WITH_ALPHA)
     bands = len(image.getbands())
@@ -242,72 +227,4 @@ def _file_bytes(image: ImageFile) -> int:
     return os.fstat(image.fp.fileno()).st_size
 
 
-def _tiff(image: ImageFile, path: str) -> Numbers:
-    tags: Any = image.tag_v2  # type: ignore[attr-defined]
-    samples = tags.get(_SAMPLES, 1)
-    bits = set(tags.get(_BITS, (1,)))
-    signs = set(tags.get(_FORMAT, (1,)))
-    _check_orientation(image, path)
-    raw = _tile(image)[0] == "raw"
-    if raw and tags.get(_PHOTOMETRIC) == 6:
-        # Compressed as JPEG it is converted to RGB; Pillow before 13 calls this RGB, too.
-        raise DataError(_REFUSED_MODES["YCbCr"], path)
-    if samples == 3 and image.mode == "RGB":
-        if bits != {8}:
-            raise DataError(_sixteen_bits("TIFF", "per colour"), path)
-        channels, dtype = 3, "uint8"
-    else:
-        channels, dtype = 1, _TIFF_TYPES.get((max(bits), max(signs)), "")
-        if samples != 1 or not dtype:
-            raise DataError(
-                f"is a TIFF with {samples} samples of {max(bits)} bits per pixel, which can't be "
-                "read exactly; save each channel as an 8-bit, 16-bit or float greyscale image",
-                path,
-            )
-        _check_grey(tags, dtype, raw, path)
-    extra = _tiff_extra(image, raw, tags.get(_PLANAR, 1), path)
-    return Numbers(channels, dtype, _decoded(image) + extra)
-
-
-def _check_orientation(image: ImageFile, path: str) -> None:
-    """Refuse turned pixels: Pillow applies this tag to a TIFF, but not to other formats."""
-    orientation = image.getexif().get(_ORIENTATION, 1)
-    if orientation in range(2, 9):
-        raise DataError(
-            f"is stored turned or mirrored (orientation {orientation}); save it upright", path
-        )
-
-
-def _check_grey(tags: Any, dtype: str, raw: bool, path: str) -> None:
-    if tags.get(_PHOTOMETRIC, 0) == 0 and dtype != "bool":
-        # Pillow inverts these for 8 bits, and not for 16.
-        raise DataError("has its greys inverted (WhiteIsZero); save it as BlackIsZero", path)
-    if tags.prefix == b"MM" and not raw and dtype in ("int16", "int32", "float32"):
-        # Pillow 13 swaps bytes that libtiff has already swapped.
-        raise DataError(
-            f"is a compressed big-endian TIFF of {dtype}, which would be misread; "
-            "save it uncompressed or little-endian",
-            path,
-        )
-
-
-def _tiff_extra(image: ImageFile, raw: bool, planar: int, path: str) -> int:
-    width, height = image.size
-    if not raw:
-        # libtiff decodes a strip at a time, and a strip may be the whole picture.
-        return _decoded(image)
-    layers = 3 if image.mode == "RGB" and planar == 2 else 1
-    covered = sum(_area(tile[1]) for tile in image.tile)
-    if covered != width * height * layers:
-        raise DataError("lacks some of its strips or tiles; copy or make it again", path)
-    # A strip is read in one piece: up to the start of the next.
-    starts = sorted(tile[2] for tile in image.tile)
-    return max((two - one for one, two in pairwise(starts)), default=0)
-
-
-def _area(extents: Any) -> int:
-    left, top, right, bottom = extents
-    return int((right - left) * (bottom - top))
-
-
-_DESCRIBE = {"PNG": _png, "JPEG": _jpeg, "BMP": _bmp, "PPM": _ppm, "TIFF": _tiff}
+_DESCRIBE = {"PNG": _png, "JPEG": _jpeg, "BMP": _bmp, "PPM": _ppm}

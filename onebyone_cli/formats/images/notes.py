@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from onebyone_cli.errors import setting
+from onebyone_cli.formats.folders.contents import notes_beside
 from onebyone_cli.units import listed
 
 if TYPE_CHECKING:
@@ -23,15 +23,8 @@ def notes_of(pages: Sequence[Page], beside: Sequence[str]) -> tuple[str, ...]:
     with_alpha = [page for page in pages if page.numbers.has_alpha]
     if with_alpha:
         notes.append(f"alpha left out, which must be opaque everywhere: {_names(with_alpha)}")
-    masks = [name for name in beside if name.lower().endswith(".msk")]
-    if masks:
-        notes.append(f"masks that are not used; give one as {setting('mask')}: {_listed(masks)}")
-    return tuple(notes)
+    return (*notes, *notes_beside(beside))
 
 
 def _names(pages: Iterable[Page]) -> str:
-    return _listed([os.path.basename(page.name) for page in pages])
-
-
-def _listed(names: Sequence[str]) -> str:
-    return listed("{}", "{}", names)
+    return listed("{}", "{}", [os.path.basename(page.path) for page in pages])

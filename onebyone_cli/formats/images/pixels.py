@@ -10,11 +10,8 @@ from onebyone_cli.errors import DataError, ReadWriteError
 from onebyone_cli.formats.arrays.file_state import changed
 from onebyone_cli.formats.images.headers import guarded, open_image, page_of
 from onebyone_cli.formats.images.kinds import suffix_of
-from onebyone_cli.formats.images.libtiff_errors import libtiff_heard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from numpy.typing import NDArray
     from PIL.ImageFile import ImageFile
 
@@ -30,49 +27,39 @@ class Pixels(Protocol):
         """Return rows [start, stop) of one channel: ndarray of shape (stop - start, W)."""
 
 
-def iter_pixels(
-    file: BinaryIO, pages: Sequence[Page], *, indices: bool = False
-) -> Iterator[tuple[Page, Pixels]]:
-    """Decode pictures of one file, one at a time.
+def decode_picture(file: BinaryIO, page: Page, *, indices: bool = False) -> Pixels:
+    """Decode the picture of a file.
 
-    `pages` are their headers from the first reading, with the same `indices`.
+    `page` is its header from the first reading, with the same `indices`.
 
     Raises
     ------
     DataError
         If the file is truncated or malformed, or its alpha is not opaque everywhere.
     ReadWriteError
-        If the headers have changed.
+        If the header has changed.
     """
-    path = pages[0].path
+    path = page.path
     if suffix_of(path) == ".png":
         check_png(file, path)
     with guarded(path):
         file.seek(0)
         image = open_image(file, path)
-    for page in pages:
-        with guarded(path):
-            image.seek(page.index)
-            if page_of(image, path, page.index, page.pages, indices=indices) != page:
-                raise changed(path)
-            pixels = _pixels(file, image, page)
-        yield page, pixels
+        if page_of(image, path, indices=indices) != page:
+            raise changed(path)
+        return _pixels(file, image, page)
 
 
 def _pixels(file: BinaryIO, image: ImageFile, page: Page) -> Pixels:
     if page.numbers.raw_offset:
         return _PlainPixels(file, page)
     described = image.mode, image.size
-    if image.tile and image.tile[0][0] == "libtiff":
-        with libtiff_heard(page.name):
-            image.load()
-    else:
-        image.load()
+    image.load()
     if (image.mode, image.size) != described:
         raise DataError(
             f"is decoded to {image.mode} of {image.height}×{image.width} pixels, and its header "
             "says otherwise; save it again",
-            page.name,
+            page.path,
         )
     pixels = _DecodedPixels(image, page)
     if page.numbers.has_alpha:
@@ -109,7 +96,7 @@ class _DecodedPixels:
             raise DataError(
                 f"has an alpha channel that is not opaque in {left_out} of {height * width} "
                 "pixels; remove it, or save each channel as an image of its own",
-                self._page.name,
+                self._page.path,
             )
 
     def _read(self, band: int, box: tuple[int, int, int, int]) -> NDArray[Any]:
@@ -124,7 +111,6 @@ class _DecodedPixels:
                 # As an array, Pillow's bits would be bytes of 0 and 255.
                 bits: NDArray[Any] = np.asarray(piece.convert("L")) != 0
                 return bits
-            # Pillow reads int16 and uint32 as int32, and int8 as uint8; the cast restores the bits.
             return np.asarray(piece).astype(self._page.numbers.dtype, copy=False)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.errors import InputMissingError, ReadWriteError, UsageError, setting
@@ -10,11 +9,10 @@ from onebyone_cli.formats.arrays.file_state import file_state
 from onebyone_cli.formats.contracts.about import About, Container
 from onebyone_cli.formats.contracts.metadata import Metadata
 from onebyone_cli.formats.contracts.reader import Source, StreamReader
-from onebyone_cli.formats.folders.contents import Contents, list_folder
 from onebyone_cli.formats.folders.naming import channel_names, stem_of, wavelengths_in
 from onebyone_cli.formats.images.agreement import check_agreement
-from onebyone_cli.formats.images.headers import open_file, read_pages
-from onebyone_cli.formats.images.kinds import FAMILIES, TITLES, suffix_of
+from onebyone_cli.formats.images.headers import open_file, read_page
+from onebyone_cli.formats.images.kinds import TITLES, suffix_of
 from onebyone_cli.formats.images.notes import notes_of
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.units import count, format_bytes
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onebyone_cli.formats.arrays.file_state import FileState
+    from onebyone_cli.formats.folders.contents import Contents
     from onebyone_cli.formats.images.headers import Page
     from onebyone_cli.formats.images.pixels import Pixels
 
@@ -37,8 +36,8 @@ def _title(pages: Sequence[Page], is_folder: bool) -> str:
     """Describe the input, as in ``folder of 50 PNG images``."""
     kinds = " and ".join(dict.fromkeys(TITLES[suffix_of(page.path)] for page in pages))
     if is_folder:
-        return f"folder of {count(len({page.path for page in pages}), f'{kinds} image')}"
-    return f"{kinds} image" + (f" of {len(pages)} pages" if len(pages) > 1 else "")
+        return f"folder of {count(len(pages), f'{kinds} image')}"
+    return f"{kinds} image"
 
 
 class ImagesReader(StreamReader):
@@ -59,19 +58,17 @@ class ImagesReader(StreamReader):
         If one decoded image exceeds the memory budget.
     """
 
-    def __init__(self, source: Source, *, is_folder: bool) -> None:
+    def __init__(self, source: Source, contents: Contents, *, is_folder: bool) -> None:
         from onebyone_cli.formats.arrays.layout import plain_layout
 
-        images, beside = (
-            list_folder(source.path, tuple(FAMILIES)) if is_folder else Contents([source.path], [])
-        )
+        images, beside = contents
         self._indices = source.indices
         self._pages: list[Page] = []
         self._opened: dict[str, FileState] = {}
         for path in images:
             with open_file(path) as file:
                 self._opened[path] = file_state(file.fileno())
-                self._pages += read_pages(file, path, indices=source.indices)
+                self._pages.append(read_page(file, path, indices=source.indices))
         check_agreement(self._pages)
         self.spec = _stacked_spec(self._pages)
         self.stored = plain_layout(self.spec)
@@ -94,34 +91,28 @@ class ImagesReader(StreamReader):
     def drain_some(self, channels: Sequence[int], write: Callable[[memoryview], None]) -> bool:
         """Decode the images that have some of the channels; see `StreamReader.drain_some`."""
         wanted, done = set(channels), 0
-        chosen: list[tuple[Page, list[int]]] = []
         for page in self._pages:
             own = [at for at in range(page.numbers.channels) if done + at in wanted]
-            chosen += [(page, own)] if own else []
             done += page.numbers.channels
-        for path, pages in groupby(chosen, key=lambda each: each[0].path):
-            # A call of its own, after which nothing refers to the image.
-            self._drain_file(path, list(pages), write)
+            if own:
+                # A call of its own, after which nothing refers to the image.
+                self._drain_file(page, own, write)
         return True
 
     def close(self) -> None:
         """Do nothing: files are open only while they are read."""
 
     def _drain_file(
-        self,
-        path: str,
-        pages: Sequence[tuple[Page, list[int]]],
-        write: Callable[[memoryview], None],
+        self, page: Page, channels: Sequence[int], write: Callable[[memoryview], None]
     ) -> None:
-        from onebyone_cli.formats.images.pixels import iter_pixels
+        from onebyone_cli.formats.images.pixels import decode_picture
 
-        with _reopened(path) as file:
-            self._opened[path].check(file.fileno(), path)
-            decoded = iter_pixels(file, [page for page, _ in pages], indices=self._indices)
-            for (page, pixels), (_, channels) in zip(decoded, pages, strict=True):
-                for piece in self._pieces(page, pixels, channels):
-                    write(piece.data.cast("B"))
-            self._opened[path].check(file.fileno(), path)
+        with _reopened(page.path) as file:
+            self._opened[page.path].check(file.fileno(), page.path)
+            pixels = decode_picture(file, page, indices=self._indices)
+            for piece in self._pieces(page, pixels, channels):
+                write(piece.data.cast("B"))
+            self._opened[page.path].check(file.fileno(), page.path)
 
     def _pieces(
         self, page: Page, pixels: Pixels, channels: Sequence[int]
@@ -184,5 +175,5 @@ def _check_memory(page: Page, needed: int, allowed: int) -> None:
             f"decoding its {page.height}×{page.width} pixels takes {format_bytes(needed)} of "
             f"memory, and {format_bytes(allowed)} are allowed; "
             f"use a larger {setting('memory')}",
-            page.name,
+            page.path,
         )

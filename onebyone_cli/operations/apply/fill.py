@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from onebyone_cli.arithmetic.cast import is_integer, limits
+from onebyone_cli.operations.apply.settings import Fill
 
 if TYPE_CHECKING:
     from onebyone_cli.operations.apply.settings import ApplySettings
     from onebyone_cli.stack.validity import Validity
-
-
-class Fill(NamedTuple):
-    """What invalid pixels are in the output.
-
-    Attributes
-    ----------
-    value : float or None
-        None for NaN, which an integer type can't hold.
-    is_nodata : bool
-        Whether only invalid pixels have the value. Valid results that equal it are moved to the
-        next number, and the output states it.
-    origin : str
-        What chose the value: the name of a setting, ``"file"``, ``"picture"``, or empty.
-    """
-
-    value: float | None = None
-    is_nodata: bool = False
-    origin: str = ""
 
 
 def choose_fill(

@@ -87,7 +87,7 @@ def fingerprint_of(
             "the channels that are used": _runs(used) if known else UNKNOWN,
             "dtype_in": [_raw_type(reader) for reader in inputs],
             "the type of the arithmetic": source.dtype,
-            "the digest of the weights": UNKNOWN if layers is None else _digest(layers),
+            "the digest of the weights": UNKNOWN if layers is None else digest_of(layers),
             "the output": container,
             "the shape of the output": list(output.shape) if known else UNKNOWN,
             "the type of the output": output.dtype,
@@ -117,7 +117,8 @@ def _raw_type(reader: Reader | StreamReader) -> list[Any] | None:
     return None if raw is None else [raw.dtype, raw.big_endian, raw.offset]
 
 
-def _digest(layers: Sequence[Layer]) -> str:
+def digest_of(layers: Sequence[Layer]) -> str:
+    """Return the SHA-256 of a chain: its numbers, its activations and the names of its outputs."""
     import hashlib
 
     digest = hashlib.sha256()
@@ -127,6 +128,7 @@ def _digest(layers: Sequence[Layer]) -> str:
         digest.update(repr((layer.map.weight.shape, layer.activation, named)).encode())
         digest.update(layer.map.weight.tobytes())
         digest.update(layer.map.bias.tobytes())
+        digest.update(np.asarray(layer.map.meta.get("mean", 0.0), np.float64).tobytes())
     return digest.hexdigest()
 
 

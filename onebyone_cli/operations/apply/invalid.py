@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from onebyone_cli.operations.apply.value_watch import ValueWatch
+    from onebyone_cli.operations.nodata_watch import NodataWatch
     from onebyone_cli.spec import Slab
     from onebyone_cli.stack.pixel_map import PixelMap
 
@@ -49,6 +51,13 @@ class Rules(NamedTuple):
         return 0 if self.mask is None else 2 * self.mask.pixel_bytes + 2
 
 
+class Watches(NamedTuple):
+    """What is noticed while pixels are processed."""
+
+    nodata: NodataWatch
+    values: ValueWatch
+
+
 class Inspector:
     """Finds the invalid pixels of the slabs of one worker.
 
@@ -61,9 +70,13 @@ class Inspector:
     rules : Rules
     dtype : str
         Type in which tiles are read.
+    watches : Watches
+        What is noticed on the way.
     """
 
-    def __init__(self, rules: Rules, dtype: str) -> None:
+    def __init__(self, rules: Rules, dtype: str, watches: Watches) -> None:
+        self._values = watches.values
+        self._look_for_nodata = watches.nodata.looker(rules.stored, dtype)
         self._mask = rules.mask
         self._marks = Marks(rules.validity, rules.stored, dtype)
         self._masked: Bools | None = None
@@ -94,20 +107,37 @@ class Inspector:
         ndarray of bool, shape (items, pixels), or None
             None where there is nothing to compare with.
         """
-        found = None
+        self._look_for_nodata(x)
+        found: Bools | None = None
         if self._masked is not None:
-            masked = self._masked[:, start : start + x.shape[2]]
-            found = np.broadcast_to(masked, (len(x), x.shape[2]))
+            of_slab = self._masked[:, start : start + x.shape[2]]
+            found = np.broadcast_to(of_slab, (len(x), x.shape[2]))
         if not self._marks.are_needed:
             return found
-        marked = self._marks.pixels(x)
-        return marked if found is None else marked | found
+        marked, masked = self._marks.pixels(x), found
+        both = marked if masked is None else marked | masked
+        self._values.look(x, both, lambda x: _both(self._marks.numbers(x), masked))
+        return both
 
-    @staticmethod
-    def after(x: NDArray[Any], before: Bools | None) -> Bools:
-        """Mark pixels with NaN or an infinity as well, where the result is not finite."""
-        found: Bools = ~np.isfinite(x).all(axis=1)
-        return found if before is None else found | before
+    def after(self, x: NDArray[Any], before: Bools | None, *, suspicious: bool) -> Bools | None:
+        """Mark invalid pixels of a tile after it was convolved.
+
+        `x` is as in `before`, whose result is `before`. Pixels with NaN or an infinity are marked
+        as well if the result is `suspicious`: not finite.
+        """
+        found = before
+        if suspicious:
+            infinite = ~np.isfinite(x).all(axis=1)
+            found = infinite if before is None else infinite | before
+        if not self._marks.are_needed:
+            # What was subtracted from the pixels left NaN and infinities as they are.
+            self._values.look(x, found, lambda x: _both(~np.isfinite(x), before))
+        return found
+
+
+def _both(numbers: Bools, pixels: Bools | None) -> Bools:
+    """Return which numbers are invalid by themselves or by their pixel."""
+    return numbers if pixels is None else numbers | pixels[:, np.newaxis]
 
 
 def rules_of(validity: Validity, inputs: Sequence[Any], mask: PixelMap | None) -> Rules:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from onebyone_cli.errors import (
 from onebyone_cli.formats.contracts.writer import ResumableWriter, Writer
 from onebyone_cli.operations.apply.fill import choose_fill
 from onebyone_cli.operations.apply.fingerprint import fingerprint_of
-from onebyone_cli.operations.apply.invalid import rules_of
+from onebyone_cli.operations.apply.invalid import Watches, rules_of
 from onebyone_cli.operations.apply.matching import match
 from onebyone_cli.operations.apply.passes import Passes
 from onebyone_cli.operations.apply.planning import plan_memory
@@ -38,12 +39,16 @@ from onebyone_cli.operations.apply.settings import (
     _check_channels,
     _output_spec,
 )
+from onebyone_cli.operations.apply.value_watch import ValueWatch
 from onebyone_cli.operations.apply.worker import Steps, write_share
+from onebyone_cli.operations.channel_labels import labels_of
 from onebyone_cli.operations.meaning import meaning_of
+from onebyone_cli.operations.nodata_watch import NodataWatch
 from onebyone_cli.plan.tiles import (
     count_tiles,
 )
 from onebyone_cli.spec import arithmetic_dtype
+from onebyone_cli.stack.own_masks import with_own_masks
 from onebyone_cli.stack.pixel_map import PixelMap
 from onebyone_cli.stack.sources import Sources
 from onebyone_cli.stack.spool import Spool
@@ -59,6 +64,7 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.formats.contracts.writer import AnyTarget
     from onebyone_cli.operations.apply.worker import Measure
+    from onebyone_cli.operations.metadata import Lost
     from onebyone_cli.stack.sources import OnProgress
 
 
@@ -114,7 +120,7 @@ class ApplyJob:
         target: AnyTarget,
         settings: ApplySettings,
         *,
-        mask: Reader | None = None,
+        mask: Reader | StreamReader | None = None,
         is_rehearsal: bool = False,
     ) -> None:
         self.is_rehearsal = is_rehearsal
@@ -133,11 +139,13 @@ class ApplyJob:
         _check_channels(self.input, inputs, layers)
         self.meaning = meaning_of(inputs, settings.asked)
         self._mask = None
+        mask = with_own_masks(mask, inputs, settings.asked.nodata)
         if mask is not None:
             self._mask = PixelMap(mask, self.input, "mask", settings.asked.nodata)
         rules = rules_of(self.meaning.validity, inputs, self._mask)
         self.convolution = Convolution(layers, dtype, self.meaning.arrays)
-        self._steps = Steps(self.convolution, rules, settings.collapse)
+        self._watches = Watches(NodataWatch(settings.asked.nodata), ValueWatch(self.input.channels))
+        self._steps = Steps(self.convolution, rules, self._watches, settings.collapse)
         self.output = _output_spec(self.input, self.convolution, settings)
         self.fill = choose_fill(
             settings,
@@ -147,6 +155,7 @@ class ApplyJob:
             target.background,
         )
         self.cast = self._cast(range_before(settings.scale) if settings.scale else None)
+        self._target = target
         self._writer = target.make_writer(self.output, self._describe)
         self.path = self._writer.path
         self.shard = settings.shard
@@ -177,14 +186,34 @@ class ApplyJob:
         return isinstance(self._writer, ResumableWriter)
 
     def _cast(self, scale: Range | tuple[float, float] | None) -> Cast:
-        return Cast(self.input.dtype, self.output.dtype, fill=self.fill.value, scale=scale)
+        return Cast(
+            self.input.dtype,
+            self.output.dtype,
+            fill=self.fill.value,
+            is_nodata=self.fill.is_nodata,
+            scale=scale,
+        )
 
     def _describe(self) -> Metadata:
         # Imported here because most outputs have no place for metadata.
-        from onebyone_cli.operations.metadata import output_metadata
+        from onebyone_cli.operations.meaning import Packing
+        from onebyone_cli.operations.metadata import Made, output_metadata
 
         layers, found = self.match.given_layers, self.match.metadata()
-        return output_metadata(found, layers, self.settings, self.fill, self.output.dtype)
+        packing = None if self.settings.collapse else self.cast.packing(self.output.channels)
+        made = Made(self.output.dtype, self.fill, None if packing is None else Packing(*packing))
+        return output_metadata(found, layers, self.settings, made)
+
+    def lost(self) -> Lost | None:
+        """Find what the output has no place for; None where the inputs have no metadata."""
+        if not any(reader.about.metadata.said for reader in self.match.inputs):
+            return None
+        from onebyone_cli.operations.metadata import lost_in
+
+        suffix = os.path.splitext(self.path.partition(":")[0].rstrip("/"))[1]
+        scale = self.settings.scale
+        differ = scale is not None and scale.each and self.output.channels > 1
+        return lost_in(self._target, self._describe(), suffix or "the output", differ=differ)
 
     def run(self, on_progress: OnProgress) -> ApplyReport:
         """Run the job, and publish the output at the end.
@@ -204,12 +233,15 @@ class ApplyJob:
             source = self._sources.as_stack(self.input.dtype, self.plan, stack, on_progress)
             if self._mask is not None:
                 self._mask.open(self.plan, stack, on_progress)
-            stack.enter_context(self._writer)
-            stack.enter_context(self._taking_notes())
             passes = Passes(self.plan, self._steps, source, on_progress)
-            scale = self.settings.scale
+            scale, found = self.settings.scale, None
             if scale is not None and scale.is_measured:
-                self.cast = self._cast(self._range(scale, passes))
+                found = self._range(scale, passes)
+                self.cast = self._cast(found)
+                # The output states how its numbers become the result.
+                self._writer = self._target.make_writer(self.output, self._describe)
+            stack.enter_context(self._writer)
+            stack.enter_context(self._taking_notes(found))
             counts = self._write(passes)
             if self.shard is not None:
                 self._finish_share()
@@ -227,10 +259,18 @@ class ApplyJob:
             changed=self._writer.changed,
             went_on=self._went_on,
             fill=self.fill,
+            warnings=tuple(self._warnings()),
         )
 
+    def _warnings(self) -> Iterator[str]:
+        """Describe what a job that has seen all pixels noticed."""
+        if not self._went_on and self.shard is None:
+            if self.input.channels == self.stack.channels:  # it may be in the others
+                yield from self._watches.nodata.warnings()
+            yield from self._watches.values.warnings(lambda: labels_of(self.match.inputs))
+
     @contextmanager
-    def _taking_notes(self) -> Iterator[None]:
+    def _taking_notes(self, found: Range | None) -> Iterator[None]:
         """Keep a checkpoint if the job is stopped, unless the data are at fault."""
         checkpoint = self._checkpoint
         if checkpoint is None or not isinstance(self._writer, ResumableWriter):
@@ -238,6 +278,8 @@ class ApplyJob:
             return
         try:
             checkpoint.begin(self._writer.file)
+            if found is not None:
+                checkpoint.extra["range"] = [end.tolist() for end in found]
             yield
         except DataError:
             raise
@@ -319,7 +361,6 @@ class ApplyJob:
                 passes.run(self.cast, step, Ledger(), measure=measure)
 
             found = find_range(scale, channels, look)
-            noted["range"] = [end.tolist() for end in found]
         return found
 
 

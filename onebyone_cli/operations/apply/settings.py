@@ -8,7 +8,6 @@ from onebyone_cli.arithmetic.cast import CastCounts
 from onebyone_cli.arithmetic.conv1x1 import Convolution, argmax_dtype
 from onebyone_cli.arithmetic.scale import Scale, parse_scale
 from onebyone_cli.errors import ShapeMismatchError, UsageError, setting
-from onebyone_cli.operations.apply.fill import Fill
 from onebyone_cli.operations.machine import memory_of, threads_of
 from onebyone_cli.operations.meaning import Asked
 from onebyone_cli.spec import ITEM_BYTES, StackSpec
@@ -138,20 +137,41 @@ def scale_of(scale: Scale | str | tuple[float, float] | None) -> Scale | None:
     return Scale("range", float(low), float(high))
 
 
+class Fill(NamedTuple):
+    """What invalid pixels are in the output.
+
+    Attributes
+    ----------
+    value : float or None
+        None for NaN, which an integer type can't hold.
+    is_nodata : bool
+        Whether only invalid pixels have the value. Valid results that equal it are moved to the
+        next number, and the output states it.
+    origin : str
+        What chose the value: the name of a setting, ``"file"``, ``"picture"``, or empty.
+    """
+
+    value: float | None = None
+    is_nodata: bool = False
+    origin: str = ""
+
+
 class ApplyReport(NamedTuple):
     """The result of a job.
 
     Attributes
     ----------
     counts : mapping
-        `invalid_pixels`, `saturated` and `replaced`, of a share those that no other share counts.
-        Empty if they are unknown.
+        `invalid_pixels`, `saturated`, `replaced` and `moved`, of a share those that no other share
+        counts. Empty if they are unknown.
     changed : bool
         False if an equal output existed and was kept.
     went_on : bool
         Whether the job resumed an earlier run.
     fill : Fill
         What invalid pixels are.
+    warnings : tuple of str
+        What the user must know of the pixels, a line each.
     """
 
     input: StackSpec
@@ -160,6 +180,7 @@ class ApplyReport(NamedTuple):
     changed: bool = True
     went_on: bool = False
     fill: Fill = Fill()
+    warnings: tuple[str, ...] = ()
 
     @property
     def invalid_pixels(self) -> int:
@@ -175,6 +196,11 @@ class ApplyReport(NamedTuple):
     def replaced(self) -> int:
         """NaN values replaced by `nan_to`."""
         return self.counts.get("replaced", 0)
+
+    @property
+    def moved(self) -> int:
+        """Valid values moved to the next number, because they equalled the nodata value."""
+        return self.counts.get("moved", 0)
 
 
 def _check_channels(

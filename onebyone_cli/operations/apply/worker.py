@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from onebyone_cli.arithmetic.cast import Cast
     from onebyone_cli.arithmetic.conv1x1 import Convolution
     from onebyone_cli.formats.contracts.writer import Writer
-    from onebyone_cli.operations.apply.invalid import Rules
+    from onebyone_cli.operations.apply.invalid import Rules, Watches
     from onebyone_cli.plan.memory import Plan
     from onebyone_cli.plan.shards import Share
     from onebyone_cli.spec import Slab
@@ -39,12 +39,15 @@ class Steps(NamedTuple):
         The chain of layers.
     rules : Rules
         What makes a pixel invalid.
+    watches : Watches
+        What is noticed on the way.
     collapse : str
         As in `ApplySettings`.
     """
 
     convolution: Convolution
     rules: Rules
+    watches: Watches
     collapse: Literal["", "argmax", "rms"] = ""
 
     def is_in_place(self, cast: Cast) -> bool:
@@ -91,7 +94,7 @@ class Convolver:
         self._convolution = convolution = steps.convolution
         self._cast = cast
         self._collapse = {"": None, "argmax": argmax, "rms": rms}[steps.collapse]
-        self._inspector = Inspector(steps.rules, source.spec.dtype)
+        self._inspector = Inspector(steps.rules, source.spec.dtype, steps.watches)
         self._tile = tile
         number = source.spec.dtype
         channels = 1 if steps.collapse else convolution.out_channels
@@ -129,8 +132,8 @@ class Convolver:
         y, inspector = place[: slab.items], self._inspector
         invalid = inspector.before(x[:, :, :pixels], start)
         look = inspector.looks_at_results
-        if self._convolution.apply(x, y, self._hidden, look=look):
-            invalid = inspector.after(x[:, :, :pixels], invalid)
+        suspicious = self._convolution.apply(x, y, self._hidden, look=look)
+        invalid = inspector.after(x[:, :, :pixels], invalid, suspicious=suspicious)
         if invalid is not None and invalid.any():
             y[:, :, :pixels].swapaxes(0, 1)[:, invalid] = np.nan
         for items, is_ours in self._parts(slab, slab.start + start):

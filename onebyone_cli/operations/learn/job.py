@@ -30,6 +30,7 @@ from onebyone_cli.plan.tiles import (
     tile_pixels,
 )
 from onebyone_cli.spec import arithmetic_dtype
+from onebyone_cli.stack.own_masks import with_own_masks
 from onebyone_cli.stack.pixel_map import PixelMap
 from onebyone_cli.stack.sources import Sources
 from onebyone_cli.stack.stack import stacked_spec
@@ -118,6 +119,7 @@ class LearnJob:
         self._stored = [each.spec.dtype for each in inputs for _ in range(each.spec.channels)]
         self.meaning = meaning_of(inputs, settings.asked)
         self._marks = Marks(self.meaning.validity, self._stored, dtype)
+        mask = with_own_masks(mask, inputs, settings.asked.nodata)
         self.mask, self.labels = (
             None if each is None else PixelMap(each, self.input, what, settings.asked.nodata)
             for each, what in ((mask, "mask"), (labels, "label map"))

@@ -173,18 +173,22 @@ def _say_nothing(text: str) -> None:
     """Drop a line for the user."""
 
 
-class _Notes:
-    """Says each note once."""
+class _Once:
+    """Says each line once."""
 
     def __init__(self, say: "Say") -> None:
         self._say, self._said = say, set[str]()
 
-    def add(self, jobs: "Sequence[LearnJob]") -> None:
-        """Say what is taken from the files of these jobs."""
-        for note in (note for job in jobs for note in job.meaning.notes):
-            if note not in self._said:
-                self._said.add(note)
-                self._say(note)
+    def __call__(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._say(text)
+
+
+def _tell(jobs: "Sequence[LearnJob]", say: "Say") -> None:
+    """Say what is taken from the files of these jobs."""
+    for note in (note for job in jobs for note in job.meaning.notes):
+        say(note)
 
 
 def _check_channels(channels: int, path: str, first: int, stacks: "Sequence[Stack]") -> None:
@@ -232,7 +236,7 @@ def gather(
     DataError
         If a channel without any valid number leaves no valid pixel to learn from.
     """
-    notes, watch = _Notes(say), way.watch()
+    say, watch = _Once(say), way.watch()
     with ExitStack() as stack:
         maps = way.open_maps(stack) if maps is None else maps
         more = chain.from_iterable(series)
@@ -246,7 +250,7 @@ def gather(
         jobs = way.jobs(stacks, maps)
         gathered = headers_of(stacks, [way.record(job) for job in jobs])
         check(gathered)
-        notes.add(jobs)
+        _tell(jobs, say)
         way.run(jobs, gathered.statistics, on_progress, watch)
         if way.gather is not None and way.settings.wanted.sample:
             drawing = way.of_sample()
@@ -255,7 +259,7 @@ def gather(
             (job,) = way.jobs([[reader]], maps)
             _check_channels(job.input.channels, reader.path, jobs[0].input.channels, stacks)
             gathered.note([reader], way.record(job))
-            notes.add([job])
+            _tell([job], say)
             way.run([job], gathered.statistics, on_progress, watch)
     for warning in watch.warnings() if watch else ():
         say(warning)
@@ -303,6 +307,7 @@ def learn(
     OneByOneError
         If inputs can't be read, do not fit each other, or do not hold what the method needs.
     """
+    say = _Once(say)
 
     def check(gathered: Gathered) -> None:
         request.check_channels(gathered.statistics.channels, gathered.source)

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from onebyone_cli.formats.hdf5.chunks import CellDecoder
-    from onebyone_cli.formats.hdf5.grid import CachePlan, Grid
+    from onebyone_cli.formats.arrays.grid import CachePlan, Grid
 
 
 class Cells(Protocol):
@@ -28,6 +27,21 @@ class Cells(Protocol):
 
     def is_busy(self, index: tuple[int, ...]) -> bool:
         """Return whether another thread is decoding the cell."""
+
+
+class CellDecoder(Protocol):
+    """Decodes cells, from several threads at once.
+
+    Attributes
+    ----------
+    decode_bytes : int
+        Memory for decoding one cell, without the cell itself.
+    """
+
+    decode_bytes: int
+
+    def load(self, index: tuple[int, ...]) -> NDArray[Any]:
+        """Decode a cell: ndarray of shape (*batch, C, H, W), its part inside the array."""
 
 
 class _Cell:

@@ -1,0 +1,158 @@
+"""All that a file and a user can say at once, against a reference in float64."""
+
+import hashlib
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import pytest
+from command import onebyone
+from hypothesis import given
+from strategies import Array, new_folder, seeds
+
+SIDES = (70, 90)
+CHANNELS = 5
+
+
+class Scene(NamedTuple):
+    """Numbers as stored, the numbers that they mean, and pixels by the rule of any channel."""
+
+    stored: Array
+    meant: Array
+    invalid: Array
+    mask: Array
+
+
+def make_scene(folder: Path, seed: int) -> Scene:
+    """Write two files of different types and packing, and a mask."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(100, 9000, (CHANNELS, *SIDES)).astype("f4")
+    drawn = rng.random(x.shape)
+    marks = [(-9999, 0.01), (-1, 0.02), (9999, 0.03)]
+    for value, share in marks:
+        x[(drawn < share) & (drawn >= share - 0.01)] = value
+    x[3:][(drawn[3:] >= 0.03) & (drawn[3:] < 0.035)] = np.inf
+    x[3:][(drawn[3:] >= 0.035) & (drawn[3:] < 0.04)] = np.nan
+    scale, offset = np.array([1e-4] * 3 + [0.5] * 2), np.array([-0.2] * 3 + [100.0] * 2)
+    said = [
+        {"_FillValue": np.int16(-9999), "missing_value": np.int16(-1), "valid_max": np.int16(9998)},
+        {"_FillValue": np.float32(9999), "valid_range": np.array([0, 9500], "f4")},
+    ]
+    with np.errstate(invalid="ignore"):
+        invalid = ~np.isfinite(x)
+        invalid[:3] |= (x[:3] == -9999) | (x[:3] == -1) | (x[:3] > 9998)
+        invalid[3:] |= (x[3:] == 9999) | (x[3:] < 0) | (x[3:] > 9500)
+    for name, part, dtype, at in (("a", x[:3], "i2", 0), ("b", x[3:], "f4", 3)):
+        with h5py.File(folder / f"{name}.h5", "w") as file:
+            chunks = (1, 30, 40) if seed % 2 else None
+            file.create_dataset("sr", data=part.astype(dtype), chunks=chunks)
+            packing = {"scale_factor": scale[at], "add_offset": offset[at]}
+            file["sr"].attrs.update(said[at > 0] | packing)
+    mask = (rng.random(SIDES) > 0.05).astype("u1")
+    mask[:, :3] = 7
+    with h5py.File(folder / "m.h5", "w") as file:
+        file["m"] = mask
+        file["m"].attrs["_FillValue"] = np.uint8(7)
+    meant = x.astype(float) * scale[:, None, None] + offset[:, None, None]
+    return Scene(x, meant, invalid, (mask != 0) & (mask != 7))
+
+
+def run(folder: Path, *args: str) -> str:
+    done = onebyone(*args, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+COMMAND = ("apply", "a.h5", "b.h5", "-w", "w.npz", "--mask", "m.h5")
+
+
+@given(seeds)
+def test_all_at_once(seed: int) -> None:
+    weight = np.random.default_rng(seed).standard_normal((2, CHANNELS))
+    bias = np.array([1.0, -2.0])
+    with new_folder() as folder:
+        scene = make_scene(folder, seed)
+        np.savez(folder / "w.npz", weight=weight, bias=bias)
+        exact = np.einsum("kc,chw->khw", weight, scene.meant) + bias[:, None, None]
+        for options, invalid in (
+            ((), scene.invalid.any(axis=0)),
+            (
+                ("--invalid", "all"),
+                scene.invalid.all(axis=0) | ~np.isfinite(scene.stored).all(axis=0),
+            ),
+        ):
+            wanted = invalid | ~scene.mask
+            line = run(folder, *COMMAND, *options, "--compute", "float64", "-f", "-o", "y.npy")
+            y = np.load(folder / "y.npy")
+            assert (np.isnan(y) == wanted).all()
+            assert np.allclose(y[:, ~wanted], exact[:, ~wanted], rtol=1e-12, atol=1e-9)
+            assert f"{np.count_nonzero(wanted)} invalid pixels" in line
+
+
+#: Ways to compute the same, which must not change a byte.
+WAYS: dict[str, tuple[str, ...]] = {
+    "little memory": ("--memory", "2M", "--threads", "1"),
+    "threads": ("--threads", "2"),
+    "notes": ("--checkpoint-every", "0"),
+}
+
+
+@pytest.mark.parametrize("suffix", ["npy", "h5"])
+@pytest.mark.parametrize(
+    "options", [(), ("--dtype", "int16", "--scale", "-9,9"), ("--dtype", "u2", "--scale", "auto")]
+)
+def test_the_same_bytes_with_all_at_once(
+    tmp_path: Path, suffix: str, options: tuple[str, ...]
+) -> None:
+    make_scene(tmp_path, 1)
+    rng = np.random.default_rng(1)
+    # A mean that is subtracted first.
+    weight, mean = rng.standard_normal((2, CHANNELS)), np.full(CHANNELS, 900.0)
+    np.savez(tmp_path / "w.npz", weight=weight, bias=-weight @ mean, mean=mean)
+    more = ("--nan-to", "0") if options else ()
+    command = (*COMMAND, *options, *more)
+    found = {}
+    for name, way in WAYS.items():
+        run(tmp_path, *command, *way, "-f", "-o", f"y.{suffix}")
+        found[name] = digest(tmp_path / f"y.{suffix}")
+    if "auto" not in options:
+        for shard in ("0/3", "1/3", "2/3"):
+            run(tmp_path, *command, "--shard", shard, "-o", f"s.{suffix}")
+        run(tmp_path, "merge", f"s.{suffix}")
+        found["shards"] = digest(tmp_path / f"s.{suffix}")
+    assert len(set(found.values())) == 1
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# ------------------------------------------------------------------------- independent readers
+
+
+def independent(path: Path) -> Any:
+    xarray = pytest.importorskip("xarray")
+    pytest.importorskip("h5netcdf")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about two fill values
+        with xarray.open_dataset(path, engine="h5netcdf", phony_dims="sort") as found:
+            return next(iter(found.values())).values
+
+
+def test_xarray_reads_the_same_numbers(tmp_path: Path) -> None:
+    scene = make_scene(tmp_path, 0)
+    np.save(tmp_path / "eye.npy", np.eye(3))
+    options = ("--scale", "-1,1", "--dtype", "i2", "--nodata", "-9999")
+    for more, half_a_step in ((), 1e-6), (options, 1 / 65535 + 5e-7):
+        run(tmp_path, "apply", "a.h5", "-w", "eye.npy", *more, "-f", "-o", "y.h5")
+        there = independent(tmp_path / "y.h5")
+        inside = independent(tmp_path / "a.h5")
+        # xarray hears no valid ranges, and the nodata value of a user is in place of the file's.
+        invalid = scene.invalid[:3].any(axis=0)
+        if more:
+            invalid = ((scene.stored[:3] == -9999) | (scene.stored[:3] > 9998)).any(axis=0)
+        assert (np.isnan(there) == invalid).all()
+        valid = ~(scene.invalid[:3].any(axis=0))
+        assert np.abs(there - inside)[:, valid].max() <= half_a_step
