@@ -115,7 +115,7 @@ def of_output(path: str, name: str = "") -> tuple[Format, str]:
 def _by_name(path: str, name: str) -> tuple[Format, str]:
     """Return the format of a value of ``--format``, and the kind within it."""
     if path.endswith("/") or os.path.isdir(path):
-        found = _first(lambda each: name in each.folder_kinds)
+        found = _first(lambda each: name in dict(each.folder_kinds))
         if found is not None:
             return found, name
     for candidate in _written():

@@ -188,7 +188,7 @@ def make_target(
         kind=kind,
         inputs=read,
         publication=publication,
-        keeps=found.keeps,
+        keeps=dict(found.folder_kinds).get(kind, found.keeps),
         packs_channels=found.packs_channels,
         background=found.background,
         storage=storage,

@@ -704,3 +704,18 @@ def test_a_folder_of_several_kinds_of_images(tmp_path):
     same(read(tmp_path), stack)
     tifffile.imwrite(tmp_path / "3.tif", stack, photometric="rgb", planarconfig="separate")
     refused(DataError, tmp_path, "3.tif: has 3 channels of uint8, and 3 others have 1 channel")
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int16", "float64"])
+def test_a_folder_of_files_keeps_what_files_say(tmp_path, dtype):
+    stack = numbers_of(1, StackSpec(3, 20, 30, dtype))
+    said = Metadata(channels=("b", "a", "c"), nodata=((0,),), georeference=GROUND)
+    save(f"{tmp_path}/f/", stack, said, format_name="tiff")
+    assert sorted(path.name for path in (tmp_path / "f").iterdir()) == [
+        *("0_b.tif", "1_a.tif", "2_c.tif"),
+    ]
+    same(read(tmp_path / "f"), stack)
+    with format_of(tmp_path / "f").read(Source(str(tmp_path / "f"))) as reader:
+        found = reader.about.metadata
+    assert (found.channels, found.nodata) == (("b", "a", "c"), ((0,),))
+    assert found.georeference == GROUND

@@ -55,8 +55,9 @@ class Format(NamedTuple):
         A folder within a sentence, as in ``"a folder of images"``; empty if there is none.
     folders : callable or None
         Whether a folder is of this format.
-    folder_kinds : tuple of str
-        Values of ``--format`` for folders, passed on as `Target.kind`.
+    folder_kinds : tuple of (str, tuple of str)
+        Values of ``--format`` for folders, passed on as `Target.kind`, each with what it keeps in
+        place of `keeps`.
     datasets : callable or None
         List the datasets of a file that could be stacks.
     storage : tuple of str
@@ -88,7 +89,7 @@ class Format(NamedTuple):
     series: Callable[[Source], Series] | None = None
     folder: str = ""
     folders: Callable[[str], bool] | None = None
-    folder_kinds: tuple[str, ...] = ()
+    folder_kinds: tuple[tuple[str, tuple[str, ...]], ...] = ()
     datasets: Callable[[str], Sequence[Dataset]] | None = None
     storage: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from onebyone_cli.errors import DataError
 from onebyone_cli.formats import load
 from onebyone_cli.formats.contracts.format import Format
+from onebyone_cli.formats.contracts.metadata import FIELDS
 from onebyone_cli.formats.contracts.reader import Reader, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import StreamWriter, Target
 from onebyone_cli.formats.images.kinds import FAMILIES, KINDS, TITLES, file_suffix, suffix_of
@@ -73,7 +74,7 @@ FORMAT = Format(
     kinds=tuple(kind for kind in KINDS if kind != "tiff"),
     file_suffix=file_suffix,
     folder="a folder of images",
-    folder_kinds=tuple(KINDS),
+    folder_kinds=tuple((kind, FIELDS if kind == "tiff" else ("channels",)) for kind in KINDS),
     folders=lambda path: True,
     background=0.0,
     keeps=("channels",),

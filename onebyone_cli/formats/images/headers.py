@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 #: Only the reader of the format in the name is run: an EPS file named .png would start Ghostscript.
 _READERS = {
     "PNG": ("PngImagePlugin", "PngImageFile"),
-    "TIFF": ("TiffImagePlugin", "TiffImageFile"),  # writes only
     "JPEG": ("JpegImagePlugin", "JpegImageFile"),
     "BMP": ("BmpImagePlugin", "BmpImageFile"),
     "PPM": ("PpmImagePlugin", "PpmImageFile"),

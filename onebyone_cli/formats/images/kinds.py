@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli.errors import UsageError, setting
+from onebyone_cli.spec import ITEM_BYTES
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.writer import Target
@@ -45,14 +46,8 @@ KINDS = {
     kind.name: kind
     for kind in (
         ImageKind("png", "PNG", (".png",), ("bool", "uint8", "uint16"), True, False),
-        ImageKind(
-            "tiff",
-            "TIFF",
-            (".tif", ".tiff"),
-            ("bool", "uint8", "uint16", "int32", "float32"),
-            True,
-            True,
-        ),
+        # Written by the TIFF format.
+        ImageKind("tiff", "TIFF", (".tif", ".tiff"), tuple(ITEM_BYTES), True, False),
         # libjpeg's limit, 35 below that of the file format.
         ImageKind("jpeg", "JPEG", (".jpg", ".jpeg"), ("uint8",), True, False, limit=65500),
         ImageKind("bmp", "BMP", (".bmp",), ("bool", "uint8"), True, True),

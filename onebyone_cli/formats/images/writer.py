@@ -33,6 +33,7 @@ from onebyone_cli.formats.images.kinds import (
     plain_bytes,
     suffix_of,
 )
+from onebyone_cli.formats.images.tiff_files import memory_of_a_file, write_channels
 from onebyone_cli.system.pipes import write_all
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ _MODES = {
     "bool": ("1", 1),
     "uint8": ("L", 1),
     "uint16": ("I;16", 2),
-    "int32": ("I", 4),
     "float32": ("F", 4),
 }
 
@@ -73,7 +73,8 @@ _HEADER_BYTES = 1 << 10
 class ImagesWriter(StreamWriter):
     """Encode the result, one image at a time.
 
-    Of the metadata, a folder keeps the names of channels, and a single image nothing.
+    Of the metadata, a folder keeps the names of channels, one of TIFF files all that these hold,
+    and a single image nothing.
 
     Raises
     ------
@@ -99,16 +100,23 @@ class ImagesWriter(StreamWriter):
         else:
             self._names = file_names(target.metadata.channels, spec.channels, kind.suffixes[0])
         self._rows = max(1, _PIECE_BYTES // (spec.width * spec.item_bytes * self._together))
+        self.buffer_bytes = self._memory()
+        self._check_replaceable()
+        if kind.plain or self._family == "TIFF":
+            images = spec.items * spec.channels // self._together
+            size = plain_bytes(spec, self._together) + _HEADER_BYTES
+            targets.check_space(target.path.rstrip("/"), size * images)
+
+    def _memory(self) -> int:
+        spec = self.spec
+        if self._family == "TIFF":
+            one = spec._replace(channels=self._together, batch=())
+            return memory_of_a_file(f"{self.path.rstrip('/')}.tif", one)
         _, pixel = _MODES[spec.dtype]
         image = spec.pixels * (pixel if self._together == 1 else 4)
         # Rows in transit: as read, interleaved as RGB, and Pillow's own.
         rows = min(self._rows, spec.height) * spec.width * self._together * (spec.item_bytes + 4)
-        self.buffer_bytes = image + 2 * rows + _ENCODER_BYTES
-        self._check_replaceable()
-        if kind.plain:
-            images = spec.items * spec.channels // self._together
-            size = plain_bytes(spec, self._together) + _HEADER_BYTES
-            targets.check_space(target.path.rstrip("/"), size * images)
+        return image + 2 * rows + _ENCODER_BYTES
 
     def open(self) -> None:
         """Create the temporary."""
@@ -129,11 +137,15 @@ class ImagesWriter(StreamWriter):
             for first in range(0, spec.channels, self._together)
         ]
         for name, (item, first) in zip(self._names, firsts, strict=False):
-            image = self._image(result, item, first)
             if isinstance(self._output, AtomicFile):
-                self._encode(image, self._output.fd)
+                self._encode(self._image(result, item, first), self._output.fd)
             else:
-                self._write_file(image, os.path.join(self._output.temporary, name))
+                path = os.path.join(self._output.temporary, name)
+                if self._family == "TIFF":
+                    channels = range(first, first + self._together)
+                    write_channels(path, result, item, channels, self._target.metadata)
+                else:
+                    self._write_file(self._image(result, item, first), path)
             done += spec.pixels * self._together * spec.item_bytes
             on_bytes(done)
 
