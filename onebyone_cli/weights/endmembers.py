@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Relative difference up to which wavelengths are the same.
-_SAME = 1e-3
+SAME = 1e-3
 
 #: Units of wavelengths in each other: the same, micrometres in nanometres and back.
-_UNITS = (1.0, 1e3, 1e-3)
+UNITS = (1.0, 1e3, 1e-3)
 
 #: Fewest wavelengths that are recognized without a word.
 _FEWEST = 3
@@ -98,7 +98,8 @@ def load_endmembers(
         len(matrix) == matrix.shape[1] > 1 and rows.names and set(rows.names) == set(columns.names)
     ):
         notes.append("each column is read as an endmember, each row as a channel")
-    if channels is not None and len(matrix) != channels and not rows.names:
+    is_known = rows.names or (rows.wavelengths and wavelengths)
+    if channels is not None and len(matrix) != channels and not is_known:
         raise _misfit(matrix, channels, path)
     return Endmembers(
         np.ascontiguousarray(matrix),
@@ -137,7 +138,7 @@ def _are_rows(
         return bool(length == channels)
     if bool(rows.wavelengths) != bool(columns.wavelengths):
         return bool(columns.wavelengths)
-    return channels is None and number < length
+    return number < length
 
 
 def _misfit(matrix: NDArray[np.float64], channels: int, source: str) -> ShapeMismatchError:
@@ -154,7 +155,7 @@ def _equal(numbers: NDArray[np.float64], wavelengths: Sequence[float]) -> bool:
     if len(numbers) != len(wavelengths) or len(numbers) < _FEWEST:
         return False
     known = np.asarray(wavelengths, np.float64)
-    near = (np.isclose(numbers, unit * known, rtol=_SAME, atol=0.0) for unit in _UNITS)
+    near = (np.isclose(numbers, unit * known, rtol=SAME, atol=0.0) for unit in UNITS)
     return any(bool(each.all()) for each in near)
 
 

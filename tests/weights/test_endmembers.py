@@ -2,6 +2,7 @@
 
 import io
 
+import h5py
 import numpy as np
 import pytest
 from command import onebyone
@@ -103,8 +104,6 @@ def test_fit_and_apply_name_the_amounts(tmp_path, kind, with_stack):
     assert "12 channels to 3" in done.stderr
     done = onebyone("apply", "x.npy", "-w", "u.npz", "-o", "y.h5:/y", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    import h5py
-
     with h5py.File(tmp_path / "y.h5") as file:
         np.testing.assert_allclose(file["y"], amounts, rtol=1e-9, atol=1e-12)
         named = file["y"].attrs.get("channels")
@@ -128,6 +127,28 @@ def test_the_model_knows_the_channels_of_the_file(tmp_path):
         done = onebyone("apply", *stack, "-w", "u.npz", "-f", "-o", "y.npy", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         np.testing.assert_allclose(np.load(tmp_path / "y.npy")[:, 0, 0], [1, 2, 3], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["wavelengths", "wavelengths, turned", "micrometres", "names"])
+def test_selected_channels_are_found_in_a_library_of_all(tmp_path, kind):
+    bands = [f"B{at}" for at in range(12)]
+    text = LIBRARIES[kind][0] if kind in LIBRARIES else text_of(M.T, ",".join(["", *bands]), NAMES)
+    (tmp_path / "lib.csv").write_text(text)
+    amounts = RANDOM.uniform(0, 1, (3, 4, 5))
+    cube = np.einsum("cm,mhw->chw", M, amounts)
+    cube[4:6] = np.nan
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        data = file.create_dataset("x", data=cube)
+        data.attrs.update({"band_names": bands, "wavelength": NM, "wavelength_units": "nm"})
+    done = fit(tmp_path, "x.h5", "--channels", "!4:6")
+    assert done.returncode == 0, done.stderr
+    done = onebyone("apply", "x.h5", "-w", "u.npz", "-o", "y.npy", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), amounts, rtol=1e-9, atol=1e-12)
+    (tmp_path / "lib.csv").write_text(text_of(np.c_[NM + 30, M], "nm,soil,leaf,water"))
+    refused = fit(tmp_path, "x.h5", "--channels", "!4:6")
+    assert refused.returncode == 65
+    assert "has 12 channels and" in refused.stderr
 
 
 def test_other_methods_need_a_stack(tmp_path):

@@ -74,11 +74,49 @@ def _endmembers_for(gathered: Gathered, given: Any, say: "Say") -> "Endmembers":
     """Read the endmembers for a stack; their names of channels are those of the model."""
     channels = gathered.statistics.channels
     found = _read_endmembers(given, channels, gathered.wavelengths, say)
+    if len(found.matrix) > channels:
+        found = _of_channels(found, gathered.names, gathered.wavelengths) or found
     if len(found.matrix) != channels:
         _check_names(found, gathered, given)
     if found.channels:
         gathered.names = found.channels
     return found
+
+
+def _of_channels(
+    library: "Endmembers", names: Sequence[str], wavelengths: Sequence[float]
+) -> "Endmembers | None":
+    """Take the channels of a stack from a library of more, by name or else by wavelength.
+
+    Returns None if the library lacks one, or either side has neither names nor wavelengths.
+    """
+    from onebyone_cli.stack.name_matching import match_names
+
+    found = match_names(names, library.channels).places if names else []
+    if not found or None in found:
+        found = _of_wavelengths(library.wavelengths, wavelengths)
+    rows = [place for place in found if place is not None]
+    if not rows:
+        return None
+    return library._replace(
+        matrix=library.matrix[rows],
+        channels=tuple(library.channels[row] for row in rows if library.channels),
+        wavelengths=tuple(library.wavelengths[row] for row in rows if library.wavelengths),
+    )
+
+
+def _of_wavelengths(known: Sequence[float], wanted: Sequence[float]) -> list[int | None]:
+    """Find wavelengths among those of a library, in its unit or another; empty if one is not."""
+    import numpy as np
+
+    from onebyone_cli.weights.endmembers import SAME, UNITS
+
+    for unit in UNITS if known and wanted else ():
+        in_unit = np.multiply(wanted, unit)
+        rows = np.abs(np.subtract.outer(in_unit, known)).argmin(axis=1)
+        if np.allclose(np.take(known, rows), in_unit, rtol=SAME, atol=0.0):
+            return list(rows.tolist())
+    return []
 
 
 def _read_endmembers(
@@ -102,8 +140,8 @@ def _check_names(found: "Endmembers", gathered: Gathered, given: Any) -> None:
     if not places or None in places:
         raise ShapeMismatchError(
             f"has {count(len(found.matrix), 'channel')} and {gathered.source} has "
-            f"{gathered.statistics.channels}, without the same names; expected one row per "
-            "channel, one column per endmember",
+            f"{gathered.statistics.channels}, without the same names or wavelengths; "
+            "expected one row per channel, one column per endmember",
             given,
         )
 
