@@ -264,6 +264,19 @@ def test_masks_of_files_are_used(tmp_path):
     assert np.array_equal(np.load(tmp_path / "all.npy")[0], images.sum(axis=0))
 
 
+def test_view_shows_what_masks_of_files_leave_out(tmp_path):
+    mask = np.full((64, 80), 255, "u1")
+    mask[:, :10] = 0
+    masked_file(tmp_path / "own.tif", np.arange(64 * 80, dtype="u2").reshape(64, 80), mask)
+    job = ["view", "own.tif", "--channel", "0", "-o", "own.png", "--size", "80"]
+    assert onebyone(*job, cwd=tmp_path).returncode == 0
+    with Image.open(tmp_path / "own.png") as picture:
+        colours = np.asarray(picture.convert("RGB"), int)
+    grey_levels = (colours == colours[..., :1]).all(axis=-1)
+    assert not grey_levels[:, :10].any()
+    assert grey_levels[:, 10:].all()
+
+
 def test_pages_are_channels(tmp_path):
     pages = [grey(start=20 * k, dtype="uint16") for k in range(5)]
     (tmp_path / "a.tif").write_bytes(tiff(*pages))
