@@ -264,6 +264,24 @@ def test_masks_of_files_are_used(tmp_path):
     assert np.array_equal(np.load(tmp_path / "all.npy")[0], images.sum(axis=0))
 
 
+def test_each_stack_that_is_compared_has_its_own_mask(tmp_path):
+    image = np.arange(64 * 80, dtype="u2").reshape(64, 80)
+    masks = [np.full(image.shape, 255, "u1") for _ in range(2)]
+    masks[0][:, :10] = 0
+    masks[1][:5] = 0
+    for name, mask in zip("ab", masks, strict=True):
+        masked_file(tmp_path / f"{name}.tif", image, mask)
+    np.save(tmp_path / "m.npy", np.arange(64)[:, np.newaxis] * np.ones((1, 80)) < 60)
+    for option, left in (((), 64), (("--mask", "m.npy"), 60)):
+        done = onebyone("compare", "a.tif", "b.tif", "--json", *option, cwd=tmp_path)
+        out = 80 * (64 - left)
+        told = json.loads(done.stdout)["invalid_pixels"]
+        assert told == {"a": 10 * left + out, "b": 5 * 80 + out}
+        assert done.returncode == 1
+    same = onebyone("compare", "a.tif", "a.tif", "--json", cwd=tmp_path)
+    assert same.returncode == 0
+
+
 def test_view_shows_what_masks_of_files_leave_out(tmp_path):
     mask = np.full((64, 80), 255, "u1")
     mask[:, :10] = 0
