@@ -138,7 +138,7 @@ def _are_rows(
         return bool(length == channels)
     if bool(rows.wavelengths) != bool(columns.wavelengths):
         return bool(columns.wavelengths)
-    return number < length
+    return bool(number < length)
 
 
 def _misfit(matrix: NDArray[np.float64], channels: int, source: str) -> ShapeMismatchError:

@@ -148,8 +148,8 @@ def _check_folder(kind: ImageKind, spec: StackSpec) -> None:
 
 
 def _check_batch(kind: ImageKind, spec: StackSpec) -> None:
-    if _is_colour(kind, spec.channels, spec.dtype):
-        return
+    if kind.name == "tiff" or _is_colour(kind, spec.channels, spec.dtype):
+        return  # a TIFF file holds any number of channels
     if spec.channels != 1 or not kind.dtypes:
         remedy = "write .npy or .h5"
         if spec.channels == 3 and kind.colour:
