@@ -11,7 +11,7 @@ import numpy as np
 from onebyone_cli.system.buffers import empty_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -242,7 +242,12 @@ class TileComparer:
         self._blocks = empty_rows((4, channels, pixels), np.float64)
 
     def compare(
-        self, a: NDArray[Any], b: NDArray[Any], item: int, start: int, masked: Bools | None = None
+        self,
+        a: NDArray[Any],
+        b: NDArray[Any],
+        item: int,
+        start: int,
+        masked: Sequence[Bools | None] = (None, None),
     ) -> tuple[Differences, Floats]:
         """Compare a tile of two arrays of shape (C, n) and any types.
 
@@ -250,8 +255,8 @@ class TileComparer:
         ----------
         item, start : int
             Item of the batch, and the tile's first pixel.
-        masked : ndarray of bool, shape (n,), optional
-            Pixels that are invalid in both.
+        masked : pair of ndarray of bool, shape (n,), or None
+            Pixels that are invalid in each.
 
         Returns
         -------
@@ -282,21 +287,27 @@ class TileComparer:
         return found, highest
 
     def _drop(
-        self, a: NDArray[Any], b: NDArray[Any], masked: Bools | None, found: Differences
+        self,
+        a: NDArray[Any],
+        b: NDArray[Any],
+        masked: Sequence[Bools | None],
+        found: Differences,
     ) -> Bools | None:
         """Count and exclude invalid pairs; return which pixels are invalid in one stack only.
 
         Returns None for a tile that is all finite and valid, which most are.
         """
         x, y, apart, _ = self._blocks[:, :, : a.shape[1]]
-        all_count = all(side.numbers is None for side in self._sides) and masked is None
+        all_count = all(side.numbers is None for side in self._sides) and not any(
+            each is not None for each in masked
+        )
         if all_count and np.isfinite(apart.sum()):
             return None
-        both = list(zip(self._sides, (a, b), (x, y), strict=True))
+        both = list(zip(self._sides, (a, b), (x, y), masked, strict=True))
         found.invalid_pixels[:] = [
-            side.count_invalid(stored, values, masked) for side, stored, values in both
+            side.count_invalid(stored, values, out) for side, stored, values, out in both
         ]
-        bad_a, bad_b = (side.invalid(stored, values, masked) for side, stored, values in both)
+        bad_a, bad_b = (side.invalid(stored, values, out) for side, stored, values, out in both)
         apart[bad_a | bad_b | np.isnan(apart)] = 0.0  # inf − inf is NaN
         x[bad_a] = nan
         y[bad_b] = nan

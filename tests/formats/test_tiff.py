@@ -7,7 +7,6 @@ import struct
 
 import numpy as np
 import pytest
-import tifffile
 from command import onebyone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +30,9 @@ from onebyone_cli.formats.tiff import FORMAT, codecs, directory
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import ITEM_BYTES, Slab, StackSpec
 from onebyone_cli.stack.spool import Spool
+
+tifffile = pytest.importorskip("tifffile")
+pytest.importorskip("imagecodecs")
 
 #: rasterio's, of any file without a georeference.
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
@@ -260,6 +262,37 @@ def test_masks_of_files_are_used(tmp_path):
     job = ["apply", "f", "--kernel", "1 1", "--nodata", "none", "-o", "all.npy"]
     assert onebyone(*job, cwd=tmp_path).returncode == 0
     assert np.array_equal(np.load(tmp_path / "all.npy")[0], images.sum(axis=0))
+
+
+def test_each_stack_that_is_compared_has_its_own_mask(tmp_path):
+    image = np.arange(64 * 80, dtype="u2").reshape(64, 80)
+    masks = [np.full(image.shape, 255, "u1") for _ in range(2)]
+    masks[0][:, :10] = 0
+    masks[1][:5] = 0
+    for name, mask in zip("ab", masks, strict=True):
+        masked_file(tmp_path / f"{name}.tif", image, mask)
+    np.save(tmp_path / "m.npy", np.arange(64)[:, np.newaxis] * np.ones((1, 80)) < 60)
+    for option, left in (((), 64), (("--mask", "m.npy"), 60)):
+        done = onebyone("compare", "a.tif", "b.tif", "--json", *option, cwd=tmp_path)
+        out = 80 * (64 - left)
+        told = json.loads(done.stdout)["invalid_pixels"]
+        assert told == {"a": 10 * left + out, "b": 5 * 80 + out}
+        assert done.returncode == 1
+    same = onebyone("compare", "a.tif", "a.tif", "--json", cwd=tmp_path)
+    assert same.returncode == 0
+
+
+def test_view_shows_what_masks_of_files_leave_out(tmp_path):
+    mask = np.full((64, 80), 255, "u1")
+    mask[:, :10] = 0
+    masked_file(tmp_path / "own.tif", np.arange(64 * 80, dtype="u2").reshape(64, 80), mask)
+    job = ["view", "own.tif", "--channel", "0", "-o", "own.png", "--size", "80"]
+    assert onebyone(*job, cwd=tmp_path).returncode == 0
+    with Image.open(tmp_path / "own.png") as picture:
+        colours = np.asarray(picture.convert("RGB"), int)
+    grey_levels = (colours == colours[..., :1]).all(axis=-1)
+    assert not grey_levels[:, :10].any()
+    assert grey_levels[:, 10:].all()
 
 
 def test_pages_are_channels(tmp_path):

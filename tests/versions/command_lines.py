@@ -11,6 +11,13 @@ ON_PURPOSE: dict[str, str] = {
     "invalid/nodata_h5": "an .h5 output states its nodata value",
     "fit/input_constant.npy": "a constant channel has weight 0, not 1e-16",
     "fit/constant_standardize": "a constant channel has weight 0, not 1e-16",
+    "images_out/single_tiff_*": "TIFF is written without Pillow, with names, history and nodata",
+    "images_out/colour_tif": "TIFF is written without Pillow, with names, history and nodata",
+    "invalid/infinite*": "an infinity makes a pixel invalid, as NaN does",
+    "invalid/nodata_no_number": "none is a value of --nodata: no number of the file is invalid",
+    "reduce/mask*": "masked pixels are invalid in the result, too",
+    "each/to_images": "each stack of three channels of 8 bits becomes one colour image",
+    "names/dry_run": "a dry run speaks of blocks",
 }
 
 

@@ -11,6 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import h5py
 from running import Step
 
 #: Keys of JSON documents that differ from run to run, or name the version.
@@ -18,6 +19,8 @@ VOLATILE = frozenset({"seconds", "bytes_per_second", "peak_bytes", "version"})
 
 #: The one member of a .npz file that holds free text.
 FREE_TEXT = "meta.npy"
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 _VERSION = re.compile(rb'"version": "[^"]*"')
 _VERSION_UTF32 = re.compile('"version": "'.encode("utf-32-le") + rb"(?:[^\"]\0\0\0)*")
@@ -68,16 +71,51 @@ def _compare_files(name: str, old: bytes, new: bytes, found: Comparison) -> None
         return
     if name.endswith(".npz"):
         _compare_archives(name, old, new, found)
+    elif old.startswith(_HDF5) and new.startswith(_HDF5):
+        _compare_hdf5(name, old, new, found)
     elif name.endswith(".json") and _VERSION.sub(b"", old) == _VERSION.sub(b"", new):
         found.notes.append(f"{name}: names another version")
     else:
         found.differences.append(f"{name}: {_first_difference(old, new)}")
 
 
+def _compare_hdf5(name: str, old: bytes, new: bytes, found: Comparison) -> None:
+    """Compare what HDF5 files hold; a line of their history that has come is a note."""
+    before, after = _objects(old), _objects(new)
+    if before == after:
+        found.differences.append(f"{name}: same objects, but {_first_difference(old, new)}")
+    for place in sorted(before.keys() | after.keys()):
+        if place not in before and place.endswith("@history"):
+            found.notes.append(f"{name}: {place} has come")
+        elif before.get(place) != after.get(place):
+            texts = [str(each.get(place))[:80] for each in (before, after)]
+            found.differences.append(f"{name}: {place} is {texts[0]}, now {texts[1]}")
+
+
+def _objects(data: bytes) -> dict[str, Any]:
+    """Return the datasets and attributes of an HDF5 file by place."""
+    objects: dict[str, Any] = {}
+
+    def note(place: str, each: Any) -> None:
+        if isinstance(each, h5py.Dataset):
+            form = (each.shape, each.dtype.str, each.chunks, each.compression, each.shuffle)
+            objects[place] = (*form, each.fletcher32, each[()].tobytes())
+        for key, value in each.attrs.items():
+            objects[f"{place}@{key}"] = repr(value)
+
+    with h5py.File(io.BytesIO(data)) as file:
+        note("/", file)
+        file.visititems(note)
+    return objects
+
+
 def _compare_archives(name: str, old: bytes, new: bytes, found: Comparison) -> None:
     """Compare the arrays of .npz files byte for byte, and their free text by itself."""
     members_old, members_new = _members(old), _members(new)
-    if list(members_old) != list(members_new):
+    come = [member for member in members_new if member not in members_old]
+    if list(members_old) == [member for member in members_new if member not in come]:
+        found.notes += [f"{name}: {member} has come" for member in come]
+    else:
         found.differences.append(f"{name}: arrays {list(members_old)}, now {list(members_new)}")
     for member in members_old.keys() & members_new.keys():
         before, after = members_old[member], members_new[member]

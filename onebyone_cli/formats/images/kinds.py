@@ -148,8 +148,11 @@ def _check_folder(kind: ImageKind, spec: StackSpec) -> None:
 
 
 def _check_batch(kind: ImageKind, spec: StackSpec) -> None:
-    if kind.name == "tiff" or _is_colour(kind, spec.channels, spec.dtype):
-        return  # a TIFF file holds any number of channels
+    if _is_colour(kind, spec.channels, spec.dtype):
+        return
+    if spec.channels != 1 and kind.family == "TIFF":  # it holds any number of channels
+        _check_folder(kind, spec)
+        return
     if spec.channels != 1 or not kind.dtypes:
         remedy = "write .npy or .h5"
         if spec.channels == 3 and kind.colour:
@@ -174,6 +177,9 @@ def _held(kind: ImageKind, spec: StackSpec) -> str:
 
 def _check_file(kind: ImageKind, spec: StackSpec) -> None:
     if _is_colour(kind, spec.channels, spec.dtype):
+        return
+    if spec.channels != 1 and kind.family == "TIFF":  # it holds any number of channels
+        _check_folder(kind, spec)
         return
     if spec.channels != 1:
         raise UsageError(

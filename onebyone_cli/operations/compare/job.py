@@ -21,12 +21,13 @@ from onebyone_cli.operations.ordered_merge import OrderedMerge
 from onebyone_cli.operations.run import run_tiles
 from onebyone_cli.plan.memory import Costs, Plan, make_plan
 from onebyone_cli.plan.tiles import iter_slabs, iter_tiles
+from onebyone_cli.stack.own_masks import with_own_masks
 from onebyone_cli.stack.pixel_map import PixelMap
 from onebyone_cli.stack.sources import Sources
 from onebyone_cli.stack.validity import Marks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.operations.compare.picture import DifferenceMap
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from onebyone_cli.spec import Slab, StackSpec
     from onebyone_cli.stack.sources import OnProgress
     from onebyone_cli.stack.stack import Stack
+    from onebyone_cli.stack.validity import Nodata
 
 _FLOAT64_BYTES = 8
 
@@ -67,7 +69,8 @@ class CompareJob:
     picture : DifferenceMap, optional
         Collects the differences.
     mask : Reader, optional
-        One channel: pixels where it is 0 or NaN are invalid in both.
+        One channel: pixels where it is 0 or NaN are invalid in both. Those of masks in a file are
+        invalid in that stack.
 
     Attributes
     ----------
@@ -107,9 +110,7 @@ class CompareJob:
         )
         self._settings = settings
         self._picture = picture
-        self._mask = None
-        if mask is not None:
-            self._mask = PixelMap(mask, a.spec, "mask", settings.asked.nodata)
+        self._masks = _masks(mask, (a, b), settings.asked.nodata)
         meaning = meaning_of([a, b], settings.asked)
         self.notes = meaning.notes
         self._sides = (
@@ -134,17 +135,17 @@ class CompareJob:
                 for sources, each in zip(self._sources, self._specs, strict=True)
             )
 
-            if self._mask is not None:
-                self._mask.open(plan, stack, on_progress)
+            for each in self._own_masks:
+                each.open(plan, stack, on_progress)
 
             def make_work() -> Callable[[Slab], None]:
-                worker = _Worker(plan, self._comparer(), self._picture, self._mask, a, b)
+                worker = _Worker(plan, self._comparer(), self._picture, self._masks, a, b)
                 return partial(worker.process, whole)
 
             run_tiles(
                 self._slabs,
                 make_work,
-                [a, b, *([self._mask.stack] if self._mask else [])],
+                [a, b, *(each.stack for each in self._own_masks)],
                 step="comparing",
                 threads=plan.threads,
                 pixel_bytes=spec.channels * sum(each.item_bytes for each in self._specs),
@@ -153,14 +154,19 @@ class CompareJob:
             )
         return whole.total
 
+    @property
+    def _own_masks(self) -> list[PixelMap]:
+        """The masks, each once."""
+        return list(dict.fromkeys(each for each in self._masks if each is not None))
+
     def _slabs(self) -> Iterator[Slab]:
         return iter_slabs(self._specs[0], self.plan.slab_items, self.plan.slab_pixels)
 
     def _make_plan(self) -> Plan:
         spec = self._specs[0]
         numbers = sum(each.item_bytes for each in self._specs)
-        mask_pixel = 2 * self._mask.pixel_bytes + 2 if self._mask else 0
-        sources = [*self._sources, *([self._mask.sources] if self._mask else [])]
+        mask_pixel = sum(2 * each.pixel_bytes + 2 for each in self._own_masks)
+        sources = [*self._sources, *(each.sources for each in self._own_masks)]
         finding = _NUMBERS_OF_A_FINDING * _FLOAT64_BYTES * spec.channels
         return make_plan(
             spec,
@@ -191,6 +197,18 @@ class CompareJob:
         )
 
 
+def _masks(
+    mask: Reader | None, stacks: Sequence[Reader | StreamReader], nodata: Nodata | None
+) -> list[PixelMap | None]:
+    """Return the mask of each stack: the given one, with those in its file."""
+    found: dict[Reader | StreamReader | None, PixelMap | None] = {None: None}
+    every = [with_own_masks(mask, [stack], nodata) for stack in stacks]
+    for each, stack in zip(every, stacks, strict=True):
+        if each not in found and each is not None:
+            found[each] = PixelMap(each, stack.spec, "mask", nodata)
+    return [found[each] for each in every]
+
+
 def _side(meaning: Meaning, spec: StackSpec, *, is_second: bool) -> Side:
     """Return the meaning of one of two stacks that were looked at together."""
     first = spec.channels * is_second
@@ -213,13 +231,13 @@ class _Worker:
         plan: Plan,
         comparer: TileComparer,
         picture: DifferenceMap | None,
-        mask: PixelMap | None,
+        masks: Sequence[PixelMap | None],
         a: Stack,
         b: Stack,
     ) -> None:
         shape = plan.slab_items, a.spec.channels, plan.slab_pixels
         self._comparer, self._picture, self._tile = comparer, picture, plan.tile_pixels
-        self._sources, self._mask = (a, b), mask
+        self._sources, self._masks = (a, b), masks
         self._numbers = np.empty(shape, a.spec.dtype), np.empty(shape, b.spec.dtype)
         self._scratch = np.empty(max(a.scratch_bytes, b.scratch_bytes), np.uint8)
 
@@ -227,14 +245,14 @@ class _Worker:
         a, b = (numbers[: slab.items, :, : slab.pixels] for numbers in self._numbers)
         for source, numbers in zip(self._sources, (a, b), strict=True):
             source.read(slab, numbers, self._scratch)
-        masked = None if self._mask is None else self._mask.masked(slab)
+        read = {each: each.masked(slab) for each in self._masks if each is not None}
+        masked = [None if each is None else read[each] for each in self._masks]
         for index in range(slab.items):
             for start in range(0, slab.pixels, self._tile):
                 part = np.s_[index, :, start : start + self._tile]
                 tile = slab.item + index, slab.start + start
-                out = None
-                if masked is not None:
-                    out = masked[min(index, len(masked) - 1), start : start + self._tile]
+                pixels = slice(start, start + self._tile)
+                out = [m if m is None else m[min(index, len(m) - 1), pixels] for m in masked]
                 found, highest = self._comparer.compare(a[part], b[part], *tile, out)
                 if self._picture is not None:
                     self._picture.add(tile[1], highest)

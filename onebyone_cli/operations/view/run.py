@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from onebyone_cli.errors import UsageError, setting
+from onebyone_cli.formats.contracts.reader import Reader
 from onebyone_cli.operations.channel_labels import labels_of
 from onebyone_cli.operations.meaning import Asked, meaning_of
 from onebyone_cli.operations.view import drawing
@@ -12,6 +13,7 @@ from onebyone_cli.operations.view.thumbnail import Thumbnails
 from onebyone_cli.picture.colormap import load
 from onebyone_cli.picture.sheet import plan_sheet
 from onebyone_cli.spec import arithmetic_dtype
+from onebyone_cli.stack.own_masks import with_own_masks
 from onebyone_cli.stack.pixel_map import PixelMap
 from onebyone_cli.stack.sources import hold_streams
 from onebyone_cli.stack.stack import Stack, stacked_metadata, stacked_spec
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from onebyone_cli.arithmetic.scale import Scale
     from onebyone_cli.formats.contracts.metadata import Metadata
-    from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+    from onebyone_cli.formats.contracts.reader import StreamReader
     from onebyone_cli.operations.view.drawing import Drawing
     from onebyone_cli.picture.sheet import Room
     from onebyone_cli.spec import StackSpec
@@ -85,7 +87,7 @@ class ViewJob:
     memory : int
         Budget in bytes.
     mask : Reader, optional
-        One channel: pixels where it is 0 or NaN are invalid.
+        One channel: pixels where it is 0 or NaN are invalid, as are those of masks in the files.
 
     Attributes
     ----------
@@ -126,9 +128,10 @@ class ViewJob:
         request.check(self.path, spec)
         self.meaning = meaning_of(opened, request.asked)
         self._mask = None
-        if mask is not None:
-            self._mask = PixelMap(mask, spec, "mask", request.asked.nodata)
-            self._mask.open_reader(mask)
+        every = with_own_masks(mask, opened, request.asked.nodata)
+        if isinstance(every, Reader):
+            self._mask = PixelMap(every, spec, "mask", request.asked.nodata)
+            self._mask.open_reader(every)
         self.kind, self.item = request.kind, request.item or 0
         cells = spec.channels if request.kind == "sheet" else 1
         self.sheet = plan_sheet(cells, spec.height, spec.width, room(cells))
