@@ -226,9 +226,10 @@ class ApplyInput(Input):
         "--each",
         type=bool,
         daily=True,
-        help="Treat every input as a stack of its own; OUTPUT is a folder. A pipe may bring "
-        "several, one after another: those of standard input become stdin_0.npy, stdin_1.npy "
-        "and so on. With -o - the results follow each other on standard output.",
+        help="Treat every input as a stack of its own; OUTPUT is a folder. With --format png, "
+        "results of 1 channel, or of 3 of uint8, are one image each. A pipe may bring several, one "
+        "after another: those of standard input become stdin_0.npy, stdin_1.npy and so on. With "
+        "-o - the results follow each other on standard output.",
     )
 
 
