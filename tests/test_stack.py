@@ -131,8 +131,8 @@ def test_a_change_of_any_input_is_told(readers: list[InMemory], data: st.DataObj
 def test_sizes_agree_or_the_first_that_does_not_is_named(different: list[StackSpec]):
     readers = [reader_of(spec, f"<{index}>") for index, spec in enumerate(different)]
     first = different[0]
-    shape = (first.height, first.width, first.batch)
-    wrong = [i for i, s in enumerate(different) if (s.height, s.width, s.batch) != shape]
+    shape = (first.height, first.width, first.several)
+    wrong = [i for i, s in enumerate(different) if (s.height, s.width, s.several) != shape]
     if not wrong:
         stacked = stacked_spec(readers, "float32")
         assert stacked.channels == sum(spec.channels for spec in different)
