@@ -110,9 +110,14 @@ class Told:
         return self._packing("scale", 1.0)
 
     @cached_property
+    def offset(self) -> Array:
+        """What is added to each channel, shape (C, 1, 1)."""
+        return self._packing("offset", 0.0)
+
+    @cached_property
     def values(self) -> Array:
         """What is meant (C, H, W)."""
-        return self.numbers * self.scale + self._packing("offset", 0.0)
+        return self.numbers * self.scale + self.offset
 
     @property
     def pixels(self) -> Array:
