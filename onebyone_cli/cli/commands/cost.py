@@ -3,7 +3,6 @@
 import re
 from typing import Any, NamedTuple
 
-from onebyone_cli.axes import checked_layout
 from onebyone_cli.cli.options.compute import LayerSize
 from onebyone_cli.cli.options.inputs import Stacks
 from onebyone_cli.cli.options.messages import Printing
@@ -70,7 +69,7 @@ def _shape(layer: LayerSize, weights: str, input: Stacks) -> _Shape:
     if input.inputs:
         from onebyone_cli.operations.info.stacks import shape_of
 
-        spec = shape_of(input.inputs, layout=checked_layout(input.layout))
+        spec = shape_of(input.inputs, input.reading())
         add(" ".join(input.inputs), C=spec.channels, H=spec.height, W=spec.width)
     if weights:
         from onebyone_cli.operations.info.archives import inspect_weights

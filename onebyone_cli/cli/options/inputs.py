@@ -195,11 +195,6 @@ class Pixels(Group):
 
         return Asked(parse_nodata(self.nodata), self.stored, self.invalid)
 
-    def mark(self) -> float | None:
-        """Read ``--nodata``; None if not given."""
-        nodata = self.asked().nodata
-        return nodata.first if nodata else None
-
 
 class Input(Pixels, Named):
     """Inputs that are stacked along the channels."""
@@ -297,6 +292,12 @@ class Stacks(Group):
     )
     layout: str = _LAYOUT
     grid: str = _GRID
+
+    def reading(self) -> "Reading":
+        """Return how the stacks are read."""
+        from onebyone_cli.operations.inputs import Reading
+
+        return Reading(checked_layout(self.layout), 0, grid=grid_of(self.grid))
 
 
 class Parts(Named):

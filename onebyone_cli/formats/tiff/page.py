@@ -14,7 +14,6 @@ from onebyone_cli.formats.tiff.tags import (
     OLD_JPEG,
     PALETTE,
     RGB,
-    TRANSPARENCY,
     WHITE_IS_ZERO,
     YCBCR,
     Tag,
@@ -313,11 +312,6 @@ def _counts(page: Page, found: tuple[int, ...]) -> tuple[int, ...]:
         if min(offset, size) < 0 or offset + size > path_size:
             raise page.directory.file.cut_off(f"strip or tile {at} of page {page.number}")
     return found
-
-
-def is_transparency(directory: Directory) -> bool:
-    """Return whether a page is a mask of another one."""
-    return directory.integer(Tag.PHOTOMETRIC, 1) == TRANSPARENCY
 
 
 def compression_name(number: int) -> str:

@@ -73,8 +73,8 @@ def inspect_stack(text: str, reading: Reading | None = None) -> StackFacts:
     return facts._replace(needs=Needs(facts.needs.arithmetic, None, refusal))
 
 
-def shape_of(texts: Sequence[str], *, layout: str) -> StackSpec:
-    """Return the shape of inputs that are stacked along the channels.
+def shape_of(texts: Sequence[str], reading: Reading) -> StackSpec:
+    """Return the shape of inputs that are stacked along the channels; `reading` tells their axes.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def shape_of(texts: Sequence[str], *, layout: str) -> StackSpec:
         If they differ in height or width.
     """
     with ExitStack() as stack:
-        opened = opening.open_inputs(texts, layout=layout, memory=_ANY_MEMORY, stack=stack)
+        opened = reading._replace(memory=_ANY_MEMORY).open(texts, stack)
         if len(opened) == 1:
             return opened[0].spec
         from onebyone_cli.stack.stack import stacked_spec
