@@ -164,6 +164,28 @@ def test_numbers_of_odd_sizes(tmp_path, bits):
     assert about(tmp_path / "a.tif").notes[0].startswith(f"numbers of {bits} bits")
 
 
+@pytest.mark.parametrize(
+    ("dtype", "nodata", "number"),
+    [
+        *(("u1", "", 0), ("u1", "5", 5), ("u1", "-9999", 0), ("u1", "300", 0), ("u1", "nan", 0)),
+        *(("u2", "5.5", 0), ("i2", "-9999", -9999), ("u8", str(2**64 - 1), 2**64 - 1)),
+        *(("f4", "-9999", -9999), ("f4", "nan", np.nan), ("f8", "0.1", 0.1), ("f8", "inf", np.inf)),
+    ],
+)
+def test_what_was_never_written_is_nodata_or_0(tmp_path, dtype, nodata, number):
+    said = [(42113, "s", 0, nodata, True)] if nodata else []
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.ones((16, 16), dtype), tile=(16, 16), metadata=None, extratags=said)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        for tag in (324, 325):
+            file.pages[0].tags[tag].overwrite(0)
+    same(read(path), np.full((1, 16, 16), number, dtype))
+    rasterio = pytest.importorskip("rasterio")
+    with rasterio.open(path) as file:
+        if file.nodata == number or not nodata:
+            same(file.read(), np.full((1, 16, 16), number, dtype))
+
+
 #: What turns a picture of each orientation upright.
 UPRIGHT = dict(
     enumerate(

@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.tiff.page import Page
 
 
+def blank_of(nodata: float, dtype: str) -> float:
+    """Return the number in segments that were never written: nodata, or 0 if it can't be that."""
+    if dtype.startswith("float"):
+        return nodata
+    low, high = (0, 1) if dtype == "bool" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return nodata if low <= nodata <= high and nodata == int(nodata) else 0
+
+
 class SegmentDecoder:
     """Decode cells, from several threads at once; see `arrays.cells.CellDecoder`.
 

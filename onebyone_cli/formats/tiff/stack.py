@@ -206,7 +206,7 @@ def _decoding(
     """Make the reader of strips and tiles that are decoded."""
     from onebyone_cli.formats.arrays.chunked import ChunkedArray, open_chunked
     from onebyone_cli.formats.tiff.codecs import check_compression
-    from onebyone_cli.formats.tiff.segments import SegmentDecoder
+    from onebyone_cli.formats.tiff.segments import SegmentDecoder, blank_of
 
     for pages in placed:
         for page in pages:
@@ -217,7 +217,7 @@ def _decoding(
     shape = (*(1 for _ in spec.batch), *chunk)
     grid = make_grid(spec, tuple(range(len(spec.shape))), shape)
     nodata = about.metadata.nodata
-    blank = nodata[0][0] if nodata and nodata[0] else 0
+    blank = blank_of(nodata[0][0], spec.dtype) if nodata and nodata[0] else 0
     decoder = SegmentDecoder(file, placed, grid, blank)
     what = "tiles" if segments.are_tiles else "strips"
     advice = f"save it with smaller {what}"
