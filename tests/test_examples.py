@@ -178,7 +178,7 @@ def test_a_cluster_for_one_job(scenes: Path) -> None:
 #: Found by Python at its start: writing takes its time, so that there is time to be stopped.
 SLOW = """\
 import time
-from onebyone_cli import blas
+from onebyone_cli.system import blas
 blas.set_up()
 from onebyone_cli.formats.arrays.writer import ArrayWriter
 def slower(write, seconds):
@@ -233,6 +233,7 @@ def test_a_slurm_array_is_requeued_and_goes_on(slurm: Slurm, listed: Path) -> No
     assert warned.returncode == 0, warned.stderr
     ended = slurm.wait(job, ENDS_S)
     logs = {path.name: path.read_text() for path in listed.glob("*.log")}
+    assert not any("sitecustomize" in text for text in logs.values()), logs
     assert ended == [
         Task(1, "COMPLETED", 0, 0),
         Task(2, "COMPLETED", 0, 1),
@@ -281,6 +282,7 @@ def test_shards_of_slurm_write_one_output_and_a_last_job_publishes_it(
     assert warned.returncode == 0, warned.stderr
     ended = slurm.wait(job, ENDS_S)
     logs = {path.name: path.read_text() for path in listed.glob("*.log")}
+    assert not any("sitecustomize" in text for text in logs.values()), logs
     assert ended == [
         Task(0, "COMPLETED", 0, 0),
         Task(1, "COMPLETED", 0, 1),
