@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import onebyone
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from strategies import new_folder
@@ -27,6 +27,7 @@ def bits(array: np.ndarray) -> tuple[tuple[int, ...], bytes]:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @given(weight=matrices)
+@example(weight=np.array([[100.0, 101.0, 1e308], [1e308, 1e308, 1e308]]))  # near a header
 def test_every_bit_comes_back(suffix: str, weight: np.ndarray):
     bias = np.linspace(-1, 1, len(weight)) / 3
     with new_folder() as folder:

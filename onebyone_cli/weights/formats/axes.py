@@ -207,7 +207,7 @@ def _is_header(numbers: NDArray[np.float64], rest: NDArray[np.float64], *, count
     return (
         smallest >= _SMALLEST
         and _is_monotonic(numbers)
-        and bool((_TIMES * np.abs(rest) < smallest).all())
+        and bool((np.abs(rest) < smallest / _TIMES).all())  # the other way round overflows
     )
 
 
