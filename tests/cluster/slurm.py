@@ -346,6 +346,12 @@ class Slurm:
         done = self.run("squeue", "--noheader", "--all", cwd=self.folder)
         return done.returncode == 0 and not done.stdout.strip()
 
+    def _see_them_end(self) -> None:
+        """Wait until nothing of ours runs, or for some seconds."""
+        deadline = time.monotonic() + _LAST_S
+        while self.processes() and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+
     def _end_everything_else(self) -> None:
         """See to it that nothing of ours runs, after the daemons have stopped.
 
@@ -354,14 +360,13 @@ class Slurm:
         RuntimeError
             If something had to be killed: a job has left a process that Slurm knew nothing of.
         """
-        deadline = time.monotonic() + _LAST_S
-        while self.processes() and time.monotonic() < deadline:
-            time.sleep(_POLL_S)
+        self._see_them_end()
         left = {pid: _command_line(pid) for pid in self.processes()}
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if left:
+            self._see_them_end()  # a killed process runs until the system comes to it
             raise RuntimeError(self._story("processes were left and have been killed", left))
 
 
