@@ -233,3 +233,38 @@ def test_shares_of_other_settings_are_not_joined(tmp_path: Path) -> None:
     for option in ("--nodata=3", "--invalid=all", "--stored"):
         done = run(tmp_path, "fit", "a.npz", option, "-k", "1", "-o", "m.npz", status=2)
         assert "needs pixels, and moments have none" in done.stderr
+
+
+def test_stacks_whose_channels_have_another_order_are_not_learned_from_together(
+    tmp_path: Path,
+) -> None:
+    x = scene()[:3]
+    save_h5(tmp_path / "a.h5", x, channels=["S_B01", "S_B02", "S_B8A"])
+    save_h5(tmp_path / "b.h5", x[[2, 0, 1]], channels=["b8a", "b1", "b2"])
+    save_h5(tmp_path / "c.h5", x[[2, 0, 1]], channels=["red", "green", "blue"])
+    for name in "abc":
+        run(tmp_path, "stats", f"{name}.h5", "-o", f"{name}.npz")
+    order = ("--channels", "B1,B2,B8A")
+    commands: list[tuple[str, ...]] = [
+        ("stats", "a.h5", "b.h5", "--each"),
+        ("fit", "a.h5", "b.h5", "--each", "-k", "1", "-o", "m.npz"),
+        ("fit", "a.h5", "--noise-from", "b.h5", "--method", "mnf", "-k", "1", "-o", "m.npz"),
+        ("fit", "a.npz", "b.npz", "-k", "1", "-o", "m.npz"),
+        ("merge", "a.npz", "b.npz", "-o", "m.npz"),
+    ]
+    for each in commands:
+        command = (*each, *["--force"] * ("-o" in each))
+        done = run(tmp_path, *command, status=65)
+        assert " in another order: b8a, b1, b2 and not S_B01, S_B02, S_B8A; " in done.stderr
+        run(tmp_path, *(word.replace("b.", "c.") for word in command))
+    done = run(tmp_path, "stats", "a.h5", "b.h5", "--each", *order, "--json")
+    means = [channel["mean"] for channel in json.loads(done.stdout)["channels"]]
+    alone = json.loads(run(tmp_path, "stats", "a.h5", "--json").stdout)
+    assert means == pytest.approx([channel["mean"] for channel in alone["channels"]])
+
+
+def test_channels_of_moments_are_not_selected(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", scene())
+    run(tmp_path, "stats", "x.npy", "-o", "x.npz")
+    done = run(tmp_path, "fit", "x.npz", "--channels", "0", "-k", "1", "-o", "m.npz", status=2)
+    assert "--channels needs pixels, and moments have none" in done.stderr

@@ -23,6 +23,7 @@ from onebyone_cli.operations.names import check_archive_name, files_of
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
+    from onebyone_cli.operations.inputs import Reading
     from onebyone_cli.operations.learn.gathered import Gathered
 
 EXAMPLES = """
@@ -82,7 +83,7 @@ def stats(
     way = LearnPass(settings, mask, labels, gathering.sample, seed)
     started = time.monotonic()
     if are_moments(inputs, raw=raw.raw):
-        known = _joined(inputs, way, target, console)
+        known = _joined(inputs, way, reading, target, console)
     else:
         with Progress(console, messages.progress) as on_progress:
             if cluster is not None:
@@ -132,10 +133,12 @@ def _check_together(gathering: Gathering, shard: str, *, output: bool) -> None:
         raise UsageError("--shard and --sample each choose pixels; give one of them")
 
 
-def _joined(inputs: list[str], way: LearnPass, output: str, console: Console) -> "Gathered":
+def _joined(
+    inputs: list[str], way: LearnPass, reading: "Reading", output: str, console: Console
+) -> "Gathered":
     if output or way.settings.wanted.differences:
         raise UsageError("moments are joined by: onebyone merge PART... -o WHOLE.npz")
-    way.refuse_for_moments()
+    way.refuse_for_moments(reading)
     known = join_saved(inputs, console.say)
     if known.statistics.per_channel is None:
         raise DataError("holds no statistics of channels", known.source)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from onebyone_cli.commit.publication import NEW, Publication
 from onebyone_cli.errors import DataError, ShapeMismatchError, UsageError, setting, spelled
 from onebyone_cli.operations.channel_labels import ChannelLabels, labels_of
+from onebyone_cli.operations.learn.same_channels import check_order
 from onebyone_cli.units import count
 from onebyone_cli.version import __version__
 
@@ -161,7 +162,8 @@ def join_saved(paths: Sequence[str], say: "Say") -> Gathered:
     ShapeMismatchError
         If their numbers of channels differ.
     DataError
-        If a file does not hold moments, or they were gathered with different options.
+        If a file does not hold moments, or they were gathered with different options or from
+        channels in another order.
     """
     from onebyone_cli.learners import moments_file
     from onebyone_cli.learners.statistics import empty_statistics
@@ -182,6 +184,7 @@ def join_saved(paths: Sequence[str], say: "Say") -> Gathered:
                 f"{gathered.statistics.channels}; only those of the same channels can be joined",
                 path,
             )
+        check_order(meta.get("channels", ()), path, gathered.names, first)
         if statistics.count or statistics.invalid:  # an empty share joins any other
             alike = alike or (path, statistics.kinds)
             if statistics.kinds != alike[1]:

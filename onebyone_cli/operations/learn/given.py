@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.errors import DataError, ShapeMismatchError
 from onebyone_cli.operations.learn.gathered import Gathered, are_moments, headers_of, join_saved
+from onebyone_cli.operations.learn.same_channels import check_order
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def add_given(
                 f"{statistics.channels}; noise needs the same channels",
                 request.noise_from,
             )
+        check_order(noise.names, request.noise_from, gathered.names, gathered.source)
         if statistics.noise.count < 2 or statistics.noise.constant.all():
             raise DataError(
                 f"no channel varies in its {count(statistics.noise.count, 'valid pixel')}; "

@@ -11,6 +11,7 @@ from onebyone_cli.operations.inputs import Reading, open_map
 from onebyone_cli.operations.learn.gathered import Gathered, are_moments, headers_of, join_saved
 from onebyone_cli.operations.learn.given import add_given, endmembers_alone
 from onebyone_cli.operations.learn.request import check_seed
+from onebyone_cli.operations.learn.same_channels import check_order
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class LearnPass(NamedTuple):
         settings = self.settings._replace(wanted=Wanted(pixels=False, sample=True))
         return self._replace(settings=settings, sample=ICA_PIXELS, gather=None)
 
-    def refuse_for_moments(self) -> None:
+    def refuse_for_moments(self, reading: Reading) -> None:
         """Raise `UsageError` if an option needs pixels, which moments do not hold."""
         said = self.settings.asked
         asked = {
@@ -88,6 +89,7 @@ class LearnPass(NamedTuple):
             "mask": self.mask is not None and self.mask != "",
             "labels": self.labels is not None and self.labels != "",
             "sample": self.sample is not None,
+            "channels": reading.selection is not None,
         }
         for name in (name for name, given in asked.items() if given):
             raise UsageError(
@@ -112,7 +114,7 @@ class LearnPass(NamedTuple):
         for inputs in stacks:
             job = LearnJob(inputs, settings, mask=maps.mask, labels=maps.labels)
             jobs.append(job)
-            _check_channels(job.input.channels, inputs[0].path, jobs[0].input.channels, stacks)
+            _check_channels(inputs, stacks[0])
         return jobs
 
     def watch(self) -> "NodataWatch | None":
@@ -191,13 +193,19 @@ def _tell(jobs: "Sequence[LearnJob]", say: "Say") -> None:
         say(note)
 
 
-def _check_channels(channels: int, path: str, first: int, stacks: "Sequence[Stack]") -> None:
-    if channels != first:
+def _check_channels(inputs: "Stack", first: "Stack") -> None:
+    """Raise an error if a stack has not the channels of the first, in their order."""
+    from onebyone_cli.stack.stack import channel_names
+
+    path, first_path = inputs[0].path, first[0].path
+    channels, others = (sum(each.spec.channels for each in stack) for stack in (inputs, first))
+    if channels != others:
         raise ShapeMismatchError(
-            f"has {count(channels, 'channel')} and {stacks[0][0].path} has {first}; "
+            f"has {count(channels, 'channel')} and {first_path} has {others}; "
             "all stacks of a fit must have the same number of channels",
             path,
         )
+    check_order(channel_names(inputs), path, channel_names(first), first_path)
 
 
 def gather(
@@ -257,7 +265,7 @@ def gather(
             drawing.run(drawing.jobs(stacks, maps), gathered.statistics, on_progress)
         for reader in more:
             (job,) = way.jobs([[reader]], maps)
-            _check_channels(job.input.channels, reader.path, jobs[0].input.channels, stacks)
+            _check_channels([reader], stacks[0])
             gathered.note([reader], way.record(job))
             _tell([job], say)
             way.run([job], gathered.statistics, on_progress, watch)
@@ -327,7 +335,7 @@ def learn(
         if on_headers is not None:
             on_headers(gathered)
     elif are_moments(names, raw=reading.raw is not None):
-        way.refuse_for_moments()
+        way.refuse_for_moments(reading)
         gathered = join_saved(names, say)
         request.check_moments(gathered.statistics, gathered.source)
         check(gathered)
