@@ -228,6 +228,19 @@ def test_names_of_outputs_come_from_the_weights() -> None:
     assert said._replace(history="") == Metadata(channels=("s", "t"))
 
 
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
+    [(["channel 1", "channel 0"], ("b", "a")), (["channel 1", "first"], ("channel 1", "first"))],
+)
+def test_numbers_of_channels_are_no_names(outputs: list[str], expected: tuple[str, ...]) -> None:
+    swap = ChannelMap(np.array([[0.0, 1], [1, 0]]), np.zeros(2), "w", {"outputs": outputs})
+    layers, chosen = make_layers([swap], []), ApplySettings(1, 1)
+    said = output_metadata(Metadata(channels=("a", "b")), layers, chosen, Made("float32", Fill()))
+    assert said.channels == expected
+    unnamed = output_metadata(Metadata(), layers, chosen, Made("float32", Fill()))
+    assert unnamed.channels == tuple(outputs)
+
+
 def chain(*matrices: Any) -> Any:
     maps = [ChannelMap(np.array(m, float), np.zeros(len(m)), "w", {}) for m in matrices]
     return make_layers(maps, [])

@@ -25,6 +25,7 @@ none of them; their names are those of the weights.
 from __future__ import annotations
 
 import os
+import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -51,6 +52,9 @@ _NOUNS = {
     "nodata": "the nodata value is",
     "scale": "scale and offset are",
 }
+
+#: Names of outputs of weights that know no names.
+_NUMBERED = re.compile(r"channel [0-9]+")
 
 #: A time of more digits is beyond the year 9999.
 _EPOCH_DIGITS = 11
@@ -129,9 +133,8 @@ def output_metadata(
     packed = settings.asked.stored and bool(found.scale or found.offset)
     same = _means_the_same(layers, settings) and sources is not None and not packed
     packing = made.packing or Packing((), ())
-    named = () if settings.collapse else _output_names(layers)
     kept = Metadata(
-        channels=named or _picked(found.channels, sources),
+        channels=() if settings.collapse else _names(layers, _picked(found.channels, sources)),
         nodata=_nodata(made.fill, made.dtype),
         scale=_single(packing.scale),
         offset=_single(packing.offset),
@@ -200,12 +203,18 @@ def _means_the_same(layers: Sequence[Layer], settings: ApplySettings) -> bool:
     )
 
 
-def _output_names(layers: Sequence[Layer]) -> tuple[str, ...]:
-    """Return the names that the weights have for their outputs."""
+def _names(layers: Sequence[Layer], known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names that the weights have for their outputs.
+
+    `known` are those of the input channels that the outputs come from, or nothing. They are used
+    where the weights have none, or only numbers, as in ``channel 3``.
+    """
     last = layers[-1].map
     found = last.meta.get("outputs")
     names = () if found is None else tuple(map(str, found))
-    return names if len(names) == last.out_channels else ()
+    if len(names) != last.out_channels:
+        return known
+    return known if known and all(map(_NUMBERED.fullmatch, names)) else names
 
 
 def _picked(entries: tuple[Any, ...], sources: list[int] | None) -> tuple[Any, ...]:
