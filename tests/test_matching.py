@@ -1,5 +1,6 @@
 """Channels by name: of weights and stacks, of selections and kernels."""
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -181,6 +182,39 @@ def test_a_missing_channel_is_named(tmp_path: Path) -> None:
         apply(tmp_path / "scene", tmp_path / "w.npz")
     by_position = apply(tmp_path / "scene", tmp_path / "w.npz", by_position=True)
     assert np.array_equal(np.load(tmp_path / "y.npy"), by_position)
+
+
+def test_a_channel_without_weight_does_not_have_to_be_there(tmp_path: Path) -> None:
+    stack = np.random.default_rng(0).normal(size=(3, 4, 5))
+    cube(tmp_path / "x.h5", stack, ["b3", "b2", "b1"])
+    model(tmp_path / "w.npz", [[1.0, 0.0, 2.0]], ["B1", "B9", "B2"])
+    run_in(tmp_path, "apply", "x.h5", "-w", "w.npz", "-o", "y.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy")[0], stack[2] + 2 * stack[1])
+    model(tmp_path / "w.npz", [[0.0, 0.0, 0.0]], ["B1", "B9", "B2"])
+    done = run_in(tmp_path, "apply", "x.h5", "-w", "w.npz", "-o", "z.npy", check=False)
+    assert done.returncode == 65
+
+
+def test_layers_of_a_chain_are_matched_by_name(tmp_path: Path) -> None:
+    stack = np.random.default_rng(0).normal(size=(2, 4, 5))
+    np.save(tmp_path / "x.npy", stack)
+    meta = json.dumps({"outputs": ["one", "two"]})
+    np.savez(tmp_path / "w.npz", weight=np.eye(2), meta=meta)
+    for names, status, first in (
+        (["two", "one"], 0, 1),
+        (["red", "green"], 0, 0),  # of another kind: by position
+        (["two", "three"], 65, 0),
+    ):
+        model(tmp_path / "v.npz", [[1.0, 0.0]], names)
+        chain = ("apply", "x.npy", "-w", "w.npz", "-w", "v.npz", "--force")
+        done = run_in(tmp_path, *chain, "-o", "y.npy", check=False)
+        assert done.returncode == status, done.stderr
+        if status:
+            assert "v.npz: takes the channel three, and w.npz has no output" in done.stderr
+        else:
+            np.testing.assert_allclose(np.load(tmp_path / "y.npy")[0], stack[first])
+        run_in(tmp_path, *chain, "-o", "z.npy", "--by-position")
+        np.testing.assert_allclose(np.load(tmp_path / "z.npy")[0], stack[0])
 
 
 def test_names_of_another_kind_are_told_and_do_not_count(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Match the inputs of weights with the channels of a stack, and leave out what is not used.
 
-Weights and stacks that both know names are matched by name; all others by position. A channel
-whose weights are all zero has no part in the result: it is not read, and it makes no pixel invalid.
+Weights and stacks that both know names are matched by name, and so are the layers of a chain; all
+others by position. A channel whose weights are all zero has no part in the result: it is not read,
+it makes no pixel invalid, and its name does not have to be there.
 """
 
 from __future__ import annotations
@@ -85,6 +86,8 @@ def match(
     """
     total = sum(reader.spec.channels for reader in inputs)
     given = (layers[0]._replace(map=layers[0].map.taking(total)), *layers[1:])
+    if not by_position:
+        given = _chained(given)
     every = tuple(range(total))
     found = Match(inputs, given, inputs, given, every, every)
     if is_rehearsal:
@@ -96,15 +99,44 @@ def match(
         found = _as_named(found, first)
     elif not by_position and _names_of(first):
         found = _by_name(found, first, _names_of(first))
-    if first.in_channels != len(found.order):
+    if found.layers[0].map.in_channels != len(found.order):
         return found
     return _without_unused(found, total)
 
 
+def _chained(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """Put the columns of later layers in the order of the outputs before them, by their names."""
+    chain = list(layers[:1])
+    for layer in layers[1:]:
+        chain.append(layer._replace(map=_following(layer.map, chain[-1].map)))
+    return tuple(chain)
+
+
+def _following(weights: ChannelMap, before: ChannelMap) -> ChannelMap:
+    names, outputs = _names_of(weights), _texts(before.meta.get("outputs"))
+    if not names or len(outputs) != len(names) or names == outputs:
+        return weights
+    found = match_names(names, outputs)
+    places = [place for place in found.places if place is not None]
+    if not places or found.ambiguous:
+        return weights
+    if len(places) < len(names):
+        missing = names[found.places.index(None)]
+        raise DataError(
+            f"takes the channel {missing}, and {before.source} has no output of that name; it has "
+            f"{some_of(outputs)}. {setting('by_position')} takes them in their order",
+            weights.source,
+        )
+    return _with_columns(weights, sorted(range(len(places)), key=places.__getitem__))
+
+
+def _texts(given: Any) -> tuple[str, ...]:
+    return () if given is None or isinstance(given, str) else tuple(map(str, given))
+
+
 def _names_of(weights: ChannelMap) -> tuple[str, ...]:
     """Return the names that weights have for their inputs; none if they do not fit."""
-    known = weights.meta.get("channels")
-    names = () if known is None or isinstance(known, str) else tuple(map(str, known))
+    names = _texts(weights.meta.get("channels"))
     return names if len(names) == weights.in_channels else ()
 
 
@@ -140,6 +172,10 @@ def _by_name(given: Match, weights: ChannelMap, names: tuple[str, ...]) -> Match
         return given
     found = match_names(names, stack)
     places = [place for place in found.places if place is not None]
+    if 0 < len(places) < len(names):
+        known = [at for at, place in enumerate(found.places) if place is not None]
+        if _are_enough(known, given.given_layers):
+            return _by_name(*_with_some(given, known))
     if len(places) == len(names):
         order = tuple(places)
         if order == given.order:
@@ -165,6 +201,21 @@ def _by_name(given: Match, weights: ChannelMap, names: tuple[str, ...]) -> Match
         "order, whatever their names",
         weights.source,
     )
+
+
+def _are_enough(columns: list[int], layers: Sequence[Layer]) -> bool:
+    """Whether all other columns of the first layer have no weight, and no layer restores them."""
+    is_used = (layers[0].map.weight != 0).any(axis=0)
+    restores = any(layer.map.meta.get("restores") for layer in layers)
+    return not restores and bool(is_used.any()) and set(np.flatnonzero(is_used)) <= set(columns)
+
+
+def _with_some(given: Match, columns: list[int]) -> tuple[Match, ChannelMap, tuple[str, ...]]:
+    """Return arguments of `_by_name` without columns that have no weight."""
+    first, *rest = given.given_layers
+    weights = _with_columns(first.map, columns)
+    layers = (first._replace(map=weights), *rest)
+    return given._replace(layers=layers, given_layers=layers), weights, _names_of(weights)
 
 
 def _listed(names: Sequence[str], stack: Sequence[str], order: Sequence[int]) -> str:
