@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.errors import DataError
 from onebyone_cli.units import printable
+from onebyone_cli.weights.batch_norm import EPSILON
+from onebyone_cli.weights.formats.contract import NetworkLayer
+from onebyone_cli.weights.formats.norms import norm_after, norm_beside, norm_named, norms_in
 from onebyone_cli.weights.orders import orders_of
 from onebyone_cli.weights.rules import quote, quote_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from onebyone_cli.weights.batch_norm import Folding
+    from onebyone_cli.weights.formats.contract import WeightsFile
     from onebyone_cli.weights.orders import Shape
 
 #: Most names in a message, and letters of a name.
@@ -33,10 +39,47 @@ _OPTIMIZER = re.compile(r"/?optimizer")
 
 
 class Choice(NamedTuple):
-    """Names of arrays by the fields that they are, and what the user should know of the choice."""
+    """Names of arrays by the fields that they are, and what the user should know of the choice.
+
+    `epsilon` is that of the batch normalization among the arrays, if there is one.
+    """
 
     names: dict[str, str]
     note: str = ""
+    epsilon: float | None = None
+
+    def fields(self, read: Callable[[str, str], Any]) -> dict[str, Any]:
+        """Return the fields of a file; `read` returns an array by its name and its field."""
+        found = {field: read(name, field) for field, name in self.names.items()}
+        return found if self.epsilon is None else found | {EPSILON: self.epsilon}
+
+
+def choose_for(source: WeightsFile, shapes: Mapping[str, Shape], member: str = "") -> Choice:
+    """Choose the arrays that a file is to be read for, and note the choice; see `choose`.
+
+    `member` is the name of the weight as the format spells it. If a batch normalization is to be
+    folded, its arrays are among those chosen.
+    """
+    path, folding = source.path, source.folding
+    chosen = choose(shapes, source.wanted, member or source.member, path)
+    if folding is not None and source.wanted == "weight":
+        chosen = _with_norm(chosen, shapes, folding, path)
+    source.notes.extend(filter(None, [chosen.note]))
+    return chosen
+
+
+def _with_norm(chosen: Choice, shapes: Mapping[str, Shape], folding: Folding, path: str) -> Choice:
+    weight = chosen.names["weight"]
+    norm = (
+        norm_named(folding.name, norms_in(shapes), path)
+        if folding.name
+        else norm_after(weight, rows_of(shapes[weight]), shapes, path)
+    )
+    epsilon = norm.epsilon if folding.epsilon is None else folding.epsilon
+    where = "" if folding.epsilon is not None else ", which the file does not have"
+    note = f"the batch norm {_whole(norm.name)} is folded in, with epsilon {epsilon:g}{where}"
+    told = ", ".join(filter(None, [chosen.note, note]))
+    return Choice(chosen.names | norm.arrays, told, epsilon)
 
 
 def choose(shapes: Mapping[str, Shape], wanted: str, member: str, path: str) -> Choice:
@@ -106,14 +149,31 @@ def bias_beside(weight: str, shapes: Mapping[str, Shape]) -> str:
         found = pattern.fullmatch(weight)
         if found:
             name = found.expand(beside)
-            return name if shapes.get(name) in _bias_shapes(shapes[weight]) else ""
+            return name if shapes.get(name) in [(n,) for n in rows_of(shapes[weight])] else ""
     return ""
 
 
-def _bias_shapes(weight: Shape) -> list[Shape]:
+def rows_of(weight: Shape) -> list[int]:
+    """Return the numbers of output channels that a weight of this shape can have."""
     if len(weight) == 2:
-        return [(weight[0],)]
-    return [(weight[-1] if order.turned else weight[0],) for order in orders_of(weight)]
+        return [weight[0]]
+    return [weight[-1] if order.turned else weight[0] for order in orders_of(weight)]
+
+
+def layers_in(shapes: Mapping[str, Shape]) -> list[NetworkLayer]:
+    """Return all 1×1 layers of a network, in the order of the file.
+
+    A matrix is a layer if it is called a weight: kernels that are matrices are (C, K) in Keras.
+    """
+    norms, found = norms_in(shapes), []
+    for name, shape in shapes.items():
+        if len(shape) < 2 or _OPTIMIZER.match(name) or not _can_be_weight(name, shape):
+            continue
+        rows = rows_of(shape)[0]
+        bias, norm = bias_beside(name, shapes), norm_beside(name, [rows], shapes, norms)
+        kind = "linear" if len(shape) == 2 else "conv"
+        found.append(NetworkLayer(name, kind, rows, prod(shape) // rows, bias, norm))
+    return found
 
 
 def _can_be_weight(name: str, shape: Shape) -> bool:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeGuard
 import numpy as np
 
 from onebyone_cli.errors import DataError
-from onebyone_cli.weights.formats.contract import Stored, WeightsFile, WeightsFormat
-from onebyone_cli.weights.formats.members import choose
+from onebyone_cli.weights.formats.contract import NetworkLayer, Stored, WeightsFile, WeightsFormat
+from onebyone_cli.weights.formats.members import choose, choose_for, layers_in
 from onebyone_cli.weights.rules import MAX_ARRAY_BYTES, SHAPES, quote
 
 if TYPE_CHECKING:
@@ -57,11 +57,8 @@ class _Entry(NamedTuple):
 def _read(source: WeightsFile) -> dict[str, Any]:
     entries = _entries(source.file, source.size, source.path)
     shapes = {name: entry.shape for name, entry in entries.items()}
-    chosen = choose(shapes, source.wanted, source.member, source.path)
-    source.notes.extend(filter(None, [chosen.note]))
-    return {
-        field: _array(source, name, entries[name], field) for field, name in chosen.names.items()
-    }
+    chosen = choose_for(source, shapes)
+    return chosen.fields(lambda name, field: _array(source, name, entries[name], field))
 
 
 def _array(source: WeightsFile, name: str, entry: _Entry, field: str) -> NDArray[np.float64]:
@@ -143,13 +140,26 @@ def _damaged(name: str, path: str) -> DataError:
     return DataError(f"the header{where} is damaged; was the file altered or cut short?", path)
 
 
-def _look(file: BinaryIO, member: str, path: str) -> Stored:
+def _shapes_of(file: BinaryIO, path: str) -> tuple[dict[str, _Entry], dict[str, Shape]]:
     size = file.seek(0, 2)
     file.seek(0)
     entries = _entries(file, size, path)
-    shapes = {name: entry.shape for name, entry in entries.items()}
+    return entries, {name: entry.shape for name, entry in entries.items()}
+
+
+def _look(file: BinaryIO, member: str, path: str) -> Stored:
+    entries, shapes = _shapes_of(file, path)
     names = choose(shapes, "weight", member, path).names
-    return Stored(_TYPES[entries[names["weight"]].dtype][1], tuple(entries), tuple(names.values()))
+    return Stored(_type_of(entries[names["weight"]]), tuple(entries), tuple(names.values()))
 
 
-FORMAT = WeightsFormat(read=_read, write=None, look=_look)
+def _layers(file: BinaryIO, path: str) -> list[NetworkLayer]:
+    entries, shapes = _shapes_of(file, path)
+    return [each._replace(dtype=_type_of(entries[each.name])) for each in layers_in(shapes)]
+
+
+def _type_of(entry: _Entry) -> str:
+    return _TYPES[entry.dtype][1] if entry.dtype in _TYPES else entry.dtype
+
+
+FORMAT = WeightsFormat(read=_read, write=None, look=_look, layers=_layers)

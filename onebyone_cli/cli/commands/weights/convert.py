@@ -5,6 +5,7 @@ from onebyone_cli.cli.options.inputs import check_names
 from onebyone_cli.cli.options.messages import Messages
 from onebyone_cli.cli.options.weights import Converted, ConvertedOutput
 from onebyone_cli.operations.names import files_of
+from onebyone_cli.weights.formats import split_member
 
 EXAMPLES = """
 onebyone weights convert model.npz model.json
@@ -27,11 +28,13 @@ def convert(weights: Converted, written: ConvertedOutput, messages: Messages) ->
     bias, bias_to, force = weights.bias, written.bias_to, written.force
     check_names([source], [output])
     saving.check_output(output, bias_to, force=force, inputs=files_of([source, bias]))
-    found, _, unread = read_weights(source)
+    found, _, unread = read_weights(source, folding=weights.folding())
     for note in found.notes:
         console.say(f"{source}: {note}")
     if bias:
         found = found.with_bias(parse_bias(bias, "--bias"), "--bias")
+    if split_member(source)[1]:  # the other layers of a network are not asked for
+        unread = []
     lost = sorted([*unread, *saving.save(found, output, bias_to, force=force)])
     if lost:
         console.say(f"left out: {', '.join(lost)}")
