@@ -53,7 +53,7 @@ SHARED_BY_FORMATS = ("formats.contracts", "formats.arrays", "formats.folders")
 LIBRARIES: dict[str, set[str]] = {
     "system": {"numpy", "h5py"},
     "stack": {"numpy"},
-    "weights": {"numpy"},
+    "weights": {"google", "numpy", "onnx"},
     "learners": {"numpy", "sklearn"},
     "arithmetic": {"numpy"},
     "picture": {"numpy", "PIL", "matplotlib"},
@@ -75,7 +75,17 @@ LIBRARIES: dict[str, set[str]] = {
 }
 
 #: What makes start-up slow. Help, version and completion do without.
-HEAVY = {"numpy", "h5py", "PIL", "rich", "matplotlib", "sklearn", "distributed", "imagecodecs"}
+HEAVY = {
+    "numpy",
+    "h5py",
+    "PIL",
+    "rich",
+    "matplotlib",
+    "sklearn",
+    "distributed",
+    "imagecodecs",
+    "onnx",
+}
 
 #: Modules that import nothing heavy at start, neither themselves nor by what they import.
 LIGHT = (

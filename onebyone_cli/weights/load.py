@@ -193,7 +193,7 @@ def _load(text: str, wanted: str, allow_nonfinite: bool, folding: Folding | None
 
 def _kind_of(path: str, head: bytes) -> WeightsFormat:
     name = formats.of_file(path, head)
-    if name in formats.READ_ONLY and not head:
+    if name in formats.BINARY and not head:
         name = ""
     if name == "pickle":
         raise PolicyError(_PICKLE.format("is a pickle,", ""), path)

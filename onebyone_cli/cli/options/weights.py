@@ -217,6 +217,14 @@ _BIAS_TO = option(
 )
 
 
+_RASTER = option(
+    "--source",
+    metavar="RASTER",
+    help="For .vrt: the raster whose bands are the channels. GDAL 3.9 and later compute the "
+    "convolution when they read the .vrt.",
+)
+
+
 class WeightsOutput(Group):
     """Outputs of commands that make weights."""
 
@@ -230,6 +238,7 @@ class WeightsOutput(Group):
         help=f"The weights file to write; the suffix selects the format: {_FORMATS}.",
     )
     bias_to: str = _BIAS_TO
+    raster: str = _RASTER
     force: bool = FORCE
 
 
@@ -239,4 +248,5 @@ class ConvertedOutput(Group):
     heading = "Output"
 
     bias_to: str = _BIAS_TO
+    raster: str = _RASTER
     force: bool = FORCE

@@ -107,6 +107,10 @@ class WeightsFormat(NamedTuple):
     look : callable or None
         Returns how an open file stores its numbers, given the member that the user names and the
         name of the file; by default as text.
+    sourced : bool
+        Whether the file names the raster that the weights are for, in the field ``source``.
+    dtype : str
+        Type to which numbers are rounded.
     layers : callable or None
         Returns the 1×1 layers of the network in a file, given the open file and its name.
     """
@@ -117,3 +121,5 @@ class WeightsFormat(NamedTuple):
     limit: int | None = None
     look: Callable[[BinaryIO, str, str], Stored] | None = None
     layers: Callable[[BinaryIO, str], list[NetworkLayer]] | None = None
+    sourced: bool = False
+    dtype: str = "float64"

@@ -27,7 +27,10 @@ def convert(weights: Converted, written: ConvertedOutput, messages: Messages) ->
     console, source, output = messages.console(), weights.source, weights.output
     bias, bias_to, force = weights.bias, written.bias_to, written.force
     check_names([source], [output])
-    saving.check_output(output, bias_to, force=force, inputs=files_of([source, bias]))
+    raster = written.raster
+    saving.check_output(
+        output, bias_to, force=force, inputs=files_of([source, bias]), source=raster
+    )
     found, _, unread = read_weights(source, folding=weights.folding())
     for note in found.notes:
         console.say(f"{source}: {note}")
@@ -35,7 +38,9 @@ def convert(weights: Converted, written: ConvertedOutput, messages: Messages) ->
         found = found.with_bias(parse_bias(bias, "--bias"), "--bias")
     if split_member(source)[1]:  # the other layers of a network are not asked for
         unread = []
-    lost = sorted([*unread, *saving.save(found, output, bias_to, force=force)])
+    lost = sorted(
+        [*unread, *saving.save(found, output, bias_to, console, force=force, source=raster)]
+    )
     if lost:
         console.say(f"left out: {', '.join(lost)}")
     console.say(f"{output}: {found.out_channels}×{found.in_channels}")
