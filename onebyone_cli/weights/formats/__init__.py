@@ -103,7 +103,8 @@ def of_content(head: bytes) -> str:
     if head[512:].startswith(_HDF5_MAGIC):  # behind a block of another program, as in .mat
         return "hdf5"
     # Versions of the format, then the name of the producer or the next field.
-    if head[:1] == b"\x08" and 0 < head[1] < 32 and head[2:3] in (b"\x12", b"\x3a", b"\x42"):
+    is_version = head[:1] == b"\x08" and b"\0" < head[1:2] < b"\x20"
+    if is_version and head[2:3] in (b"\x12", b"\x3a", b"\x42"):
         return "onnx"
     # The length of a header of JSON, in 8 bytes.
     if head[8:9] == b"{" and head[4:8] == b"\0\0\0\0":

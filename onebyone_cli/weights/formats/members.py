@@ -85,9 +85,9 @@ def _with_norm(chosen: Choice, shapes: Mapping[str, Shape], folding: Folding, pa
 def choose(shapes: Mapping[str, Shape], wanted: str, member: str, path: str) -> Choice:
     """Choose the array of the field `wanted`, and with a weight the bias that stands beside it.
 
-    `member` is the name that the user gives, or empty. Without it, the only array with two or more
-    axes is the weight if its shape is that of a 1×1 kernel; a matrix only if it is called so, since
-    those called kernels are (C, K) in Keras.
+    `member` is the name that the user gives, or empty. Without it, the array ``weight`` is the
+    weight. If there is none, it is the only array with two or more axes, if its shape is that of a
+    1×1 kernel; a matrix only if it is called so, since those called kernels are (C, K) in Keras.
 
     Raises
     ------
@@ -98,11 +98,11 @@ def choose(shapes: Mapping[str, Shape], wanted: str, member: str, path: str) -> 
         raise DataError(f"has no member {quote(member)} but {quote_names(shapes)}", path)
     if wanted == "bias":
         return Choice({"bias": member or _only_bias(shapes, path)})
-    weight = member or _only_weight(shapes, path)
+    weight = member or ("weight" if "weight" in shapes else _only_weight(shapes, path))
     # The weight of a model is named to have it without the bias.
     bias = bias_beside(weight, shapes) if member != "weight" else ""
-    told = [] if member else [f"the weight is {_whole(weight)}"]
-    told += [f"the bias is {_whole(bias)}"] if bias else []
+    told = [] if member or weight == "weight" else [f"the weight is {_whole(weight)}"]
+    told += [f"the bias is {_whole(bias)}"] if bias and bias != "bias" else []
     return Choice({"weight": weight} | ({"bias": bias} if bias else {}), ", ".join(told))
 
 

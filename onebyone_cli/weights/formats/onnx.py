@@ -38,7 +38,11 @@ def _read(source: WeightsFile) -> dict[str, Any]:
         if not layer.bias:
             raise DataError(f"the layer {quote(layer.name)} has no bias", source.path)
         return {"bias": graph.bias_of(layer)}
-    told = [] if source.member else [f"the weight is that of {printable(layer.name)!r}"]
+    told = (
+        []
+        if source.member or graph.meta is not None
+        else [f"the weight is that of {printable(layer.name)!r}"]
+    )
     if layer.stride:
         told.append(f"it has strides {layer.stride} in the network and is applied to every pixel")
     fields: dict[str, Any] = {"weight": graph.weight_of(layer)}

@@ -22,6 +22,7 @@ from onebyone_cli.weights.formats.onnx_library import parse_model
 from onebyone_cli.weights.formats.onnx_tensors import Tensors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import BinaryIO
 
     from numpy.typing import NDArray
@@ -192,7 +193,7 @@ class Graph:
         """Return the arrays of a batch normalization, and ε: the model has it, or its default."""
         attributes = _attributes(node)
         what = printable(_title(node))
-        if attributes.get("training_mode", 0):
+        if any(attributes.get("training_mode", ())):
             raise DataError(f"the batch norm {what!r} is in training mode", self._path)
         names = list(node.input)
         if len(names) < 5 or not all(self._tensors.shape(name) for name in names[1:5]):
@@ -200,7 +201,7 @@ class Graph:
         found: dict[str, Any] = {
             field: self._tensors.numbers(names[at]) for field, at in _NORM_INPUTS.items()
         }
-        own = float(attributes.get("epsilon", _EPSILON))
+        own = prod(attributes.get("epsilon", (_EPSILON,)))
         # The attribute is a float32: its shortest digits are those that were meant.
         return found | {EPSILON: float(str(np.float32(own))) if epsilon is None else epsilon}
 
@@ -212,6 +213,8 @@ class Graph:
         ]
 
     def _layer_of(self, node: Any) -> Layer:
+        if not node.output:
+            raise _RefusedError("has no output")
         if node.op_type == "Conv" and len(node.input) > 1:
             return self._conv(node)
         if node.op_type == "Gemm" and len(node.input) > 1:
@@ -223,38 +226,37 @@ class Graph:
     def _conv(self, node: Any) -> Layer:
         attributes, weight = _attributes(node), node.input[1]
         shape = self._constant(weight)
-        group, strides = attributes.get("group", 1), attributes.get("strides", ())
+        groups, strides = attributes.get("group", (1,)), attributes.get("strides", ())
         if len(shape) < 3:
             raise _RefusedError(f"has a weight of shape {shape}; expected (K, C, 1, 1)")
         if prod(shape[2:]) != 1:
-            size = "×".join(map(str, shape[2:]))
-            raise _RefusedError(f"has a kernel of size {size}; expected 1×1")
-        if group != 1:
-            raise _RefusedError(f"is a convolution of {group} groups; expected one")
+            raise _RefusedError(f"has a kernel of size {_listed(shape[2:])}; expected 1×1")
+        if prod(groups) != 1:
+            raise _RefusedError(f"is a convolution of {_listed(groups)} groups; expected one")
         if any(attributes.get("pads", ())):
             raise _RefusedError("pads the borders; expected no padding")
         bias, output = node.input[2] if len(node.input) > 2 else "", node.output[0]
-        if bias:
-            self._constant(bias)
-        else:
+        if bias and self._constant(bias) != shape[:1]:
+            raise _RefusedError("has a bias of another number of channels")
+        if not bias:
             ones = (1,) * (len(shape) - 2)
             bias, output = self._added(output, ((shape[0], *ones), (1, shape[0], *ones)))
-        stride = "×".join(map(str, strides)) if any(step != 1 for step in strides) else ""
+        stride = _listed(strides) if any(step != 1 for step in strides) else ""
         name = weight if stride and self._tensors.is_initializer(weight) else _title(node)
         return Layer(name, "Conv", (shape[0], shape[1]), weight, bias, False, output, stride=stride)
 
     def _gemm(self, node: Any) -> Layer:
         attributes, weight = _attributes(node), node.input[1]
         shape = self._constant(weight)
-        if len(shape) != 2 or attributes.get("transA", 0):
+        if len(shape) != 2 or any(attributes.get("transA", ())):
             raise _RefusedError("is no matrix times the channels")
-        turned = not attributes.get("transB", 0)
+        turned = not any(attributes.get("transB", ()))
         rows, columns = shape[::-1] if turned else shape
         bias = node.input[2] if len(node.input) > 2 else ""
         if bias and self._constant(bias) not in ((rows,), (1, rows), (1,), (1, 1), ()):
             raise _RefusedError("adds something else than a number for each output channel")
-        alpha, beta = attributes.get("alpha", 1.0), attributes.get("beta", 1.0)
-        made = (weight, bias, turned, node.output[0], float(alpha), float(beta))
+        factors = [prod(attributes.get(name, ())) for name in ("alpha", "beta")]
+        made = (weight, bias, turned, node.output[0], *map(float, factors))
         return Layer(_title(node), "Gemm", (rows, columns), *made)
 
     def _matmul(self, node: Any) -> Layer:
@@ -294,10 +296,19 @@ def _title(node: Any) -> str:
     return name
 
 
-def _attributes(node: Any) -> dict[str, Any]:
-    from onnx.helper import get_attribute_value
+def _listed(sizes: Iterable[float]) -> str:
+    return "×".join(map(str, sizes))
 
-    return {each.name: get_attribute_value(each) for each in node.attribute}
+
+def _attributes(node: Any) -> dict[str, tuple[float, ...]]:
+    """Return the attributes that are numbers; those that are not are empty."""
+    found: dict[str, tuple[float, ...]] = {}
+    for each in node.attribute:
+        if each.type in (each.INT, each.FLOAT):
+            found[each.name] = (each.i if each.type == each.INT else each.f,)
+        else:
+            found[each.name] = (*each.ints, *each.floats)
+    return found
 
 
 def _some(names: list[str]) -> str:

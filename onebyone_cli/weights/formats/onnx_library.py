@@ -44,4 +44,10 @@ def parse_model(file: BinaryIO, path: str) -> Any:
         raise DataError("is not a whole model of ONNX; was it cut short?", path) from error
     if not model.HasField("graph") or not model.opset_import:
         raise DataError("is no model of ONNX: it has no graph", path)
+    # Names that are no text come as bytes.
+    names = [tensor.name for tensor in model.graph.initializer]
+    for node in model.graph.node:
+        names += [node.name, node.op_type, *node.input, *node.output]
+    if not all(isinstance(name, str) for name in names):
+        raise DataError("has names that are no text; was it altered?", path)
     return model

@@ -62,8 +62,7 @@ def model_of(fields: Mapping[str, Any], suffix: str) -> bytes:
         producer_version=__version__,
     )
     known = {name: value for name, value in fields.items() if name not in ("weight", "bias")}
-    if known:
-        helper.set_model_props(model, {META: dump_meta(known)})
+    helper.set_model_props(model, {META: dump_meta(known)})
     raw: bytes = model.SerializeToString(deterministic=True)
     return raw
 
