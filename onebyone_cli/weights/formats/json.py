@@ -42,7 +42,7 @@ def _read(source: WeightsFile) -> dict[str, Any]:
         raise DataError(
             f"holds {_kind(document)}; expected [[...], [...]], one list per output channel", path
         )
-    document = with_weight(document)
+    document = with_weight(document, path)
     if wanted not in document:
         raise DataError(
             f"has no {wanted!r} but {quote_names(document)}; "

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onebyone_cli.errors import DataError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -51,11 +53,11 @@ def attributes_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def with_weight(document: Mapping[str, Any]) -> dict[str, Any]:
+def with_weight(document: Mapping[str, Any], path: str) -> dict[str, Any]:
     """Return a JSON object with the weight and bias of a PCA, in place of its attributes.
 
-    One that has a weight keeps it, and one without components stays as it is. Numbers are not
-    checked yet.
+    One that has a weight keeps it, and one without components stays as it is. Raises `DataError`
+    if the attributes do not fit each other.
     """
     if "weight" not in document and "components_" in document:
         weight = document["components_"]
@@ -68,8 +70,12 @@ def with_weight(document: Mapping[str, Any]) -> dict[str, Any]:
                 matrix = matrix / np.sqrt(variances)[:, np.newaxis]
                 found["weight"] = matrix.tolist()
             found |= {"bias": (-(matrix @ mean)).tolist(), "mean": mean}
-        except (ValueError, TypeError, IndexError):
-            return {**document, "weight": weight}  # its shape is refused
+        except (ValueError, TypeError, IndexError) as error:
+            raise DataError(
+                "the attributes of PCA do not fit each other; expected components_ (K, C), mean_ "
+                "(C,), and with whiten explained_variance_ (K,)",
+                path,
+            ) from error
         names = {"explained_variance_": "explained_variance"}
         names["explained_variance_ratio_"] = "explained_variance_ratio"
         found |= {new: document[old] for old, new in names.items() if old in document}
