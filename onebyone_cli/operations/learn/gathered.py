@@ -90,9 +90,13 @@ class Gathered:
 
     def record(self) -> dict[str, Any]:
         """Return the provenance, for ``meta``."""
-        waves = list(self.identity.wavelengths)
-        known = {"wavelengths": waves, "wavelength_unit": "nm"} if waves else {}
-        return {"inputs": self.inputs, "version": __version__, **known}
+        return {"inputs": self.inputs, "version": __version__}
+
+    def known_channels(self) -> dict[str, Any]:
+        """Return the names and wavelengths of the channels, for ``meta``."""
+        names, waves = map(list, self.identity)
+        told: dict[str, Any] = {"channels": names} if names else {}
+        return told | ({"wavelengths": waves, "wavelength_unit": "nm"} if waves else {})
 
 
 def name_of(inputs: "Stack") -> str:
@@ -274,10 +278,10 @@ def save(model: "Model", gathered: Gathered, path: str, publication: Publication
     """Save a model with its provenance; return whether the file has changed."""
     from onebyone_cli.weights.save import save_model
 
-    arrays: dict[str, Any] = dict(model.arrays)
-    if gathered.names:
-        arrays["channels"] = list(gathered.names)
-    meta = {**model.meta, **gathered.record()}
+    arrays, known = dict(model.arrays), gathered.known_channels()
+    if "channels" in known:
+        arrays["channels"] = known.pop("channels")
+    meta = {**model.meta, **gathered.record(), **known}
     return save_model(path, arrays, meta, publication)
 
 
@@ -296,5 +300,5 @@ def save_moments(gathered: Gathered, path: str, publication: Publication) -> Non
     """Save statistics with their provenance."""
     from onebyone_cli.learners import moments_file
 
-    meta = gathered.record() | ({"channels": list(gathered.names)} if gathered.names else {})
+    meta = gathered.record() | gathered.known_channels()
     moments_file.save_moments(path, gathered.statistics, meta, publication)
