@@ -89,7 +89,9 @@ def match(
     total = sum(reader.spec.channels for reader in inputs)
     given = (layers[0]._replace(map=layers[0].map.taking(total)), *layers[1:])
     if not by_position:
-        given = _chained(given)
+        advice = f". {setting('by_position')} takes them in their order"
+        maps = chained([layer.map for layer in given], advice)
+        given = tuple(each._replace(map=own) for each, own in zip(given, maps, strict=True))
     every = tuple(range(total))
     found = Match(inputs, given, inputs, given, every, every)
     if is_rehearsal:
@@ -106,15 +108,22 @@ def match(
     return _without_unused(found, total)
 
 
-def _chained(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """Put the columns of later layers in the order of the outputs before them, by their names."""
-    chain = list(layers[:1])
+def chained(layers: Sequence[ChannelMap], advice: str = "") -> list[ChannelMap]:
+    """Put the columns of later layers in the order of the outputs before them, by their names.
+
+    Raises
+    ------
+    DataError
+        If some names of a layer are outputs of the one before, and another is not; `advice` ends
+        its message.
+    """
+    chain = [*layers[:1]]
     for layer in layers[1:]:
-        chain.append(layer._replace(map=_following(layer.map, chain[-1].map)))
-    return tuple(chain)
+        chain.append(_following(layer, chain[-1], advice))
+    return chain
 
 
-def _following(weights: ChannelMap, before: ChannelMap) -> ChannelMap:
+def _following(weights: ChannelMap, before: ChannelMap, advice: str) -> ChannelMap:
     names, outputs = _names_of(weights), _texts(before.meta.get("outputs"))
     if not names or len(outputs) != len(names) or names == outputs:
         return weights
@@ -126,7 +135,7 @@ def _following(weights: ChannelMap, before: ChannelMap) -> ChannelMap:
         missing = names[found.places.index(None)]
         raise DataError(
             f"takes the channel {missing}, and {before.source} has no output of that name; it has "
-            f"{some_of(outputs)}. {setting('by_position')} takes them in their order",
+            f"{some_of(outputs)}{advice}",
             weights.source,
         )
     return _with_columns(weights, sorted(range(len(places)), key=places.__getitem__))
