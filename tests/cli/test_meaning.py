@@ -298,6 +298,9 @@ def test_models_of_stacks_without_names_know_wavelengths(tmp_path: Path) -> None
         done = run(tmp_path, "apply", name, "-w", "m.npz", "-o", "z.npy", "--force", "-v")
         assert "m.npz: matched by wavelength: 450 nm is 450 nm, " in done.stderr
         np.testing.assert_allclose(np.load(tmp_path / "z.npy"), expected, rtol=1e-5, atol=1e-3)
+    run(tmp_path, "apply", "y.npy", "-w", "m.npz", "--inverse", "-o", "back.h5")
+    told = run(tmp_path, "info", "back.h5", "--get", "wavelengths").stdout.split(b",")
+    assert list(map(float, told)) == WAVES
     run(tmp_path, "apply", "r.h5", "-w", "m.npz", "-o", "p.npy", "--by-position")
     assert not np.allclose(np.load(tmp_path / "p.npy"), expected, equal_nan=True)
 
