@@ -107,7 +107,15 @@ def read_weights(
     if norm:
         weight, bias = fold(weight, bias, norm, path)
     _name_outputs(fields, len(weight))
-    found = ChannelMap(weight, bias, path, fields, notes=notes, is_either=is_either)
+    found = ChannelMap(
+        weight,
+        bias,
+        path,
+        fields,
+        notes=notes,
+        is_either=is_either,
+        may_have_header=bool(fields.pop("may_have_header", False)),
+    )
     known = {*stored.used, *fields, "meta"}
     return Loaded(found, stored.dtype, sorted(set(stored.members) - known))
 

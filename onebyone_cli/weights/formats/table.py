@@ -87,7 +87,10 @@ def _read(source: WeightsFile) -> dict[str, Any]:
     if delimiter.point == ",":
         source.notes.append("commas between semicolons are decimal points")
     source.notes.extend(table.notes)
-    return {source.wanted: table.matrix} | axes.fields_of(table)
+    fields = {source.wanted: table.matrix} | axes.fields_of(table)
+    if len(table.matrix) > 1 and not (is_signed or table.columns or table.column_positions):
+        fields["may_have_header"] = True
+    return fields
 
 
 class _Rows:
