@@ -53,7 +53,7 @@ SHARED_BY_FORMATS = ("formats.contracts", "formats.arrays", "formats.folders")
 LIBRARIES: dict[str, set[str]] = {
     "system": {"numpy", "h5py"},
     "stack": {"numpy"},
-    "weights": {"google", "numpy", "onnx"},
+    "weights": {"google", "ml_dtypes", "numpy", "onnx"},
     "learners": {"numpy", "sklearn"},
     "arithmetic": {"numpy"},
     "picture": {"numpy", "PIL", "matplotlib"},

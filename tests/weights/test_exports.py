@@ -188,7 +188,7 @@ def test_a_table_with_names_as_text(named):
     told = convert(named, "w.npz", "w.csv", "--bias-to", "b.csv")
     assert "left out" not in told
     lines = (named / "w.csv").read_text().splitlines()
-    assert lines[0] == '"",red,green,"near infrared"'
+    assert lines[0] == ',red,green,"near infrared"'
     assert lines[3].startswith('"c""d",')
     convert(named, "w.csv", "v.npz", "--bias", "b.csv")
     back = load_weights(str(named / "v.npz"))

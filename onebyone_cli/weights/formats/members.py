@@ -31,6 +31,10 @@ _PAIRS = (
     (re.compile(r"((?:.*/)?vars/)0"), r"\g<1>1"),
 )
 
+#: Names of the matrix of a dense layer that is (C, K): those of Keras and Flax, and Keras 3.
+_KERNEL = re.compile(r".+[./]kernel(?::0)?")
+_DENSE = re.compile(rf"{_KERNEL.pattern}|(?:.*/)?vars/0")
+
 #: Names that `numpy.savez` gives a single array.
 _NAMELESS = "arr_0"
 
@@ -41,16 +45,20 @@ _OPTIMIZER = re.compile(r"/?optimizer")
 class Choice(NamedTuple):
     """Names of arrays by the fields that they are, and what the user should know of the choice.
 
-    `epsilon` is that of the batch normalization among the arrays, if there is one.
+    `epsilon` is that of the batch normalization among the arrays, if there is one. `turned` tells
+    that the weight is a matrix (C, K).
     """
 
     names: dict[str, str]
     note: str = ""
     epsilon: float | None = None
+    turned: bool = False
 
     def fields(self, read: Callable[[str, str], Any]) -> dict[str, Any]:
         """Return the fields of a file; `read` returns an array by its name and its field."""
         found = {field: read(name, field) for field, name in self.names.items()}
+        if self.turned:
+            found["weight"] = found["weight"].T
         return found if self.epsilon is None else found | {EPSILON: self.epsilon}
 
 
@@ -73,13 +81,13 @@ def _with_norm(chosen: Choice, shapes: Mapping[str, Shape], folding: Folding, pa
     norm = (
         norm_named(folding.name, norms_in(shapes), path)
         if folding.name
-        else norm_after(weight, rows_of(shapes[weight]), shapes, path)
+        else norm_after(weight, rows_of(weight, shapes[weight]), shapes, path)
     )
     epsilon = norm.epsilon if folding.epsilon is None else folding.epsilon
     where = "" if folding.epsilon is not None else ", which the file does not have"
     note = f"the batch norm {_whole(norm.name)} is folded in, with epsilon {epsilon:g}{where}"
     told = ", ".join(filter(None, [chosen.note, note]))
-    return Choice(chosen.names | norm.arrays, told, epsilon)
+    return Choice(chosen.names | norm.arrays, told, epsilon, chosen.turned)
 
 
 def choose(shapes: Mapping[str, Shape], wanted: str, member: str, path: str) -> Choice:
@@ -103,7 +111,10 @@ def choose(shapes: Mapping[str, Shape], wanted: str, member: str, path: str) -> 
     bias = bias_beside(weight, shapes) if member != "weight" else ""
     told = [] if member or weight == "weight" else [f"the weight is {_whole(weight)}"]
     told += [f"the bias is {_whole(bias)}"] if bias and bias != "bias" else []
-    return Choice({"weight": weight} | ({"bias": bias} if bias else {}), ", ".join(told))
+    turned = _is_dense(weight, shapes[weight])
+    told += ["a matrix of this name is read as (C, K), as in Keras and Flax"] if turned else []
+    names = {"weight": weight} | ({"bias": bias} if bias else {})
+    return Choice(names, ", ".join(told), turned=turned)
 
 
 def _only_weight(shapes: Mapping[str, Shape], path: str) -> str:
@@ -149,27 +160,35 @@ def bias_beside(weight: str, shapes: Mapping[str, Shape]) -> str:
         found = pattern.fullmatch(weight)
         if found:
             name = found.expand(beside)
-            return name if shapes.get(name) in [(n,) for n in rows_of(shapes[weight])] else ""
+            return (
+                name if shapes.get(name) in [(n,) for n in rows_of(weight, shapes[weight])] else ""
+            )
     return ""
 
 
-def rows_of(weight: Shape) -> list[int]:
-    """Return the numbers of output channels that a weight of this shape can have."""
-    if len(weight) == 2:
-        return [weight[0]]
-    return [weight[-1] if order.turned else weight[0] for order in orders_of(weight)]
+def rows_of(name: str, shape: Shape) -> list[int]:
+    """Return the numbers of output channels that a weight of this name and shape can have."""
+    if len(shape) == 2:
+        return [shape[1] if _is_dense(name, shape) else shape[0]]
+    return [shape[-1] if order.turned else shape[0] for order in orders_of(shape)]
+
+
+def _is_dense(name: str, shape: Shape) -> bool:
+    """Return whether a matrix is that of a dense layer of Keras or Flax, (C, K)."""
+    return len(shape) == 2 and bool(_DENSE.fullmatch(name))
 
 
 def layers_in(shapes: Mapping[str, Shape]) -> list[NetworkLayer]:
     """Return all 1×1 layers of a network, in the order of the file.
 
-    A matrix is a layer if it is called a weight: kernels that are matrices are (C, K) in Keras.
+    A matrix is a layer if it is called a weight or a kernel.
     """
     norms, found = norms_in(shapes), []
     for name, shape in shapes.items():
-        if len(shape) < 2 or _OPTIMIZER.match(name) or not _can_be_weight(name, shape):
+        can_be = _can_be_weight(name, shape) or _KERNEL.fullmatch(name)
+        rows = next(iter(rows_of(name, shape)), 0) if len(shape) > 1 and can_be else 0
+        if not rows or _OPTIMIZER.match(name):
             continue
-        rows = rows_of(shape)[0]
         bias, norm = bias_beside(name, shapes), norm_beside(name, [rows], shapes, norms)
         kind = "linear" if len(shape) == 2 else "conv"
         found.append(NetworkLayer(name, kind, rows, prod(shape) // rows, bias, norm))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeGuard
 
 import numpy as np
 
-from onebyone_cli.errors import DataError
+from onebyone_cli.errors import DataError, DependencyMissingError
 from onebyone_cli.weights.formats.contract import NetworkLayer, Stored, WeightsFile, WeightsFormat
 from onebyone_cli.weights.formats.json import dump_meta, flatten_meta, holds_meta, parse_meta
 from onebyone_cli.weights.formats.members import choose, choose_for, layers_in
@@ -48,6 +48,8 @@ _TYPES = {
     "BF16": ("<u2", "bfloat16"),
     "F32": ("<f4", "float32"),
     "F64": ("<f8", "float64"),
+    "F8_E4M3": ("float8_e4m3fn", "float8_e4m3fn"),
+    "F8_E5M2": ("float8_e5m2", "float8_e5m2"),
 }
 
 
@@ -86,7 +88,7 @@ def _array(source: WeightsFile, name: str, entry: _Entry, field: str) -> NDArray
             f"{MAX_ARRAY_BYTES // 8}",
             path,
         )
-    dtype = np.dtype(_TYPES[entry.dtype][0])
+    dtype = _numpy_type(_TYPES[entry.dtype][0], path)
     if entry.end - entry.begin != prod(shape) * dtype.itemsize:
         raise DataError(
             f"member {quote(name)} has {entry.end - entry.begin} bytes for shape {entry.shape} of "
@@ -99,6 +101,21 @@ def _array(source: WeightsFile, name: str, entry: _Entry, field: str) -> NDArray
         stored = (stored.astype(np.uint32) << 16).view(np.float32)
     with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
         return stored.astype(np.float64).reshape(shape)
+
+
+def _numpy_type(code: str, path: str) -> np.dtype[Any]:
+    """Return a type of numpy, or one of 8 bits that a library adds."""
+    if not code.startswith("float8"):
+        return np.dtype(code)
+    try:
+        import ml_dtypes
+    except ImportError as error:
+        raise DependencyMissingError(
+            f"numbers of type {code} need ml_dtypes, which is not installed; install it with: "
+            "pip install ml_dtypes",
+            path,
+        ) from error
+    return np.dtype(getattr(ml_dtypes, code))
 
 
 def _entries(file: BinaryIO, size: int, path: str) -> tuple[dict[str, _Entry], str]:

@@ -43,6 +43,9 @@ _SIGN = "+"
 #: A text in double quotes, in which a double quote stands twice.
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
+#: A name that only counts.
+_NUMBERED = re.compile(r"channel [0-9]+")
+
 #: A name that needs no quotes.
 _BARE = re.compile(r"[^\W\d][\w.:/()-]*")
 
@@ -341,15 +344,19 @@ def _write(fields: Mapping[str, Any], suffix: str) -> bytes:
     if labels:
         rows = [f"{_written(name)}{delimiter}{row}" for name, row in zip(labels, rows, strict=True)]
     if channels:
-        corner = ['""'] if labels else []
+        corner = ["" if suffix == ".csv" else '""'] if labels else []
         rows = [delimiter.join([*corner, *map(_written, channels)]), *rows]
     return ("\n".join(rows) + "\n").encode()
 
 
 def _holds(name: str, value: Any) -> bool:
-    """Return whether a table can have these names: words, none of which names an axis."""
-    is_names = isinstance(value, list) and all(map(_is_plain_word, value))
-    return name in ("channels", "outputs") and is_names
+    """Return whether a table has these names: words, none of which names an axis.
+
+    Names that only count are left out: others read a table of plain numbers with less trouble.
+    """
+    if name not in ("channels", "outputs") or not isinstance(value, list):
+        return False
+    return all(map(_is_plain_word, value)) and not all(map(_NUMBERED.fullmatch, value))
 
 
 def _is_plain_word(name: Any) -> bool:
