@@ -130,6 +130,8 @@ def _only_weight(shapes: Mapping[str, Shape], path: str) -> str:
             path,
         )
     listed = ", ".join(f"{_whole(name)} {shapes[name]}" for name in fit[:_MOST])
+    if len(fit) > _MOST:
+        listed += f" and {len(fit) - _MOST} more, which onebyone weights show lists"
     raise DataError(
         f"has no member 'weight'; name one of {listed}, as in {path}:{printable(fit[0])}", path
     )

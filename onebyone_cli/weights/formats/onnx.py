@@ -75,7 +75,9 @@ def _chosen(graph: Graph, member: str, path: str) -> Layer:
         return layers[0]
     if layers:
         listed = ", ".join(f"{layer.name!r} {layer.shape}" for layer in layers[:_MOST])
-        more = f" and {len(layers) - _MOST} more" if len(layers) > _MOST else ""
+        more = ""
+        if len(layers) > _MOST:
+            more = f" and {len(layers) - _MOST} more, which onebyone weights show lists"
         raise DataError(
             f"has {len(layers)} 1×1 layers; name one of {printable(listed)}{more}, as in "
             f"{path}:{printable(layers[0].name)}",

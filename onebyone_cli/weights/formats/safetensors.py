@@ -115,7 +115,8 @@ def _numpy_type(code: str, path: str) -> np.dtype[Any]:
             "pip install ml_dtypes",
             path,
         ) from error
-    return np.dtype(getattr(ml_dtypes, code))
+    found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, code))
+    return found
 
 
 def _entries(file: BinaryIO, size: int, path: str) -> tuple[dict[str, _Entry], str]:

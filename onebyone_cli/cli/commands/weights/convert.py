@@ -11,15 +11,21 @@ EXAMPLES = """
 onebyone weights convert model.npz model.json
 onebyone weights convert model.npz kernel.csv --bias-to bias.csv
 onebyone weights convert kernel.csv layer.npz --bias bias.csv
+onebyone weights convert model.onnx:conv1 layer.npz --fold-bn
+onebyone weights convert model.npz model.onnx
+onebyone weights convert model.npz scores.vrt --source scene.tif
 """
 
 
 def convert(weights: Converted, written: ConvertedOutput, messages: Messages) -> None:
     """Write weights in another format.
 
-    .npz and .json hold the weight, the bias and what else is known, such as eigenvalues and names
-    of channels; .npy and text hold the weight alone. Numbers are float64, in text with all their
-    digits. What the format has no place for is reported; a bias is never left out.
+    .npz, .json and .safetensors hold the weight, the bias and what else is known, such as
+    eigenvalues and names of channels. .onnx is a model of one convolution in float32, .vrt a raster
+    that GDAL computes, .mat a matrix of libvips. .csv, .tsv and .txt hold the weight and names,
+    .npy the weight alone. Numbers are float64 elsewhere, in text with all their digits. A PCA in
+    .json also has the attributes of scikit-learn's. What the format has no place for is reported; a
+    bias is never left out.
     """
     from onebyone_cli.weights.load import read_weights
     from onebyone_cli.weights.typed import parse_bias

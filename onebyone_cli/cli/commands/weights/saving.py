@@ -60,8 +60,8 @@ def save(
 
     if weights.has_bias and not (holds_bias(output) or bias_to):
         raise UsageError(
-            f"{weights.source} has a bias, and {output} has no place for it; write a .npz or "
-            ".json, or give the bias a file of its own with --bias-to FILE"
+            f"{weights.source} has a bias, and {output} has no place for it; write .npz, "
+            ".json, .safetensors or .onnx, or give the bias a file of its own with --bias-to FILE"
         )
     if bias_to:
         save_bias(bias_to, weights.bias, force=force)

@@ -24,6 +24,8 @@ EXAMPLES = """
 onebyone weights show model.npz
 onebyone weights show model.npz -o weights.png
 onebyone weights show kernel.csv --json
+onebyone weights show network.safetensors
+onebyone weights show network.safetensors:layer1.0.conv1.weight --fold-bn
 """
 
 #: Filters and channels in tables for people; all are in the JSON document.
@@ -51,6 +53,9 @@ def show(given: ShownWeights, picture: WeightsPicture, messages: Messages) -> No
     A row of the map is an output channel (a filter), a column an input channel; zero is grey,
     positive weights are red and negative ones blue, or signs where there are no colours. A matrix
     larger than the terminal is shown in blocks, each by its weight of largest magnitude.
+
+    Of a file of a network it lists the 1×1 layers: their names, sizes and types, whether they have a
+    bias, and the batch normalization that follows.
     """
     from onebyone_cli.weights.algebra import facts_of
     from onebyone_cli.weights.load import read_weights
