@@ -98,8 +98,17 @@ def rounding(path: str, weights: ChannelMap) -> str:
 
 def left_out(path: str, weights: ChannelMap) -> list[str]:
     """Name the fields that the format of a file does not store, besides the bias."""
-    holds = _format_of(path).holds
-    return sorted(name for name, value in weights.meta.items() if not holds(name, value))
+    return sorted(weights.meta.keys() - _held(_format_of(path), weights).keys())
+
+
+def _held(kind: WeightsFormat, weights: ChannelMap) -> dict[str, Any]:
+    """Return the other fields that a format stores; not names of another number than channels."""
+    numbers = {"channels": weights.in_channels, "outputs": weights.out_channels}
+
+    def fits(name: str, value: Any) -> bool:
+        return name not in numbers or not hasattr(value, "__len__") or len(value) == numbers[name]
+
+    return {n: v for n, v in weights.meta.items() if kind.holds(n, v) and fits(n, v)}
 
 
 def save_weights(path: str, weights: ChannelMap, *, force: bool = False, source: str = "") -> None:
@@ -119,7 +128,7 @@ def save_weights(path: str, weights: ChannelMap, *, force: bool = False, source:
     fields: dict[str, Any] = {"weight": weights.weight}
     if holds_bias(path):
         fields["bias"] = weights.bias
-    others = {name: value for name, value in weights.meta.items() if kind.holds(name, value)}
+    others = _held(kind, weights)
     if kind.sourced:
         others["source"] = _beside(source, path)
     data = _writer_of(path)(fields | others, suffix_of(path))

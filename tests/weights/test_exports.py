@@ -184,6 +184,18 @@ def check_names(suffix: str, weight: np.ndarray, channels: Any, outputs: Any) ->
     assert back.meta == {name: value for name, value in meta.items() if name not in lost}
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".vrt"])
+def test_names_of_another_number_are_left_out(tmp_path, suffix):
+    path = tmp_path / f"w{suffix}"
+    meta = {"channels": ["red"], "outputs": ["one", "two", "three"]}
+    save_weights(str(path), ChannelMap(np.eye(2), np.zeros(2), "w", meta), source="x.tif")
+    assert left_out(str(path), ChannelMap(np.eye(2), np.zeros(2), "w", meta)) == [
+        "channels",
+        "outputs",
+    ]
+    assert "one" not in path.read_text()
+
+
 def test_a_table_with_names_as_text(named):
     told = convert(named, "w.npz", "w.csv", "--bias-to", "b.csv")
     assert "left out" not in told

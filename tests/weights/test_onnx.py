@@ -9,6 +9,7 @@ import pytest
 from command import onebyone
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 from strategies import examples, new_folder
 
 from onebyone_cli.errors import DataError, DependencyMissingError, OneByOneError, PolicyError
@@ -309,6 +310,30 @@ def test_our_model_runs_in_onnxruntime(tmp_path):
     assert (back.weight.tolist(), back.bias.tolist()) == (W.tolist(), BIAS.tolist())
     assert back.meta == {"channels": ["r", "g", "b"], "mean": [0.1, 2, 3]}
     assert not back.notes
+
+
+@settings(deadline=None, max_examples=examples(30))
+@given(
+    weight=npst.arrays(
+        np.float32,
+        npst.array_shapes(min_dims=2, max_dims=2, max_side=5),
+        elements=st.floats(width=32, allow_nan=False, allow_infinity=False),
+    )
+)
+def test_float32_comes_back_exactly(weight):
+    with new_folder() as folder:
+        path = str(folder / "w.onnx")
+        save_weights(path, ChannelMap(weight.astype(float), weight[:, 0].astype(float), "w"))
+        back = load_weights(path)
+    assert back.weight.astype("f4").tobytes() == np.ascontiguousarray(weight).tobytes()
+    assert back.bias.tolist() == weight[:, 0].tolist()
+
+
+def test_names_with_colons_and_slashes(tmp_path):
+    node = helper.make_node("Conv", ["x", "onnx::Conv_497", "b"], ["y"], "/layer1/layer1.0/Conv")
+    path = model(tmp_path / "m.onnx", [node], {"onnx::Conv_497": KERNEL["w"], "b": BIAS})
+    for name in ("onnx::Conv_497", "/layer1/layer1.0/Conv"):
+        assert load_weights(f"{path}:{name}").weight.tolist() == W.tolist()
 
 
 def test_rounding_is_told_once_and_infinity_is_refused(tmp_path):

@@ -54,8 +54,8 @@ def show(given: ShownWeights, picture: WeightsPicture, messages: Messages) -> No
     positive weights are red and negative ones blue, or signs where there are no colours. A matrix
     larger than the terminal is shown in blocks, each by its weight of largest magnitude.
 
-    Of a file of a network it lists the 1×1 layers: their names, sizes and types, whether they have a
-    bias, and the batch normalization that follows.
+    Of a file of a network it lists the 1×1 layers: their names, sizes and types, whether they have
+    a bias, and the batch normalization that follows.
     """
     from onebyone_cli.weights.algebra import facts_of
     from onebyone_cli.weights.load import read_weights
