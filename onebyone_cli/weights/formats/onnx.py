@@ -38,11 +38,9 @@ def _read(source: WeightsFile) -> dict[str, Any]:
         if not layer.bias:
             raise DataError(f"the layer {quote(layer.name)} has no bias", source.path)
         return {"bias": graph.bias_of(layer)}
-    told = (
-        []
-        if source.member or graph.meta is not None
-        else [f"the weight is that of {printable(layer.name)!r}"]
-    )
+    is_other = graph.meta is None
+    told = [f"the weight is that of {printable(layer.name)!r}"] * (is_other and not source.member)
+    told += [f"the bias is {printable(layer.bias)!r}"] * (is_other and bool(layer.bias))
     if layer.stride:
         told.append(f"it has strides {layer.stride} in the network and is applied to every pixel")
     fields: dict[str, Any] = {"weight": graph.weight_of(layer)}
