@@ -268,3 +268,40 @@ def test_channels_of_moments_are_not_selected(tmp_path: Path) -> None:
     run(tmp_path, "stats", "x.npy", "-o", "x.npz")
     done = run(tmp_path, "fit", "x.npz", "--channels", "0", "-k", "1", "-o", "m.npz", status=2)
     assert "--channels needs pixels, and moments have none" in done.stderr
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["x.h5", "x.tif", "x.hdr"])
+def test_a_nodata_value_that_is_no_number(tmp_path: Path, name: str, value: float) -> None:
+    """As xarray and GDAL write it to all floating-point files; it is invalid whatever they say."""
+    x = scene().astype("f4")
+    x[:, :, :5] = value
+    np.save(tmp_path / "x.npy", x)
+    if name == "x.h5":
+        save_h5(tmp_path / name, x, _FillValue=np.float32(value))
+    elif name == "x.tif":
+        tifffile = pytest.importorskip("tifffile")
+        said = [(42113, "s", 0, str(value), True)]
+        tifffile.imwrite(tmp_path / name, x, photometric="minisblack", extratags=said)
+    else:
+        (tmp_path / "x.img").write_bytes(x.tobytes())
+        text = "ENVI\nsamples = 50\nlines = 40\nbands = 8\ndata type = 4\ndata ignore value = "
+        (tmp_path / name).write_text(f"{text}{value}\n")
+    assert f"nodata {value}" in " ".join(run(tmp_path, "info", name).stdout.decode().split())
+    assert "can't hold" not in run(tmp_path, "info", name).stdout.decode()
+    (told,) = json.loads(run(tmp_path, "info", name, "--json").stdout, parse_constant=pytest.fail)[
+        "paths"
+    ]
+    assert len(told["metadata"]["nodata"]) == 1
+    found = {}
+    for each in ("x.npy", name):
+        done = run(tmp_path, "fit", each, "-k", "2", "-o", "m.npz", "-f")
+        assert "200 pixels left out" in done.stderr
+        assert "nodata" not in done.stderr  # nothing that would not be so without it
+        run(tmp_path, "stats", each, "-o", "p.npz", "-f")
+        run(tmp_path, "fit", "p.npz", "-k", "2", "-o", "q.npz", "-f")
+        kept = [*model(tmp_path / "m.npz")["eigenvalues"], *model(tmp_path / "q.npz")["weight"]]
+        found[each] = np.concatenate(list(map(np.atleast_1d, kept)))
+        run(tmp_path, "apply", each, "-w", "m.npz", "-o", "y.npy", "-f", "--checkpoint-every", "0")
+        assert np.count_nonzero(np.isnan(np.load(tmp_path / "y.npy"))) == 400
+    np.testing.assert_array_equal(found["x.npy"], found[name])
