@@ -305,3 +305,21 @@ def test_a_nodata_value_that_is_no_number(tmp_path: Path, name: str, value: floa
         run(tmp_path, "apply", each, "-w", "m.npz", "-o", "y.npy", "-f", "--checkpoint-every", "0")
         assert np.count_nonzero(np.isnan(np.load(tmp_path / "y.npy"))) == 400
     np.testing.assert_array_equal(found["x.npy"], found[name])
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_the_largest_integer_of_64_bits_is_nodata(tmp_path: Path, dtype: str) -> None:
+    """Though no float64 is this number."""
+    x = np.arange(120, dtype=dtype).reshape(2, 6, 10)
+    x[:, 0, :3] = np.iinfo(dtype).max
+    np.save(tmp_path / "x.npy", x)
+    save_h5(tmp_path / "x.h5", x, _FillValue=x[0, 0, 0])
+    for name, options in (("x.npy", ("--nodata", str(x[0, 0, 0]))), ("x.h5", ())):
+        told = json.loads(run(tmp_path, "stats", name, *options, "--json").stdout)
+        assert [row["valid"] for row in told["channels"]] == [57, 57]
+        compared = json.loads(run(tmp_path, "compare", name, name, *options, "--json").stdout)
+        assert (compared["count"], compared["invalid_pixels"]["a"]) == (114, 3)
+    same = ("--kernel", "1 0;0 1", "--dtype", dtype)
+    run(tmp_path, "apply", "x.h5", *same, "-o", "y.h5")
+    told = json.loads(run(tmp_path, "stats", "y.h5", "--json").stdout)
+    assert [row["valid"] for row in told["channels"]] == [57, 57]
