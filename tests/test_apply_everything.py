@@ -99,7 +99,7 @@ WAYS: dict[str, tuple[str, ...]] = {
 }
 
 
-@pytest.mark.parametrize("suffix", ["npy", "h5"])
+@pytest.mark.parametrize("suffix", ["npy", "h5", "tif", "img"])
 @pytest.mark.parametrize(
     "options", [(), ("--dtype", "int16", "--scale", "-9,9"), ("--dtype", "u2", "--scale", "auto")]
 )
@@ -110,7 +110,8 @@ def test_the_same_bytes_with_all_at_once(
     rng = np.random.default_rng(1)
     # A mean that is subtracted first.
     weight, mean = rng.standard_normal((2, CHANNELS)), np.full(CHANNELS, 900.0)
-    np.savez(tmp_path / "w.npz", weight=weight, bias=-weight @ mean, mean=mean)
+    names = {"channels": list("abcde"), "outputs": ["sum", "rest"], "mean": mean}
+    np.savez(tmp_path / "w.npz", weight=weight, bias=-weight @ mean, **names)
     more = ("--nan-to", "0") if options else ()
     command = (*COMMAND, *options, *more)
     found = {}
@@ -127,6 +128,72 @@ def test_the_same_bytes_with_all_at_once(
 
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+#: What files say of the numbers of `in_every_container`.
+NAMES = ("red", "green", "blue", "nir", "swir")
+SCALE, OFFSET, NODATA = 0.5, 100.0, -9999
+
+
+def in_every_container(folder: Path) -> list[str]:
+    """Write the same numbers, names, packing and nodata to HDF5 and TIFF files."""
+    tifffile = pytest.importorskip("tifffile")
+    rng = np.random.default_rng(3)
+    x = rng.normal(3000, 50, (CHANNELS, *SIDES)).astype("i2")
+    x[rng.random(x.shape) < 0.01] = NODATA
+    said = {"_FillValue": np.int16(NODATA), "scale_factor": SCALE, "add_offset": OFFSET}
+    last = x.transpose(1, 2, 0)
+    for name, stored, options in (
+        ("contiguous.h5", x, {}),
+        ("chunks.h5", x, {"chunks": (2, 32, 32), "compression": 4, "shuffle": True}),
+        ("last.h5", last, {"chunks": (16, 32, 5), "compression": "lzf"}),
+        ("big.h5", x.astype(">i2"), {}),
+    ):
+        with h5py.File(folder / name, "w") as file:
+            file.create_dataset("sr", data=stored, **options)
+            file["sr"].attrs.update({**said, "channels": list(NAMES)})
+    items = [
+        f'<Item name="{role.upper()}" sample="{band}" role="{role}">{value}</Item>'
+        for band, name in enumerate(NAMES)
+        for role, value in (("scale", SCALE), ("offset", OFFSET), ("description", name))
+    ]
+    text = f"<GDALMetadata>{''.join(items)}</GDALMetadata>"
+    extra = [(42112, "s", 0, text, True), (42113, "s", 0, str(NODATA), True)]
+    way = {"photometric": "minisblack", "extratags": extra, "metadata": None}
+    planar = {**way, "planarconfig": "separate"}
+    tifffile.imwrite(folder / "planar.tif", x, **planar)
+    tifffile.imwrite(folder / "tiles.tif", x, **planar, tile=(32, 32), compression="deflate")
+    tifffile.imwrite(folder / "pixels.tif", last.copy(), **way, planarconfig="contig")
+    return ["chunks.h5", "last.h5", "big.h5", "planar.tif", "tiles.tif", "pixels.tif"]
+
+
+def test_no_container_changes_a_byte_with_all_at_once(tmp_path: Path) -> None:
+    """Names in another order, packing, nodata, a mask, a selection and shards."""
+    others = in_every_container(tmp_path)
+    np.save(tmp_path / "m.npy", np.random.default_rng(1).random(SIDES) > 0.1)
+    seen = ("--mask", "m.npy", "--channels", "!2")
+    names = {"channels": ["swir", "red", "nir", "green"]}
+    weight, mean = np.random.default_rng(2).standard_normal((2, 4)), np.full(4, 1600.0)
+    np.savez(tmp_path / "w.npz", weight=weight, bias=-weight @ mean, mean=mean, **names)
+    found = set()
+    for number, name in enumerate(["contiguous.h5", *others]):
+        layout = ("--layout", "HWC") if name == "last.h5" else ()
+        way = list(WAYS.values())[number % 3]
+        line = run(
+            *(tmp_path, "apply", name, "-w", "w.npz", *seen, *layout, *way, "-o", "y.npy", "-f")
+        )
+        assert "invalid pixels" in line
+        for shard in ("0/2", "1/2"):
+            command = ("apply", name, "-w", "w.npz", *seen, *layout, "-f")
+            run(tmp_path, *command, "--shard", shard, "-o", "s.npy")
+        run(tmp_path, "merge", "s.npy", "-f")
+        run(tmp_path, "fit", name, "-k", "2", *seen, *layout, "-o", "m.npz", "-f")
+        with np.load(tmp_path / "m.npz") as model:
+            learned = b"".join(model[part].tobytes() for part in ("weight", "bias", "eigenvalues"))
+        found.add((digest(tmp_path / "y.npy"), digest(tmp_path / "s.npy"), learned))
+    assert len(found) == 1
+    whole, shards, _ = found.pop()
+    assert whole == shards
 
 
 # ------------------------------------------------------------------------- independent readers
