@@ -1,6 +1,7 @@
 """All that a file and a user can say at once, against a reference in float64."""
 
 import hashlib
+import json
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 from command import onebyone
-from hypothesis import given
-from strategies import Array, new_folder, seeds
+from hypothesis import given, settings
+from strategies import Array, examples, new_folder, seeds
 
 SIDES = (70, 90)
 CHANNELS = 5
@@ -89,6 +90,78 @@ def test_all_at_once(seed: int) -> None:
             assert (np.isnan(y) == wanted).all()
             assert np.allclose(y[:, ~wanted], exact[:, ~wanted], rtol=1e-12, atol=1e-9)
             assert f"{np.count_nonzero(wanted)} invalid pixels" in line
+
+
+def said_by(folder: Path, *args: str) -> Any:
+    done = onebyone(*args, "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@settings(max_examples=examples(3))
+@given(seeds)
+def test_parts_and_commands_count_the_same_pixels(seed: int) -> None:
+    """Of two files, a selection across both, and a mask."""
+    with new_folder() as folder:
+        scene = make_scene(folder, seed)
+        np.savez(folder / "w.npz", weight=np.ones((1, CHANNELS - 1)))
+        used = ("a.h5", "b.h5", "--mask", "m.h5", "--channels", "!1")
+        invalid = scene.invalid[[0, 2, 3, 4]].any(axis=0) | ~scene.mask
+        right = {"invalid_pixels": int(np.count_nonzero(invalid))}
+        right["pixels"] = invalid.size - right["invalid_pixels"]
+        for shard in ("0/3", "1/3", "2/3"):
+            run(folder, "apply", *used, "-w", "w.npz", "--shard", shard, "-o", "y.npy")
+            run(folder, "stats", *used, "--shard", shard, "-o", f"{shard[0]}.npz")
+        (merged,) = said_by(folder, "merge", "y.npy")["outputs"]
+        assert merged["invalid_pixels"] == right["invalid_pixels"]
+        assert (np.isnan(np.load(folder / "y.npy")[0]) == invalid).all()
+        for told in (
+            said_by(folder, "merge", "0.npz", "1.npz", "2.npz", "-o", "p.npz"),
+            said_by(folder, "fit", "p.npz", "-k", "1", "-o", "m.npz"),
+            said_by(folder, "fit", *used, "-k", "1", "-f", "-o", "m.npz"),
+        ):
+            assert {name: told[name] for name in right} == right
+        reduced = said_by(folder, "reduce", *used, "-k", "1", "-o", "s.npy")
+        assert reduced["invalid_pixels"] == right["invalid_pixels"]
+        # Selected by hand, since a stack of pieces is compared with one file.
+        same = ("a.h5", "a.h5", "--mask", "m.h5", "--channels", "!1")
+        found = said_by(folder, "compare", *same)["invalid_pixels"]
+        alone = np.count_nonzero(scene.invalid[[0, 2]].any(axis=0) | ~scene.mask)
+        assert found == {"a": alone, "b": alone}
+
+
+@settings(max_examples=examples(3))
+@given(seeds)
+def test_learners_without_eigenvalues(seed: int) -> None:
+    """Against the covariance and the values of the valid pixels, in float64."""
+    with new_folder() as folder:
+        scene = make_scene(folder, seed)
+        used = ("a.h5", "b.h5", "--mask", "m.h5", "--channels", "!1")
+        chosen = [0, 2, 3, 4]
+        valid = ~scene.invalid[chosen].any(axis=0) & scene.mask
+        values = scene.meant[chosen][:, valid]
+        spectra = np.random.default_rng(seed).uniform(0.1, 1, (4, 2))
+        np.savetxt(folder / "e.csv", spectra, delimiter=",")
+        for method, options in (
+            ("unmix", ("--endmembers", "e.csv")),
+            ("random", ("-k", "2")),
+            ("ica", ("-k", "2")),
+        ):
+            way = ("--method", method, *options, "--compute", "float64", "--save", "m.npz", "-f")
+            run(folder, "reduce", *used, *way, "-o", "s.npy")
+            scores = np.load(folder / "s.npy")
+            assert (np.isnan(scores).all(axis=0) == ~valid).all()
+            with np.load(folder / "m.npz") as model:
+                weight, bias = model["weight"], model["bias"]
+            right = weight @ values + bias[:, None]
+            size = np.abs(weight) @ np.abs(values).max(axis=1) + np.abs(bias)
+            assert (np.abs(scores[:, valid] - right) <= 1e-12 * size[:, None]).all()
+            if method == "unmix":
+                amounts = np.linalg.lstsq(spectra, values)[0]
+                np.testing.assert_allclose(right, amounts, rtol=1e-9, atol=1e-9 * size.max())
+            if method == "ica":
+                np.testing.assert_allclose(np.cov(right), np.eye(2), atol=1e-9)
+                np.testing.assert_allclose(right.mean(axis=1), 0, atol=1e-9)
 
 
 #: Ways to compute the same, which must not change a byte.
