@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr, unescape
 
 from onebyone_cli.formats.contracts.attributes import metadata_of
 from onebyone_cli.formats.contracts.metadata import Attribute, Metadata
-from onebyone_cli.formats.tiff.labels import DOCTYPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from onebyone_cli.spec import StackSpec
+
+#: What XML may hold that makes a parser read other files, or grow without bound.
+DOCTYPE = re.compile(r"<!DOCTYPE|<!ENTITY", re.IGNORECASE)
+
+#: The tags.
+METADATA, NODATA = 42112, 42113
 
 #: Names of `attributes.metadata_of` for items that have a role or a domain.
 _ROLES = {
@@ -24,9 +30,6 @@ _ROLES = {
 _IMAGERY = {"CENTRAL_WAVELENGTH_UM": "wavelength", "FWHM_UM": "fwhm"}
 
 _QUOTES = {"&quot;": '"', "&apos;": "'"}
-
-#: Most bytes of text that are parsed.
-_MOST_TEXT = 1 << 26
 
 #: What stands for a band that has none, where others have.
 _DEFAULTS = {"band_names": "", "scale_factor": "1", "add_offset": "0", "units": ""}
@@ -56,7 +59,7 @@ def parse_metadata(text: str, spec: StackSpec) -> Metadata:
     """Interpret the items of a GDAL_METADATA tag; empty if it is malformed."""
     from xml.etree.ElementTree import ParseError, fromstring
 
-    if not text or len(text) > _MOST_TEXT or DOCTYPE.search(text):
+    if not text or DOCTYPE.search(text):
         return Metadata()
     try:
         items = list(fromstring(text))
