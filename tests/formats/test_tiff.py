@@ -426,6 +426,7 @@ def test_planes_without_pages_of_their_own(tmp_path):
         ({"_262": 8}, "Lab"),
         ({"_262": 5}, "CMYK"),
         ({"_259": 34892}, "lossy JPEG of DNG"),
+        ({"_259": 50002}, "JPEGXL, which can't be read here"),
         ({"_259": 999}, "compression 999, which can't be read here"),
         ({"_259": 6}, "old-style JPEG"),
         ({"_277": 1 << 30}, "samples"),

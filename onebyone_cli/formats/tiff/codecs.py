@@ -27,13 +27,13 @@ INSTALL = "pip install 'onebyone-cli[tiff]'"
 
 _DEFLATE, _PACKBITS = (8, 32946), 32773
 
-#: imagecodecs' names of compressions of bytes, and of pictures.
+#: imagecodecs' names of compressions of bytes, of fax and of pictures. Of damaged files, the decoder
+#: of JPEG XR prints lines without end, and that of JPEG XL takes gigabytes, so both are refused.
 _OF_BYTES = {5: "lzw", 8: "deflate", 32773: "packbits", 32946: "deflate"}
 _OF_BYTES |= {34925: "lzma", 50000: "zstd"}
 _OF_FAX = {2: "ccittrle", 3: "ccittfax3", 4: "ccittfax4"}
 _OF_PICTURES = {7: "jpeg", 34887: "lerc", 34933: "png", 50001: "webp"}
 _OF_PICTURES |= dict.fromkeys((33003, 33005, 34712), "jpeg2k")
-_OF_PICTURES |= dict.fromkeys((22610, 34934), "jpegxr") | dict.fromkeys((50002, 52546), "jpegxl")
 
 #: Names that tifffile does not give, or that other programs spell in another way.
 _NAMES = {1: "none", 5: "LZW", 7: "JPEG", 8: "Deflate", 32946: "Deflate", 50000: "Zstandard"}

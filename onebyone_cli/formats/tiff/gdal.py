@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape, quoteattr, unescape
 
 from onebyone_cli.formats.contracts.attributes import metadata_of
 from onebyone_cli.formats.contracts.metadata import Attribute, Metadata
@@ -28,8 +27,6 @@ _ROLES = {
     "unittype": "units",
 }
 _IMAGERY = {"CENTRAL_WAVELENGTH_UM": "wavelength", "FWHM_UM": "fwhm"}
-
-_QUOTES = {"&quot;": '"', "&apos;": "'"}
 
 #: What stands for a band that has none, where others have.
 _DEFAULTS = {"band_names": "", "scale_factor": "1", "add_offset": "0", "units": ""}
@@ -57,6 +54,7 @@ def format_nodata(metadata: Metadata) -> str:
 
 def parse_metadata(text: str, spec: StackSpec) -> Metadata:
     """Interpret the items of a GDAL_METADATA tag; empty if it is malformed."""
+    from html import unescape
     from xml.etree.ElementTree import ParseError, fromstring
 
     if not text or DOCTYPE.search(text):
@@ -69,7 +67,7 @@ def parse_metadata(text: str, spec: StackSpec) -> Metadata:
     of_bands: dict[str, dict[int, str]] = {}
     for item in items:
         # GDAL escapes values twice.
-        name, value = item.get("name", ""), unescape(item.text or "", _QUOTES)
+        name, value = item.get("name", ""), unescape(item.text or "")
         domain = item.get("domain", "")
         if domain == "IMAGERY" and name in _IMAGERY:
             name = _IMAGERY[name]
@@ -145,9 +143,12 @@ def _items_of_bands(metadata: Metadata, bands: int) -> Iterator[str]:
 
 
 def _item(name: str, text: str, band: int | None = None, role: str = "") -> str:
+    from html import escape
+
     sample = "" if band is None else f' sample="{band}"'
     role = f' role="{role}"' if role else ""
-    return f"<Item name={quoteattr(name)}{sample}{role}>{escape(escape(_printed(text)))}</Item>"
+    value = escape(escape(_printed(text), quote=False), quote=False)
+    return f'<Item name="{escape(name)}"{sample}{role}>{value}</Item>'
 
 
 def _printed(text: str) -> str:
