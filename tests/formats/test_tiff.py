@@ -330,6 +330,18 @@ def test_pages_are_channels(tmp_path):
     same(read(tmp_path / "b.tif"), np.repeat(np.stack(pages).astype("u1"), 3, axis=0))
 
 
+def test_pages_with_the_same_numbers(tmp_path):
+    """Their planes are at the same offset."""
+    content = bytearray(tiff(grey(), grey(start=50)))
+    (first,) = struct.unpack_from("<I", content, 4)
+    offsets = [
+        at for at in range(first, len(content) - 12) if content[at : at + 4] == b"\x11\1\4\0"
+    ]
+    content[offsets[1] + 8 : offsets[1] + 12] = content[offsets[0] + 8 : offsets[0] + 12]
+    (tmp_path / "a.tif").write_bytes(content)
+    same(read(tmp_path / "a.tif"), np.stack([grey(), grey()]))
+
+
 # Axes
 
 
@@ -660,6 +672,23 @@ def test_compressed_outputs(tmp_path, compression, dtype, chunks):
             found = file.read()
             assert file.block_shapes[0] == (chunks[1:] or (40, 45))
         assert np.array_equal(found, stack, equal_nan=dtype.startswith("f"))
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float64"])
+def test_pages_have_names_that_imagej_and_gdal_read(tmp_path, dtype):
+    rasterio = pytest.importorskip("rasterio")
+    stack = numbers_of(1, StackSpec(2, 7, 9, dtype, (3,)))
+    save(tmp_path / "a.tif", stack, Metadata(channels=("β", "γ")), format_name="tiff-pages")
+    assert about(tmp_path / "a.tif").metadata.channels == ("β", "γ")
+    assert about(tmp_path / "a.tif").axes == ("TCHW" if dtype == "uint16" else "NCHW")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        if dtype == "uint16":
+            assert file.imagej_metadata["Labels"] == ["β", "γ"] * 3
+            assert (file.series[0].axes, file.series[0].shape) == ("TCYX", stack.shape)
+    save(tmp_path / "b.tif", stack[0], Metadata(channels=("β", "γ")), format_name="tiff-pages")
+    with rasterio.open(tmp_path / "b.tif") as file:
+        assert len(file.subdatasets) == 2
+    assert np.array_equal(tifffile.imread(tmp_path / "b.tif"), stack[0], equal_nan=True)
 
 
 def test_three_channels_of_bytes_are_a_picture(tmp_path):

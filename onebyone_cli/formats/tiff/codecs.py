@@ -27,8 +27,8 @@ INSTALL = "pip install 'onebyone-cli[tiff]'"
 
 _DEFLATE, _PACKBITS = (8, 32946), 32773
 
-#: imagecodecs' names of compressions of bytes, of fax and of pictures. Of damaged files, the decoder
-#: of JPEG XR prints lines without end, and that of JPEG XL takes gigabytes, so both are refused.
+#: imagecodecs' names of compressions of bytes, of fax and of pictures. Of damaged files, the
+#: decoder of JPEG XR prints without end, and that of JPEG XL takes gigabytes: both are refused.
 _OF_BYTES = {5: "lzw", 8: "deflate", 32773: "packbits", 32946: "deflate"}
 _OF_BYTES |= {34925: "lzma", 50000: "zstd"}
 _OF_FAX = {2: "ccittrle", 3: "ccittfax3", 4: "ccittfax4"}
@@ -81,11 +81,9 @@ def check_compression(page: Page) -> None:
             f"has predictor {page.predictor} of {page.dtype}, which is unknown; make it again",
             page.where,
         )
-    without = number in (NO_COMPRESSION, *_DEFLATE, _PACKBITS) and page.predictor != 3
-    if not without and not has_codec(known[number] or "deflate"):
-        floats = " with a predictor of floats" if page.predictor == 3 else ""
+    if number not in (NO_COMPRESSION, *_DEFLATE, _PACKBITS) and not has_codec(known[number]):
         raise DependencyMissingError(
-            f"is compressed as {what}{floats}, which needs imagecodecs; install it: {INSTALL}",
+            f"is compressed as {what}, which needs imagecodecs; install it: {INSTALL}",
             page.where,
         )
 
@@ -223,10 +221,7 @@ def _numbers(page: Page, found: NDArray[np.uint8], rows: int, order: str) -> NDA
     """Return numbers of their bytes: ndarray of shape (rows, columns, samples)."""
     shape = (rows, page.columns, page.together)
     if page.predictor == 3:
-        import imagecodecs
-
-        apart = found.view(page.dtype).reshape(shape)
-        return np.asarray(imagecodecs.floatpred_decode(apart, axis=-2))
+        return _joined(page, found.reshape(rows, -1, page.together)).reshape(shape)
     if page.bits == ITEM_BYTES[page.dtype] * 8 and page.dtype != "bool":
         numbers = found.view(np.dtype(page.dtype).newbyteorder(order)).reshape(shape)  # type: ignore[arg-type]
     else:
@@ -236,6 +231,20 @@ def _numbers(page: Page, found: NDArray[np.uint8], rows: int, order: str) -> NDA
     # Differences wrap around, so those of floats are taken of their bits.
     native = numbers.astype(numbers.dtype.newbyteorder("="), copy=False)
     return _sums(native.view(f"u{native.itemsize}")).view(page.dtype)
+
+
+def _joined(page: Page, found: NDArray[np.uint8]) -> NDArray[Any]:
+    """Return floats of the differences of their bytes, the highest of all numbers first.
+
+    This takes a third of the time of imagecodecs (float32, strips of 256 KiB).
+    """
+    item = ITEM_BYTES[page.dtype]
+    apart = _sums(found).reshape(len(found), item, -1)
+    joined = apart[:, 0].astype(f"u{item}")
+    for at in range(1, item):
+        joined <<= 8
+        joined |= apart[:, at]
+    return joined.view(page.dtype)
 
 
 def _sums(numbers: NDArray[Any]) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.formats.contracts.metadata import Attribute, Georeference
@@ -30,6 +31,9 @@ _CARRIED = {
 _MODEL, _RASTER, _GEOGRAPHIC, _PROJECTED, _PROJECTED_CITATION = 1024, 1025, 2048, 3072, 3073
 _POINT, _USER_DEFINED = 2, 32767
 
+#: Most numbers of the key directory, which tifffile reads slowly.
+_MOST_KEYS = 1 << 12
+
 #: How programs of Esri, and GDAL, write the text of a reference system into a citation.
 _AS_TEXT = "ESRI PE String = "
 
@@ -41,10 +45,10 @@ _EPSG = re.compile(
 
 def read_georeference(page: TiffPage) -> tuple[Georeference, dict[str, Attribute]]:
     """Return the georeference of a page, and tags that it can't express."""
-    try:
-        keys = page.geotiff_tags or {}
-    except Exception:  # of keys that contradict each other
-        keys = {}
+    keys, listed = {}, page.tags.get(_KEYS)
+    if listed is not None and listed.count <= _MOST_KEYS:
+        with suppress(Exception):  # of keys that contradict each other
+            keys = page.geotiff_tags or {}
     crs, carried = _crs(keys), {}
     numbers = {tag: _numbers(page, tag) for tag in _CARRIED.values()}
     if keys and not crs:

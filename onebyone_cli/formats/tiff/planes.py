@@ -45,7 +45,7 @@ class Planes(NamedTuple):
         spec, plane = self.spec, self.plane(0)
         offsets = np.array(self.offsets, np.int64).reshape(*spec.batch, -1)
         steps = [np.diff(offsets, axis=axis) for axis in range(offsets.ndim)]
-        if any(step.size and (step.min() < 0 or np.ptp(step)) for step in steps):
+        if any(step.size and (step.min() <= 0 or np.ptp(step)) for step in steps):
             return None
         strides = [int(step.flat[0]) if step.size else 0 for step in steps]
         planes = strides.pop()
