@@ -71,21 +71,12 @@ LIBRARIES: dict[str, set[str]] = {
     "formats.envi": {"numpy"},
     "formats.hdf5": {"numpy", "hdf5plugin"},
     "formats.images": {"numpy", "PIL"},
-    "formats.tiff": {"numpy", "imagecodecs", "PIL"},
+    "formats.tiff": {"numpy", "imagecodecs", "tifffile"},
 }
 
 #: What makes start-up slow. Help, version and completion do without.
-HEAVY = {
-    "numpy",
-    "h5py",
-    "PIL",
-    "rich",
-    "matplotlib",
-    "sklearn",
-    "distributed",
-    "imagecodecs",
-    "onnx",
-}
+HEAVY = {"numpy", "h5py", "PIL", "rich", "matplotlib", "sklearn", "distributed", "imagecodecs"}
+HEAVY |= {"onnx", "tifffile"}
 
 #: Modules that import nothing heavy at start, neither themselves nor by what they import.
 LIGHT = (
