@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 #: In the order of help.
-NAMES = ("npy", "npz", "hdf5", "tiff", "images", "envi")
+NAMES = ("npy", "npz", "hdf5", "tiff", "images", "envi", "raw")
 
 
 def load(name: str) -> Format:
@@ -181,6 +181,11 @@ def describe_outputs() -> str:
 def with_storage(option: str) -> str:
     """Return the suffixes of outputs that support a storage option, as in ``".h5"``."""
     return " and ".join(each.new_suffix for each in _each() if option in each.storage)
+
+
+def with_layouts() -> str:
+    """Return the suffixes of outputs whose order of axes can be chosen."""
+    return " and ".join(each.new_suffix for each in _each() if each.layouts)
 
 
 def _each() -> Iterator[Format]:

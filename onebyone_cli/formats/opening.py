@@ -11,7 +11,14 @@ from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import NEW, Publication
 from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.errors import UsageError, setting
-from onebyone_cli.formats import misnamed, of_datasets, of_input, of_output, with_storage
+from onebyone_cli.formats import (
+    misnamed,
+    of_datasets,
+    of_input,
+    of_output,
+    with_layouts,
+    with_storage,
+)
 from onebyone_cli.formats.contracts.about import Dataset
 from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import Storage, Target
@@ -139,6 +146,7 @@ def make_target(
     inputs: Sequence[Reader | StreamReader] = (),
     also_read: Sequence[str] = (),
     format_name: str = "",
+    layout: str = "",
     publication: Publication = NEW,
     storage: Storage | None = None,
 ) -> Target:
@@ -154,6 +162,8 @@ def make_target(
         Other files that are read, such as weights.
     format_name : str
         Value of ``--format``, or empty.
+    layout : str
+        Order of the axes, or empty for that of the format.
     publication : Publication
     storage : Storage, optional
 
@@ -169,6 +179,10 @@ def make_target(
     path = found.main_file(path) if found.main_file else path
     storage = storage or Storage()
     _check_storage(found, storage)
+    if layout and layout not in found.layouts:
+        raise UsageError(
+            f"{setting('layout_out', layout)} is for {with_layouts()} outputs, not for {found.noun}"
+        )
     inner = inner or next((each.about.inner for each in inputs if each.about.inner), "")
     read = (*(name for reader in inputs for name in reader.about.files), *also_read)
     if path == "-":
@@ -186,6 +200,7 @@ def make_target(
         found.write,
         inner=inner,
         kind=kind,
+        layout=layout,
         inputs=read,
         publication=publication,
         keeps=dict(found.folder_kinds).get(kind, found.keeps),

@@ -1,7 +1,7 @@
 """Numbers without a header, as ffmpeg or a C program writes them; options describe them.
 
-No name identifies such a file, so the format is not in the registry: `opening.open_input` uses it
-where ``--raw`` is given.
+`opening.open_input` reads files of any name so where ``--raw`` is given. Outputs are in C order,
+little-endian, and in the order of axes that the user chooses; a batch is one item after another.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from onebyone_cli.errors import DataError, setting
-from onebyone_cli.formats.arrays.layout import PIECE_BYTES
+from onebyone_cli.formats.arrays.layout import PIECE_BYTES, ordered_layout
 from onebyone_cli.formats.arrays.source import ArraySeries, Kind, open_array
-from onebyone_cli.spec import CODED_BYTES, ITEM_BYTES
+from onebyone_cli.formats.arrays.target import array_writer
+from onebyone_cli.formats.contracts.format import Format
+from onebyone_cli.spec import CODED_BYTES, ITEM_BYTES, LAYOUTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.arrays.layout import ArrayLayout
     from onebyone_cli.formats.contracts.about import RawSpec
     from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
+    from onebyone_cli.formats.contracts.writer import StreamWriter, Target, Writer
+    from onebyone_cli.spec import StackSpec
 
 
 #: The settings that describe numbers without a header.
@@ -38,9 +42,20 @@ def series(source: Source) -> Series:
     return ArraySeries(source, _kind(source))
 
 
+def write(target: Target, spec: StackSpec) -> Writer | StreamWriter:
+    """Make a writer for numbers without a header, in a file or on standard output."""
+    stored = ordered_layout(spec, target.layout or "CHW")
+    return array_writer(target, stored, b"", f"raw {target.layout}".rstrip())
+
+
 def _kind(source: Source) -> Kind:
     raw = source.raw
-    assert raw is not None
+    if raw is None or not raw.shape:
+        raise DataError(
+            f"has no header; describe its numbers with {setting('raw')}, {setting('shape')} and "
+            f"{setting('dtype_in')}",
+            source.path,
+        )
 
     def check_size(layout: ArrayLayout, start: int, size: int, path: str) -> None:
         _check_size(raw, size - start, path)
@@ -118,3 +133,17 @@ def _fitting_shapes(raw: RawSpec, found: int) -> Iterator[tuple[int, ...]]:
 def _written(shape: tuple[int, ...]) -> str:
     """Format a shape as the option takes it."""
     return ",".join(map(str, shape))
+
+
+FORMAT = Format(
+    name="raw",
+    title="numbers without a header (.bin), described by options",
+    noun="a file of numbers without a header (.bin)",
+    suffixes=(".bin",),
+    read=read,
+    write=write,
+    new_suffix=".bin",
+    layouts=LAYOUTS,
+    frames=True,
+    is_described=False,
+)

@@ -36,6 +36,7 @@ from onebyone_cli.formats.arrays.file import ArrayReader
 from onebyone_cli.formats.arrays.layout import (
     ArrayLayout,
     array_layout,
+    ordered_layout,
     plain_layout,
     plain_strides,
 )
@@ -354,8 +355,12 @@ def test_slabs_that_are_written_make_the_array(
     data: st.DataObject, spec: StackSpec, seed: int, offset: int
 ):
     stack = numbers_of(seed, spec)
+    order, big = data.draw(st.sampled_from(LAYOUTS)), data.draw(st.booleans())
+    layout = ordered_layout(spec, order, big_endian=big, offset=offset)
+    axes = (*range(len(spec.batch)), *(len(spec.batch) + "CHW".index(axis) for axis in order))
+    expected = stack.transpose(axes).astype(stack.dtype.newbyteorder(">" if big else "<"))
     with file_of(b"", offset) as fd:
-        writer = ArrayWriter(fd, spec, offset, "x")
+        writer = ArrayWriter(fd, layout, "x")
         for slab in data.draw(cuts(spec)):
             # A block is a part of a worker's buffer: its rows may lie apart.
             more = data.draw(st.integers(0, 3))
@@ -364,8 +369,8 @@ def test_slabs_that_are_written_make_the_array(
             block[:] = pixels_of(stack, slab)
             writer.write(slab, block)
         assert os.pread(fd, offset, 0) == b"\xaa" * offset
-        assert os.pread(fd, spec.data_bytes + 1, offset) == stack.tobytes()
-        reader = ArrayReader(fd, plain_layout(spec, offset), About("x"), owns_fd=False)
+        assert os.pread(fd, spec.data_bytes + 1, offset) == expected.tobytes()
+        reader = ArrayReader(fd, layout, About("x"), owns_fd=False)
         assert same_numbers(read_all(reader, data.draw(cuts(spec)), spec.dtype), stack)
 
 
@@ -382,7 +387,7 @@ def test_the_system_may_take_a_few_bytes_at_a_time(
     items, pixels = data.draw(slab_sizes(spec))
     with file_of(b"") as fd, pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "pwritev", trickle)
-        writer = ArrayWriter(fd, spec, 0, "x")
+        writer = ArrayWriter(fd, plain_layout(spec), "x")
         for slab in iter_slabs(spec, items, pixels):
             writer.write(slab, np.ascontiguousarray(pixels_of(stack, slab)))
         assert os.pread(fd, spec.data_bytes + 1, 0) == stack.tobytes()

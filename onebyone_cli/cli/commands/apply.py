@@ -69,6 +69,7 @@ def apply(
         (*asked.files, *files_of([input.inputs_from, input.mask])),
         hdf5.storage(),
         output.publication(if_changed=make.if_changed),
+        output.layout_out,
     )
     groups = (weights, numbers, input, raw, output, hdf5, checkpoints)
     cluster = machines.cluster(resources, inputs, groups, console, output=goal)

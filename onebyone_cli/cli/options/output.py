@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from onebyone_cli.cli.groups import REQUIRED, Group, option
 from onebyone_cli.errors import UsageError
+from onebyone_cli.spec import LAYOUTS
 
 if TYPE_CHECKING:
     from onebyone_cli.commit.publication import Publication
@@ -27,6 +28,12 @@ def _stored_in(option: str) -> str:
     from onebyone_cli.formats import with_storage
 
     return with_storage(option)
+
+
+def _with_layouts() -> str:
+    from onebyone_cli.formats import with_layouts
+
+    return with_layouts()
 
 
 _OUTPUT = option(
@@ -81,6 +88,15 @@ class Output(Synced):
         metavar="NAME",
         complete=_format_names,
         help=lambda: f"Format of the output, whatever its name: {', '.join(_format_names())}.",
+    )
+    layout_out: Literal["", "CHW", "HWC", "HCW"] = option(
+        "--layout-out",
+        metavar="AXES",
+        choices=LAYOUTS,
+        help=lambda: (
+            f"Order of the axes in the output ({_with_layouts()}): CHW, HWC or HCW, with those of "
+            "a batch before them. Default: CHW."
+        ),
     )
 
 

@@ -183,3 +183,17 @@ def _strides(shape: tuple[int, ...], item_bytes: int, *, fortran_order: bool) ->
 def plain_layout(spec: StackSpec, offset: int = 0) -> ArrayLayout:
     """Return the layout of a C-order, little-endian CHW array."""
     return ArrayLayout(spec, plain_strides(spec), offset)
+
+
+def ordered_layout(
+    spec: StackSpec, order: str, *, big_endian: bool = False, offset: int = 0
+) -> ArrayLayout:
+    """Return the layout of a C-order array ``(*batch, ...)`` whose last axes are in this order.
+
+    `order` is CHW, HWC or HCW.
+    """
+    sizes = {"C": spec.channels, "H": spec.height, "W": spec.width}
+    shape = (*spec.batch, *(sizes[axis] for axis in order))
+    found = array_layout(shape, spec.dtype, "", layout=order, big_endian=big_endian, offset=offset)
+    # The stride of an axis of size 1 does not matter.
+    return found._replace(strides=plain_strides(spec)) if spec.channels == 1 else found
