@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 #: In the order of help.
-NAMES = ("npy", "npz", "hdf5", "tiff", "images", "envi", "raw")
+NAMES = ("npy", "npz", "hdf5", "tiff", "images", "netpbm", "envi", "raw")
 
 
 def load(name: str) -> Format:
@@ -66,8 +66,8 @@ def of_input(path: str) -> Format:
         return named or of_streams()  # a pipe such as /dev/fd/63 has no suffix
     start = _first_bytes(path)
     found = _by_content(path, start, named) or named
-    if found is None:
-        kind = look(start)
+    kind = None if found is not None and found.is_described else look(start)
+    if found is None or kind is not None:
         what = f"is {kind.text}" if kind else f"has no known suffix; expected {suffix_list()}"
         raise DataError(what, path)
     return found
@@ -135,6 +135,13 @@ def of_streams() -> Format:
     return found
 
 
+def of_bytes(peek: Callable[[int], bytes]) -> Format:
+    """Return the format of a stream by its first bytes; `peek` returns so many of them."""
+    known = [each for each in _each() if each.streams]
+    start = peek(max(len(magic) for each in known for magic in each.magic))
+    return next((each for each in known if start.startswith(each.magic)), known[0])
+
+
 def of_datasets(path: str) -> bool:
     """Return whether ``path:name`` can mean a dataset, by the first bytes or suffix of the file."""
     found = _by_suffix(path)
@@ -163,7 +170,8 @@ def describe_inputs() -> str:
     """Describe the possible inputs, for help: a sentence without its full stop."""
     known = all_formats()
     files = [each.noun for each in known] + [each.folder for each in known if each.folder]
-    text = f"{', '.join(files)}, or - for {of_streams().streams} on standard input"
+    streams = " or ".join(each.streams for each in known if each.streams)
+    text = f"{', '.join(files)}, or - for {streams} on standard input"
     return text[0].upper() + text[1:]
 
 
@@ -174,7 +182,8 @@ def describe_outputs() -> str:
     folders = " or ".join(each.folder for each in known if each.folder)
     return (
         f"The suffix picks the format ({suffixes}, or that of an image); a name that ends in / is "
-        f"{folders}; - is {of_streams().streams} on standard output"
+        f"{folders}; - is {of_streams().streams} on standard output, or what {setting('format')} "
+        "names"
     )
 
 

@@ -13,12 +13,14 @@ from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.formats import (
     misnamed,
+    of_bytes,
     of_datasets,
     of_input,
     of_output,
     with_layouts,
     with_storage,
 )
+from onebyone_cli.formats.arrays.byte_source import open_bytes
 from onebyone_cli.formats.contracts.about import Dataset
 from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import Storage, Target
@@ -71,12 +73,28 @@ def open_input(
         return read_raw(Source(text, "", layout, memory, raw))
     path, inner = split_inner(text)
     found = of_input(path)
+    source = Source(path, inner, layout, memory, raw, indices=indices)
+    if found.streams and is_stream(path):
+        found, source = _open_stream(source)
+        return found.read(source)
     _check_stated(raw, found, text)
-    reader = found.read(Source(path, inner, layout, memory, raw, indices=indices))
+    reader = found.read(source)
     note = misnamed(path, found)
     if note:
         reader.about = reader.about._replace(notes=(note, *reader.about.notes))
     return reader
+
+
+def _open_stream(source: Source) -> tuple[Format, Source]:
+    """Open a stream, and return its format by its first bytes."""
+    opened = open_bytes(source.path, ".npy or Netpbm ")
+    try:
+        found = of_bytes(opened.peek)
+        _check_stated(source.raw, found, source.path)
+    except BaseException:
+        opened.close()
+        raise
+    return found, source._replace(opened=opened)
 
 
 def _check_stated(raw: RawSpec | None, found: Format, path: str) -> None:
@@ -115,9 +133,9 @@ def open_series(text: str, *, layout: str, raw: RawSpec | None, stack: ExitStack
 
         opened = series(source)
     else:
-        found = of_input(text).series
-        assert found is not None, "the format of streams has a series"
-        opened = found(source)
+        found, source = _open_stream(source)
+        assert found.series is not None, "a format of streams has a series"
+        opened = found.series(source)
     stack.callback(opened.close)
     return opened
 

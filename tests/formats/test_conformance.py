@@ -225,7 +225,8 @@ class TestConformance:
         shape = (data.draw(st.integers(1, 12)), data.draw(sides), data.draw(sides))
         dtype = data.draw(st.sampled_from(held_types(kind)))
         # A folder has an image for each stack of a batch, and is read as one stack.
-        several = () if kind.folder else ((3,), (2, 2))
+        # Images in a file are counted along one axis.
+        several = () if kind.folder else ((3,),) if kind.frames else ((3,), (2, 2))
         batches = [b for b in ((), (1,), *several) if can_hold(kind, ONE._replace(batch=b))]
         spec = StackSpec(*shape, dtype, data.draw(st.sampled_from(batches)))
         stack = numbers_of(seed, spec)

@@ -224,7 +224,8 @@ class ApplyInput(Input):
         help="Treat every input as a stack of its own; OUTPUT is a folder. With --format png, "
         "results of 1 channel, or of 3 of uint8, are one image each. A pipe may bring several, one "
         "after another: those of standard input become stdin_0.npy, stdin_1.npy and so on. With "
-        "-o - the results follow each other on standard output.",
+        "-o - the results follow each other on standard output; with --format pam, ppm, pgm, pbm, "
+        "pfm or raw, a single pipe is read so without --each.",
     )
 
 

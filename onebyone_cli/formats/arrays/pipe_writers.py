@@ -7,18 +7,21 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
+from onebyone_cli.commit.atomic import AtomicFile
 from onebyone_cli.errors import UsageError, read_write_error, setting
 from onebyone_cli.formats.arrays.layout import PIECE_BYTES
 from onebyone_cli.formats.contracts.writer import Planes, StreamWriter, Target, Writer
 from onebyone_cli.system.pipes import enlarge_pipe, write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     from onebyone_cli.formats.arrays.layout import ArrayLayout
     from onebyone_cli.spec import Slab
+
+    Pieces = Callable[[Planes, int, ArrayLayout], Iterator[NDArray[Any]]]
 
 
 class StandardOutputWriter(Writer):
@@ -83,14 +86,22 @@ class PipeWriter(StreamWriter):
         Bytes before the first number.
     item_header : bytes
         Bytes before the numbers of each item of the batch.
+    pieces : callable or None
+        Replaces `pieces_of_item`, for numbers that an `ArrayLayout` can't describe.
     """
 
     def __init__(
-        self, target: Target, stored: ArrayLayout, header: bytes, *, item_header: bytes = b""
+        self,
+        target: Target,
+        stored: ArrayLayout,
+        header: bytes,
+        *,
+        item_header: bytes = b"",
+        pieces: Pieces | None = None,
     ) -> None:
         self.path = "standard output" if target.path == "-" else target.path
         self.spec = stored.spec
-        self._stored, self._headers = stored, (header, item_header)
+        self._stored, self._headers, self._pieces = stored, (header, item_header), pieces
         # A piece, and its copy in the order of the stream.
         row = stored.spec.channels * stored.spec.width * stored.spec.item_bytes
         self.buffer_bytes = PIECE_BYTES if stored.is_plain else 2 * max(PIECE_BYTES, row)
@@ -115,15 +126,18 @@ class PipeWriter(StreamWriter):
         """Write the header, then item after item; see `StreamWriter.fill`."""
         from onebyone_cli.formats.arrays.in_pieces import pieces_of_item
 
-        header, item_header = self._headers
+        (header, item_header), pieces = self._headers, self._pieces or pieces_of_item
         write_all(self._fd, memoryview(header), self.path)
-        done = 0
+        one = self.spec.data_bytes // self.spec.items
         for item in range(self.spec.items):
             write_all(self._fd, memoryview(item_header), self.path)
-            for piece in pieces_of_item(result, item, self._stored):
+            done = item * one
+            for piece in pieces(result, item, self._stored):
                 write_all(self._fd, piece.data.cast("B"), self.path)
                 done += piece.nbytes
                 on_bytes(done)
+            if done < (item + 1) * one:  # packed
+                on_bytes((item + 1) * one)
 
     def commit(self) -> None:
         """Close the pipe or device: a delayed write error is raised here."""
@@ -141,3 +155,21 @@ class PipeWriter(StreamWriter):
         if self._fd > 1:
             os.close(self._fd)
         self._fd = -1
+
+
+class FileInOrderWriter(PipeWriter):
+    """Write a file from front to back."""
+
+    def open(self) -> None:
+        """Create the temporary."""
+        self._file = AtomicFile(self.path, self._target.publication)
+        self._fd = self._file.fd
+
+    def commit(self) -> None:
+        """Publish the file."""
+        self.changed = self._file.commit()
+
+    def discard(self) -> None:
+        """Remove the temporary."""
+        if hasattr(self, "_file"):
+            self._file.discard()

@@ -53,7 +53,7 @@ def open_array(source: Source, kind: Kind) -> Reader | StreamReader:
     InputMissingError
         If it can't be opened.
     """
-    opened = open_bytes(source.path, kind.name)
+    opened = source.opened or open_bytes(source.path, kind.name)
     try:
         start = opened.position
         layout = kind.describe(opened, source, opened.path)
@@ -93,7 +93,7 @@ class ArraySeries(Series):
     def __init__(self, source: Source, kind: Kind) -> None:
         self._source = source
         self._kind = kind
-        self._opened = open_bytes(source.path, kind.name)
+        self._opened = source.opened or open_bytes(source.path, kind.name)
         self.path = self._opened.path
 
     def __iter__(self) -> Iterator[Reader | StreamReader]:

@@ -98,7 +98,8 @@ def _check_agreement(readers: Sequence[Reader | StreamReader]) -> None:
         return
     usual = max(kinds, key=lambda kind: kinds[kind])  # the first of equals
     odd = next(each for each in readers if each.spec != usual)
-    others = f"{kinds[usual]} others have" if kinds[usual] > 1 else "another has"
+    like = next(each for each in readers if each.spec == usual)
+    others = f"{kinds[usual]} others have" if kinds[usual] > 1 else f"{like.path} has"
     raise DataError(
         f"has {_described(odd.spec)}, and {others} {_described(usual)}; move it away, or name the "
         "images as inputs to stack them as they are",

@@ -57,14 +57,20 @@ KINDS = {
     )
 }
 
-#: Pillow's format by suffix. A ``.pnm`` file is a PGM or a PPM.
-FAMILIES = {suffix: kind.family for kind in KINDS.values() for suffix in kind.suffixes} | {
-    ".pnm": "PPM"
-}
+#: Suffixes of images of which no output is made here.
+_ONLY_READ = (".pnm", ".pbm", ".pam")
+
+#: Pillow's format by suffix.
+FAMILIES = {suffix: kind.family for kind in KINDS.values() for suffix in kind.suffixes} | (
+    dict.fromkeys(_ONLY_READ, "PPM")
+)
+
+#: Formats that read the files of a family in place of Pillow.
+READERS = {"TIFF": "tiff", "PPM": "netpbm"}
 
 #: Name of the format in messages, by suffix.
 TITLES = {suffix: kind.name.upper() for kind in KINDS.values() for suffix in kind.suffixes} | {
-    ".pnm": "PNM"
+    suffix: suffix[1:].upper() for suffix in _ONLY_READ
 }
 
 #: TIFF and BMP files have 32-bit offsets.

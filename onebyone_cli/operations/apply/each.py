@@ -24,6 +24,18 @@ if TYPE_CHECKING:
 _ANY = "#"
 
 
+def are_frames(inputs: Sequence[str], format_name: str) -> bool:
+    """Return whether images come and go one after another, so that each is a stack of its own.
+
+    So it is where a single stream is read, and standard output has a format whose images follow
+    each other.
+    """
+    from onebyone_cli.formats import of_output, opening
+
+    is_stream = len(inputs) == 1 and opening.is_stream(inputs[0])
+    return is_stream and of_output("-", format_name)[0].frames
+
+
 class TargetNames:
     """Name the outputs after the inputs, in the same format where that is possible.
 
