@@ -169,7 +169,8 @@ def format_names() -> list[str]:
 def describe_inputs() -> str:
     """Describe the possible inputs, for help: a sentence without its full stop."""
     known = all_formats()
-    files = [each.noun for each in known] + [each.folder for each in known if each.folder]
+    files = [each.noun for each in known if each.is_described]
+    files += [each.folder for each in known if each.folder]
     streams = " or ".join(each.streams for each in known if each.streams)
     text = f"{', '.join(files)}, or - for {streams} on standard input"
     return text[0].upper() + text[1:]
@@ -182,8 +183,7 @@ def describe_outputs() -> str:
     folders = " or ".join(each.folder for each in known if each.folder)
     return (
         f"The suffix picks the format ({suffixes}, or that of an image); a name that ends in / is "
-        f"{folders}; - is {of_streams().streams} on standard output, or what {setting('format')} "
-        "names"
+        f"{folders}; - is {of_streams().streams} on standard output"
     )
 
 

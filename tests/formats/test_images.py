@@ -321,17 +321,11 @@ def test_every_value_of_ascii_images_is_exact(tmp_path):
         assert read(tmp_path / "a.pgm").ravel().tolist() == list(range(largest + 1))
 
 
-@pytest.mark.parametrize("head", [b"P2 2 1 100\n1 2\n", b"P3 1 1 65535\n1 2 3\n"])
-def test_ascii_images_of_other_ranges_are_refused(tmp_path, head):
-    (tmp_path / "a.ppm").write_bytes(head)
-    refused(DataError, tmp_path / "a.ppm", "stretched", "binary")
-
-
 def test_pgm_of_another_length_is_refused(tmp_path):
     (tmp_path / "a.pgm").write_bytes(b"P5 4 3 255\n" + bytes(11))
     refused(DataError, tmp_path / "a.pgm", "truncated")
-    (tmp_path / "a.pgm").write_bytes((b"P5 4 3 255\n" + bytes(12)) * 2)
-    refused(DataError, tmp_path / "a.pgm", "has more data")
+    (tmp_path / "a.pgm").write_bytes(b"P5 4 3 255\n" + bytes(13))
+    refused(DataError, tmp_path / "a.pgm", "has something else after image 0")
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -341,11 +335,6 @@ def test_pfm_is_read_from_the_bottom_up_in_either_byte_order(tmp_path, order):
     data = rows[::-1].astype(order + "f4").tobytes()
     (tmp_path / "a.pfm").write_bytes(b"Pf\n2 2\n" + scale + b"\n" + data)
     same(read(tmp_path / "a.pfm"), rows[None])
-
-
-def test_colour_pfm_is_refused(tmp_path):
-    (tmp_path / "a.pfm").write_bytes(b"PF\n1 1\n-1.0\n" + bytes(12))
-    refused(DataError, tmp_path / "a.pfm", "colour PFM")
 
 
 # Hostile and damaged files
@@ -420,15 +409,15 @@ def test_pillows_own_limit_neither_warns_nor_refuses(tmp_path, monkeypatch):
 
 
 def test_buffer_bytes_are_enough(tmp_path):
-    array = np.zeros((1, 1500, 1000), "float32")
-    write(tmp_path / "a.pfm", array)
+    array = np.zeros((1, 1500, 4000), "uint8")
+    write(tmp_path / "a.png", array)
     script = f"""
         import resource
-        import numpy, PIL.PpmImagePlugin
+        import numpy, PIL.PngImagePlugin
         from onebyone_cli.formats.contracts.reader import Source
         from onebyone_cli.formats.images import FORMAT
         peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        reader = FORMAT.read(Source({str(tmp_path / "a.pfm")!r}))
+        reader = FORMAT.read(Source({str(tmp_path / "a.png")!r}))
         before = peak()
         reader.drain(lambda data: None)
         print(peak() - before, reader.buffer_bytes)

@@ -124,10 +124,7 @@ def _usual_kind(spec: StackSpec) -> str:
 
 def _kind_of_file(target: Target, spec: StackSpec) -> ImageKind:
     suffix = suffix_of(target.path)
-    if suffix == ".pnm":
-        named = "ppm" if spec.channels == 3 else "pgm"
-    else:
-        named = next((kind.name for kind in KINDS.values() if suffix in kind.suffixes), "")
+    named = next((kind.name for kind in KINDS.values() if suffix in kind.suffixes), "")
     if not (named or target.kind):
         raise UsageError(
             f"'{target.path}' has no suffix of an image; end the name with / for a folder of "

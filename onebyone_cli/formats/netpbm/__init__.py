@@ -50,7 +50,7 @@ def write(target: Target, spec: StackSpec) -> Writer | StreamWriter:
 FORMAT = Format(
     name="netpbm",
     title="Netpbm image (PBM, PGM, PPM, PAM) or PFM; several in a file are a batch",
-    noun="a Netpbm image (.pam, .ppm, .pfm)",
+    noun="a Netpbm image",
     suffixes=(".pam", *(suffix for suffix in SUFFIXES if suffix != ".pam")),
     read=read,
     write=write,

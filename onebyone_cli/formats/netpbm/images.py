@@ -244,4 +244,4 @@ def _notes(header: Header, names: tuple[str, ...]) -> Iterator[str]:
     if header.scale not in (0.0, 1.0, -1.0):
         yield f"scale {abs(header.scale):g} in the header of the PFM is not applied"
     if names[-1:] == ("A",):
-        yield f"alpha is channel {len(names) - 1}, A; {setting('channels', '!A')} leaves it out"
+        yield f"channel {len(names) - 1}, A, is marked as alpha; it is a channel like the others"

@@ -45,9 +45,9 @@ SUFFIXES = (*sorted(f".{name}" for name in KINDS), ".pnm")
 
 
 def file_suffix(name: str, channels: int, dtype: str) -> str:
-    """Return the suffix of a file that holds a stack, by the name of its kind; empty if none."""
-    found = _fitting(channels, dtype) if not name else KINDS.get(name)
-    return f".{found.name}" if found and not _refusal(found, channels, dtype) else ""
+    """Return the suffix of the file of a stack, by the name of its kind or what fits."""
+    found = KINDS[name] if name else _fitting(channels, dtype)
+    return f".{found.name}" if found else ""
 
 
 def kind_of(target: Target, spec: StackSpec) -> Kind:
