@@ -16,6 +16,7 @@ from onebyone_cli.formats.arrays.source import ArraySeries, Kind, open_array
 from onebyone_cli.formats.arrays.target import array_writer
 from onebyone_cli.formats.contracts.format import Format
 from onebyone_cli.spec import CODED_BYTES, ITEM_BYTES, LAYOUTS
+from onebyone_cli.units import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
 
 #: The settings that describe numbers without a header.
 _SAID = f"{setting('shape')} and {setting('dtype_in')}"
+
+
+#: Most shapes that a message proposes.
+_MOST_SHAPES = 3
+
+#: Types of other sizes that a message proposes.
+_TYPES = {1: "u1", 2: "u2", 4: "f4", 8: "f8"}
 
 
 def read(source: Source) -> Reader | StreamReader:
@@ -103,10 +111,14 @@ def _check_size(raw: RawSpec, found: int, path: str) -> None:
     expected, found = prod(raw.shape) * _item_bytes(raw), found - raw.offset
     if found == expected:
         return
-    fitting = " or ".join(dict.fromkeys(map(_written, _fitting_shapes(raw, found))))
+    shapes = list(dict.fromkeys(map(_written, _fitting_shapes(raw, found))))
+    fitting = " or ".join(shapes[:_MOST_SHAPES])
     after = f" after the first {raw.offset}" if raw.offset else ""
     way = f"{setting('shape', fitting)} would fit" if fitting else f"check {_SAID}"
-    if found > expected and not fitting:
+    size, rest = divmod(found, prod(raw.shape))
+    if not rest and size in _TYPES:
+        way += f", or {setting('dtype_in', _TYPES[size])} ({count(size, 'byte')} each)"
+    elif found > expected and not fitting:
         header = raw.offset + found - expected
         way += f", or skip what precedes the numbers with {setting('offset', header)}"
     raise DataError(
@@ -117,7 +129,7 @@ def _check_size(raw: RawSpec, found: int, path: str) -> None:
 
 
 def _fitting_shapes(raw: RawSpec, found: int) -> Iterator[tuple[int, ...]]:
-    """Yield shapes of `found` bytes that differ in the first or last axis, or have one more."""
+    """Yield shapes of `found` bytes that differ in one axis, or have one more."""
     numbers, rest = divmod(found, _item_bytes(raw))
     if rest:
         return
@@ -128,6 +140,10 @@ def _fitting_shapes(raw: RawSpec, found: int) -> Iterator[tuple[int, ...]]:
         yield *outer, numbers // prod(outer)
     if numbers % prod(raw.shape) == 0 and len(raw.shape) > 2:
         yield numbers // prod(raw.shape), *raw.shape
+    for axis in range(1, len(raw.shape) - 1):
+        before, after = raw.shape[:axis], raw.shape[axis + 1 :]
+        if numbers % prod(before + after) == 0:
+            yield *before, numbers // prod(before + after), *after
 
 
 def _written(shape: tuple[int, ...]) -> str:
