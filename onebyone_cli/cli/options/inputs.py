@@ -152,7 +152,8 @@ class Pixels(Group):
         "--invalid",
         default="any",
         choices=("any", "all"),
-        help="A pixel is invalid if any of its channels is, or only if all are. Default: any.",
+        help="A pixel is invalid if any of its channels is, or only if all are; nodata values in "
+        "some channels are then used as numbers. Default: any.",
     )
     mask: str = option(
         "--mask",
