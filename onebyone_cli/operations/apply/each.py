@@ -95,7 +95,9 @@ class TargetNames:
             alone = chosen.file_suffix(kind, *self._pixel) if chosen.file_suffix else ""
             return alone or chosen.new_suffix
         found = formats.of_streams() if self._raw else formats.of_input(path)
-        return formats.of_streams().new_suffix if found.new_suffix == "/" else found.new_suffix
+        if found.file_suffix:
+            return found.file_suffix("", *self._pixel) or formats.of_streams().new_suffix
+        return found.new_suffix.rstrip("/") or formats.of_streams().new_suffix
 
 
 class Outcome(NamedTuple):
