@@ -33,7 +33,13 @@ def series(source: Source) -> Series:
 def _describe(opened: ByteSource, source: Source, path: str) -> ArrayLayout:
     from onebyone_cli.formats.arrays.layout import array_layout
 
-    header = read_header(opened.read, path, stated=source.raw.dtype if source.raw else "")
+    raw = source.raw
+    header = read_header(
+        opened.read,
+        path,
+        stated=raw.dtype if raw else "",
+        may_be_named=raw is not None and raw.may_be_named,
+    )
     return array_layout(
         header.shape,
         header.dtype,

@@ -98,7 +98,7 @@ def _open_stream(source: Source) -> tuple[Format, Source]:
 
 
 def _check_stated(raw: RawSpec | None, found: Format, path: str) -> None:
-    if raw is not None and not found.lacks_types:
+    if raw is not None and not found.lacks_types and not raw.may_be_named:
         raise UsageError(
             f"'{path}' names the type of its numbers; leave out {setting('dtype_in', raw.dtype)}"
         )
