@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from strategies import (
 )
 
 from onebyone_cli.errors import DataError, ReadWriteError
+from onebyone_cli.formats import opening
 from onebyone_cli.formats.arrays import slabs as slabs_module
 from onebyone_cli.formats.arrays.file import ArrayReader
 from onebyone_cli.formats.arrays.layout import (
@@ -43,6 +45,7 @@ from onebyone_cli.formats.arrays.layout import (
 from onebyone_cli.formats.arrays.slabs import read_into
 from onebyone_cli.formats.arrays.writer import ArrayWriter, write_from
 from onebyone_cli.formats.contracts.about import About
+from onebyone_cli.npy_header import format_header
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import ITEM_BYTES, LAYOUTS, Slab, StackSpec
 
@@ -423,3 +426,26 @@ def test_the_worked_example(layout: str, order: str):
         at = 2 * 5 + 3
         reader.read(Slab(0, 1, at, at + 1), out, np.empty(reader.scratch_bytes, np.uint8))
     assert out[0, :, 0].tolist() == [23, 123]
+
+
+# --------------------------------------------------------------------- interleaved batches
+
+
+@pytest.mark.parametrize(
+    ("axes", "items"),
+    [("NCHW", 1), ("NHWC", 1), ("CNHW", 1), ("CHWN", 7), ("HWNC", 7), ("HNWC", 1)],
+)
+def test_how_many_items_lie_between_two_pixels(axes: str, items: int):
+    sizes = {"N": 7, "C": 3, "H": 4, "W": 5}
+    layout = array_layout(tuple(sizes[axis] for axis in axes), "uint8", "x", layout=axes)
+    assert layout.interleaved == items
+
+
+def test_reading_much_of_an_interleaved_batch_is_told(tmp_path: Path):
+    path = tmp_path / "x.npy"
+    header = format_header((3, 4000, 400, 100), "uint8")
+    path.write_bytes(header)
+    os.truncate(path, len(header) + 3 * 4000 * 400 * 100)  # a hole
+    for layout, told in (("CHWN", True), ("HWCN", True), ("CHW", False)):
+        with opening.open_input(str(path), layout=layout) as reader:
+            assert any("100 items lie interleaved" in note for note in reader.about.notes) == told

@@ -567,6 +567,22 @@ def test_images_that_cannot_hold_a_stack_of_a_batch_are_refused(
     assert os.listdir() == []
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_batch_of_one_is_written_like_others(tmp_path, count):
+    batch = np.random.default_rng(0).integers(0, 256, (count, 3, 4, 5), np.uint8)
+    write(f"{tmp_path}/o/", batch)
+    assert sorted(os.listdir(tmp_path / "o")) == [f"{at}.png" for at in range(count)]
+    with Image.open(tmp_path / "o/0.png") as image:
+        np.testing.assert_array_equal(np.asarray(image).transpose(2, 0, 1), batch[0])
+
+
+def test_a_batch_of_one_that_an_image_cannot_hold_is_one_stack(tmp_path):
+    batch = np.random.default_rng(0).integers(0, 256, (1, 4, 4, 5), np.uint8)
+    write(f"{tmp_path}/o/", batch)
+    same(read(f"{tmp_path}/o/"), batch[0])
+    assert len(os.listdir(tmp_path / "o")) == 4
+
+
 @pytest.mark.parametrize("channels", [1, 2, 5])
 def test_a_stack_of_a_batch_becomes_a_tiff_of_any_channels(tmp_path, channels):
     batch = np.random.default_rng(channels).normal(size=(3, channels, 4, 5))

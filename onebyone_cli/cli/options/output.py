@@ -21,7 +21,10 @@ def _format_names() -> list[str]:
 def _output_help() -> str:
     from onebyone_cli.formats import describe_outputs
 
-    return f"Where the result goes. {describe_outputs()}."
+    return (
+        f"Where the result goes. {describe_outputs()}. In a folder of images each channel is one; "
+        "of a batch, also of one, each stack where an image can hold it."
+    )
 
 
 def _stored_in(option: str) -> str:

@@ -102,6 +102,13 @@ class ArrayLayout(NamedTuple):
         return 0
 
     @property
+    def interleaved(self) -> int:
+        """Number of items of the batch whose numbers lie between two pixels of one; 1 for none."""
+        batch, pixel = self.strides[: len(self.spec.batch)], self.strides[-1]
+        sizes = zip(self.spec.batch, batch, strict=True)
+        return prod(size for size, stride in sizes if stride < pixel)
+
+    @property
     def end(self) -> int:
         """Offset of the first byte after the numbers."""
         return self.offset + self.data_bytes

@@ -103,19 +103,28 @@ def kind_of(target: Target, spec: StackSpec) -> ImageKind:
     if not is_folder(target.path):
         kind = _kind_of_file(target, spec)
         _check_file(kind, spec)
-    elif spec.items > 1:
-        kind = KINDS[target.kind or _usual_kind(spec)]
-        _check_batch(kind, spec)
     else:
         kind = KINDS[target.kind or _usual_kind(spec)]
-        _check_folder(kind, spec)
-    _check_size(kind, spec, channels_together(target.path, spec))
+        check = _check_batch if is_by_stack(kind, spec) else _check_folder
+        check(kind, spec)
+    _check_size(kind, spec, channels_together(kind, target.path, spec))
     return kind
 
 
-def channels_together(path: str, spec: StackSpec) -> int:
+def is_by_stack(kind: ImageKind, spec: StackSpec) -> bool:
+    """Return whether a folder has an image for each stack, not for each channel.
+
+    It has for a batch, also of one. A batch of one that an image can't hold is one stack.
+    """
+    held = _is_colour(kind, spec.channels, spec.dtype) or (
+        spec.dtype in kind.dtypes and (spec.channels == 1 or kind.family == "TIFF")
+    )
+    return spec.items > 1 or (bool(spec.batch) and held)
+
+
+def channels_together(kind: ImageKind, path: str, spec: StackSpec) -> int:
     """Return the channels of one image: all, but in a folder with an image for each channel."""
-    return 1 if is_folder(path) and spec.items == 1 else spec.channels
+    return 1 if is_folder(path) and not is_by_stack(kind, spec) else spec.channels
 
 
 def _usual_kind(spec: StackSpec) -> str:

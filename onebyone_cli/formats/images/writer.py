@@ -3,7 +3,8 @@
 A path that ends in ``/`` is a folder. Its images have the names of the channels, or else their
 numbers, as ``00.png`` to ``19.png``; see `folders.naming`. Reading the folder gives the channels in
 the same order. A single image holds one channel, or three of uint8 as RGB. So does each image of a
-batch, whose folder has a numbered image for each stack. The same numbers give the same bytes.
+batch, also of one, whose folder has a numbered image for each stack. A batch of one that an image
+can't hold is written as one stack. The same numbers give the same bytes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from onebyone_cli.formats.folders.order import natural_order
 from onebyone_cli.formats.images.kinds import (
     KINDS,
     channels_together,
+    is_by_stack,
     is_folder,
     kind_of,
     plain_bytes,
@@ -94,8 +96,8 @@ class ImagesWriter(StreamWriter):
         self._target = target
         self._family = kind.family
         self._is_folder = is_folder(target.path)
-        self._together = channels_together(target.path, spec)
-        if spec.items > 1:
+        self._together = channels_together(kind, target.path, spec)
+        if self._is_folder and is_by_stack(kind, spec):
             self._names = numbered(spec.items, kind.suffixes[0])
         else:
             self._names = file_names(target.metadata.channels, spec.channels, kind.suffixes[0])
