@@ -17,7 +17,9 @@ from onebyone_cli import formats
 ROOT = Path(onebyone_cli.__file__).parent
 
 #: Modules at the root, which import nothing but the standard library and each other.
-PLAIN = {"axes", "errors", "file_kinds", "names", "spec", "units", "version", "npy_header"}
+PLAIN = {"axes", "errors", "file_kinds", "names", "spec", "units", "version", "npy_header"} | {
+    "safetensors_header"
+}
 
 #: Rooms, and the rooms that each may import besides `PLAIN`.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -80,7 +82,17 @@ HEAVY = {"numpy", "h5py", "PIL", "rich", "matplotlib", "sklearn", "distributed",
 
 #: Modules that import nothing heavy at start, neither themselves nor by what they import.
 LIGHT = (
-    *("", "__main__", "cli", "cluster", "commit", "plan", "npy_header", "formats"),
+    *(
+        "",
+        "__main__",
+        "cli",
+        "cluster",
+        "commit",
+        "plan",
+        "npy_header",
+        "safetensors_header",
+        "formats",
+    ),
     *("system.blas", "system.limits", "system.pipes", "system.rename"),
     *("formats.opening", "formats.contracts", *(f"formats.{name}" for name in formats.NAMES)),
     *("operations.info.stacks", "operations.info.unfinished"),

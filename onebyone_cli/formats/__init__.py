@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 #: In the order of help.
-NAMES = ("npy", "npz", "hdf5", "tiff", "images", "netpbm", "envi", "raw")
+NAMES = ("npy", "npz", "safetensors", "hdf5", "tiff", "images", "netpbm", "envi", "raw")
 
 
 def load(name: str) -> Format:
@@ -169,11 +169,13 @@ def format_names() -> list[str]:
 def describe_inputs() -> str:
     """Describe the possible inputs, for help: a sentence without its full stop."""
     known = all_formats()
-    files = [each.noun for each in known if each.is_described]
-    files += [each.folder for each in known if each.folder]
+    files = ", ".join(each.suffixes[0] for each in known if each.is_described)
+    folders = "".join(f", {each.folder}" for each in known if each.folder)
     streams = " or ".join(each.streams for each in known if each.streams)
-    text = f"{', '.join(files)}, or - for {streams} on standard input"
-    return text[0].upper() + text[1:]
+    return (
+        f"A file ({files}; FILE:NAME for one of several arrays){folders}, or - for "
+        f"{streams} on standard input"
+    )
 
 
 def describe_outputs() -> str:
