@@ -241,6 +241,12 @@ class JoinedStream(StreamReader):
         for each in readers:
             if self.spec.batch or (isinstance(each, StreamReader) and not each.stored.is_plain):
                 self.close()
+                if isinstance(each, StreamReader) and not each.stored.is_plain:
+                    raise DataError(
+                        "has the channels of each pixel together, as text; save it as a binary "
+                        "image to read it with others of its folder",
+                        each.path,
+                    )
                 raise UsageError(
                     "its strips or tiles take more memory to read than is set aside for that; use "
                     f"a larger {setting('memory')}, or save it with smaller ones",

@@ -11,6 +11,8 @@ from onebyone_cli.formats.contracts.reader import Reader
 from onebyone_cli.spec import Slab
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from onebyone_cli.formats.contracts.about import About
@@ -66,17 +68,32 @@ class BitReader(_View):
 
     def read(self, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
         """Read a slab; see `Reader.read`."""
-        width, packed = self.spec.width, self._stored.spec.width
-        step = max(1, _PIECE_BYTES // packed)
         for index in range(slab.items):
             done = 0
-            for row, rows, column, columns in rectangles(slab.start, slab.stop, width):
-                for first in range(row, row + rows, step):
-                    last = min(first + step, row + rows)
-                    stored = np.empty((1, 1, (last - first) * packed), np.uint8)
-                    here = Slab(slab.item + index, 1, first * packed, last * packed)
-                    self._stored.read(here, stored, scratch)
-                    bits = np.unpackbits(stored.reshape(-1, packed), axis=1, count=width)
-                    white = bits[:, column : column + columns] == 0
-                    out[index, 0, done : done + white.size] = white.reshape(-1)
-                    done += white.size
+            for row, rows, column, columns in self._pieces(slab):
+                white = self._white(slab.item + index, row, rows, column, columns, scratch)
+                out[index, 0, done : done + white.size] = white.reshape(-1)
+                done += white.size
+
+    def _pieces(self, slab: Slab) -> Iterator[tuple[int, int, int, int]]:
+        """Cut pixels into (row, rows, column, columns): rows, or parts of one, of some bytes."""
+        packed = self._stored.spec.width
+        for row, rows, column, columns in rectangles(slab.start, slab.stop, self.spec.width):
+            together = max(1, _PIECE_BYTES // packed)
+            for first in range(row, row + rows, together):
+                count = min(together, row + rows - first)
+                wide = 8 * _PIECE_BYTES if count == 1 else columns
+                for left in range(column, column + columns, wide):
+                    yield first, count, left, min(wide, column + columns - left)
+
+    def _white(
+        self, item: int, row: int, rows: int, column: int, columns: int, scratch: NDArray[Any]
+    ) -> NDArray[np.bool_]:
+        """Read columns of some rows: of more than one, all."""
+        packed = self._stored.spec.width
+        start, stop = row * packed + column // 8, (row + rows - 1) * packed
+        stop += -(-(column + columns) // 8)
+        stored = np.empty((1, 1, stop - start), np.uint8)
+        self._stored.read(Slab(item, 1, start, stop), stored, scratch)
+        bits = np.unpackbits(stored.reshape(rows, -1), axis=1)
+        return np.asarray(bits[:, column % 8 : column % 8 + columns] == 0)
