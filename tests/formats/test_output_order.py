@@ -120,3 +120,14 @@ def test_a_file_without_a_header_must_be_described(tmp_path: Path):
     done = onebyone("apply", "x.bin", *SWAP, "-o", "y.npy", cwd=tmp_path)
     assert done.returncode == 65
     assert "has no header; describe its numbers with --raw, --shape and --dtype-in" in done.stderr
+
+
+def test_counts_of_all_frames_are_told(tmp_path: Path):
+    frames = np.full((3, 4, 5, 3), 200, np.uint8)
+    done = onebyone(
+        "apply", "-", *RAW, "--kernel", "2 0 0", "--dtype", "uint8", "-o", "-", "--format", "raw",
+        input=frames.tobytes(), cwd=tmp_path,
+    )  # fmt: skip
+    assert done.stdout == b"\xff" * 60
+    assert "3 stacks written" in done.stderr
+    assert "; 60 values saturated" in done.stderr
