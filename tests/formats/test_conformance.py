@@ -496,7 +496,7 @@ def test_what_an_input_is(tmp_path: Path):
     os.mkfifo(tmp_path / "fifo")
     assert formats.of_input(str(tmp_path / "fifo")).name == "npy"
     (tmp_path / "x.csv").touch()
-    with pytest.raises(DataError, match=r"suffix.*\.npy, \.npz, \.h5"):
+    with pytest.raises(DataError, match=r"suffix.*\.npy, \.npz, .*\.h5"):
         formats.of_input(str(tmp_path / "x.csv"))
 
 

@@ -26,7 +26,7 @@ from onebyone_cli.formats.contracts.writer import StreamWriter, Target
 from onebyone_cli.formats.images.kinds import (
     FAMILIES,
     KINDS,
-    READERS,
+    OTHER_FORMATS,
     TITLES,
     file_suffix,
     suffix_of,
@@ -56,7 +56,7 @@ def read(source: Source) -> Reader | StreamReader:
 
 def _reader_of(path: str) -> str:
     """Return the format that reads a file in place of Pillow; empty if none does."""
-    return READERS.get(FAMILIES[suffix_of(path)], "")
+    return OTHER_FORMATS.get(FAMILIES[suffix_of(path)], "")
 
 
 def _open_one(source: Source) -> Reader | StreamReader:
@@ -76,11 +76,11 @@ FORMAT = Format(
     name="images",
     title="image (PNG, JPEG, BMP), or folder of images, also TIFF and Netpbm",
     noun="an image",
-    suffixes=tuple(suffix for suffix, family in FAMILIES.items() if family not in READERS),
+    suffixes=tuple(suffix for suffix, family in FAMILIES.items() if family not in OTHER_FORMATS),
     read=read,
     write=write,
     new_suffix="/",
-    kinds=tuple(name for name, kind in KINDS.items() if kind.family not in READERS),
+    kinds=tuple(name for name, kind in KINDS.items() if kind.family not in OTHER_FORMATS),
     file_suffix=file_suffix,
     folder="a folder of images",
     folder_kinds=tuple((kind, FIELDS if kind == "tiff" else ("channels",)) for kind in KINDS),

@@ -26,7 +26,6 @@ _READERS = {
     "PNG": ("PngImagePlugin", "PngImageFile"),
     "JPEG": ("JpegImagePlugin", "JpegImageFile"),
     "BMP": ("BmpImagePlugin", "BmpImageFile"),
-    "PPM": ("PpmImagePlugin", "PpmImageFile"),
 }
 
 #: First bytes of files, and their formats.

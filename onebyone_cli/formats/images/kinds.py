@@ -46,7 +46,6 @@ KINDS = {
     kind.name: kind
     for kind in (
         ImageKind("png", "PNG", (".png",), ("bool", "uint8", "uint16"), True, False),
-        # Written by the TIFF format.
         ImageKind("tiff", "TIFF", (".tif", ".tiff"), tuple(ITEM_BYTES), True, False),
         # libjpeg's limit, 35 below that of the file format.
         ImageKind("jpeg", "JPEG", (".jpg", ".jpeg"), ("uint8",), True, False, limit=65500),
@@ -65,8 +64,8 @@ FAMILIES = {suffix: kind.family for kind in KINDS.values() for suffix in kind.su
     dict.fromkeys(_ONLY_READ, "PPM")
 )
 
-#: Formats that read the files of a family in place of Pillow.
-READERS = {"TIFF": "tiff", "PPM": "netpbm"}
+#: Formats that read and write the files of a family in place of Pillow.
+OTHER_FORMATS = {"TIFF": "tiff", "PPM": "netpbm"}
 
 #: Name of the format in messages, by suffix.
 TITLES = {suffix: kind.name.upper() for kind in KINDS.values() for suffix in kind.suffixes} | {

@@ -28,6 +28,7 @@ from onebyone_cli.formats.folders.naming import file_names, numbered
 from onebyone_cli.formats.folders.order import natural_order
 from onebyone_cli.formats.images.kinds import (
     KINDS,
+    OTHER_FORMATS,
     channels_together,
     is_by_stack,
     is_folder,
@@ -35,7 +36,7 @@ from onebyone_cli.formats.images.kinds import (
     plain_bytes,
     suffix_of,
 )
-from onebyone_cli.formats.images.tiff_files import memory_of_a_file, write_channels
+from onebyone_cli.formats.images.other_files import memory_of_a_file, write_channels
 from onebyone_cli.system.pipes import write_all
 
 if TYPE_CHECKING:
@@ -52,7 +53,6 @@ _MODES = {
     "bool": ("1", 1),
     "uint8": ("L", 1),
     "uint16": ("I;16", 2),
-    "float32": ("F", 4),
 }
 
 #: Encoder options. PNG of 1200×1200 smooth, noisy uint8: level 1 takes 42 ms for 54 % of the size,
@@ -94,7 +94,8 @@ class ImagesWriter(StreamWriter):
         self.path = target.path
         self.spec = spec
         self._target = target
-        self._family = kind.family
+        self._family, self._suffix = kind.family, kind.suffixes[0]
+        self._other = OTHER_FORMATS.get(kind.family, "")
         self._is_folder = is_folder(target.path)
         self._together = channels_together(kind, target.path, spec)
         if self._is_folder and is_by_stack(kind, spec):
@@ -104,16 +105,16 @@ class ImagesWriter(StreamWriter):
         self._rows = max(1, _PIECE_BYTES // (spec.width * spec.item_bytes * self._together))
         self.buffer_bytes = self._memory()
         self._check_replaceable()
-        if kind.plain or self._family == "TIFF":
+        if kind.plain or self._other:
             images = spec.items * spec.channels // self._together
             size = plain_bytes(spec, self._together) + _HEADER_BYTES
             targets.check_space(target.path.rstrip("/"), size * images)
 
     def _memory(self) -> int:
         spec = self.spec
-        if self._family == "TIFF":
+        if self._other:
             one = spec._replace(channels=self._together, batch=())
-            return memory_of_a_file(f"{self.path.rstrip('/')}.tif", one)
+            return memory_of_a_file(self._other, self.path.rstrip("/") + self._suffix, one)
         _, pixel = _MODES[spec.dtype]
         image = spec.pixels * (pixel if self._together == 1 else 4)
         # Rows in transit: as read, interleaved as RGB, and Pillow's own.
@@ -143,9 +144,10 @@ class ImagesWriter(StreamWriter):
                 self._encode(self._image(result, item, first), self._output.fd)
             else:
                 path = os.path.join(self._output.temporary, name)
-                if self._family == "TIFF":
+                if self._other:
                     channels = range(first, first + self._together)
-                    write_channels(path, result, item, channels, self._target.metadata)
+                    said = self._target.metadata
+                    write_channels(self._other, path, result, item, channels, said)
                 else:
                     self._write_file(self._image(result, item, first), path)
             done += spec.pixels * self._together * spec.item_bytes
