@@ -71,19 +71,23 @@ def kind_of(target: Target, spec: StackSpec) -> Kind:
 
 
 def _fitting(channels: int, dtype: str) -> Kind | None:
-    every = KINDS.values()
-    return next((kind for kind in every if not _refusal(kind, channels, dtype)), None)
+    """Return the first kind that holds a stack."""
+    for kind in KINDS.values():
+        if dtype in kind.dtypes and channels in (kind.channels or (channels,)):
+            return kind
+    return None
 
 
 def _refusal(kind: Kind, channels: int, dtype: str) -> str:
     """Say why a kind can't hold a stack; empty if it can."""
     if kind.channels and channels not in kind.channels:
         held = " or ".join(map(str, kind.channels))
-        other = "pam" if kind.name != "pfm" else "npy"
+        fitting = _fitting(channels, dtype)
+        other = fitting.name if fitting else "npy"
         plural = "channel" if held == "1" else "channels"
         return (
-            f"a {kind.name} image holds {held} {plural}, the result has {channels}; use "
-            f"{setting('format', other)}"
+            f"a {kind.name} image holds {held} {plural}, the result has {channels}; write "
+            f".{other} ({setting('format', other)})"
         )
     if dtype in kind.dtypes:
         return ""
