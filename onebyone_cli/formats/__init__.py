@@ -196,7 +196,8 @@ def with_storage(option: str) -> str:
 
 def with_layouts() -> str:
     """Return the suffixes of outputs whose order of axes can be chosen."""
-    return " and ".join(each.new_suffix for each in _each() if each.layouts)
+    *first, last = (each.new_suffix for each in _each() if each.layouts)
+    return f"{', '.join(first)} and {last}"
 
 
 def _each() -> Iterator[Format]:

@@ -89,7 +89,9 @@ def test_a_batch_is_item_after_item(tmp_path: Path):
 
 
 def test_a_format_with_one_order_refuses_another(tmp_path: Path):
-    with pytest.raises(UsageError, match=r"layout_out=HWC is for \.npy and \.bin outputs, not for"):
+    with pytest.raises(
+        UsageError, match=r"layout_out=HWC is for \.npy, \.img and \.bin outputs, not for"
+    ):
         opening.make_target(str(tmp_path / "x.h5"), layout="HWC")
 
 

@@ -28,7 +28,7 @@ onebyone apply rgb/ --kernel "0.2126 0.7152 0.0722" --dtype uint8 -o grey.png
 cat stack.npy | onebyone apply - -w weights.npy -o - > result.npy
 onebyone apply huge.npy -w weights.npy -o result.npy --workers 4
 cat frame*.npy | onebyone apply - --each -w weights.npy -o - | next-program
-ffmpeg ... | onebyone apply - -w weights.npy --dtype uint8 -o - --format ppm | ffmpeg ...
+cat *.ppm | onebyone apply - -w w.npy --dtype uint8 -o - --format ppm | ffmpeg ...
 """
 
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _KIND = "Netpbm "
 _PROMISE = "its header promises"
 
+#: Letters of the type of tuples that reports show.
+_MOST_LETTERS = 40
+
 _GREY = {1: (), 2: ("grey", "A")}
 _COLOUR = {3: ("R", "G", "B"), 4: ("R", "G", "B", "A")}
 
@@ -225,7 +228,7 @@ def _about(header: Header, path: str, files: tuple[str, ...]) -> About:
     names = _COLOUR.get(header.depth, ()) if header.kind in (b"P3", b"P6", b"PF") else ()
     if header.kind == b"P7":
         names = _NAMES.get(header.tuple_type, {}).get(header.depth, ())
-    more = f", {header.tuple_type}" if header.tuple_type else ""
+    more = f", {header.tuple_type[:_MOST_LETTERS]}" if header.tuple_type else ""
     return About(
         path,
         files,

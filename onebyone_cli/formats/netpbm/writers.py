@@ -43,8 +43,10 @@ def make_writer(target: Target, spec: StackSpec) -> Writer | StreamWriter:
 
     is_pipe = target.path == "-" or targets.is_special(target.path)
     pieces = {"pbm": _bits, "pfm": _upwards}.get(kind.name)
-    writer = PipeWriter if is_pipe else FileInOrderWriter
-    return writer(target, stored, b"", item_header=header, pieces=pieces)
+    if is_pipe:
+        return PipeWriter(target, stored, b"", item_header=header, pieces=pieces)
+    targets.check_space(target.path, spec.data_bytes // (8 if kind.name == "pbm" else 1))
+    return FileInOrderWriter(target, stored, b"", item_header=header, pieces=pieces)
 
 
 def _rows(result: Planes) -> int:
