@@ -72,10 +72,21 @@ LIBRARIES: dict[str, set[str]] = {
     "formats.hdf5": {"numpy", "hdf5plugin"},
     "formats.images": {"numpy", "PIL"},
     "formats.tiff": {"numpy", "imagecodecs", "PIL"},
+    "formats.gdal": {"numpy", "rasterio"},
 }
 
 #: What makes start-up slow. Help, version and completion do without.
-HEAVY = {"numpy", "h5py", "PIL", "rich", "matplotlib", "sklearn", "distributed", "imagecodecs"}
+HEAVY = {
+    "numpy",
+    "h5py",
+    "PIL",
+    "rich",
+    "matplotlib",
+    "sklearn",
+    "distributed",
+    "imagecodecs",
+    "rasterio",
+}
 
 #: Modules that import nothing heavy at start, neither themselves nor by what they import.
 LIGHT = (
