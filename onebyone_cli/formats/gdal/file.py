@@ -32,6 +32,13 @@ _OPTIONS = {
     "VRT_SHARED_SOURCE": "NO",
 }
 
+#: Seconds after which a server is given up, where the environment sets none.
+_PATIENCE = {
+    "GDAL_HTTP_CONNECTTIMEOUT": "10",
+    "GDAL_HTTP_LOW_SPEED_TIME": "30",
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
+}
+
 #: One thread at a time opens, since filters of warnings are those of the process.
 _OPENING = Lock()
 
@@ -98,7 +105,8 @@ class GdalFile:
             self._reading += 1
             cache = max(_LEAST_CACHE, self._reading * self.cache_bytes)
         try:
-            with rasterio.Env(GDAL_CACHEMAX=cache, **_OPTIONS):
+            patience = {name: text for name, text in _PATIENCE.items() if name not in os.environ}
+            with rasterio.Env(GDAL_CACHEMAX=cache, **_OPTIONS, **patience):
                 try:
                     yield self._handle()
                 except (rasterio.errors.RasterioError, CPLE_BaseError) as error:
