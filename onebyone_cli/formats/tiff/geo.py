@@ -7,6 +7,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.formats.contracts.metadata import Attribute, Georeference
+from onebyone_cli.formats.tiff.compound import split_compound
 from onebyone_cli.formats.tiff.tags import Tag
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _MODEL, _RASTER, _CITATION, _GEOGRAPHIC, _PROJECTED, _PROJECTED_CITATION = (
     3072,
     3073,
 )
-_GEOGRAPHIC_CITATION = 2049
+_GEOGRAPHIC_CITATION, _VERTICAL = 2049, 4096
 
 #: Values of the keys: models, pixels that are points, codes that are not in EPSG's list.
 _IS_PROJECTED, _IS_GEOGRAPHIC, _POINT, _USER_DEFINED = 1, 2, 2, 32767
@@ -38,6 +39,8 @@ CARRIED = {
     "GeoDoubleParamsTag": Tag.GEO_DOUBLES,
     "GeoAsciiParamsTag": Tag.GEO_ASCII,
 }
+
+_BEGINS_GEOGRAPHIC = ("GEOGCS", "GEOGCRS", "GEODCRS", "GEOGRAPHIC")
 
 _EPSG = re.compile(
     r'^EPSG:([0-9]{4,5})$|AUTHORITY\["EPSG", ?"?([0-9]{4,5})"?\]\]\s*$'
@@ -91,7 +94,9 @@ def _crs(keys: Mapping[int, int | str]) -> str:
         if code == _USER_DEFINED:
             return ""
         if isinstance(code, int) and 1024 <= code < _USER_DEFINED:
-            return f"EPSG:{code}"
+            height = keys.get(_VERTICAL, 0)
+            is_known = isinstance(height, int) and 1024 <= height < _USER_DEFINED
+            return f"EPSG:{code}+{height}" if is_known else f"EPSG:{code}"
     return ""
 
 
@@ -161,17 +166,26 @@ def _transform_tags(
     return {Tag.TRANSFORMATION: ("d", struct.pack("<16d", *matrix))}
 
 
+def _code(crs: str) -> int:
+    """Return the code of EPSG that a reference system has; 0 if it has none."""
+    found = _EPSG.search(crs)
+    return next((int(each) for each in found.groups() if each), 0) if found else 0
+
+
 def _crs_tags(crs: str) -> dict[int, tuple[str, bytes]]:
     """Return the keys of a reference system: its code where it has one, else its text."""
-    found = _EPSG.search(crs)
-    code = next((int(each) for each in found.groups() if each), 0) if found else 0
-    is_geographic = crs.lstrip().upper().startswith(("GEOGCS", "GEOGCRS", "GEODCRS", "GEOGRAPHIC"))
+    horizontal, vertical = split_compound(crs) or (crs, "")
+    code, height = _code(horizontal), _code(vertical)
+    if vertical and not height:
+        code = 0  # the text keeps both
+    is_geographic = horizontal.lstrip().upper().startswith(_BEGINS_GEOGRAPHIC)
     # Codes of geographic systems are those from 4000 on, with few exceptions.
-    is_geographic |= crs.startswith("EPSG:") and 4000 <= code < 5000
+    is_geographic |= horizontal.startswith("EPSG:") and 4000 <= code < 5000
     model, key = (_IS_GEOGRAPHIC, _GEOGRAPHIC) if is_geographic else (_IS_PROJECTED, _PROJECTED)
     tags = {}
     if 1024 <= code < _USER_DEFINED:
         keys = [(_MODEL, 0, 1, model), (_RASTER, 0, 1, 1), (key, 0, 1, code)]
+        keys += [(_VERTICAL, 0, 1, height)] * bool(height)
     else:
         # GDAL looks for a text only where the model, too, is of the user.
         text = f"{_AS_TEXT}{crs}|".encode()
@@ -180,5 +194,6 @@ def _crs_tags(crs: str) -> dict[int, tuple[str, bytes]]:
             (_PROJECTED_CITATION, int(Tag.GEO_ASCII), len(text), 0),
         ]
         tags[int(Tag.GEO_ASCII)] = ("s", text + b"\0")
-    numbers = [1, 1, 0, len(keys), *(number for each in keys for number in each)]
+    # GDAL reports heights of GeoTIFF 1.1, not of 1.0.
+    numbers = [1, 1, int(bool(height)), len(keys), *(number for each in keys for number in each)]
     return tags | {int(Tag.GEO_KEYS): ("H", struct.pack(f"<{len(numbers)}H", *numbers))}
