@@ -17,7 +17,17 @@ from onebyone_cli import formats
 ROOT = Path(onebyone_cli.__file__).parent
 
 #: Modules at the root, which import nothing but the standard library and each other.
-PLAIN = {"axes", "errors", "file_kinds", "names", "spec", "units", "version", "npy_header"}
+PLAIN = {
+    "axes",
+    "envi_header",
+    "errors",
+    "file_kinds",
+    "names",
+    "spec",
+    "units",
+    "version",
+    "npy_header",
+}
 
 #: Rooms, and the rooms that each may import besides `PLAIN`.
 MAY_IMPORT: dict[str, set[str]] = {

@@ -23,6 +23,7 @@ KINDS = {
 READ_ONLY = {
     "hdf5": (".h5", ".hdf5"),
     "safetensors": (".safetensors",),
+    "envi": (".sli",),
 }
 
 SUFFIXES = tuple(suffix for suffixes in KINDS.values() for suffix in suffixes)
@@ -31,7 +32,7 @@ SUFFIXES = tuple(suffix for suffixes in KINDS.values() for suffix in suffixes)
 ONLY_WEIGHTS = tuple(suffix for suffix in SUFFIXES if suffix != ".npy")
 
 #: Formats of files with named arrays, which ``file.npz:name`` selects.
-_WITH_MEMBERS = ("npz", *READ_ONLY)
+_WITH_MEMBERS = ("npz", "hdf5", "safetensors")
 
 #: Suffixes of files that need pickle.
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
