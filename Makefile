@@ -81,7 +81,7 @@ docs: $(DEV_STAMP)
 
 site: $(RUN_STAMP)
 	$(PIP) install -e '.[site]'
-	$(BIN)/python -m sphinx -q -W --keep-going -b html -c docs . site
+	$(BIN)/python -m sphinx -q -E -W --keep-going -b html -c docs . site
 	@echo 'site/README.html is the first page.'
 
 bench: $(RUN_STAMP)

@@ -15,6 +15,7 @@ highlight_language = "none"  # indented blocks; fenced ones name their language
 html_theme = "furo"
 html_title = "onebyone"
 html_copy_source = False
+html_show_copyright = False
 html_show_sphinx = False
 
 #: The sidebar: captions, and the pages under each.
