@@ -17,8 +17,17 @@ from onebyone_cli import formats
 ROOT = Path(onebyone_cli.__file__).parent
 
 #: Modules at the root, which import nothing but the standard library and each other.
-PLAIN = {"axes", "errors", "file_kinds", "names", "spec", "units", "version", "npy_header"} | {
-    "safetensors_header"
+PLAIN = {
+    "axes",
+    "envi_header",
+    "errors",
+    "file_kinds",
+    "names",
+    "spec",
+    "units",
+    "version",
+    "npy_header",
+    "safetensors_header",
 }
 
 #: Rooms, and the rooms that each may import besides `PLAIN`.
@@ -55,7 +64,7 @@ SHARED_BY_FORMATS = ("formats.contracts", "formats.arrays", "formats.folders")
 LIBRARIES: dict[str, set[str]] = {
     "system": {"numpy", "h5py"},
     "stack": {"numpy"},
-    "weights": {"numpy"},
+    "weights": {"google", "ml_dtypes", "numpy", "onnx"},
     "learners": {"numpy", "sklearn"},
     "arithmetic": {"numpy"},
     "picture": {"numpy", "PIL", "matplotlib"},
@@ -74,11 +83,13 @@ LIBRARIES: dict[str, set[str]] = {
     "formats.envi": {"numpy"},
     "formats.hdf5": {"numpy", "hdf5plugin"},
     "formats.images": {"numpy", "PIL"},
-    "formats.tiff": {"numpy", "imagecodecs", "PIL"},
+    "formats.tiff": {"numpy", "imagecodecs", "tifffile"},
+    "formats.gdal": {"numpy", "rasterio"},
 }
 
 #: What makes start-up slow. Help, version and completion do without.
 HEAVY = {"numpy", "h5py", "PIL", "rich", "matplotlib", "sklearn", "distributed", "imagecodecs"}
+HEAVY |= {"onnx", "rasterio", "tifffile"}
 
 #: Modules that import nothing heavy at start, neither themselves nor by what they import.
 LIGHT = (

@@ -12,6 +12,7 @@ from onebyone_cli.commit.publication import NEW, Publication
 from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.formats import (
+    by_prefix,
     misnamed,
     of_bytes,
     of_datasets,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 def split_inner(text: str) -> tuple[str, str]:
     """Split ``file.h5:/path/to/dataset`` into file and dataset; see `names.split_inner`."""
-    return names.split_inner(text, of_datasets)
+    return (text, "") if by_prefix(text) else names.split_inner(text, of_datasets)
 
 
 def open_input(

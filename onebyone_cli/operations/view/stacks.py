@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from onebyone_cli.errors import DataError
 from onebyone_cli.operations.inputs import open_map
+from onebyone_cli.operations.view.numbers import room_for_numbers
 from onebyone_cli.operations.view.run import ViewJob, ViewRequest
 from onebyone_cli.weights.formats import ONLY_WEIGHTS
 
@@ -25,8 +27,8 @@ class Picture(NamedTuple):
     ----------
     path : str
         A PNG file, ``-`` for standard output, or empty for the terminal.
-    room : callable
-        As in `ViewJob`.
+    room : callable or None
+        As in `ViewJob`; None for a sheet of numbers.
     may_replace : bool
         Whether the file may exist.
     also_read : tuple of str
@@ -34,7 +36,7 @@ class Picture(NamedTuple):
     """
 
     path: str
-    room: Callable[[int], Room]
+    room: Callable[[int], Room] | None
     may_replace: bool = False
     also_read: tuple[str, ...] = ()
 
@@ -68,7 +70,8 @@ def plan_view(
         files = (*read, *picture.also_read)
         check_png(picture.path, force=picture.may_replace, inputs=files)
     found = open_map(mask, reading.memory, stack)
-    return ViewJob(opened, request, picture.room, reading.memory, found)
+    room = picture.room or partial(room_for_numbers, opened)
+    return ViewJob(opened, request, room, reading.memory, found)
 
 
 def _refuse_weights(path: str) -> None:
