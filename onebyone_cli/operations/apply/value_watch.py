@@ -59,7 +59,7 @@ class ValueWatch:
         channels = np.flatnonzero(~self._has_value).tolist()
         if channels and len(channels) < len(self._has_value):
             why = spelled(labels().without_value(channels))
-            yield f"warning: no pixel is valid: {why}"
+            yield f"warning: no pixel is valid: {why}, also where weights are learned"
         elif channels:
             yield "warning: no pixel is valid; check NaN, nodata and mask"
         else:

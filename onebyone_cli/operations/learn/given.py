@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from onebyone_cli.errors import DataError, ShapeMismatchError
+from onebyone_cli.errors import DataError, ShapeMismatchError, setting
 from onebyone_cli.operations.learn.gathered import Gathered, are_moments, headers_of, join_saved
 from onebyone_cli.operations.learn.same_channels import check_order
 from onebyone_cli.units import count
@@ -75,11 +75,17 @@ def endmembers_alone(given: Any, say: "Say") -> Gathered:
 def _endmembers_for(gathered: Gathered, given: Any, say: "Say") -> "Endmembers":
     """Read the endmembers for a stack; their names of channels are those of the model."""
     channels = gathered.statistics.channels
-    found = _read_endmembers(given, channels, gathered.wavelengths, say)
-    if len(found.matrix) > channels:
-        found = _of_channels(found, gathered.names, gathered.wavelengths) or found
-    if len(found.matrix) != channels:
-        _check_names(found, gathered, given)
+    try:
+        found = _read_endmembers(given, channels, gathered.wavelengths, say)
+        if len(found.matrix) > channels:
+            found = _of_channels(found, gathered.names, gathered.wavelengths) or found
+        if len(found.matrix) != channels:
+            _check_names(found, gathered, given)
+    except ShapeMismatchError as error:
+        if not gathered.labels.are_selected:
+            raise
+        hint = f"leave out of it what {setting('channels')} leaves out of the stack"
+        raise ShapeMismatchError(f"{error.message}; {hint}", error.path) from error
     if found.channels:
         gathered.names = found.channels
     return found
