@@ -120,7 +120,6 @@ def _learn(known: Statistics, source: str) -> Model:
     fields = {
         "outputs": found.names,
         "channels": found.channels,
-        "wavelengths": found.wavelengths,
     }
     meta = {name: list(values) for name, values in fields.items() if values}
     return fit_unmix(found.matrix, source=source, meta=meta)

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Relative difference up to which wavelengths are the same.
-SAME = 1e-3
+_SAME = 1e-3
 
 #: Units of wavelengths in each other: the same, micrometres in nanometres and back.
-UNITS = (1.0, 1e3, 1e-3)
+_UNITS = (1.0, 1e3, 1e-3)
 
 #: Fewest wavelengths that are recognized without a word.
 _FEWEST = 3
@@ -155,7 +155,7 @@ def _equal(numbers: NDArray[np.float64], wavelengths: Sequence[float]) -> bool:
     if len(numbers) != len(wavelengths) or len(numbers) < _FEWEST:
         return False
     known = np.asarray(wavelengths, np.float64)
-    near = (np.isclose(numbers, unit * known, rtol=SAME, atol=0.0) for unit in UNITS)
+    near = (np.isclose(numbers, unit * known, rtol=_SAME, atol=0.0) for unit in _UNITS)
     return any(bool(each.all()) for each in near)
 
 

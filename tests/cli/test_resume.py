@@ -513,6 +513,24 @@ def test_another_input_or_other_weights_are_refused(inputs: Path, tmp_path: Path
     assert digest(job.path) == reference(job)
 
 
+def test_statistics_that_decide_on_centring_are_part_of_a_job(inputs: Path, tmp_path: Path) -> None:
+    def save(variance: float) -> None:
+        arrays = {"weight": np.ones((1, 5)), "mean": np.full(5, 1e5), "method": "pca"}
+        np.savez(own / "w.npz", **arrays, explained_variance=np.array([variance]))
+
+    own = tmp_path / "inputs"
+    own.mkdir()
+    job = make_job(inputs, tmp_path / "out")
+    swapped = tuple(str(own / "w.npz") if "weights" in word else word for word in job.options)
+    job = replace(job, options=swapped)
+    save(1e20)  # float32 is good enough for scores that vary so much
+    job.stop()
+    save(1.0)
+    refused(job, "what is subtracted first was null and is ")
+    save(1e20)
+    assert job.run().returncode == 0
+
+
 #: Starts the program, which gives up when it reads pixels.
 _BEFORE_READING = """
 import os

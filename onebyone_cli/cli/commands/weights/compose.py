@@ -16,9 +16,11 @@ onebyone apply stack.npy -w both.npz -o scores.npy
 def compose(weights: Layers, output: WeightsOutput, messages: Messages) -> None:
     """Fold a chain of layers into one that does the same.
 
-    The weight is the product of the weights, and biases go through the layers that follow them;
-    all in float64. It holds for layers without an activation between them.
+    Layers that know names are matched by them, as in apply. The weight is the product of the
+    weights, and biases go through the layers that follow them; all in float64. It holds for layers
+    without an activation between them.
     """
+    from onebyone_cli.operations.apply.matching import chained
     from onebyone_cli.weights.algebra import compose as fold
     from onebyone_cli.weights.load import load_weights
 
@@ -29,7 +31,7 @@ def compose(weights: Layers, output: WeightsOutput, messages: Messages) -> None:
     for each in maps:
         for note in each.notes:
             console.say(f"{each.source}: {note}")
-    folded = fold(maps)
+    folded = fold(chained(maps))
     lost = saving.save(folded, path, output.bias_to, force=output.force)
     console.say(
         f"{path}: {folded.out_channels}×{folded.in_channels}, from {count(len(layers), 'layer')}"
