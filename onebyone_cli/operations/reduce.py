@@ -135,6 +135,8 @@ class Reduce(NamedTuple):
             result = job.run(on_progress)
         else:
             result = self.elsewhere.fill(job, saving.model_bytes(model, gathered))
+        for warning in () if self.request.learner.reads_pixels else result.warnings:
+            say(warning)
         rest = None
         if self.outputs.residual:
             residual = self._residual_job(opened, held, maps, model.residual(), memory)
