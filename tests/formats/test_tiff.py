@@ -25,7 +25,7 @@ from onebyone_cli.formats import opening
 from onebyone_cli.formats.contracts.metadata import Attribute, Georeference, Metadata
 from onebyone_cli.formats.contracts.reader import Reader, Source
 from onebyone_cli.formats.contracts.writer import Storage, Writer
-from onebyone_cli.formats.tiff import FORMAT, codecs
+from onebyone_cli.formats.tiff import FORMAT, codecs, writers
 from onebyone_cli.formats.tiff import file as tiff_file
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import ITEM_BYTES, Slab, StackSpec
@@ -733,6 +733,21 @@ def test_outputs_that_are_refused(path, storage, words, tmp_path):
         opening.make_target(path, storage=storage, format_name="tiff").make_writer(
             StackSpec(3, 40, 45, "uint8")
         )
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("storage", "words"),
+    [
+        (Storage(compression="zstd"), "compression=zstd needs imagecodecs"),
+        (Storage(compression="deflate", shuffle=True), "shuffle of float32 needs imagecodecs"),
+    ],
+)
+def test_a_missing_encoder_is_named(storage, words, tmp_path, monkeypatch):
+    monkeypatch.setattr(writers, "has_codec", lambda name: False)
+    target = opening.make_target(str(tmp_path / "a.tif"), storage=storage)
+    with pytest.raises(DependencyMissingError) as caught:
+        target.make_writer(StackSpec(3, 40, 45, "float32"))
     assert words in str(caught.value)
 
 
