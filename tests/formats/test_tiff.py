@@ -740,7 +740,7 @@ def test_outputs_that_are_refused(path, storage, words, tmp_path):
     ("storage", "words"),
     [
         (Storage(compression="zstd"), "compression=zstd needs imagecodecs"),
-        (Storage(compression="deflate", shuffle=True), "shuffle of float32 needs imagecodecs"),
+        (Storage(compression="deflate", shuffle=True), "of float32 needs imagecodecs"),
     ],
 )
 def test_a_missing_encoder_is_named(storage, words, tmp_path, monkeypatch):
@@ -751,10 +751,11 @@ def test_a_missing_encoder_is_named(storage, words, tmp_path, monkeypatch):
     assert words in str(caught.value)
 
 
-def test_ranges_of_bytes_are_resumable_and_shared(tmp_path):
-    """Shards write one file, which is that of a single run."""
+@pytest.mark.parametrize("name", ["tiff", "tiff-pages"])
+def test_ranges_of_bytes_are_resumable_and_shared(tmp_path, name):
+    """Shards write one file, which is that of a single run; of pages, tags follow the numbers."""
     np.save(tmp_path / "x.npy", numbers_of(1, StackSpec(3, 300, 400, "float32")))
-    job = ["apply", "x.npy", "--kernel", "1 1 0; 0 1 1", "-o"]
+    job = ["apply", "x.npy", "--kernel", "1 1 0; 0 1 1", "--format", name, "-o"]
     assert onebyone(*job, "whole.tif", cwd=tmp_path).returncode == 0
     for shard in ("0/2", "1/2"):
         assert onebyone(*job, "parts.tif", "--shard", shard, cwd=tmp_path).returncode == 0
