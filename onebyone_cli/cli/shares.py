@@ -22,6 +22,7 @@ _IN_BOTH = {
 }
 _OF_APPLY = _IN_BOTH | {
     *("weights", "kernel", "bias", "activation", "inverse", "denoise", "allow_nonfinite"),
+    *("fold_bn", "bn_name", "bn_epsilon"),
     *(
         "by_position",
         "argmax",
@@ -30,6 +31,7 @@ _OF_APPLY = _IN_BOTH | {
         "compute",
         "nan_to",
         "format_name",
+        "layout_out",
         "checkpoint_every",
     ),
     *("compression", "level", "shuffle", "fletcher32", "chunks"),
