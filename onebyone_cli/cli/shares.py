@@ -22,6 +22,7 @@ _IN_BOTH = {
 }
 _OF_APPLY = _IN_BOTH | {
     *("weights", "kernel", "bias", "activation", "inverse", "denoise", "allow_nonfinite"),
+    *("fold_bn", "bn_name", "bn_epsilon"),
     *(
         "by_position",
         "argmax",
@@ -30,6 +31,7 @@ _OF_APPLY = _IN_BOTH | {
         "compute",
         "nan_to",
         "format_name",
+        "layout_out",
         "checkpoint_every",
     ),
     *("compression", "level", "shuffle", "fletcher32", "chunks"),
@@ -128,7 +130,7 @@ def _words_of(
     if not any("weights" in group.members for group in groups):
         fill += ["-w", GIVEN]
     gather = ["stats", *read, *_written(groups, _OF_STATS), *_noise_words(noise), "-o", MADE]
-    files = {os.path.abspath(name): name for name in inputs}
+    files = {absolute(name): name for name in inputs}
     for group in groups:
         files |= group.files()
     return ClusterWords(

@@ -242,7 +242,7 @@ class Reduce(NamedTuple):
             collapse="rms",
         )
         path = self.outputs.residual
-        output = self.outputs.result._replace(path=path, format_name="", storage=None)
+        output = self.outputs.result._replace(path=path, format_name="", layout="", storage=None)
         try:
             return _job(opened, held, maps, weights, output, settings, is_rehearsal)
         except UsageError as error:

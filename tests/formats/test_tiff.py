@@ -14,6 +14,7 @@ from image_files import format_of, grey, read, refused, same, saved, tiff
 from PIL import Image
 from strategies import new_folder, numbers_of, seeds
 
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import (
     DataError,
     DependencyMissingError,
@@ -22,11 +23,11 @@ from onebyone_cli.errors import (
     UsageError,
 )
 from onebyone_cli.formats import opening
-from onebyone_cli.formats.arrays.libtiff_errors import libtiff_heard
 from onebyone_cli.formats.contracts.metadata import Attribute, Georeference, Metadata
 from onebyone_cli.formats.contracts.reader import Reader, Source
 from onebyone_cli.formats.contracts.writer import Storage, Writer
-from onebyone_cli.formats.tiff import FORMAT, codecs, directory
+from onebyone_cli.formats.tiff import FORMAT, codecs, writers
+from onebyone_cli.formats.tiff import file as tiff_file
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import ITEM_BYTES, Slab, StackSpec
 from onebyone_cli.stack.spool import Spool
@@ -149,9 +150,11 @@ def test_files_of_pillow_have_the_same_pixels(tmp_path, mode, compression, monke
         pixels = pixels != 0
     expected = np.moveaxis(pixels, -1, 0) if mode == "RGB" else pixels[None]
     same(read(tmp_path / "a.tif"), expected)
-    # Without imagecodecs as well.
     monkeypatch.setattr(codecs, "has_codec", lambda name: False)
-    same(read(tmp_path / "a.tif"), expected)
+    if compression in ("raw", "packbits"):
+        same(read(tmp_path / "a.tif"), expected)
+    else:
+        refused(DependencyMissingError, tmp_path / "a.tif", "pip install 'onebyone-cli[tiff]'")
 
 
 @pytest.mark.parametrize("bits", [2, 4, 6, 10, 12, 14])
@@ -328,6 +331,18 @@ def test_pages_are_channels(tmp_path):
     same(read(tmp_path / "b.tif"), np.repeat(np.stack(pages).astype("u1"), 3, axis=0))
 
 
+def test_pages_with_the_same_numbers(tmp_path):
+    """Their planes are at the same offset."""
+    content = bytearray(tiff(grey(), grey(start=50)))
+    (first,) = struct.unpack_from("<I", content, 4)
+    offsets = [
+        at for at in range(first, len(content) - 12) if content[at : at + 4] == b"\x11\1\4\0"
+    ]
+    content[offsets[1] + 8 : offsets[1] + 12] = content[offsets[0] + 8 : offsets[0] + 12]
+    (tmp_path / "a.tif").write_bytes(content)
+    same(read(tmp_path / "a.tif"), np.stack([grey(), grey()]))
+
+
 # Axes
 
 
@@ -424,6 +439,7 @@ def test_planes_without_pages_of_their_own(tmp_path):
         ({"_262": 8}, "Lab"),
         ({"_262": 5}, "CMYK"),
         ({"_259": 34892}, "lossy JPEG of DNG"),
+        ({"_259": 50002}, "JPEGXL, which can't be read here"),
         ({"_259": 999}, "compression 999, which can't be read here"),
         ({"_259": 6}, "old-style JPEG"),
         ({"_277": 1 << 30}, "samples"),
@@ -466,39 +482,20 @@ def test_a_jpeg_of_other_samples_than_the_tags_say(tmp_path):
     refused(DataError, tmp_path / "a.tif", "can't be decoded as JPEG")
 
 
-@pytest.mark.parametrize("compression", ["group4", "jpeg"])
-def test_damaged_pixels_that_only_libtiff_notices_are_refused(tmp_path, compression, capfd):
-    image = NOISE.convert("1" if compression == "group4" else "RGB")
-    content = saved(image, "TIFF", compression=compression)
-    path, noticed = tmp_path / "a.tif", []
-    for at in range(8, len(content), 5):
-        damaged = bytearray(content)
-        damaged[at] ^= 0x55
-        path.write_bytes(damaged)
-        try:
-            np.asarray(Image.open(io.BytesIO(damaged)))
-        except Exception:
-            continue
-        capfd.readouterr()
-        try:
-            read(path)
-        except DataError as error:
-            noticed.append(str(error))
-        assert capfd.readouterr().err == ""
-    assert any("is damaged or truncated" in message for message in noticed)
+def test_a_jpeg_that_is_cut_off_is_refused(tmp_path):
+    content = saved(NOISE, "TIFF", compression="jpeg")
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        (start,), (size,) = file.pages[0].dataoffsets, file.pages[0].databytecounts
+    half = start + size // 2
+    (tmp_path / "a.tif").write_bytes(
+        content[:half] + bytes(start + size - half) + content[start + size :]
+    )
+    refused(DataError, tmp_path / "a.tif", "strip 0 can't be decoded as JPEG: it is cut off")
 
 
-def test_libtiff_is_told_from_other_voices(capfd):
-    import os
-
-    with pytest.raises(DataError, match=r"a\.tif: .*\(Fax4Decode: Bad code word\)"):  # noqa: SIM117
-        with libtiff_heard("a.tif"):
-            os.write(2, b"reading 40%\nTIFFFetchNormalTag: Odd.\nFax4Decode: Bad code word.\n")
-    with libtiff_heard("a.tif"):
-        os.write(2, b"TIFFFetchNormalTag: Odd.\n\x1b[2K reading 50%\n")
-    with pytest.raises(KeyError), libtiff_heard("a.tif"):
-        raise KeyError
-    assert capfd.readouterr().err == "reading 40%\n\x1b[2K reading 50%\n"
+def test_damage_of_a_fax_is_not_noticed_and_users_read_so(tmp_path):
+    (tmp_path / "a.tif").write_bytes(saved(NOISE.convert("1"), "TIFF", compression="group4"))
+    assert about(tmp_path / "a.tif").notes == ("damage of CCITT compression is not noticed",)
 
 
 def test_pages_that_differ_are_refused(tmp_path):
@@ -518,7 +515,7 @@ def test_pages_without_end_are_refused(tmp_path, monkeypatch):
     struct.pack_into("<I", content, len(content) - 4, first)
     path.write_bytes(content)
     refused(DataError, path, "are those before them again")
-    monkeypatch.setattr(directory, "MOST_PAGES", 3)
+    monkeypatch.setattr(tiff_file, "MOST_PAGES", 3)
     path.write_bytes(tiff(*[grey()] * 4))
     refused(DataError, path, "more than 3 pages")
 
@@ -580,6 +577,8 @@ def test_what_gdal_says_is_heard(tmp_path):
     assert said.attributes["sensor"] == Attribute("camera")
 
 
+SMALL = {"count": 1, "height": 4, "width": 5, "dtype": "uint8"}
+
 #: A reference system that has no code.
 LOCAL = (
     'PROJCS["Mine",GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257]],'
@@ -614,6 +613,39 @@ def test_what_we_say_is_heard_by_gdal(tmp_path, crs, turned):
         else:
             assert file.crs == rasterio.CRS.from_string(crs)
     assert about(tmp_path / "a.tif").metadata.georeference == said.georeference
+
+
+@pytest.mark.parametrize("heights", ["28992+5709", "4326+5773", "32612+5773"])
+def test_a_height_system_is_kept_beside_the_horizontal_one(tmp_path, heights):
+    rasterio = pytest.importorskip("rasterio")
+    both = rasterio.CRS.from_string(f"EPSG:{heights}")
+    stack = np.zeros((1, 4, 5), "uint8")
+    for crs in (f"EPSG:{heights}", both.to_wkt()):
+        said = Metadata(georeference=Georeference(GROUND.transform, crs))
+        save(tmp_path / "a.tif", stack, said, publication=Publication(force=True))
+        with rasterio.open(tmp_path / "a.tif") as file:
+            assert file.crs == both
+        assert about(tmp_path / "a.tif").metadata.georeference.crs == f"EPSG:{heights}"
+    with rasterio.open(tmp_path / "b.tif", "w", driver="GTiff", **SMALL, crs=both) as file:
+        file.write(stack)
+    assert about(tmp_path / "b.tif").metadata.georeference.crs == f"EPSG:{heights}"
+
+
+def test_a_compound_system_without_codes_of_its_parts_is_kept_as_text(tmp_path):
+    rasterio = pytest.importorskip("rasterio")
+    crs = f'COMPD_CS["Both",{LOCAL},VERT_CS["h",VERT_DATUM["d",2005],UNIT["metre",1]]]'
+    with_code = crs.removesuffix("]") + ',AUTHORITY["EPSG","7415"]]'
+    for text in (crs, with_code):
+        said = Metadata(georeference=Georeference(GROUND.transform, text))
+        save(
+            tmp_path / "a.tif",
+            np.zeros((1, 4, 5), "uint8"),
+            said,
+            publication=Publication(force=True),
+        )
+        assert about(tmp_path / "a.tif").metadata.georeference.crs == text
+        with rasterio.open(tmp_path / "a.tif") as file:
+            assert file.crs.to_dict()["lon_0"] == 12.5
 
 
 def test_tags_that_need_a_library_are_carried_as_they_are(tmp_path):
@@ -678,6 +710,23 @@ def test_compressed_outputs(tmp_path, compression, dtype, chunks):
         assert np.array_equal(found, stack, equal_nan=dtype.startswith("f"))
 
 
+@pytest.mark.parametrize("dtype", ["uint16", "float64"])
+def test_pages_have_names_that_imagej_and_gdal_read(tmp_path, dtype):
+    rasterio = pytest.importorskip("rasterio")
+    stack = numbers_of(1, StackSpec(2, 7, 9, dtype, (3,)))
+    save(tmp_path / "a.tif", stack, Metadata(channels=("β", "γ")), format_name="tiff-pages")
+    assert about(tmp_path / "a.tif").metadata.channels == ("β", "γ")
+    assert about(tmp_path / "a.tif").axes == ("TCHW" if dtype == "uint16" else "NCHW")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        if dtype == "uint16":
+            assert file.imagej_metadata["Labels"] == ["β", "γ"] * 3
+            assert (file.series[0].axes, file.series[0].shape) == ("TCYX", stack.shape)
+    save(tmp_path / "b.tif", stack[0], Metadata(channels=("β", "γ")), format_name="tiff-pages")
+    with rasterio.open(tmp_path / "b.tif") as file:
+        assert len(file.subdatasets) == 2
+    assert np.array_equal(tifffile.imread(tmp_path / "b.tif"), stack[0], equal_nan=True)
+
+
 def test_three_channels_of_bytes_are_a_picture(tmp_path):
     stack = numbers_of(1, StackSpec(3, 7, 9, "uint8"))
     save(tmp_path / "a.tif", stack)
@@ -723,10 +772,26 @@ def test_outputs_that_are_refused(path, storage, words, tmp_path):
     assert words in str(caught.value)
 
 
-def test_ranges_of_bytes_are_resumable_and_shared(tmp_path):
-    """Shards write one file, which is that of a single run."""
+@pytest.mark.parametrize(
+    ("storage", "words"),
+    [
+        (Storage(compression="zstd"), "compression=zstd needs imagecodecs"),
+        (Storage(compression="deflate", shuffle=True), "of float32 needs imagecodecs"),
+    ],
+)
+def test_a_missing_encoder_is_named(storage, words, tmp_path, monkeypatch):
+    monkeypatch.setattr(writers, "has_codec", lambda name: False)
+    target = opening.make_target(str(tmp_path / "a.tif"), storage=storage)
+    with pytest.raises(DependencyMissingError) as caught:
+        target.make_writer(StackSpec(3, 40, 45, "float32"))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["tiff", "tiff-pages"])
+def test_ranges_of_bytes_are_resumable_and_shared(tmp_path, name):
+    """Shards write one file, which is that of a single run; of pages, tags follow the numbers."""
     np.save(tmp_path / "x.npy", numbers_of(1, StackSpec(3, 300, 400, "float32")))
-    job = ["apply", "x.npy", "--kernel", "1 1 0; 0 1 1", "-o"]
+    job = ["apply", "x.npy", "--kernel", "1 1 0; 0 1 1", "--format", name, "-o"]
     assert onebyone(*job, "whole.tif", cwd=tmp_path).returncode == 0
     for shard in ("0/2", "1/2"):
         assert onebyone(*job, "parts.tif", "--shard", shard, cwd=tmp_path).returncode == 0

@@ -159,10 +159,10 @@ class ApplyJob:
         self._writer = target.make_writer(self.output, self._describe)
         self.path = self._writer.path
         self.shard = settings.shard
-        if self.shard is not None and not self.has_fixed_offsets:
+        if self.shard is not None and not self.takes_shares:
             raise UsageError(
-                f"{setting('shard')} needs an output with fixed offsets, and {self.path} has none; "
-                "write .npy, or .h5 without compression and chunks"
+                f"{setting('shard')} needs an output with channel after channel at fixed offsets, "
+                f"and {self.path} has none; write .npy, or .h5 without compression and chunks"
             )
         self.plan = plan_memory(
             self.input,
@@ -181,9 +181,9 @@ class ApplyJob:
         return None if self._checkpoint is None else self._checkpoint.describe
 
     @property
-    def has_fixed_offsets(self) -> bool:
-        """Whether any part of the output can be written at any time."""
-        return isinstance(self._writer, ResumableWriter)
+    def takes_shares(self) -> bool:
+        """Whether several jobs can write the output together."""
+        return isinstance(self._writer, ResumableWriter) and self._writer.has_planes
 
     def _cast(self, scale: Range | tuple[float, float] | None) -> Cast:
         return Cast(
