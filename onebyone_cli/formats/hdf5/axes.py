@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.formats.contracts.attributes import normalised
+from onebyone_cli.formats.hdf5.dimensions import has_scales, has_texts
 from onebyone_cli.formats.hdf5.file import load_h5py
 
 if TYPE_CHECKING:
@@ -98,8 +99,10 @@ def _letter(label: str) -> str:
 
 def _label(dataset: Any, axis: int) -> str:
     h5py = load_h5py()
-    label = bytes(h5py.h5ds.get_label(dataset, axis))
-    if not label and h5py.h5ds.get_num_scales(dataset, axis):
+    label = b""
+    if has_texts(dataset):
+        label = bytes(h5py.h5ds.get_label(dataset, axis))
+    if not label and has_scales(dataset) and h5py.h5ds.get_num_scales(dataset, axis):
         names: list[bytes] = []
 
         def take(scale: Any) -> bool:
