@@ -7,7 +7,9 @@
 `header`      the description of the dataset, and what is refused because of it
 `axes`        the order of axes that the names of axes tell
 `attributes`  named values of a dataset
-`neighbours`  what stands near it: coordinates, tables of channels
+`coordinates` coordinates of axes, grid mappings
+`neighbours`  what stands near it: tables of channels, attributes of groups
+`reading`     small datasets and attributes, read without failing
 `metadata`    what both say
 `chunks`      decode chunks, in several threads where the filters allow
 `readers`     readers of chunked datasets

@@ -44,11 +44,9 @@ def labelled_layout(dataset: Any) -> tuple[str, tuple[str, ...]]:
 
     `dataset` is a ``h5py.h5d.DatasetID``. The letters are those of `axes.stored_axes`.
     """
-    if not any(
-        load_h5py().h5a.exists(dataset, name) for name in (b"DIMENSION_LABELS", b"DIMENSION_LIST")
-    ):
+    if not has_labels(dataset):
         return "", ()
-    labels = tuple(_label(dataset, axis) for axis in range(dataset.rank))
+    labels = tuple(label_of(dataset, axis) for axis in range(dataset.rank))
     layout = layout_of_labels(labels)
     return layout, labels if layout else ()
 
@@ -96,7 +94,14 @@ def _letter(label: str) -> str:
     return first if first.isascii() and first.isalpha() and first not in "CHWYX" else "N"
 
 
-def _label(dataset: Any, axis: int) -> str:
+def has_labels(dataset: Any) -> bool:
+    """Return whether a dataset may have names of axes."""
+    h5a = load_h5py().h5a
+    return any(h5a.exists(dataset, name) for name in (b"DIMENSION_LABELS", b"DIMENSION_LIST"))
+
+
+def label_of(dataset: Any, axis: int) -> str:
+    """Return the label of an axis, else the name of its dimension scale; empty without both."""
     h5py = load_h5py()
     label = bytes(h5py.h5ds.get_label(dataset, axis))
     if not label and h5py.h5ds.get_num_scales(dataset, axis):

@@ -1,0 +1,95 @@
+"""What the coordinates of axes tell, in netCDF and in HDF5 files made alike."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import isclose
+from typing import TYPE_CHECKING, Any
+
+from onebyone_cli.formats.contracts.attributes import Near, field_of, normalised
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from onebyone_cli.formats.contracts.metadata import Attribute, Metadata
+
+#: Relative difference of steps that still count as even.
+_EVEN = 1e-4
+
+#: Beginnings of the units of longitudes and latitudes, and standard names of map coordinates.
+_DEGREES = ("degree_", "degrees_")
+_ON_MAPS = {
+    *("projection_x_coordinate", "projection_y_coordinate", "longitude", "latitude"),
+    *("grid_longitude", "grid_latitude"),
+}
+
+#: Attributes of a grid mapping that `Georeference` has fields for.
+_OWN = {"crswkt", "spatialref", "geotransform"}
+
+
+def unit_of(said: Mapping[str, Any]) -> str:
+    """Return the unit that attributes tell; empty if there is none."""
+    names = (name for name in said if normalised(name) in ("units", "unit"))
+    found = next((said[name] for name in names), "")
+    return found if isinstance(found, str) else ""
+
+
+def of_channels(name: str, value: Any, said: Mapping[str, Any]) -> Near | None:
+    """Return what a coordinate of the channels means; None if it is none of the known fields.
+
+    Parameters
+    ----------
+    name : str
+        Path of the variable in the file.
+    value : list of str or ndarray of shape (C,)
+    said : mapping
+        Its attributes.
+    """
+    last = name.rpartition("/")[2]
+    if isinstance(value, list):
+        return Near("channels", value, name)
+    is_length = str(said.get("standard_name", "")).endswith("wavelength")
+    if field_of(last) or is_length:
+        return Near(last if field_of(last) else "wavelength", value, name, unit_of(said))
+    return None
+
+
+def are_on_a_map(said: Mapping[str, Any]) -> bool:
+    """Return whether the attributes of a coordinate tell that it is one on the ground."""
+    is_named = str(said.get("standard_name", "")) in _ON_MAPS
+    return is_named or unit_of(said).casefold().startswith(_DEGREES)
+
+
+def transform_of(columns: Sequence[float], rows: Sequence[float]) -> list[float]:
+    """Return the transform of even coordinates of the centres of pixels; empty if they are uneven.
+
+    >>> transform_of([15, 45, 75], [90, 60])
+    [0.0, 30.0, 0.0, 105.0, 0.0, -30.0]
+    """
+    ends = []
+    for line in (columns, rows):
+        if len(line) < 2:
+            return []
+        step = (float(line[-1]) - float(line[0])) / (len(line) - 1)
+        pairs = pairwise(line)
+        if not step or not all(isclose(b - a, step, rel_tol=_EVEN) for a, b in pairs):
+            return []
+        ends.append((float(line[0]) - step / 2, step))
+    (x, dx), (y, dy) = ends
+    return [x, dx, 0.0, y, 0.0, dy]
+
+
+def parameters_of(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a grid mapping without its transform and its reference system."""
+    return {name: value for name, value in said.items() if normalised(name) not in _OWN}
+
+
+def without_structure(found: Metadata) -> dict[str, Attribute]:
+    """Return attributes without those that name other variables, if those were understood."""
+    heard = {origin.rpartition("/")[2] for origin in found.origins.values()}
+    heard |= {each.name for each in found.dimensions}
+    drop = {"grid_mapping"} if found.georeference.crs or found.grid_mapping else set()
+    listed = found.attributes.get("coordinates")
+    if listed is not None and isinstance(listed.value, str) and {*listed.value.split()} <= heard:
+        drop.add("coordinates")
+    return {name: each for name, each in found.attributes.items() if name not in drop}
