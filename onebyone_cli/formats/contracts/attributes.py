@@ -7,7 +7,7 @@ blanks and punctuation: ``data ignore value`` in ENVI is ``Data_Ignore_Value`` i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
+from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from onebyone_cli.formats.contracts.metadata import Attribute, Georeference, Metadata
@@ -182,6 +182,9 @@ class _Reading:
         for short in _NAMES["nodata"]:
             for name in self._full.get(short, ()):
                 found = words(self._values[name])
+                if found and all(map(isnan, found)):
+                    self.used.add(name)  # invalid without being named
+                    continue
                 if len(found) == channels > 1 and short not in _MISSING:
                     rows.append(found)
                 elif len(found) <= _MOST_NODATA:

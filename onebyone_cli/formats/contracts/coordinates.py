@@ -88,6 +88,8 @@ def without_structure(found: Metadata) -> dict[str, Attribute]:
     """Return attributes without those that name other variables, if those were understood."""
     heard = {origin.rpartition("/")[2] for origin in found.origins.values()}
     heard |= {each.name for each in found.dimensions}
+    said = found.attributes.get("grid_mapping")
+    heard |= {str(said.value)} if said else set()
     drop = {"grid_mapping"} if found.georeference.crs or found.grid_mapping else set()
     listed = found.attributes.get("coordinates")
     if listed is not None and isinstance(listed.value, str) and {*listed.value.split()} <= heard:

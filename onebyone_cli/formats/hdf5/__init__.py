@@ -13,6 +13,7 @@
 `metadata`    what both say
 `chunks`      decode chunks, in several threads where the filters allow
 `readers`     readers of chunked datasets
+`netcdf`      dimensions, coordinates and attributes of a netCDF-4 file
 `output`      a file under a temporary name, written without HDF5 seeing an error
 `writers`     writers
 ============  ==============================================================================
@@ -82,7 +83,7 @@ def read(source: Source) -> Reader | StreamReader:
                 (source.path,),
                 inner,
                 header.layout.axes,
-                container=_container(dataset, header, labels, is_assumed=not asked.layout),
+                container=_container(file, dataset, header, labels, is_assumed=not asked.layout),
                 load_metadata=_load_metadata(header, source, file.state),
                 notes=notes,
             )
@@ -126,10 +127,10 @@ def datasets(path: str) -> list[Dataset]:
 
 
 def _container(
-    dataset: Any, header: Header, labels: tuple[str, ...], *, is_assumed: bool
+    file: InputFile, dataset: Any, header: Header, labels: tuple[str, ...], *, is_assumed: bool
 ) -> Container:
     return Container(
-        "HDF5 dataset",
+        "netCDF-4 variable" if file.is_netcdf else "HDF5 dataset",
         header.shape,
         header.layout.axes,
         big_endian=header.layout.big_endian,
@@ -202,12 +203,13 @@ def write(target: Target, spec: StackSpec) -> Writer | ChunkedWriter:
 
 FORMAT = Format(
     name="hdf5",
-    title="HDF5 (one dataset; file.h5:/path/to/dataset)",
-    noun="an .h5 file (file.h5:/dataset)",
-    suffixes=(".h5", ".hdf5", ".he5"),
+    title="HDF5 and netCDF-4 (one dataset; file.h5:/path/to/dataset)",
+    noun="an .h5 or .nc file (file.h5:/dataset)",
+    suffixes=(".h5", ".hdf5", ".he5", ".nc", ".nc4"),
     read=read,
     write=write,
     new_suffix=".h5",
+    kinds=("netcdf",),
     magic=(b"\x89HDF\r\n\x1a\n",),
     claims=claims,
     datasets=datasets,

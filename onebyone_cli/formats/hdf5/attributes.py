@@ -53,9 +53,7 @@ def read_attributes(owner: Any) -> dict[str, Any]:
         Numbers, text, and arrays and lists of them. Skips other types (references, compounds),
         unreadable attributes and those that describe the dataset's place in its file.
     """
-    h5py = load_h5py()
-    kind = h5py.Dataset if isinstance(owner, h5py.h5d.DatasetID) else h5py.Group
-    manager = h5py.AttributeManager(kind(owner))
+    manager = _manager(owner)
     values = {}
     for name in _carried(owner):
         with suppress(*UNREADABLE):
@@ -123,26 +121,46 @@ def _carried(dataset: Any) -> Iterator[str]:
                 yield name
 
 
-def write_attributes(dataset: Any, attributes: Mapping[str, Any], dtype: str) -> None:
+def write_attributes(
+    owner: Any, attributes: Mapping[str, Any], dtype: str = "", *, is_netcdf: bool = False
+) -> None:
     """Write the attributes that HDF5 can hold, in the order of their names.
 
     Parameters
     ----------
-    dataset : h5py.h5d.DatasetID
+    owner : h5py.h5d.DatasetID or h5py.h5g.GroupID
     attributes : mapping
         Values by name, from any format.
     dtype : str
         Type of the dataset, also used for values that are stored numbers.
+    is_netcdf : bool
+        Whether to use the types of netCDF alone: texts are arrays of characters.
     """
-    h5py = load_h5py()
-    manager = h5py.AttributeManager(h5py.Dataset(dataset))
+    manager = _manager(owner)
     for name in sorted(attributes):
         value = plain_value(attributes[name])
         if name in _STORED and value is not None:
             value = np.asarray(value).astype(dtype)
         if value is None or not _is_name(name) or name in _RESERVED:
             continue
-        manager.create(name, value)
+        manager.create(name, _of_netcdf(value) if is_netcdf else value)
+
+
+def _manager(owner: Any) -> Any:
+    h5py = load_h5py()
+    kind = h5py.Dataset if isinstance(owner, h5py.h5d.DatasetID) else h5py.Group
+    return h5py.AttributeManager(kind(owner))
+
+
+def _of_netcdf(value: Any) -> Any:
+    """Return a value in a type of netCDF, which has no bool and no float16."""
+    if isinstance(value, str) and value:
+        raw = value.encode()
+        return np.array(raw, load_h5py().string_dtype("utf-8", len(raw)))
+    dtype = str(getattr(value, "dtype", ""))
+    return (
+        value.astype({"bool": "int8", "float16": "float32"}.get(dtype, dtype)) if dtype else value
+    )
 
 
 def plain_value(value: Any) -> Any:
