@@ -126,24 +126,10 @@ def test_nodata_and_packing_are_those_of_the_output(tmp_path: Path) -> None:
     netcdf = imported("netCDF4")
     x = cube()
     x[2, 3, 4] = np.nan
-    scene(x).to_dataset().to_netcdf(
-        tmp_path / "x.nc",
-        encoding={"refl": {"dtype": "i2", "scale_factor": 0.5, "_FillValue": 999}},
-    )
-    run(
-        tmp_path,
-        "apply",
-        "x.nc",
-        *eye(),
-        "--dtype",
-        "uint16",
-        "--scale",
-        "0,100",
-        "--nan-to",
-        "65535",
-        "-o",
-        "y.nc",
-    )
+    stored = {"dtype": "i2", "scale_factor": 0.5, "_FillValue": 999}
+    scene(x).to_dataset().to_netcdf(tmp_path / "x.nc", encoding={"refl": stored})
+    packed = ("--dtype", "uint16", "--scale", "0,100")
+    run(tmp_path, "apply", "x.nc", *eye(), *packed, "-o", "y.nc")
     right = np.where(np.isnan(x).any(axis=0), np.nan, x)
     for engine in ENGINES:
         found = opened(tmp_path / "y.nc", engine)["refl"].values
