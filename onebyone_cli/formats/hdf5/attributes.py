@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onebyone_cli.formats.contracts.cf import STORED, UNSIGNED
 from onebyone_cli.formats.hdf5.file import load_h5py
 
 if TYPE_CHECKING:
@@ -26,12 +27,6 @@ _RESERVED = {
     "_Netcdf4Dimid",
     "_nc3_strict",
 }
-
-#: Stored numbers: CF requires the type of the dataset.
-_STORED = {"_FillValue", "valid_min", "valid_max", "valid_range"}
-
-#: Whether integers are to be read as unsigned, in netCDF.
-UNSIGNED = "_Unsigned"
 
 #: Fill values that netCDF sets for signed and unsigned bytes.
 _NETCDF_BYTES = (-127, 255)
@@ -63,29 +58,13 @@ def read_attributes(owner: Any) -> dict[str, Any]:
     return values
 
 
-def made_unsigned(values: dict[str, Any], dtype: str) -> None:
-    """Write the stored numbers among some values as the unsigned numbers that they stand for.
-
-    netCDF marks signed integers that are to be read as unsigned by ``_Unsigned``, which is removed.
-    """
-    mark = values.pop(UNSIGNED, None)
-    if not isinstance(mark, str) or not dtype.startswith("uint"):
-        return
-    for name in _STORED | {"missing_value"}:
-        value = np.asarray(values.get(name, 0))
-        if name in values and value.dtype.kind == "i":
-            values[name] = value.astype(dtype)[()]
-
-
-def is_marked(dataset: Any, wanted: str) -> bool:
-    """Return whether the attribute ``_Unsigned`` of a dataset has a value, as in ``"true"``."""
+def unsigned_mark(dataset: Any) -> Any:
+    """Return the attribute ``_Unsigned`` of a dataset; None if there is none."""
     h5py = load_h5py()
-    if not h5py.h5a.exists(dataset, UNSIGNED.encode()):
-        return False
-    found = None
     with suppress(*UNREADABLE):
-        found = plain_value(h5py.AttributeManager(h5py.Dataset(dataset))[UNSIGNED])
-    return isinstance(found, str) and found.strip().casefold() == wanted
+        if h5py.h5a.exists(dataset, UNSIGNED.encode()):
+            return plain_value(_manager(dataset)[UNSIGNED])
+    return None
 
 
 def fill_value(dataset: Any) -> Any:
@@ -139,7 +118,7 @@ def write_attributes(
     manager = _manager(owner)
     for name in sorted(attributes):
         value = plain_value(attributes[name])
-        if name in _STORED and value is not None:
+        if name in STORED and value is not None:
             value = np.asarray(value).astype(dtype)
         if value is None or not _is_name(name) or name in _RESERVED:
             continue

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.axes import places_of
-from onebyone_cli.formats.contracts import coordinates
+from onebyone_cli.formats.contracts import cf
 from onebyone_cli.formats.contracts.attributes import Near
 from onebyone_cli.formats.contracts.dimensions import Dimension, described
 from onebyone_cli.formats.hdf5.attributes import UNREADABLE
@@ -38,7 +38,7 @@ def of_channels(place: Place, attributes: dict[str, Any]) -> Iterator[Near]:
     One without a known name is added to `attributes`.
     """
     for each in _coordinates(place, place.axes.find("C"), place.spec.channels):
-        found = coordinates.of_channels(*each)
+        found = cf.of_channels(*each)
         if found is not None:
             yield found
         else:
@@ -81,7 +81,7 @@ def grid_mapping(place: Place, attributes: dict[str, Any]) -> dict[str, Any]:
     path = _mapping_path(place, attributes)
     if not path:
         return {}
-    return described(coordinates.parameters_of(attributes_near(open_object(place.root, path))))
+    return described(cf.parameters_of(attributes_near(open_object(place.root, path))))
 
 
 def _mapping_path(place: Place, attributes: dict[str, Any]) -> str:
@@ -99,10 +99,10 @@ def _transform(place: Place, *, is_mapped: bool) -> list[float]:
     for axis, size in (("W", place.spec.width), ("H", place.spec.height)):
         found = _coordinates(place, place.axes.find(axis), size)
         line = next((each for each in found if not isinstance(each.value, list)), None)
-        if line is None or not (is_mapped or coordinates.are_on_a_map(line.said)):
+        if line is None or not (is_mapped or cf.are_on_a_map(line.said)):
             return []
         lines.append(line.value.tolist())
-    return coordinates.transform_of(*lines)
+    return cf.transform_of(*lines)
 
 
 def _coordinates(place: Place, at: int, count: int) -> list[_Coordinate]:

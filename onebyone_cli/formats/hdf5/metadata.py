@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onebyone_cli.formats.contracts.attributes import metadata_of
-from onebyone_cli.formats.contracts.coordinates import without_structure
-from onebyone_cli.formats.hdf5.attributes import fill_value, made_unsigned, read_attributes
+from onebyone_cli.formats.contracts.cf import made_unsigned, without_structure
+from onebyone_cli.formats.hdf5.attributes import fill_value, read_attributes
 from onebyone_cli.formats.hdf5.coordinates import grid_mapping, read_dimensions
 from onebyone_cli.formats.hdf5.neighbours import find_near
 from onebyone_cli.formats.hdf5.reading import Place

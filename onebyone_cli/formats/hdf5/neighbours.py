@@ -13,7 +13,7 @@ import numpy as np
 
 from onebyone_cli.errors import OneByOneError
 from onebyone_cli.formats.contracts.attributes import Near, field_of, normalised
-from onebyone_cli.formats.contracts.coordinates import unit_of
+from onebyone_cli.formats.contracts.cf import is_of_group, unit_of
 from onebyone_cli.formats.hdf5 import coordinates
 from onebyone_cli.formats.hdf5.file import load_h5py
 from onebyone_cli.formats.hdf5.find import open_object
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from onebyone_cli.formats.hdf5.reading import Place
-
-#: Group attributes that may describe the channels of a dataset in the group.
-_OF_GROUPS = ("wavelengthunits", "wavelengthunit", "history")
 
 #: Fields whose values are texts.
 _TEXTS = ("channels",)
@@ -116,7 +113,7 @@ def _of_groups(place: Place) -> Iterator[Near]:
     """Read attributes of the groups that hold the dataset."""
     for path in place.groups:
         for name, value in attributes_near(open_object(place.root, path)).items():
-            if field_of(name) or normalised(name) in _OF_GROUPS:
+            if is_of_group(name):
                 yield Near(name, value, f"{name} of {path}")
 
 

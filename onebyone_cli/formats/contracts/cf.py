@@ -1,4 +1,4 @@
-"""What the coordinates of axes tell, in netCDF and in HDF5 files made alike."""
+"""Conventions of netCDF and CF, for netCDF-3 and for HDF5: coordinates, grid mappings, signs."""
 
 from __future__ import annotations
 
@@ -22,6 +22,18 @@ _ON_MAPS = {
     *("projection_x_coordinate", "projection_y_coordinate", "longitude", "latitude"),
     *("grid_longitude", "grid_latitude"),
 }
+
+#: Stored numbers: CF requires the type of the variable.
+STORED = {"_FillValue", "valid_min", "valid_max", "valid_range"}
+
+#: Whether integers are to be read as unsigned.
+UNSIGNED = "_Unsigned"
+
+#: Attributes that name variables which describe others, and so are no stacks themselves.
+NAMING = ("bounds", "climatology", "coordinates", "ancillary_variables", "grid_mapping")
+
+#: Attributes of groups and files that may describe the channels.
+OF_GROUPS = ("wavelengthunits", "wavelengthunit", "history")
 
 #: Attributes of a grid mapping that `Georeference` has fields for.
 _OWN = {"crswkt", "spatialref", "geotransform"}
@@ -95,3 +107,32 @@ def without_structure(found: Metadata) -> dict[str, Attribute]:
     if listed is not None and isinstance(listed.value, str) and {*listed.value.split()} <= heard:
         drop.add("coordinates")
     return {name: each for name, each in found.attributes.items() if name not in drop}
+
+
+def is_of_group(name: str) -> bool:
+    """Return whether an attribute of a group or a file may describe the stacks in it."""
+    return bool(field_of(name)) or normalised(name) in OF_GROUPS
+
+
+def made_unsigned(values: dict[str, Any], dtype: str) -> None:
+    """Write the stored numbers among some values as the unsigned numbers that they stand for.
+
+    netCDF marks signed integers that are to be read as unsigned by ``_Unsigned``, which is removed.
+    """
+    import numpy as np
+
+    mark = values.pop(UNSIGNED, None)
+    if not isinstance(mark, str) or not dtype.startswith("uint"):
+        return
+    for name in STORED | {"missing_value"}:
+        value = np.asarray(values.get(name, 0))
+        if name in values and value.dtype.kind == "i":
+            values[name] = value.astype(dtype)[()]
+
+
+def type_of(dtype: str, mark: Any) -> str:
+    """Return the type that a variable is read as, by its own and by its attribute ``_Unsigned``."""
+    said = mark.strip().casefold() if isinstance(mark, str) else ""
+    if dtype.startswith("int") and said == "true":
+        return f"u{dtype}"
+    return dtype[1:] if dtype.startswith("uint") and said == "false" else dtype
