@@ -70,6 +70,7 @@ LIBRARIES: dict[str, set[str]] = {
     "formats.raw": {"numpy"},
     "formats.envi": {"numpy"},
     "formats.hdf5": {"numpy", "hdf5plugin"},
+    "formats.netcdf3": {"numpy"},
     "formats.images": {"numpy", "PIL"},
     "formats.tiff": {"numpy", "imagecodecs", "PIL"},
 }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 #: In the order of help.
-NAMES = ("npy", "npz", "hdf5", "tiff", "images", "envi")
+NAMES = ("npy", "npz", "hdf5", "netcdf3", "tiff", "images", "envi")
 
 
 def load(name: str) -> Format:
@@ -76,7 +76,8 @@ def of_input(path: str) -> Format:
 def misnamed(path: str, found: Format) -> str:
     """Tell that a file is of another format than its suffix says; empty if it is not."""
     named = None if path == "-" else _by_suffix(path)
-    return "" if named in (None, found) else f"{path} is {found.noun}, whatever its name"
+    is_named = named in (None, found) or suffix_of(path) in found.also
+    return "" if is_named else f"{path} is {found.noun}, whatever its name"
 
 
 def of_output(path: str, name: str = "") -> tuple[Format, str]:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from math import isclose
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.formats.contracts.attributes import Near, field_of, normalised
+from onebyone_cli.formats.contracts.values import numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from onebyone_cli.formats.contracts.metadata import Attribute, Metadata
-
-#: Relative difference of steps that still count as even.
-_EVEN = 1e-4
 
 #: Beginnings of the units of longitudes and latitudes, and standard names of map coordinates.
 _DEGREES = ("degree_", "degrees_")
@@ -66,29 +62,18 @@ def of_channels(name: str, value: Any, said: Mapping[str, Any]) -> Near | None:
     return None
 
 
+def unpacked(value: Any, said: Mapping[str, Any]) -> Any:
+    """Return the numbers of a coordinate with its scale and offset applied; texts as they are."""
+    scale, offset = (numbers(said.get(name)) for name in ("scale_factor", "add_offset"))
+    if isinstance(value, list) or not (scale or offset):
+        return value
+    return value * (scale or (1.0,))[0] + (offset or (0.0,))[0]
+
+
 def are_on_a_map(said: Mapping[str, Any]) -> bool:
     """Return whether the attributes of a coordinate tell that it is one on the ground."""
     is_named = str(said.get("standard_name", "")) in _ON_MAPS
     return is_named or unit_of(said).casefold().startswith(_DEGREES)
-
-
-def transform_of(columns: Sequence[float], rows: Sequence[float]) -> list[float]:
-    """Return the transform of even coordinates of the centres of pixels; empty if they are uneven.
-
-    >>> transform_of([15, 45, 75], [90, 60])
-    [0.0, 30.0, 0.0, 105.0, 0.0, -30.0]
-    """
-    ends = []
-    for line in (columns, rows):
-        if len(line) < 2:
-            return []
-        step = (float(line[-1]) - float(line[0])) / (len(line) - 1)
-        pairs = pairwise(line)
-        if not step or not all(isclose(b - a, step, rel_tol=_EVEN) for a, b in pairs):
-            return []
-        ends.append((float(line[0]) - step / 2, step))
-    (x, dx), (y, dy) = ends
-    return [x, dx, 0.0, y, 0.0, dy]
 
 
 def parameters_of(said: Mapping[str, Any]) -> dict[str, Any]:

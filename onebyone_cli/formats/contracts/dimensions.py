@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-#: Attributes of a coordinate that name other variables of its file.
-_ELSEWHERE = {"bounds", "climatology", "coordinates", "formula_terms", "grid_mapping"}
+#: Attributes of a coordinate that name other variables of its file, or are about its bytes.
+_DROPPED = {
+    *("bounds", "climatology", "coordinates", "formula_terms", "grid_mapping"),
+    *("_FillValue", "missing_value", "valid_min", "valid_max", "valid_range", "actual_range"),
+    *("scale_factor", "add_offset", "_Unsigned"),
+}
 
 
 class Dimension(NamedTuple):
@@ -41,7 +45,7 @@ def described(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value.tolist() if hasattr(value, "tolist") else value
         for name, value in values.items()
-        if name not in _ELSEWHERE
+        if name not in _DROPPED
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from onebyone_cli.axes import places_of
 from onebyone_cli.formats.contracts import cf
 from onebyone_cli.formats.contracts.attributes import Near
+from onebyone_cli.formats.contracts.coordinates import even_transform
 from onebyone_cli.formats.contracts.dimensions import Dimension, described
 from onebyone_cli.formats.hdf5.attributes import UNREADABLE
 from onebyone_cli.formats.hdf5.axes import has_labels, label_of
@@ -101,8 +102,8 @@ def _transform(place: Place, *, is_mapped: bool) -> list[float]:
         line = next((each for each in found if not isinstance(each.value, list)), None)
         if line is None or not (is_mapped or cf.are_on_a_map(line.said)):
             return []
-        lines.append(line.value.tolist())
-    return cf.transform_of(*lines)
+        lines.append(line.value)
+    return even_transform(*lines)
 
 
 def _coordinates(place: Place, at: int, count: int) -> list[_Coordinate]:
@@ -112,5 +113,6 @@ def _coordinates(place: Place, at: int, count: int) -> list[_Coordinate]:
     for name, dataset in place.coordinates(at):
         value = read_entries(dataset, count)
         if value is not None and not h5ds.get_scale_name(dataset).startswith(NO_VARIABLE):
-            found.append(_Coordinate(name, value, attributes_near(dataset)))
+            said = attributes_near(dataset)
+            found.append(_Coordinate(name, cf.unpacked(value, said), said))
     return found
