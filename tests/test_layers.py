@@ -71,6 +71,7 @@ LIBRARIES: dict[str, set[str]] = {
     "formats.envi": {"numpy"},
     "formats.hdf5": {"numpy", "hdf5plugin"},
     "formats.netcdf3": {"numpy"},
+    "formats.mat": {"numpy"},
     "formats.images": {"numpy", "PIL"},
     "formats.tiff": {"numpy", "imagecodecs", "PIL"},
 }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 #: In the order of help.
-NAMES = ("npy", "npz", "hdf5", "netcdf3", "tiff", "images", "envi")
+NAMES = ("npy", "npz", "hdf5", "netcdf3", "mat", "tiff", "images", "envi")
 
 
 def load(name: str) -> Format:

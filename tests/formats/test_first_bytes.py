@@ -67,7 +67,6 @@ def test_a_header_beside_it_makes_an_envi_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("start", "message"),
     [
-        (b"MATLAB 5.0 MAT-file", "is a MATLAB file of before version 7.3; save it with"),
         (b"\x0e\x03\x13\x01", "is an HDF4 file; convert it with h4toh5"),
         (b"\x1f\x8b\x08", "is gzip data; unpack it"),
         (b"\x80\x04\x95", "is a Python pickle; it could run code"),

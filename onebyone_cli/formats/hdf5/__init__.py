@@ -29,6 +29,7 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from onebyone_cli.axes import matlab_axes
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import DataError, UsageError, setting
 from onebyone_cli.formats.contracts.about import About, Container, Dataset
@@ -66,7 +67,7 @@ def read(source: Source) -> Reader | StreamReader:
     """
     if source.path == "-":
         raise UsageError("HDF5 can't be read from standard input; name a file")
-    from onebyone_cli.formats.hdf5.axes import labelled_layout
+    from onebyone_cli.formats.hdf5.axes import is_matlab, labelled_layout
     from onebyone_cli.formats.hdf5.file import InputFile, one_line_errors
     from onebyone_cli.formats.hdf5.find import find_dataset
     from onebyone_cli.formats.hdf5.header import read_header
@@ -77,6 +78,9 @@ def read(source: Source) -> Reader | StreamReader:
             inner, dataset, notes = find_dataset(file.root, source)
             layout, labels = labelled_layout(dataset) if not source.layout else ("", ())
             asked = source._replace(layout=source.layout or layout)
+            if is_matlab(dataset):
+                order = matlab_axes(source.layout, dataset.rank)
+                asked = source._replace(layout=order[::-1])
             header = read_header(dataset, asked, inner, file.size)
             about = About(
                 source.name,
@@ -106,6 +110,7 @@ def claims(path: str) -> bool:
 
 def datasets(path: str) -> list[Dataset]:
     """List the datasets that could be stacks, by name; raises as `read` does."""
+    from onebyone_cli.formats.hdf5.axes import is_matlab
     from onebyone_cli.formats.hdf5.file import InputFile, load_h5py, one_line_errors
     from onebyone_cli.formats.hdf5.header import number_type
     from onebyone_cli.formats.hdf5.search import search
@@ -120,7 +125,8 @@ def datasets(path: str) -> list[Dataset]:
                     dtype, _ = number_type(dataset.get_type(), path)
                 except DataError:
                     dtype = ""
-                found.append(Dataset(name, tuple(map(int, dataset.shape)), dtype))
+                shape = tuple(map(int, dataset.shape))
+                found.append(Dataset(name, shape[:: -1 if is_matlab(dataset) else 1], dtype))
     finally:
         file.close()
     return found
@@ -129,12 +135,18 @@ def datasets(path: str) -> list[Dataset]:
 def _container(
     file: InputFile, dataset: Any, header: Header, labels: tuple[str, ...], *, is_assumed: bool
 ) -> Container:
+    from onebyone_cli.formats.hdf5.axes import is_matlab
+
+    # MATLAB's first axis varies fastest, which HDF5 calls the last.
+    turn = slice(None, None, -1 if is_matlab(dataset) else 1)
+    title = "netCDF-4 variable" if file.is_netcdf else "HDF5 dataset"
     return Container(
-        "netCDF-4 variable" if file.is_netcdf else "HDF5 dataset",
-        header.shape,
-        header.layout.axes,
+        "MATLAB array" if turn.step < 0 else title,
+        header.shape[turn],
+        header.layout.axes[turn],
+        fortran_order=turn.step < 0,
         big_endian=header.layout.big_endian,
-        chunk=header.chunk or (),
+        chunk=(header.chunk or ())[turn],
         filters=tuple(each.name for each in header.filters),
         stored_bytes=int(dataset.get_storage_size()),
         labels=labels,
@@ -206,6 +218,7 @@ FORMAT = Format(
     title="HDF5 and netCDF-4 (one dataset; file.h5:/path/to/dataset)",
     noun="an .h5 or .nc file (file.h5:/dataset)",
     suffixes=(".h5", ".hdf5", ".he5", ".nc", ".nc4"),
+    also=(".mat",),
     read=read,
     write=write,
     new_suffix=".h5",

@@ -15,11 +15,18 @@ from onebyone_cli.formats.hdf5.file import load_h5py
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Internal attributes of HDF5 and NetCDF, which would be wrong in the output.
+#: Internal attributes of HDF5, netCDF and MATLAB, which would be wrong in the output.
 _RESERVED = {
     "CLASS",
     "DIMENSION_LABELS",
     "DIMENSION_LIST",
+    "H5PATH",
+    "MATLAB_class",
+    "MATLAB_empty",
+    "MATLAB_fields",
+    "MATLAB_global",
+    "MATLAB_int_decode",
+    "MATLAB_sparse",
     "NAME",
     "REFERENCE_LIST",
     "_NCProperties",

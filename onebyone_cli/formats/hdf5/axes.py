@@ -27,6 +27,11 @@ def labelled_layout(dataset: Any) -> tuple[str, tuple[str, ...]]:
     return layout, labels if layout else ()
 
 
+def is_matlab(dataset: Any) -> bool:
+    """Return whether MATLAB wrote a dataset, which has its axes in the opposite order."""
+    return bool(load_h5py().h5a.exists(dataset, b"MATLAB_class"))
+
+
 def has_labels(dataset: Any) -> bool:
     """Return whether a dataset may have names of axes."""
     h5a = load_h5py().h5a

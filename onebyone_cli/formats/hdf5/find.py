@@ -10,10 +10,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.errors import DataError, PolicyError
-from onebyone_cli.formats.contracts.cf import NAMING
-from onebyone_cli.formats.hdf5.attributes import UNREADABLE, plain_value
 from onebyone_cli.formats.hdf5.file import load_h5py
-from onebyone_cli.formats.hdf5.search import search, walk
+from onebyone_cli.formats.hdf5.search import search
 from onebyone_cli.units import printable
 
 if TYPE_CHECKING:
@@ -71,10 +69,6 @@ def open_object(root: Any, name: str) -> Any:
 def _only_candidate(root: Any, source: Source) -> tuple[str, tuple[str, ...]]:
     found = search(root, source.path)
     names, passed_over = list(found.datasets), found.passed_over
-    if len(names) > 1:
-        described = _describing(root)
-        names = [name for name in names if name not in described] or names
-        found = found._replace(datasets=tuple(names))
     if found.only:
         note = f"{printable(found.only)} of {source.path} is read; the file also has {passed_over}"
         return found.only, (note,) if passed_over else ()
@@ -94,23 +88,6 @@ def _only_candidate(root: Any, source: Source) -> tuple[str, tuple[str, ...]]:
     advice += [f"{source.path}:{printable(name)} to read that" for name in names]
     end = f"; {', or '.join(advice)}" if advice else ""
     raise DataError(f"{what}; it has {passed_over}{end}", source.path)
-
-
-def _describing(root: Any) -> set[str]:
-    """Return the datasets that attributes of others name as their bounds or coordinates."""
-    h5py = load_h5py()
-    found = set()
-    for name, group, last, kind in walk(root, ""):
-        if kind != h5py.h5o.TYPE_DATASET:
-            continue
-        with suppress(*UNREADABLE):
-            dataset = h5py.h5d.open(group, last)
-            for attribute in NAMING:
-                if h5py.h5a.exists(dataset, attribute.encode()):
-                    said = plain_value(h5py.AttributeManager(h5py.Dataset(dataset))[attribute])
-                    beside = name.rpartition("/")[0]
-                    found |= {f"{beside}/{word}" for word in str(said).split()}
-    return found
 
 
 def _choices(names: list[str], source: Source) -> str:

@@ -7,9 +7,13 @@ objects. Hard links can be circular, so groups are identified by their address.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.errors import DataError
+from onebyone_cli.formats.contracts.cf import NAMING
+from onebyone_cli.formats.hdf5.attributes import plain_value
 from onebyone_cli.formats.hdf5.file import load_h5py
 from onebyone_cli.formats.hdf5.header import number_type
 from onebyone_cli.units import printable
@@ -120,7 +124,26 @@ def search(root: Any, path: str) -> Found:
                 quality += [name] * (seen.is_whole and is_quality(name))
         elif kind is None:
             others.append(f"{name} (can't be opened)")
+    described = _describing(root) if len(datasets) > 1 else set()
+    datasets = [name for name in datasets if name not in described] or datasets
     return Found(tuple(sorted(datasets)), frozenset(quality), tuple(links), tuple(others))
+
+
+def _describing(root: Any) -> set[str]:
+    """Return the datasets that attributes of others name as their bounds or coordinates."""
+    h5py = load_h5py()
+    found = set()
+    for name, group, last, kind in walk(root, ""):
+        if kind != h5py.h5o.TYPE_DATASET:
+            continue
+        with suppress(*_UNREADABLE):
+            dataset = h5py.h5d.open(group, last)
+            for attribute in NAMING:
+                if h5py.h5a.exists(dataset, attribute.encode()):
+                    said = plain_value(h5py.AttributeManager(h5py.Dataset(dataset))[attribute])
+                    beside = name.rpartition("/")[0]
+                    found |= {f"{beside}/{word}" for word in str(said).split()}
+    return found
 
 
 def is_quality(name: str) -> bool:
@@ -216,6 +239,8 @@ def _look_at(group: Any, name: bytes) -> _Seen:
         kind = dataset.get_type()
         if dataset.rank < 2 or kind.get_class() == h5py.h5t.STRING:
             return _Seen()
+        if _is_no_array_of_matlab(dataset):
+            return _Seen()
     except _UNREADABLE:
         return _Seen(reason="can't be opened")
     try:
@@ -225,6 +250,17 @@ def _look_at(group: Any, name: bytes) -> _Seen:
         is_number = kind.get_class() in (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
         return _Seen(is_number=True) if is_number else _Seen(reason=error.message.partition(";")[0])
     return _Seen(is_number=True, is_whole=kind.get_class() != h5py.h5t.FLOAT)
+
+
+def _is_no_array_of_matlab(dataset: Any) -> bool:
+    """Whether numbers are something else in MATLAB: text, a vector, or the sizes of nothing."""
+    h5py = load_h5py()
+    if not h5py.h5a.exists(dataset, b"MATLAB_class"):
+        return False
+    if h5py.h5a.exists(dataset, b"MATLAB_empty") or max(dataset.shape) == prod(dataset.shape):
+        return True
+    said = plain_value(h5py.AttributeManager(h5py.Dataset(dataset))["MATLAB_class"])
+    return said in ("char", "cell", "function_handle")
 
 
 def _text(name: bytes) -> str:
