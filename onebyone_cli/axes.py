@@ -110,6 +110,13 @@ def matlab_axes(layout: str, count: int) -> str:
     return layout + "N" * (count - len(_STACK)) if sorted(layout) == sorted(_STACK) else layout
 
 
+def matlab_notes(layout: str, count: int) -> tuple[str, ...]:
+    """Return what to tell of the axes that `matlab_axes` chose where the user named none."""
+    if layout not in ("", MAP) or count < len(_STACK):
+        return ()
+    return ("axes are in MATLAB's order: rows, columns, channels",)
+
+
 def places_of(axes: str) -> tuple[int, ...]:
     """Return the place of each stored axis among ``(*batch, C, H, W)``.
 

@@ -29,7 +29,7 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from onebyone_cli.axes import matlab_axes
+from onebyone_cli.axes import matlab_axes, matlab_notes
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import DataError, UsageError, setting
 from onebyone_cli.formats.contracts.about import About, Container, Dataset
@@ -76,11 +76,13 @@ def read(source: Source) -> Reader | StreamReader:
     try:
         with one_line_errors("can't be understood by HDF5", source.name):
             inner, dataset, notes = find_dataset(file.root, source)
-            layout, labels = labelled_layout(dataset) if not source.layout else ("", ())
-            asked = source._replace(layout=source.layout or layout)
+            layout, labels = "", tuple[str, ...]()
             if is_matlab(dataset):
-                order = matlab_axes(source.layout, dataset.rank)
-                asked = source._replace(layout=order[::-1])
+                layout = matlab_axes(source.layout, dataset.rank)[::-1]
+                notes += matlab_notes(source.layout, dataset.rank)
+            elif not source.layout:
+                layout, labels = labelled_layout(file.root, inner, dataset)
+            asked = source._replace(layout=layout or source.layout)
             header = read_header(dataset, asked, inner, file.size)
             about = About(
                 source.name,

@@ -8,7 +8,7 @@ from functools import cache
 from math import prod
 from typing import TYPE_CHECKING
 
-from onebyone_cli.axes import matlab_axes
+from onebyone_cli.axes import matlab_axes, matlab_notes
 from onebyone_cli.errors import DataError, open_error
 from onebyone_cli.formats.arrays.byte_source import ByteSource
 from onebyone_cli.formats.arrays.file import ArrayReader
@@ -63,6 +63,7 @@ def read_array(source: Source) -> Reader | StreamReader:
             inner=array.name,
             container=about.container._replace(is_assumed=False),
             load_metadata=_load_metadata(source.path, arrays, layout),
+            notes=matlab_notes(source.layout, len(array.shape)),
         )
         if array.size:
             numbers = InflatedBytes(fd, array, source.name)
