@@ -42,7 +42,7 @@ _SCALE, _OFFSET = "scale_factor", "add_offset"
 #: A list of these holds for all channels, whatever its length.
 _MISSING = ("missingvalue", "missingvalues")
 _RANGE, _SMALLEST, _LARGEST = "validrange", "validmin", "validmax"
-_CRS = ("crswkt", "spatialref", "coordinatesystemstring")
+_CRS = ("crswkt", "spatialref", "coordinatesystemstring", "epsgcode")
 _TRANSFORM = "geotransform"
 
 #: Fields that may stand near the numbers, not with them.

@@ -31,8 +31,16 @@ NAMING = ("bounds", "climatology", "coordinates", "ancillary_variables", "grid_m
 #: Attributes of groups and files that may describe the channels.
 OF_GROUPS = ("wavelengthunits", "wavelengthunit", "history")
 
+#: Codes of EPSG: WGS 84, and its UTM zones north and south with their false northing.
+_WGS84, _UTM, _ZONES = 4326, {326: 0.0, 327: 1e7}, 60
+_ELLIPSOID = {
+    "semi_major_axis": 6378137.0,
+    "inverse_flattening": 298.257223563,
+    "horizontal_datum_name": "World Geodetic System 1984",
+}
+
 #: Attributes of a grid mapping that `Georeference` has fields for.
-_OWN = {"crswkt", "spatialref", "geotransform"}
+_OWN = {"crswkt", "spatialref", "epsgcode", "geotransform"}
 
 
 def unit_of(said: Mapping[str, Any]) -> str:
@@ -92,6 +100,36 @@ def without_structure(found: Metadata) -> dict[str, Attribute]:
     if listed is not None and isinstance(listed.value, str) and {*listed.value.split()} <= heard:
         drop.add("coordinates")
     return {name: each for name, each in found.attributes.items() if name not in drop}
+
+
+def mapping_of(crs: str) -> dict[str, Any]:
+    """Return the attributes of a grid mapping for the text of a reference system.
+
+    Of codes of EPSG, those of WGS 84 and its UTM zones are written in the words of CF, too, for
+    programs that know no codes.
+    """
+    if not crs:
+        return {}
+    if "[" in crs:
+        return {"crs_wkt": crs, "spatial_ref": crs}
+    # GDAL looks no further where a spatial_ref is, and takes only WKT from it.
+    said: dict[str, Any] = {"epsg_code": crs}
+    authority, _, code = crs.partition(":")
+    number = int(code) if authority.upper() == "EPSG" and code.isdecimal() else 0
+    zone = number % 100
+    if number == _WGS84:
+        return {"grid_mapping_name": "latitude_longitude", **_ELLIPSOID, **said}
+    if number // 100 in _UTM and 1 <= zone <= _ZONES:
+        utm = {
+            "grid_mapping_name": "transverse_mercator",
+            "longitude_of_central_meridian": 6.0 * zone - 183,
+            "latitude_of_projection_origin": 0.0,
+            "scale_factor_at_central_meridian": 0.9996,
+            "false_easting": 500000.0,
+            "false_northing": _UTM[number // 100],
+        }
+        return {**utm, **_ELLIPSOID, **said}
+    return {"spatial_ref": crs}
 
 
 def is_of_group(name: str) -> bool:

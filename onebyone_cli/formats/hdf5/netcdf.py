@@ -14,6 +14,7 @@ import numpy as np
 
 from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.formats.contracts.attributes import attributes_of, field_of
+from onebyone_cli.formats.contracts.cf import mapping_of
 from onebyone_cli.formats.contracts.dimensions import Dimension
 from onebyone_cli.formats.contracts.metadata import Georeference, Metadata
 from onebyone_cli.formats.hdf5.attributes import write_attributes
@@ -47,7 +48,7 @@ _MAPPING = "spatial_ref"
 #: Standard names and units of coordinates of columns and rows.
 _ON_MAPS = ("projection_x_coordinate", "projection_y_coordinate")
 _ON_EARTH = (("longitude", "degrees_east"), ("latitude", "degrees_north"))
-_GEOGRAPHIC = ("GEOGCS", "GEOGCRS", "GEODCRS")
+_GEOGRAPHIC = ("GEOGCS", "GEOGCRS", "GEODCRS", "EPSG:4326")
 
 
 class _Variable(NamedTuple):
@@ -217,8 +218,7 @@ def _near(metadata: Metadata, channels: Dimension, used: set[str]) -> dict[str, 
     # Lines of coordinates tell the transform.
     has_lines = all(axis.values for axis in metadata.dimensions[-2:]) and metadata.dimensions
     if where.crs or mapping or (where.transform and not has_lines):
-        said = dict(mapping)
-        said |= {"crs_wkt": where.crs, "spatial_ref": where.crs} if where.crs else {}
+        said = mapping_of(where.crs) | dict(mapping)
         if where.transform:
             said["GeoTransform"] = " ".join(map(repr, where.transform))
         found[_free(_MAPPING, used)] = _Variable("", None, said)
