@@ -11,9 +11,18 @@ from onebyone_cli.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from onebyone_cli.api import ApplyReport, Model, OpenStack, apply, fit, open_stack
-    from onebyone_cli.errors import OneByOneError
+    from onebyone_cli.errors import OneByOneError, OneByOneWarning
 
-__all__ = ["ApplyReport", "Model", "OneByOneError", "OpenStack", "apply", "fit", "open_stack"]
+__all__ = [
+    "ApplyReport",
+    "Model",
+    "OneByOneError",
+    "OneByOneWarning",
+    "OpenStack",
+    "apply",
+    "fit",
+    "open_stack",
+]
 
 
 def __getattr__(name: str) -> Any:

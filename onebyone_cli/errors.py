@@ -129,6 +129,10 @@ class OneByOneError(Exception):
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
+class OneByOneWarning(UserWarning):
+    """Something in the files is probably not what was meant."""
+
+
 class UsageError(OneByOneError, ValueError):
     """The command line, or an argument, is wrong."""
 

@@ -32,6 +32,7 @@ import onebyone_cli
 from onebyone_cli import errors
 from onebyone_cli.api import apply, fit, open_stack
 from onebyone_cli.cli.typer_app import app
+from onebyone_cli.errors import OneByOneWarning, ShapeMismatchError
 from onebyone_cli.spec import StackSpec
 from onebyone_cli.stack.in_memory import ArrayInput
 
@@ -131,6 +132,7 @@ METHODS: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:nodata=255 occurs nowhere")
 @pytest.mark.parametrize(("options", "flags"), METHODS)
 def test_a_saved_model_has_the_bytes_of_the_command(
     options: dict[str, Any], flags: list[str], tmp_path: Path
@@ -505,3 +507,47 @@ assert load("pca").learn
 def test_a_name_that_is_not_there() -> None:
     with pytest.raises(AttributeError, match="reduce"):
         _ = onebyone_cli.reduce  # type: ignore[attr-defined]
+
+
+# ------------------------------------------------------------------------------------ telling
+
+
+def test_what_files_say_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.arange(24.0).reshape(2, 3, 4)
+        file["x"].attrs["_FillValue"] = 5.0
+    with caplog.at_level("INFO", "onebyone_cli"):
+        apply(path, [[1.0, 1.0]])
+        fit(path, 1)
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["nodata 5, from _FillValue"] * 2
+
+
+def test_doubts_are_warnings_at_the_line_of_the_user(tmp_path: Path) -> None:
+    path, here = tmp_path / "x.h5", Path(__file__).name
+    with h5py.File(path, "w") as file:
+        file["x"] = np.arange(24.0).reshape(2, 3, 4)
+        file["x"].attrs["channels"] = ["a", "b"]
+    model = fit(path, 1)
+    with pytest.warns(OneByOneWarning, match=r"nodata=-9998 occurs nowhere") as found:
+        apply(path, model, nodata=-9998)
+    assert Path(found[0].filename).name == here
+    with h5py.File(path, "a") as file:
+        file["x"].attrs["channels"] = ["morning", "evening"]
+    with pytest.warns(OneByOneWarning, match=r"none of its channels \(a, b\)"):
+        apply(path, model)
+
+
+def test_tables_of_pixels_are_folded(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(3, 4, 5))
+    table = x.reshape(3, 20).T
+    np.save(tmp_path / "t.npy", table)
+    how: dict[str, Any] = {"layout": "NC", "grid": (4, 5)}
+    for stack in (table, tmp_path / "t.npy"):
+        np.testing.assert_allclose(apply(stack, np.eye(3), **how), x)
+        np.testing.assert_array_equal(fit(stack, 1, **how).weight, fit(x, 1).weight)
+    with open_stack(tmp_path / "t.npy", **how) as opened:
+        np.testing.assert_array_equal(opened[1], x[1])
+    with pytest.raises(ShapeMismatchError, match="grid=3x5 is 15"):
+        apply(table, np.eye(3), layout="NC", grid=(3, 5))

@@ -213,6 +213,9 @@ def test_layers_of_a_chain_are_matched_by_name(tmp_path: Path) -> None:
             assert "v.npz: takes the channel three, and w.npz has no output" in done.stderr
         else:
             np.testing.assert_allclose(np.load(tmp_path / "y.npy")[0], stack[first])
+            run_in(tmp_path, "weights", "compose", "w.npz", "v.npz", "-o", "c.npz", "--force")
+            run_in(tmp_path, "apply", "x.npy", "-w", "c.npz", "-o", "c.npy", "--force")
+            np.testing.assert_allclose(np.load(tmp_path / "c.npy")[0], stack[first])
         run_in(tmp_path, *chain, "-o", "z.npy", "--by-position")
         np.testing.assert_allclose(np.load(tmp_path / "z.npy")[0], stack[0])
 

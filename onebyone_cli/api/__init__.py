@@ -18,13 +18,25 @@ The result does not depend on `memory` and `threads`.
 command, where ``--force`` becomes ``force=True``. They are also Python's: a malformed input or
 argument is a `ValueError`, a missing file a `FileNotFoundError`, a library that is not installed an
 `ImportError`, and a failure to read or write an `OSError`.
+
+**What the command says** of its files, such as the nodata value that is used, goes to the logger
+``onebyone_cli`` at the level INFO; what it says after "warning" is an `OneByOneWarning`.
 """
 
 from onebyone_cli.api.applying import apply
 from onebyone_cli.api.fitting import fit
 from onebyone_cli.api.model import Model
 from onebyone_cli.api.opening import OpenStack, open_stack
-from onebyone_cli.errors import OneByOneError
+from onebyone_cli.errors import OneByOneError, OneByOneWarning
 from onebyone_cli.operations.apply.settings import ApplyReport
 
-__all__ = ["ApplyReport", "Model", "OneByOneError", "OpenStack", "apply", "fit", "open_stack"]
+__all__ = [
+    "ApplyReport",
+    "Model",
+    "OneByOneError",
+    "OneByOneWarning",
+    "OpenStack",
+    "apply",
+    "fit",
+    "open_stack",
+]

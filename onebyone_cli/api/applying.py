@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 import numpy as np
 
 from onebyone_cli.api.asked import asked_of
-from onebyone_cli.api.opening import open_readers, unheard
+from onebyone_cli.api.opening import open_readers, reading_of, unheard
+from onebyone_cli.api.telling import tell_all
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.operations.apply.job import ApplyJob
@@ -112,6 +113,7 @@ def apply(
     channels: Channels = None,
     by_position: bool = False,
     layout: str | None = None,
+    grid: tuple[int, int] | None = None,
     dtype: DTypeLike | None = None,
     scale: Scale | None = None,
     compute: str = "auto",
@@ -160,6 +162,8 @@ def apply(
         batch, as in ``"HWC"``, ``"NHWC"`` or ``"CTZYX"``; any axes before C, H and W alone are a
         batch. ``"NC"`` and ``"CN"`` are tables of N pixels, which become one row. The default is
         the order that a file tells, else CHW. The result is always CHW, after a batch.
+    grid : (int, int), optional
+        Height and width to which the pixels of a table, which are one row, are folded.
     dtype : dtype-like, optional
         Type of the result; integers are rounded half to even and saturate. The default is that of
         the arithmetic: float32 where it holds every input value exactly, else float64.
@@ -218,13 +222,16 @@ def apply(
         scale=scale,
     )
     layers = _request(weights, bias, activation).load()
+    for layer in layers:
+        tell_all(f"{layer.map.source}: {note}" for note in layer.map.notes)
     with ExitStack() as opened:
-        inputs = open_readers(stack, layout, settings.memory, opened, channels)
+        reading = reading_of(layout, settings.memory, channels, grid)
+        inputs = open_readers(stack, reading, opened)
         pixel_map = open_map(_map_of(mask), settings.memory, opened)
         if output is None:
             memory_target = MemoryTarget()
             job = ApplyJob(inputs, layers, memory_target, settings, mask=pixel_map)
-            job.run(on_progress)
+            _run(job, on_progress)
             return memory_target.array
         path = os.fspath(output)
         if path == "-":
@@ -233,7 +240,15 @@ def apply(
         if isinstance(mask, str | os.PathLike):
             read = (*read, os.fspath(mask))
         target = Output(path, also_read=read, publication=Publication(force, fsync))
-        return plan_apply(inputs, layers, target, settings, mask=pixel_map).run(on_progress)
+        return _run(plan_apply(inputs, layers, target, settings, mask=pixel_map), on_progress)
+
+
+def _run(job: ApplyJob, on_progress: OnProgress) -> ApplyReport:
+    """Run a job, and tell what the command would."""
+    tell_all(job.told())
+    done = job.run(on_progress)
+    tell_all(done.warnings)
+    return done
 
 
 def _request(

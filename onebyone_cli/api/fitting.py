@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from onebyone_cli.api.asked import asked_of
 from onebyone_cli.api.model import Model
-from onebyone_cli.api.opening import open_readers, unheard
-from onebyone_cli.axes import checked_layout
+from onebyone_cli.api.opening import open_readers, reading_of, unheard
+from onebyone_cli.api.telling import tell
 from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.learners import load
-from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.learn.given import add_given, endmembers_alone
 from onebyone_cli.operations.learn.request import LearnRequest, check_request
 from onebyone_cli.operations.learn.run import LearnPass, gather_for
@@ -45,6 +44,7 @@ def fit(
     sample: int | None = None,
     channels: Channels = None,
     layout: str | None = None,
+    grid: tuple[int, int] | None = None,
     nodata: NodataLike | None = None,
     invalid: Literal["any", "all"] = "any",
     stored: bool = False,
@@ -95,7 +95,7 @@ def fit(
         ``"any"``: a pixel is invalid if any of its channels is; ``"all"``: only if all are.
     stored : bool
         Use the numbers as they are stored, without the scale and offset that files name.
-    channels, layout, memory, threads, on_progress
+    channels, layout, grid, memory, threads, on_progress
         As in `apply`.
 
     Raises
@@ -129,26 +129,27 @@ def fit(
     asked = asked_of(nodata, stored=stored, invalid=invalid)
     settings = LearnSettings(memory_of(memory), threads_of(threads), asked, request.wanted())
     way = LearnPass.of(request, settings)
+    reading = reading_of(layout, settings.memory, channels, grid)
 
     def check(gathered: Gathered) -> None:
         request.check_channels(gathered.statistics.channels, gathered.source)
         add_given(
             gathered,
             request.request,
-            Reading(checked_layout(layout or ""), settings.memory),
+            reading,
             settings,
             on_progress=on_progress,
-            say=lambda text: None,
+            say=tell,
         )
 
     if stack is None:
         if "endmembers" not in request.learner.needs:
             raise UsageError(f"no stack; {setting('method', method)} learns from pixels")
-        gathered = endmembers_alone(request.request.endmembers, lambda text: None)
+        gathered = endmembers_alone(request.request.endmembers, tell)
         return Model(request.learn(gathered.statistics, gathered.source), gathered)
     with ExitStack() as opened:
-        inputs = open_readers(stack, layout, settings.memory, opened, channels)
-        gathered = gather_for(request, [inputs], way, check, on_progress=on_progress)
+        inputs = open_readers(stack, reading, opened)
+        gathered = gather_for(request, [inputs], way, check, on_progress=on_progress, say=tell)
         return Model(request.learn(gathered.statistics, gathered.source), gathered)
 
 

@@ -42,10 +42,10 @@ class Model:
     @property
     def map(self) -> ChannelMap:
         """Weight and bias, as `apply` takes them, with the names of the channels."""
-        learned, names = self._learned.map, self._gathered.names
-        if not names:
+        learned, known = self._learned.map, self._gathered.identity
+        meta = {**learned.meta, **self._gathered.known_channels()}
+        if not any(known):
             return learned
-        meta = {**learned.meta, "channels": list(names)}
         return ChannelMap(learned.weight, learned.bias, learned.source, meta)
 
     @property

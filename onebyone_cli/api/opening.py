@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from onebyone_cli.api.telling import tell
 from onebyone_cli.axes import checked_layout
 from onebyone_cli.errors import DataError, UsageError
 from onebyone_cli.formats.contracts.reader import Reader, StreamReader
+from onebyone_cli.operations.hints import Hints
 from onebyone_cli.operations.inputs import Reading
 from onebyone_cli.operations.machine import memory_of
 from onebyone_cli.spec import Slab
+from onebyone_cli.stack.folded import fold
 from onebyone_cli.stack.in_memory import ArrayInput
 from onebyone_cli.stack.selected import select
 from onebyone_cli.stack.selection import selection_of
@@ -47,6 +50,7 @@ def open_stack(
     *,
     channels: Channels = None,
     layout: str | None = None,
+    grid: tuple[int, int] | None = None,
     memory: int | str | None = None,
 ) -> OpenStack:
     """Open a file, or several stacked along the channels; only headers are read.
@@ -59,6 +63,8 @@ def open_stack(
         The channels of the stack, as in `apply`.
     layout : str, optional
         Order of the axes in the files, as in `apply`.
+    grid : (int, int), optional
+        Height and width to which the pixels of a table, which are one row, are folded.
     memory : int or str, optional
         Most bytes for caches and decoders, as in ``"256M"``; the default is that of the command.
 
@@ -73,7 +79,7 @@ def open_stack(
         If a file does not exist, is malformed, or refers to other files.
     """
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
-    return OpenStack(paths, layout, memory_of(memory), channels)
+    return OpenStack(paths, reading_of(layout, memory_of(memory), channels, grid))
 
 
 class OpenStack:
@@ -95,15 +101,13 @@ class OpenStack:
         Names of the channels, if files name them; else empty.
     """
 
-    def __init__(
-        self, paths: Sequence[Path], layout: str | None, memory: int, channels: Channels = None
-    ) -> None:
+    def __init__(self, paths: Sequence[Path], reading: Reading) -> None:
         if not paths:
             raise UsageError("no input; name one")
         self._files = ExitStack()
-        self._memory = memory
+        self._memory = reading.memory
         with ExitStack() as stack:
-            self._inputs = open_readers(paths, layout, memory, stack, channels)
+            self._inputs = open_readers(paths, reading, stack)
             self._spec = _spec_of(self._inputs)
             self._files = stack.pop_all()
         self._held: list[Reader] | None = None
@@ -280,19 +284,27 @@ def _parts(readers: Sequence[Reader], channels: _Axis) -> Iterator[tuple[int, in
             before = after
 
 
+def reading_of(
+    layout: str | None, memory: int, channels: Channels, grid: tuple[int, int] | None
+) -> Reading:
+    """Return how arguments of those names say that inputs are read."""
+    return Reading(
+        checked_layout(layout or ""),
+        memory,
+        selection=selection_of(channels),
+        grid=grid,
+        hints=Hints(tell),
+    )
+
+
 def open_readers(
-    stack_like: StackLike,
-    layout: str | None,
-    memory: int,
-    stack: ExitStack,
-    channels: Channels = None,
+    stack_like: StackLike, reading: Reading, stack: ExitStack
 ) -> list[Reader | StreamReader]:
     """Open arrays, paths, opened stacks, or several of them; `stack` closes files.
 
-    `layout` is that of arrays and paths; `memory` is the budget in bytes; `channels` are those of
-    all inputs together, as in `selection_of`.
+    The order of axes and the grid are those of arrays and paths, the selection that of all inputs
+    together.
     """
-    layout = checked_layout(layout or "")
     if isinstance(stack_like, np.ndarray | str | os.PathLike | OpenStack):
         given: list[Any] = [stack_like]
     else:
@@ -300,8 +312,7 @@ def open_readers(
     if not given:
         raise UsageError("no input; give an array or a path")
     paths = [os.fspath(each) for each in given if isinstance(each, str | os.PathLike)]
-    reading = Reading(layout, memory)
-    files = iter(reading.open(paths, stack) if paths else ())
+    files = iter(reading._replace(selection=None).open(paths, stack) if paths else ())
     opened: list[Reader | StreamReader] = []
     for number, each in enumerate(given):
         if isinstance(each, str | os.PathLike):
@@ -310,13 +321,13 @@ def open_readers(
             opened += each.readers()
         elif isinstance(each, np.ndarray):
             name = "array" if len(given) == 1 else f"array {number}"
-            opened.append(ArrayInput(each, layout, name))
+            opened.append(fold(ArrayInput(each, reading.layout, name), reading.grid))
         else:
             raise DataError(
                 f"a stack can't be made of {type(each).__name__}; expected an array, a path, an "
                 "opened stack, or a list of them"
             )
-    return select(opened, selection_of(channels))
+    return select(opened, reading.selection)
 
 
 def unheard(step: str, done: int, total: int) -> None:

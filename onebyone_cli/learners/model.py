@@ -214,6 +214,7 @@ def inverse_map(
     rest[np.abs(rest) <= _ORTHONORMAL * (np.abs(weight) @ np.abs(mean))] = 0.0
     meta = {**forward.meta, "outputs": forward.meta.get("channels"), "restores": True}
     meta["channels"] = forward.meta.get("outputs")
+    meta["output_wavelengths"] = meta.pop("wavelengths", None)
     return ChannelMap(back, mean + back @ rest, forward.source, meta)
 
 

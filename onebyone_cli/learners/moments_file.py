@@ -162,14 +162,15 @@ def _check_classes(statistics: Statistics) -> None:
 
 
 def _check_record(meta: Mapping[str, Any], channels: int) -> None:
-    """Raise `ValueError` unless the names of inputs and channels are texts."""
+    """Raise `ValueError` unless names are texts and wavelengths are numbers."""
     names = meta.get("channels", [""] * channels)
+    waves = meta.get("wavelengths", [0.0] * channels)
     inputs = meta.get("inputs", [])
-    if not isinstance(names, list) or not isinstance(inputs, list):
+    if not all(isinstance(each, list) for each in (names, waves, inputs)):
         raise ValueError("no list")
-    fits = len(names) == channels and all(isinstance(name, str) for name in names)
+    fits = len(names) == len(waves) == channels and all(isinstance(name, str) for name in names)
     named = all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in inputs)
-    if not fits or not named:
+    if not fits or not named or not all(type(wave) in (int, float) for wave in waves):
         raise ValueError("names")
 
 

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 #: Most channels that a message names.
 _MOST_NAMED = 10
 
-#: Longer words for units of wavelengths, by the symbol.
-_UNITS = {"nanometers": "nm", "nanometer": "nm", "micrometers": "µm", "micrometer": "µm"}
-
 
 class ChannelLabels(NamedTuple):
     """How messages and tables name the channels of a stack.
@@ -60,6 +57,7 @@ class ChannelLabels(NamedTuple):
 def labels_of(inputs: Sequence[Reader | StreamReader]) -> ChannelLabels:
     """Label the channels of a stack, from the metadata of its inputs."""
     from onebyone_cli.stack.stack import channel_names, stacked_metadata
+    from onebyone_cli.stack.wavelengths import symbol_of
 
     total = sum(each.spec.channels for each in inputs)
     selected = [each.about.selected for each in inputs]
@@ -68,7 +66,7 @@ def labels_of(inputs: Sequence[Reader | StreamReader]) -> ChannelLabels:
     texts = channel_names(inputs)
     if not texts:
         said = stacked_metadata(inputs)
-        unit = _UNITS.get(said.wavelength_unit.lower(), said.wavelength_unit)
+        unit = symbol_of(said.wavelength_unit)
         texts = tuple(f"{each:.7g} {unit}".rstrip() for each in said.wavelengths)
     texts = texts if len(texts) == total else ()
     return ChannelLabels(numbers, texts, are_of_file, any(selected))

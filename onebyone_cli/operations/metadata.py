@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from onebyone_cli.arithmetic.conv1x1 import Layer
     from onebyone_cli.formats.contracts.writer import AnyTarget
     from onebyone_cli.operations.apply.settings import ApplySettings, Fill
+    from onebyone_cli.weights.channel_map import ChannelMap
 
 #: Entries of outputs that some formats have no place for, with their verb.
 _NOUNS = {
@@ -147,7 +148,7 @@ def output_metadata(
         grid_mapping=found.grid_mapping,
     )
     if sources is None:
-        return kept
+        return kept if settings.collapse else kept._replace(**_restored(layers[-1].map))
     wavelengths, widths = _picked(found.wavelengths, sources), _picked(found.widths, sources)
     return kept._replace(
         wavelengths=wavelengths,
@@ -219,6 +220,15 @@ def _names(layers: Sequence[Layer], known: tuple[str, ...]) -> tuple[str, ...]:
     if len(names) != last.out_channels:
         return known
     return known if known and all(map(_NUMBERED.fullmatch, names)) else names
+
+
+def _restored(last: ChannelMap) -> dict[str, Any]:
+    """Return the wavelengths of the channels to which the inverse of a model leads."""
+    found = last.meta.get("output_wavelengths") if last.meta.get("restores") else None
+    if found is None or len(found) != last.out_channels:
+        return {}
+    unit = str(last.meta.get("wavelength_unit", ""))
+    return {"wavelengths": tuple(map(float, found)), "wavelength_unit": unit}
 
 
 def _picked(entries: tuple[Any, ...], sources: list[int] | None) -> tuple[Any, ...]:

@@ -28,6 +28,9 @@ _RANGE = re.compile(rf"(?:({_NUMBER}) ?({_UNIT})?)?:(?:({_NUMBER}) ?({_UNIT}))?"
 #: Wavelengths without a unit are nanometres from here on, and micrometres below.
 _LEAST_NANOMETRES = 100.0
 
+#: Relative difference up to which two wavelengths are the same.
+SAME = 1e-3
+
 
 class Wavelengths(NamedTuple):
     """A wavelength, or a range of them with both ends, in nanometres."""
@@ -63,12 +66,41 @@ def parse_wavelengths(text: str) -> Wavelengths | None:
 
 def in_nanometres(said: Metadata) -> list[float]:
     """Return the wavelengths of channels in nanometres; empty if they are unknown."""
-    found = said.wavelengths
-    unit = said.wavelength_unit.strip().lower()
-    factor = _NANOMETRES.get(unit)
-    if not unit and found:
-        factor = 1.0 if max(found) >= _LEAST_NANOMETRES else 1e3
-    return [] if factor is None else [wavelength * factor for wavelength in found]
+    return to_nanometres(said.wavelengths, said.wavelength_unit)
+
+
+def to_nanometres(values: Sequence[float], unit: str) -> list[float]:
+    """Convert wavelengths to nanometres; empty if the unit is unknown.
+
+    Without a unit, the size of the numbers decides between nanometres and micrometres.
+    """
+    name = unit.strip().lower()
+    factor = _NANOMETRES.get(name)
+    if not name and values:
+        factor = 1.0 if max(values) >= _LEAST_NANOMETRES else 1e3
+    return [] if factor is None else [value * factor for value in values]
+
+
+def symbol_of(unit: str) -> str:
+    """Return the symbol of nanometres and micrometres; any other unit as it is."""
+    factor = _NANOMETRES.get(unit.strip().lower())
+    return {1.0: "nm", 1e3: "µm"}.get(factor or 0.0, unit)
+
+
+def nearest_of_each(wanted: Sequence[float], known: Sequence[float]) -> list[int | None]:
+    """Find each wanted wavelength among known ones, in one unit.
+
+    None stands for a wavelength that is not known, or that would be found twice.
+    """
+    import numpy as np
+
+    rows = np.abs(np.subtract.outer(np.asarray(wanted), known)).argmin(axis=1)
+    same = np.isclose(np.take(known, rows), wanted, rtol=SAME, atol=0.0)
+    times = np.bincount(rows[same], minlength=len(known))
+    return [
+        int(row) if is_same and times[row] == 1 else None
+        for row, is_same in zip(rows, same, strict=True)
+    ]
 
 
 def find(wanted: Wavelengths, known: Sequence[float]) -> list[int]:

@@ -89,7 +89,7 @@ def compose(layers: Sequence[ChannelMap]) -> ChannelMap:
     """Compose a chain of layers, the first applied first, into one, in float64.
 
     ``B(A(x)) = W_B·(W_A·x + b_A) + b_B``, so the weight is ``W_B·W_A`` and the bias
-    ``W_B·b_A + b_B``. The result has names of channels, and no other metadata.
+    ``W_B·b_A + b_B``. The result has names and wavelengths of channels, and no other metadata.
 
     Raises
     ------
@@ -112,8 +112,9 @@ def compose(layers: Sequence[ChannelMap]) -> ChannelMap:
             weight = layer.weight @ weight
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         raise DataError("the composed layers overflow float64; keep them apart", last.source)
-    names = {"channels": first.meta.get("channels"), "outputs": last.meta.get("outputs")}
-    meta = {name: value for name, value in names.items() if value is not None}
+    kept = {name: first.meta.get(name) for name in ("channels", "wavelengths", "wavelength_unit")}
+    kept["outputs"] = last.meta.get("outputs")
+    meta = {name: value for name, value in kept.items() if value is not None}
     return ChannelMap(weight, bias, " ".join(layer.source for layer in layers), meta)
 
 

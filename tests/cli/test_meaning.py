@@ -268,3 +268,165 @@ def test_channels_of_moments_are_not_selected(tmp_path: Path) -> None:
     run(tmp_path, "stats", "x.npy", "-o", "x.npz")
     done = run(tmp_path, "fit", "x.npz", "--channels", "0", "-k", "1", "-o", "m.npz", status=2)
     assert "--channels needs pixels, and moments have none" in done.stderr
+
+
+WAVES = [450.0, 550.0, 660.0, 850.0]
+
+
+def save_waves(path: Path, x: np.ndarray[Any, Any], waves: list[float], **more: Any) -> None:
+    save_h5(path, x, wavelength=waves, wavelength_units="nm", _FillValue=np.int16(-9999), **more)
+
+
+def test_models_of_stacks_without_names_know_wavelengths(tmp_path: Path) -> None:
+    x = scene(channels=4)
+    save_waves(tmp_path / "x.h5", x, WAVES)
+    run(tmp_path, "fit", "x.h5", "-k", "2", "-o", "m.npz")
+    run(tmp_path, "apply", "x.h5", "-w", "m.npz", "-o", "y.npy")
+    expected = np.load(tmp_path / "y.npy")
+    # In another order, in another unit, among more.
+    save_waves(tmp_path / "r.h5", x[::-1], WAVES[::-1])
+    save_h5(
+        tmp_path / "u.h5",
+        x[[2, 0, 1, 3]],
+        wavelength=[0.66, 0.45, 0.55, 0.85],
+        wavelength_units="Micrometers",
+        _FillValue=np.int16(-9999),
+    )
+    more = np.insert(x, [0, 2], -9999, axis=0)
+    save_waves(tmp_path / "more.h5", more, [400.0, 450, 550, 600, 660, 850])
+    for name in ("r.h5", "u.h5", "more.h5"):
+        done = run(tmp_path, "apply", name, "-w", "m.npz", "-o", "z.npy", "--force", "-v")
+        assert "m.npz: matched by wavelength: 450 nm is 450 nm, " in done.stderr
+        np.testing.assert_allclose(np.load(tmp_path / "z.npy"), expected, rtol=1e-5, atol=1e-3)
+    run(tmp_path, "apply", "y.npy", "-w", "m.npz", "--inverse", "-o", "back.h5")
+    told = run(tmp_path, "info", "back.h5", "--get", "wavelengths").stdout.split(b",")
+    assert list(map(float, told)) == WAVES
+    run(tmp_path, "apply", "r.h5", "-w", "m.npz", "-o", "p.npy", "--by-position")
+    assert not np.allclose(np.load(tmp_path / "p.npy"), expected, equal_nan=True)
+
+
+def test_wavelengths_that_a_stack_lacks_are_named(tmp_path: Path) -> None:
+    x = scene(channels=4)
+    save_waves(tmp_path / "x.h5", x, WAVES)
+    run(tmp_path, "fit", "x.h5", "-k", "2", "-o", "m.npz")
+    save_waves(tmp_path / "some.h5", x, [450.0, 550, 660, 900])
+    done = run(tmp_path, "apply", "some.h5", "-w", "m.npz", "-o", "y.npy", status=65)
+    assert "takes the channel 850 nm, and the stack has none of that name; it has " in done.stderr
+    save_waves(tmp_path / "other.h5", x, [1450.0, 1550, 1660, 1850])
+    done = run(tmp_path, "apply", "other.h5", "-w", "m.npz", "-o", "y.npy")
+    assert "none of its channels (450 nm, 550 nm, 660 nm, 850 nm) is one of the" in done.stderr
+
+
+def test_wavelengths_in_another_order_are_not_learned_from_together(tmp_path: Path) -> None:
+    x = scene(channels=4)
+    save_waves(tmp_path / "a.h5", x, WAVES)
+    save_waves(tmp_path / "b.h5", x[::-1], WAVES[::-1])
+    save_waves(tmp_path / "c.h5", x, [550.0, 660, 850, 900])
+    for name in "abc":
+        run(tmp_path, "stats", f"{name}.h5", "-o", f"{name}.npz")
+    for command in (
+        ("fit", "a.h5", "b.h5", "--each", "-k", "1", "-o", "m.npz", "--force"),
+        ("merge", "a.npz", "b.npz", "-o", "m.npz", "--force"),
+    ):
+        done = run(tmp_path, *command, status=65)
+        assert " in another order: 850 nm, 660 nm, 550 nm, 450 nm and not 450 nm" in done.stderr
+        assert "--channels 450nm,550nm,660nm,850nm" in done.stderr
+        done = run(tmp_path, *(word.replace("b.", "c.") for word in command))
+        assert "warning: c." in done.stderr
+        assert "they are taken in their order" in done.stderr
+    order = ("--channels", "450nm,550nm,660nm,850nm")
+    run(tmp_path, "fit", "a.h5", "b.h5", "--each", "-k", "1", "-o", "m.npz", *order, "--force")
+
+
+def test_endmembers_are_matched_with_the_channels_of_a_stack(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    spectra = rng.uniform(1, 9, (4, 2))
+    amounts = rng.uniform(0, 1, (2, 30, 40))
+    x = np.einsum("cm,mhw->chw", spectra, amounts)
+    save_h5(tmp_path / "x.h5", x, wavelength=WAVES, wavelength_units="nm")
+    order = [3, 2, 1, 0]
+    rows = [f"{WAVES[at]},{spectra[at, 0]},{spectra[at, 1]}" for at in order]
+    (tmp_path / "library.csv").write_text("\n".join(["wavelength,grass,soil", *rows]) + "\n")
+    run(tmp_path, "fit", "x.h5", "--method", "unmix", "--endmembers", "library.csv", "-o", "m.npz")
+    run(tmp_path, "apply", "x.h5", "-w", "m.npz", "-o", "y.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), amounts, atol=1e-4)
+    # Without a stack the weights keep the order of the library, and are matched when applied.
+    run(tmp_path, "fit", "--method", "unmix", "--endmembers", "library.csv", "-o", "w.npz")
+    run(tmp_path, "apply", "x.h5", "-w", "w.npz", "-o", "z.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "z.npy"), amounts, atol=1e-4)
+
+
+@pytest.mark.parametrize("by", ["names", "wavelengths"])
+def test_stacks_of_the_same_channels_are_compared_in_one_order(tmp_path: Path, by: str) -> None:
+    x = scene(channels=4)
+
+    def save(name: str, order: list[int], texts: list[str]) -> None:
+        known: dict[str, Any] = {"channels": [texts[at] for at in order]}
+        if by == "wavelengths":
+            known = {"wavelength": [float(texts[at]) for at in order], "wavelength_units": "nm"}
+        save_h5(tmp_path / name, x[order], **known)
+
+    known = ["450", "550", "660", "850"]
+    save("a.h5", [0, 1, 2, 3], known)
+    save("b.h5", [2, 0, 3, 1], known)
+    save("c.h5", [0, 1, 2, 3], ["550", "660", "850", "900"])
+    done = run(tmp_path, "compare", "a.h5", "b.h5")
+    assert "b.h5: has the channels of a.h5 in another order (660" in done.stderr
+    assert b"equal" in done.stdout
+    done = run(tmp_path, "compare", "a.h5", "c.h5")
+    assert "they are compared in their order" in done.stderr
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["x.h5", "x.tif", "x.hdr"])
+def test_a_nodata_value_that_is_no_number(tmp_path: Path, name: str, value: float) -> None:
+    """As xarray and GDAL write it to all floating-point files; it is invalid whatever they say."""
+    x = scene().astype("f4")
+    x[:, :, :5] = value
+    np.save(tmp_path / "x.npy", x)
+    if name == "x.h5":
+        save_h5(tmp_path / name, x, _FillValue=np.float32(value))
+    elif name == "x.tif":
+        tifffile = pytest.importorskip("tifffile")
+        said = [(42113, "s", 0, str(value), True)]
+        tifffile.imwrite(tmp_path / name, x, photometric="minisblack", extratags=said)
+    else:
+        (tmp_path / "x.img").write_bytes(x.tobytes())
+        text = "ENVI\nsamples = 50\nlines = 40\nbands = 8\ndata type = 4\ndata ignore value = "
+        (tmp_path / name).write_text(f"{text}{value}\n")
+    assert f"nodata {value}" in " ".join(run(tmp_path, "info", name).stdout.decode().split())
+    assert "can't hold" not in run(tmp_path, "info", name).stdout.decode()
+    (told,) = json.loads(run(tmp_path, "info", name, "--json").stdout, parse_constant=pytest.fail)[
+        "paths"
+    ]
+    assert len(told["metadata"]["nodata"]) == 1
+    found = {}
+    for each in ("x.npy", name):
+        done = run(tmp_path, "fit", each, "-k", "2", "-o", "m.npz", "-f")
+        assert "200 pixels left out" in done.stderr
+        assert "nodata" not in done.stderr  # nothing that would not be so without it
+        run(tmp_path, "stats", each, "-o", "p.npz", "-f")
+        run(tmp_path, "fit", "p.npz", "-k", "2", "-o", "q.npz", "-f")
+        kept = [*model(tmp_path / "m.npz")["eigenvalues"], *model(tmp_path / "q.npz")["weight"]]
+        found[each] = np.concatenate(list(map(np.atleast_1d, kept)))
+        run(tmp_path, "apply", each, "-w", "m.npz", "-o", "y.npy", "-f", "--checkpoint-every", "0")
+        assert np.count_nonzero(np.isnan(np.load(tmp_path / "y.npy"))) == 400
+    np.testing.assert_array_equal(found["x.npy"], found[name])
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_the_largest_integer_of_64_bits_is_nodata(tmp_path: Path, dtype: str) -> None:
+    """Though no float64 is this number."""
+    x = np.arange(120, dtype=dtype).reshape(2, 6, 10)
+    x[:, 0, :3] = np.iinfo(dtype).max
+    np.save(tmp_path / "x.npy", x)
+    save_h5(tmp_path / "x.h5", x, _FillValue=x[0, 0, 0])
+    for name, options in (("x.npy", ("--nodata", str(x[0, 0, 0]))), ("x.h5", ())):
+        told = json.loads(run(tmp_path, "stats", name, *options, "--json").stdout)
+        assert [row["valid"] for row in told["channels"]] == [57, 57]
+        compared = json.loads(run(tmp_path, "compare", name, name, *options, "--json").stdout)
+        assert (compared["count"], compared["invalid_pixels"]["a"]) == (114, 3)
+    same = ("--kernel", "1 0;0 1", "--dtype", dtype)
+    run(tmp_path, "apply", "x.h5", *same, "-o", "y.h5")
+    told = json.loads(run(tmp_path, "stats", "y.h5", "--json").stdout)
+    assert [row["valid"] for row in told["channels"]] == [57, 57]

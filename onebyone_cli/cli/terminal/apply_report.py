@@ -63,12 +63,10 @@ class JobRunner(NamedTuple):
         for line in lines:
             console.detail(line)
         console.show_hints()
-        for note in job.match.notes:
-            console.say(f"warning: {note}")
         say = console.detail if self.is_one_of_many else console.say
+        for note in job.told():
+            (console.say if note.startswith("warning: ") else say)(note)
         lost = job.lost()
-        for note in (*job.meaning.notes, *(lost.notes if lost else ())):
-            say(note)
         for detail in lost.details if lost else ():
             console.detail(detail)
         started = time.monotonic()

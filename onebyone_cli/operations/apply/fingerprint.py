@@ -83,11 +83,12 @@ def fingerprint_of(
             "the dataset": [reader.about.inner for reader in inputs],
             "the shape of the input": list(source.shape),
             "layout": [reader.about.axes for reader in inputs],
-            "channels": [reader.about.selected or None for reader in inputs],
+            "channels": [list(reader.about.selected) or None for reader in inputs],
             "the channels that are used": _runs(used) if known else UNKNOWN,
             "dtype_in": [_raw_type(reader) for reader in inputs],
             "the type of the arithmetic": source.dtype,
             "the digest of the weights": UNKNOWN if layers is None else digest_of(layers),
+            "what is subtracted first": _centre(layers, source.dtype, meaning.packing),
             "the output": container,
             "the shape of the output": list(output.shape) if known else UNKNOWN,
             "the type of the output": output.dtype,
@@ -130,6 +131,19 @@ def digest_of(layers: Sequence[Layer]) -> str:
         digest.update(layer.map.bias.tobytes())
         digest.update(np.asarray(layer.map.meta.get("mean", 0.0), np.float64).tobytes())
     return digest.hexdigest()
+
+
+def _centre(layers: Sequence[Layer] | None, dtype: str, packing: Packing | None) -> str | None:
+    """Return a digest of the centre of the pixels; statistics of a model decide on it."""
+    import hashlib
+
+    from onebyone_cli.arithmetic.first_layer import first_layer
+
+    if layers is None:
+        return UNKNOWN
+    folded = None if packing is None else (np.array(packing.scale), np.array(packing.offset))
+    centre = first_layer(layers[0].map, dtype, folded).centre
+    return None if centre is None else hashlib.sha256(centre.tobytes()).hexdigest()[:12]
 
 
 def _ranges(entries: Sequence[Sequence[Range]]) -> str | None:

@@ -251,6 +251,12 @@ class ApplyJob:
             self._writer.commit()
         return self._report(counts)
 
+    def told(self) -> list[str]:
+        """Say what is taken from the files, and what the output has no place for."""
+        lost = self.lost()
+        warnings = (f"warning: {note}" for note in self.match.notes)
+        return [*warnings, *self.meaning.notes, *(lost.notes if lost else ())]
+
     def _report(self, counts: Mapping[str, int]) -> ApplyReport:
         return ApplyReport(
             self.input,

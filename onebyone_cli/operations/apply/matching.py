@@ -1,8 +1,9 @@
 """Match the inputs of weights with the channels of a stack, and leave out what is not used.
 
-Weights and stacks that both know names are matched by name, and so are the layers of a chain; all
-others by position. A channel whose weights are all zero has no part in the result: it is not read,
-it makes no pixel invalid, and its name does not have to be there.
+Weights and stacks that both know names are matched by name, those that both know wavelengths by
+wavelength, and the layers of a chain by name; all others by position. A channel whose weights are
+all zero has no part in the result: it is not read, it makes no pixel invalid, and it does not have
+to be there.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import numpy as np
 
 from onebyone_cli.errors import DataError, UsageError, setting
 from onebyone_cli.formats.contracts.metadata import selected_metadata
+from onebyone_cli.stack.identity import Found, Identity, find_channels, identity_of
 from onebyone_cli.stack.name_matching import match_names, some_of
 from onebyone_cli.stack.selected import select_channels
-from onebyone_cli.stack.stack import channel_names, stacked_metadata
-from onebyone_cli.stack.wavelengths import find, in_nanometres, parse_wavelengths
+from onebyone_cli.stack.stack import stacked_metadata
+from onebyone_cli.stack.wavelengths import find, in_nanometres, parse_wavelengths, to_nanometres
 from onebyone_cli.units import count
 from onebyone_cli.weights.channel_map import ChannelMap
+from onebyone_cli.weights.endmembers import equal_wavelengths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,11 +88,14 @@ def match(
         If some names of the weights are names of the stack, and another is not.
     """
     total = sum(reader.spec.channels for reader in inputs)
-    given = (layers[0]._replace(map=layers[0].map.taking(total)), *layers[1:])
+    first, told = _without_header(layers[0].map, inputs)
+    given = (layers[0]._replace(map=first.taking(total)), *layers[1:])
     if not by_position:
-        given = _chained(given)
+        advice = f". {setting('by_position')} takes them in their order"
+        maps = chained([layer.map for layer in given], advice)
+        given = tuple(each._replace(map=own) for each, own in zip(given, maps, strict=True))
     every = tuple(range(total))
-    found = Match(inputs, given, inputs, given, every, every)
+    found = Match(inputs, given, inputs, given, every, every, told)
     if is_rehearsal:
         return found
     first = given[0].map
@@ -97,22 +103,29 @@ def match(
         raise UsageError(f"{setting('kernel')}: only the first layer can name channels")
     if first.meta.get("by_name"):
         found = _as_named(found, first)
-    elif not by_position and _names_of(first):
-        found = _by_name(found, first, _names_of(first))
+    elif not by_position:
+        found = _as_known(found, first)
     if found.layers[0].map.in_channels != len(found.order):
         return found
     return _without_unused(found, total)
 
 
-def _chained(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """Put the columns of later layers in the order of the outputs before them, by their names."""
-    chain = list(layers[:1])
+def chained(layers: Sequence[ChannelMap], advice: str = "") -> list[ChannelMap]:
+    """Put the columns of later layers in the order of the outputs before them, by their names.
+
+    Raises
+    ------
+    DataError
+        If some names of a layer are outputs of the one before, and another is not; `advice` ends
+        its message.
+    """
+    chain = [*layers[:1]]
     for layer in layers[1:]:
-        chain.append(layer._replace(map=_following(layer.map, chain[-1].map)))
-    return tuple(chain)
+        chain.append(_following(layer, chain[-1], advice))
+    return chain
 
 
-def _following(weights: ChannelMap, before: ChannelMap) -> ChannelMap:
+def _following(weights: ChannelMap, before: ChannelMap, advice: str) -> ChannelMap:
     names, outputs = _names_of(weights), _texts(before.meta.get("outputs"))
     if not names or len(outputs) != len(names) or names == outputs:
         return weights
@@ -124,7 +137,7 @@ def _following(weights: ChannelMap, before: ChannelMap) -> ChannelMap:
         missing = names[found.places.index(None)]
         raise DataError(
             f"takes the channel {missing}, and {before.source} has no output of that name; it has "
-            f"{some_of(outputs)}. {setting('by_position')} takes them in their order",
+            f"{some_of(outputs)}{advice}",
             weights.source,
         )
     return _with_columns(weights, sorted(range(len(places)), key=places.__getitem__))
@@ -138,6 +151,32 @@ def _names_of(weights: ChannelMap) -> tuple[str, ...]:
     """Return the names that weights have for their inputs; none if they do not fit."""
     names = _texts(weights.meta.get("channels"))
     return names if len(names) == weights.in_channels else ()
+
+
+def _identity_of(weights: ChannelMap) -> Identity:
+    """Return what weights know of the channels they take."""
+    said = weights.meta.get("wavelengths")
+    unit = str(weights.meta.get("wavelength_unit", ""))
+    try:
+        waves = to_nanometres(tuple(map(float, () if said is None else said)), unit)
+    except (TypeError, ValueError):  # other programs have other fields of that name
+        waves = []
+    return Identity(_names_of(weights), tuple(waves) if len(waves) == weights.in_channels else ())
+
+
+def _without_header(weights: ChannelMap, inputs: Inputs) -> tuple[ChannelMap, tuple[str, ...]]:
+    """Take the first row of a table for a header if it equals the wavelengths of the stack.
+
+    Also returns what is said of it.
+    """
+    known = stacked_metadata(inputs).wavelengths if weights.may_have_header else ()
+    if not equal_wavelengths(weights.weight[0], known):
+        return weights, ()
+    note = "the first row equals the wavelengths of the stack and is taken for a header"
+    names = weights.meta.get("outputs")
+    meta = {**weights.meta, **({"outputs": names[1:]} if names else {})}
+    rest = ChannelMap(weights.weight[1:], weights.bias[1:], weights.source, meta)
+    return rest, (f"{weights.source}: {note}",)
 
 
 def _as_named(given: Match, weights: ChannelMap) -> Match:
@@ -166,40 +205,48 @@ def _known(said: Metadata) -> str:
     return f"has {some_of(said.channels or waves)}"
 
 
-def _by_name(given: Match, weights: ChannelMap, names: tuple[str, ...]) -> Match:
-    stack = channel_names(given.inputs)
-    if not stack or stack == names:
+def _as_known(given: Match, weights: ChannelMap) -> Match:
+    """Find the channels that weights know, by name or wavelength."""
+    known, stack = _identity_of(weights), identity_of(given.inputs)
+    found = None if known == stack else find_channels(known, stack)
+    if found is None:
         return given
-    found = match_names(names, stack)
     places = [place for place in found.places if place is not None]
-    if 0 < len(places) < len(names):
-        known = [at for at, place in enumerate(found.places) if place is not None]
-        if _are_enough(known, given.given_layers):
-            return _by_name(*_with_some(given, known))
-    if len(places) == len(names):
+    if 0 < len(places) < len(found.places):
+        columns = [at for at, place in enumerate(found.places) if place is not None]
+        if _are_enough(columns, given.given_layers):
+            return _as_known(*_with_some(given, columns))
+    if len(places) == len(found.places):
         order = tuple(places)
         if order == given.order:
             return given
-        detail = f"matched by name: {_listed(names, stack, order)}"
+        how = "name" if found.wanted == known.names else "wavelength"
+        detail = f"matched by {how}: {_listed(found, order)}"
         return given._replace(order=order, details=(f"{weights.source}: {detail}",))
     none_known = not places and not found.ambiguous
-    if none_known or (found.ambiguous and len(stack) == len(names)):
+    if none_known or (found.ambiguous and len(found.known) == len(found.wanted)):
         why = (
             f"the name {found.ambiguous[0]} could be several channels"
             if found.ambiguous
-            else f"none of its channels ({some_of(names)}) is one of the stack ({some_of(stack)})"
+            else f"none of its channels ({some_of(found.wanted)}) is one of the stack "
+            f"({some_of(found.known)})"
         )
-        return given._replace(notes=(f"{weights.source}: {why}; matched by position",))
-    missing = next(name for name, place in zip(names, found.places, strict=True) if place is None)
+        return given._replace(notes=(*given.notes, f"{weights.source}: {why}; matched by position"))
+    raise _missing(found, weights.source)
+
+
+def _missing(found: Found, source: str) -> DataError:
+    """Return the error for the first channel that a stack lacks, or has several times."""
+    missing = found.wanted[found.places.index(None)]
     problem = (
         f"the channel {missing} could be several of the stack"
         if missing in found.ambiguous
         else f"takes the channel {missing}, and the stack has none of that name"
     )
-    raise DataError(
-        f"{problem}; it has {some_of(stack)}. {setting('by_position')} takes channels in their "
-        "order, whatever their names",
-        weights.source,
+    return DataError(
+        f"{problem}; it has {some_of(found.known)}. {setting('by_position')} takes channels in "
+        "their order, whatever their names",
+        source,
     )
 
 
@@ -210,16 +257,17 @@ def _are_enough(columns: list[int], layers: Sequence[Layer]) -> bool:
     return not restores and bool(is_used.any()) and set(np.flatnonzero(is_used)) <= set(columns)
 
 
-def _with_some(given: Match, columns: list[int]) -> tuple[Match, ChannelMap, tuple[str, ...]]:
-    """Return arguments of `_by_name` without columns that have no weight."""
+def _with_some(given: Match, columns: list[int]) -> tuple[Match, ChannelMap]:
+    """Return arguments of `_as_known` without columns that have no weight."""
     first, *rest = given.given_layers
     weights = _with_columns(first.map, columns)
     layers = (first._replace(map=weights), *rest)
-    return given._replace(layers=layers, given_layers=layers), weights, _names_of(weights)
+    return given._replace(layers=layers, given_layers=layers), weights
 
 
-def _listed(names: Sequence[str], stack: Sequence[str], order: Sequence[int]) -> str:
-    return some_of([f"{name} is {stack[at]}" for name, at in zip(names, order, strict=True)])
+def _listed(found: Found, order: Sequence[int]) -> str:
+    pairs = zip(found.wanted, order, strict=True)
+    return some_of([f"{name} is {found.known[at]}" for name, at in pairs])
 
 
 def _without_unused(found: Match, total: int) -> Match:

@@ -83,7 +83,7 @@ class Comparison(NamedTuple):
         with ExitStack() as stack:
             one = _only(self.reading.open_among([a], stack, 2))
             second = self.reading._replace(layout=layout_b)
-            other = _only(second.open_among([b], stack, 2))
+            other = _in_order_of(one, _only(second.open_among([b], stack, 2)), say)
             picture = self._planned_picture(one, other)
             mask = open_map(self.mask, self.reading.memory, stack)
             job = CompareJob(one, other, self.settings, picture, mask)
@@ -114,3 +114,27 @@ class Comparison(NamedTuple):
 def _only(readers: Sequence[Reader | StreamReader]) -> Reader | StreamReader:
     (reader,) = readers
     return reader
+
+
+def _in_order_of(
+    one: Reader | StreamReader, other: Reader | StreamReader, say: Say
+) -> Reader | StreamReader:
+    """Put channels that both stacks know in the order of the first; tell `say`."""
+    from onebyone_cli.stack.identity import find_channels, identity_of
+    from onebyone_cli.stack.name_matching import some_of
+    from onebyone_cli.stack.selected import select_channels
+
+    known, wanted = identity_of([other]), identity_of([one])
+    found = find_channels(wanted, known) if known != wanted else None
+    if found is None or found.are_in_order or len(found.known) != len(found.wanted):
+        return other
+    here, there = some_of(found.known), some_of(found.wanted)
+    order = [place for place in found.places if place is not None]
+    if len(order) < len(found.places):
+        say(
+            f"warning: {other.path}: has the channels {here} and {one.path} has {there}; "
+            "they are compared in their order"
+        )
+        return other
+    say(f"{other.path}: has the channels of {one.path} in another order ({here}); matched")
+    return _only(select_channels([other], order, there))

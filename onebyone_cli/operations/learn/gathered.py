@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.learners.model import Model
     from onebyone_cli.learners.statistics import Statistics
+    from onebyone_cli.stack.identity import Identity
 
     Stack = Sequence[Reader | StreamReader]
     #: Prints a line for the user.
@@ -36,12 +37,10 @@ class Gathered:
         The inputs, for messages.
     inputs : list
         Name and shape of each stack, for the provenance.
-    names : tuple of str
-        Names of the channels, or nothing.
+    identity : Identity
+        Names and wavelengths of the channels.
     labels : ChannelLabels
         How to name channels before people.
-    wavelengths : tuple of float
-        Of the channels, or nothing.
     files : tuple of str
         All files that were read.
     pixel_bytes : int
@@ -52,14 +51,18 @@ class Gathered:
         self,
         statistics: "Statistics",
         source: str,
-        names: tuple[str, ...] = (),
+        identity: "Identity",
         files: tuple[str, ...] = (),
     ) -> None:
-        self.statistics, self.source = statistics, source
+        self.statistics, self.source, self.identity = statistics, source, identity
         self.inputs: list[dict[str, Any]] = []
-        self.names, self.files, self.pixel_bytes = names, files, 0
-        self.labels = ChannelLabels(tuple(range(statistics.channels)), names)
-        self.wavelengths: tuple[float, ...] = ()
+        self.files, self.pixel_bytes = files, 0
+        self.labels = ChannelLabels(tuple(range(statistics.channels)), identity.texts)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the channels, or nothing."""
+        return self.identity.names
 
     def note(self, inputs: "Stack", more: "Mapping[str, Any] | None" = None) -> None:
         """Record a stack, and more of how it is read; equal stacks of one stream are counted."""
@@ -89,6 +92,12 @@ class Gathered:
         """Return the provenance, for ``meta``."""
         return {"inputs": self.inputs, "version": __version__}
 
+    def known_channels(self) -> dict[str, Any]:
+        """Return the names and wavelengths of the channels, for ``meta``."""
+        names, waves = map(list, self.identity)
+        told: dict[str, Any] = {"channels": names} if names else {}
+        return told | ({"wavelengths": waves, "wavelength_unit": "nm"} if waves else {})
+
 
 def name_of(inputs: "Stack") -> str:
     """Return the name of a stack, or of the stream that it came through."""
@@ -103,13 +112,12 @@ def headers_of(
     `more` is what else to record of each stack.
     """
     from onebyone_cli.learners.statistics import empty_statistics
-    from onebyone_cli.stack.stack import channel_names, stacked_metadata
+    from onebyone_cli.stack.identity import identity_of
 
     channels = sum(reader.spec.channels for reader in stacks[0])
     names = dict.fromkeys(name_of(inputs) for inputs in stacks)
-    gathered = Gathered(empty_statistics(channels), " ".join(names), channel_names(stacks[0]))
+    gathered = Gathered(empty_statistics(channels), " ".join(names), identity_of(stacks[0]))
     gathered.labels = labels_of(stacks[0])
-    gathered.wavelengths = stacked_metadata(stacks[0]).wavelengths
     for inputs, record in zip(stacks, more or [{}] * len(stacks), strict=True):
         gathered.note(inputs, record)
     return gathered
@@ -167,6 +175,7 @@ def join_saved(paths: Sequence[str], say: "Say") -> Gathered:
     """
     from onebyone_cli.learners import moments_file
     from onebyone_cli.learners.statistics import empty_statistics
+    from onebyone_cli.stack.identity import Identity
 
     gathered: Gathered | None = None
     alike: tuple[str, list[str]] | None = None
@@ -174,17 +183,17 @@ def join_saved(paths: Sequence[str], say: "Say") -> Gathered:
         if os.access(path, os.R_OK) and not _is_archive(path):
             raise DataError("is not a .npz file; expected moments, as stats -o writes them", path)
         statistics, meta = moments_file.load_moments(path)
+        known = Identity(tuple(meta.get("channels", ())), tuple(meta.get("wavelengths", ())))
         if gathered is None:
-            names = tuple(meta.get("channels", ()))
             joined = empty_statistics(statistics.channels)
-            gathered, first = Gathered(joined, " ".join(paths), names, tuple(paths)), path
+            gathered, first = Gathered(joined, " ".join(paths), known, tuple(paths)), path
         if statistics.channels != gathered.statistics.channels:
             raise ShapeMismatchError(
                 f"has moments of {count(statistics.channels, 'channel')} and {first} of "
                 f"{gathered.statistics.channels}; only those of the same channels can be joined",
                 path,
             )
-        check_order(meta.get("channels", ()), path, gathered.names, first)
+        check_order(known, path, gathered.identity, first, say)
         if statistics.count or statistics.invalid:  # an empty share joins any other
             alike = alike or (path, statistics.kinds)
             if statistics.kinds != alike[1]:
@@ -269,10 +278,10 @@ def save(model: "Model", gathered: Gathered, path: str, publication: Publication
     """Save a model with its provenance; return whether the file has changed."""
     from onebyone_cli.weights.save import save_model
 
-    arrays: dict[str, Any] = dict(model.arrays)
-    if gathered.names:
-        arrays["channels"] = list(gathered.names)
-    meta = {**model.meta, **gathered.record()}
+    arrays, known = dict(model.arrays), gathered.known_channels()
+    if "channels" in known:
+        arrays["channels"] = known.pop("channels")
+    meta = {**model.meta, **gathered.record(), **known}
     return save_model(path, arrays, meta, publication)
 
 
@@ -291,5 +300,5 @@ def save_moments(gathered: Gathered, path: str, publication: Publication) -> Non
     """Save statistics with their provenance."""
     from onebyone_cli.learners import moments_file
 
-    meta = gathered.record() | ({"channels": list(gathered.names)} if gathered.names else {})
+    meta = gathered.record() | gathered.known_channels()
     moments_file.save_moments(path, gathered.statistics, meta, publication)

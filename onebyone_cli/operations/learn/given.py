@@ -1,6 +1,5 @@
 """Read what some learners need beside the stacks: a stack of noise, or endmembers."""
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +9,13 @@ from onebyone_cli.operations.learn.same_channels import check_order
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from onebyone_cli.operations.inputs import Reading
     from onebyone_cli.operations.learn.gathered import Say
     from onebyone_cli.operations.learn.request import LearnRequest
     from onebyone_cli.operations.learn.settings import LearnSettings
+    from onebyone_cli.stack.identity import Identity
     from onebyone_cli.stack.sources import OnProgress
     from onebyone_cli.weights.endmembers import Endmembers
 
@@ -49,7 +51,7 @@ def add_given(
                 f"{statistics.channels}; noise needs the same channels",
                 request.noise_from,
             )
-        check_order(noise.names, request.noise_from, gathered.names, gathered.source)
+        check_order(noise.identity, request.noise_from, gathered.identity, gathered.source, say)
         if statistics.noise.count < 2 or statistics.noise.constant.all():
             raise DataError(
                 f"no channel varies in its {count(statistics.noise.count, 'valid pixel')}; "
@@ -69,36 +71,32 @@ def endmembers_alone(given: Any, say: "Say") -> Gathered:
     files = (given,) if isinstance(given, str) else ()
     statistics = empty_statistics(len(found.matrix))
     statistics.endmembers = found
-    return Gathered(statistics, files[0] if files else "endmembers", found.channels, files)
+    source = files[0] if files else "endmembers"
+    return Gathered(statistics, source, _identity_of(found), files)
 
 
 def _endmembers_for(gathered: Gathered, given: Any, say: "Say") -> "Endmembers":
     """Read the endmembers for a stack; their names of channels are those of the model."""
     channels = gathered.statistics.channels
-    found = _read_endmembers(given, channels, gathered.wavelengths, say)
-    if len(found.matrix) > channels:
-        found = _of_channels(found, gathered.names, gathered.wavelengths) or found
+    found = _read_endmembers(given, channels, gathered.identity.wavelengths, say)
+    if len(found.matrix) >= channels:
+        found = _of_channels(found, gathered.identity) or found
     if len(found.matrix) != channels:
         _check_names(found, gathered, given)
-    if found.channels:
-        gathered.names = found.channels
+    gathered.identity = _identity_of(found, gathered.identity)
     return found
 
 
-def _of_channels(
-    library: "Endmembers", names: Sequence[str], wavelengths: Sequence[float]
-) -> "Endmembers | None":
-    """Take the channels of a stack from a library of more, by name or else by wavelength.
+def _of_channels(library: "Endmembers", stack: "Identity") -> "Endmembers | None":
+    """Take the channels of a stack from a library, by name or else by wavelength.
 
     Returns None if the library lacks one, or either side has neither names nor wavelengths.
     """
-    from onebyone_cli.stack.name_matching import match_names
+    from onebyone_cli.stack.identity import find_channels
 
-    found = match_names(names, library.channels).places if names else []
-    if not found or None in found:
-        found = _of_wavelengths(library.wavelengths, wavelengths)
-    rows = [place for place in found if place is not None]
-    if not rows:
+    found = find_channels(stack, _identity_of(library))
+    rows = [place for place in found.places if place is not None] if found else []
+    if not found or len(rows) < len(found.places):
         return None
     return library._replace(
         matrix=library.matrix[rows],
@@ -107,22 +105,18 @@ def _of_channels(
     )
 
 
-def _of_wavelengths(known: Sequence[float], wanted: Sequence[float]) -> list[int | None]:
-    """Find wavelengths among those of a library, in its unit or another; empty if one is not."""
-    import numpy as np
+def _identity_of(library: "Endmembers", stack: "Identity | None" = None) -> "Identity":
+    """Return what a library tells of its channels; the rest is that of the `stack`."""
+    from onebyone_cli.stack.identity import Identity
+    from onebyone_cli.stack.wavelengths import to_nanometres
 
-    from onebyone_cli.weights.endmembers import SAME, UNITS
-
-    for unit in UNITS if known and wanted else ():
-        in_unit = np.multiply(wanted, unit)
-        rows = np.abs(np.subtract.outer(in_unit, known)).argmin(axis=1)
-        if np.allclose(np.take(known, rows), in_unit, rtol=SAME, atol=0.0):
-            return list(rows.tolist())
-    return []
+    stack = stack if stack and len(stack.texts) == len(library.matrix) else Identity()
+    wavelengths = tuple(to_nanometres(library.wavelengths, ""))
+    return Identity(library.channels or stack.names, wavelengths or stack.wavelengths)
 
 
 def _read_endmembers(
-    given: Any, channels: int | None, wavelengths: Sequence[float], say: "Say"
+    given: Any, channels: int | None, wavelengths: "Sequence[float]", say: "Say"
 ) -> "Endmembers":
     from onebyone_cli.weights.endmembers import endmembers_of, load_endmembers
 
@@ -136,10 +130,10 @@ def _read_endmembers(
 
 def _check_names(found: "Endmembers", gathered: Gathered, given: Any) -> None:
     """Check that a stack with more channels has those that the endmembers name."""
-    from onebyone_cli.stack.name_matching import match_names
+    from onebyone_cli.stack.identity import find_channels
 
-    places = match_names(found.channels, gathered.names).places if gathered.names else ()
-    if not places or None in places:
+    known = find_channels(_identity_of(found), gathered.identity)
+    if known is None or None in known.places:
         raise ShapeMismatchError(
             f"has {count(len(found.matrix), 'channel')} and {gathered.source} has "
             f"{gathered.statistics.channels}, without the same names or wavelengths; "

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     Check = Callable[[Gathered], None]
 
 
+def _say_nothing(text: str) -> None:
+    """Drop a line for the user."""
+
+
 class PixelMaps(NamedTuple):
     """Open maps that go with every stack."""
 
@@ -103,8 +107,13 @@ class LearnPass(NamedTuple):
         mask, labels = (open_map(each, memory, stack) for each in (self.mask, self.labels))
         return PixelMaps(mask, labels)
 
-    def jobs(self, stacks: "Sequence[Stack]", maps: PixelMaps) -> "list[LearnJob]":
-        """Check and plan a job for every stack; only headers are read."""
+    def jobs(
+        self, stacks: "Sequence[Stack]", maps: PixelMaps, say: "Say" = _say_nothing
+    ) -> "list[LearnJob]":
+        """Check and plan a job for every stack; only headers are read.
+
+        `say` takes warnings, a line each.
+        """
         from onebyone_cli.operations.learn.job import LearnJob
 
         if self.sample is not None and self.sample < 1:
@@ -114,7 +123,7 @@ class LearnPass(NamedTuple):
         for inputs in stacks:
             job = LearnJob(inputs, settings, mask=maps.mask, labels=maps.labels)
             jobs.append(job)
-            _check_channels(inputs, stacks[0])
+            _check_channels(inputs, stacks[0], say)
         return jobs
 
     def watch(self) -> "NodataWatch | None":
@@ -171,10 +180,6 @@ def _different(entries: "Sequence[Any]") -> list[Any]:
     return list(entries[:1] if all(each == entries[0] for each in entries) else entries)
 
 
-def _say_nothing(text: str) -> None:
-    """Drop a line for the user."""
-
-
 class _Once:
     """Says each line once."""
 
@@ -193,9 +198,11 @@ def _tell(jobs: "Sequence[LearnJob]", say: "Say") -> None:
         say(note)
 
 
-def _check_channels(inputs: "Stack", first: "Stack") -> None:
+def _check_channels(inputs: "Stack", first: "Stack", say: "Say") -> None:
     """Raise an error if a stack has not the channels of the first, in their order."""
-    from onebyone_cli.stack.stack import channel_names
+    if inputs is first:
+        return
+    from onebyone_cli.stack.identity import identity_of
 
     path, first_path = inputs[0].path, first[0].path
     channels, others = (sum(each.spec.channels for each in stack) for stack in (inputs, first))
@@ -205,7 +212,7 @@ def _check_channels(inputs: "Stack", first: "Stack") -> None:
             "all stacks of a fit must have the same number of channels",
             path,
         )
-    check_order(channel_names(inputs), path, channel_names(first), first_path)
+    check_order(identity_of(inputs), path, identity_of(first), first_path, say)
 
 
 def gather(
@@ -255,7 +262,7 @@ def gather(
             stacks = [*stacks, *([reader] for reader in held)]
         elif not stacks:
             stacks = [[next(more)]]
-        jobs = way.jobs(stacks, maps)
+        jobs = way.jobs(stacks, maps, say)
         gathered = headers_of(stacks, [way.record(job) for job in jobs])
         check(gathered)
         _tell(jobs, say)
@@ -265,7 +272,7 @@ def gather(
             drawing.run(drawing.jobs(stacks, maps), gathered.statistics, on_progress)
         for reader in more:
             (job,) = way.jobs([[reader]], maps)
-            _check_channels([reader], stacks[0])
+            _check_channels([reader], stacks[0], say)
             gathered.note([reader], way.record(job))
             _tell([job], say)
             way.run([job], gathered.statistics, on_progress, watch)
