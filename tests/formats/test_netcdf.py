@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from command import Completed, onebyone
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import new_folder, seeds
+from strategies import examples, new_folder, seeds
 
 C, H, W = 5, 6, 7
 
@@ -71,6 +71,7 @@ def opened(path: Path, engine: str, **options: Any) -> Any:
 orders = st.permutations(["band", "lat", "lon"])
 
 
+@settings(max_examples=examples(4))
 @given(seeds, orders, st.sampled_from(ENGINES))
 def test_what_xarray_wrote_is_written_as_it_would(seed: int, order: Any, engine: str) -> None:
     """Numbers, names, coordinates and attributes of what is selected; read by both engines."""
@@ -234,3 +235,29 @@ def test_a_format_by_its_name(tmp_path: Path) -> None:
     run(tmp_path, *named)
     assert opened(tmp_path / "y.data", "netcdf4")["data"].shape == (1, H, W)
     assert b"netCDF-4 variable" in run(tmp_path, "info", "y.data").stdout
+
+
+@pytest.mark.parametrize("more", [(), ("--chunks", "1x2x3", "--compression", "gzip")])
+def test_axes_without_coordinates_have_none(tmp_path: Path, more: tuple[str, ...]) -> None:
+    """And the numbers have the bytes of a `.npy` output."""
+    np.save(tmp_path / "x.npy", cube())
+    kernel = ("--kernel", "1 .5 .25 1 2; 1 1 1 1 1")
+    run(tmp_path, "apply", "x.npy", *kernel, *more, "-o", "y.nc")
+    run(tmp_path, "apply", "x.npy", *kernel, "-o", "y.npy")
+    for engine in ENGINES:
+        found = opened(tmp_path / "y.nc", engine)
+        assert dict(found.sizes) == {"channel": 2, "y": H, "x": W}
+        assert set(found.variables) == {"data"}
+        assert found["data"].values.tobytes() == np.load(tmp_path / "y.npy").tobytes()
+
+
+def test_wavelengths_are_the_coordinate_of_their_axis(tmp_path: Path) -> None:
+    xr = imported("xarray")
+    lines = ("wavelength", np.linspace(400, 800, C), {"units": "nm"})
+    stack = xr.DataArray(cube().transpose(1, 2, 0), dims=("y", "x", "wavelength"), name="refl")
+    stack.assign_coords(wavelength=lines).to_dataset().to_netcdf(tmp_path / "x.nc")
+    run(tmp_path, "apply", "x.nc", "--channels", "500nm,800nm", *eye(2), "-o", "y.nc")
+    found = opened(tmp_path / "y.nc", "netcdf4")["refl"]
+    assert np.array_equal(found.sel(wavelength=800), cube()[4])
+    assert found["wavelength"].attrs["units"] == "nm"
+    assert set(found.coords) == {"wavelength"}

@@ -113,7 +113,7 @@ class NetcdfFile(OutputFile):
             kind, space = h5py.h5t.IEEE_F32BE, h5py.h5s.create_simple((axis.size,))
             plist = self.make_plist(h5py.h5p.DATASET_CREATE)
             scale = h5py.h5d.create(group, axis.name.encode(), kind, space, plist)
-            h5py.h5ds.set_scale(scale, b"%s%10d" % (NO_VARIABLE, axis.size))
+            h5py.h5ds.set_scale(scale, b"%s.%10d" % (NO_VARIABLE, axis.size))
         h5py.AttributeManager(h5py.Dataset(scale)).create("_Netcdf4Dimid", np.int32(at))
         return scale
 

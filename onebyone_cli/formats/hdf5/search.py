@@ -127,7 +127,9 @@ def search(root: Any, path: str) -> Found:
             others.append(f"{name} (can't be opened)")
     described = _describing(root) if len(datasets) > 1 else set()
     datasets = [name for name in datasets if name not in described] or datasets
-    return Found(tuple(sorted(datasets)), frozenset(quality), tuple(links), tuple(others))
+    return Found(
+        tuple(sorted(datasets)), frozenset(quality) & {*datasets}, tuple(links), tuple(others)
+    )
 
 
 def _describing(root: Any) -> set[str]:
