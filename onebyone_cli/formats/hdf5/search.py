@@ -127,9 +127,8 @@ def search(root: Any, path: str) -> Found:
             others.append(f"{name} (can't be opened)")
     described = _describing(root) if len(datasets) > 1 else set()
     datasets = [name for name in datasets if name not in described] or datasets
-    return Found(
-        tuple(sorted(datasets)), frozenset(quality) & {*datasets}, tuple(links), tuple(others)
-    )
+    layers = frozenset(quality) & {*datasets}
+    return Found(tuple(sorted(datasets)), layers, tuple(links), tuple(others))
 
 
 def _describing(root: Any) -> set[str]:
