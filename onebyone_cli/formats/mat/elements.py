@@ -89,7 +89,10 @@ def arrays_of(fd: int, path: str) -> tuple[list[Array], bool]:
     DataError
         If it is damaged.
     """
-    mark = os.pread(fd, _HEADER_BYTES, 0)[126:]
+    head = os.pread(fd, _HEADER_BYTES, 0)
+    if not head.startswith(b"MATLAB 5.0"):
+        raise DataError("is not a MATLAB file: it does not begin with MATLAB 5.0", path)
+    mark = head[126:]
     if mark not in (b"IM", b"MI"):
         raise DataError("is not a whole MATLAB file; copy it again", path)
     order: Order = "little" if mark == b"IM" else "big"
