@@ -95,6 +95,28 @@ def stored_axes(shape: Sequence[int], layout: str, path: str) -> str:
     )
 
 
+def matlab_axes(layout: str, count: int) -> str:
+    """Return a letter for each axis of a MATLAB array, in MATLAB's order.
+
+    Rows come first, and a third axis has the channels, unless `layout` says else; a batch comes
+    last.
+
+    >>> matlab_axes("", 2), matlab_axes("", 3), matlab_axes("CHW", 4), matlab_axes("NC", 2)
+    ('HW', 'HWC', 'CHWN', 'NC')
+    """
+    if count == 2 and layout in ("", MAP, _STACK):
+        return "HW"
+    layout = "HWC" if layout in ("", MAP) else layout
+    return layout + "N" * (count - len(_STACK)) if sorted(layout) == sorted(_STACK) else layout
+
+
+def matlab_notes(layout: str, count: int) -> tuple[str, ...]:
+    """Return what to tell of the axes that `matlab_axes` chose where the user named none."""
+    if layout not in ("", MAP) or count < len(_STACK):
+        return ()
+    return ("axes are in MATLAB's order: rows, columns, channels",)
+
+
 def places_of(axes: str) -> tuple[int, ...]:
     """Return the place of each stored axis among ``(*batch, C, H, W)``.
 

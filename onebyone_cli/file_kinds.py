@@ -40,16 +40,8 @@ _KINDS = (
     (0, b"\x93NUMPY", FileKind("a .npy array")),
     (0, b"\x89HDF\r\n\x1a\n", FileKind("an HDF5 file", _BY_NAME)),
     (0, b"\x0e\x03\x13\x01", FileKind("an HDF4 file", "convert it with h4toh5")),
-    (
-        0,
-        b"CDF",
-        FileKind("a classic NetCDF file", "convert it with nccopy -k netCDF-4 OLD.nc NEW.nc"),
-    ),
-    (
-        0,
-        b"MATLAB 5.0",
-        FileKind("a MATLAB file of before version 7.3", "save it with save(..., '-v7.3')"),
-    ),
+    (0, b"CDF", FileKind("a netCDF-3 file", _BY_NAME)),
+    (0, b"MATLAB 5.0", FileKind("a MATLAB file", _BY_NAME)),
     (0, b"\x89PNG", FileKind("a PNG image", "rename it to .png")),
     (0, b"\xff\xd8\xff", FileKind("a JPEG image", "rename it to .jpg")),
     *(

@@ -82,6 +82,8 @@ LIBRARIES: dict[str, set[str]] = {
     "formats.raw": set(),
     "formats.envi": {"numpy"},
     "formats.hdf5": {"numpy", "hdf5plugin"},
+    "formats.netcdf3": {"numpy"},
+    "formats.mat": {"numpy"},
     "formats.images": {"numpy", "PIL"},
     "formats.tiff": {"numpy", "imagecodecs", "tifffile"},
     "formats.gdal": {"numpy", "rasterio"},

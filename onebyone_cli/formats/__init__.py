@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 #: In the order of help.
-NAMES = (*("npy", "npz", "safetensors", "hdf5", "tiff", "images", "netpbm", "envi", "gdal", "raw"),)
+NAMES = (
+    *("npy", "npz", "safetensors", "hdf5", "netcdf3", "mat", "tiff", "images", "netpbm", "envi"),
+    *("gdal", "raw"),
+)
 
 
 def load(name: str) -> Format:
@@ -91,7 +94,8 @@ def misnamed(path: str, found: Format) -> str:
     if path == "-" or by_prefix(path):
         return ""
     named = _by_suffix(path)
-    return "" if named in (None, found) else f"{path} is {found.noun}, whatever its name"
+    is_named = named in (None, found) or suffix_of(path) in found.also
+    return "" if is_named else f"{path} is {found.noun}, whatever its name"
 
 
 def of_output(path: str, name: str = "") -> tuple[Format, str]:

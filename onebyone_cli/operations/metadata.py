@@ -12,7 +12,8 @@ nodata               the value of invalid pixels, unless NaN marks them or the u
                      with ``nan_to``, which valid pixels may have too
 scale, offset        with ``scale``: those that give the result back
 valid range          never
-georeference         always: an output has the pixels of its inputs
+georeference, axes   always: an output has the pixels of its inputs; the coordinates of channels
+                     only where each output channel comes from one input channel
 history              that of the inputs, and a line for this step
 other attributes     always, unless they are about stored numbers, about channels that are gone, or
                      about other objects of the input file
@@ -32,6 +33,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from onebyone_cli.formats.contracts.attributes import normalised
+from onebyone_cli.formats.contracts.dimensions import with_channels
 from onebyone_cli.formats.contracts.metadata import Attribute, Metadata
 from onebyone_cli.operations.apply.fingerprint import digest_of
 from onebyone_cli.operations.meaning import Packing
@@ -142,6 +144,8 @@ def output_metadata(
         georeference=found.georeference,
         history="\n".join(filter(None, [found.history.rstrip("\n"), _step(layers)])),
         attributes=_attributes(found.attributes, sources, same=same),
+        dimensions=with_channels(found.dimensions, sources),
+        grid_mapping=found.grid_mapping,
     )
     if sources is None:
         return kept if settings.collapse else kept._replace(**_restored(layers[-1].map))

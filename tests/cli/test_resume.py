@@ -170,6 +170,7 @@ def counts(stdout: bytes) -> dict[str, Any]:
 JOBS = {
     "npy": ("out.npy", "apply", "stack.npy", "-w", "weights.npy"),
     "hdf5": ("out.h5", "apply", "stack.npy", "-w", "weights.npy"),
+    "netcdf": ("out.nc", "apply", "stack.npy", "-w", "weights.npy"),
     "nodata": (
         *("out.npy", "apply", "stack.npy", "-w", "weights.npy"),
         *("--nodata", "-9999", "--nan-to", "-128", "--dtype", "int8"),

@@ -32,7 +32,7 @@ def run(folder: Path, *arguments: str, status: int = 0) -> Completed:
     return done
 
 
-@pytest.mark.parametrize("output", ["out.npy", "out.h5"])
+@pytest.mark.parametrize("output", ["out.npy", "out.h5", "out.nc"])
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_shards_make_the_bytes_of_one_job(folder: Path, output: str, count: int):
     run(folder, *COMMAND, "-o", f"whole_{output}")

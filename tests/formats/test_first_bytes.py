@@ -67,8 +67,6 @@ def test_a_header_beside_it_makes_an_envi_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("start", "message"),
     [
-        (b"CDF\x01", "is a classic NetCDF file; convert it with nccopy"),
-        (b"MATLAB 5.0 MAT-file", "is a MATLAB file of before version 7.3; save it with"),
         (b"\x1f\x8b\x08", "is gzip data; unpack it"),
         (b"\x80\x04\x95", "is a Python pickle; it could run code"),
         (bytes(128) + b"DICM", "is a DICOM file"),

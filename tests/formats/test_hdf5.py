@@ -803,7 +803,7 @@ def test_numbers_beyond_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     [
         (b"", "is empty; expected an HDF5 file"),
         (b"\x93NUMPY\x01\x00 and more", "is not an HDF5 file; it looks like a .npy array"),
-        (b"CDF\x01" + bytes(2000), "it looks like a classic NetCDF file"),
+        (b"CDF\x01" + bytes(2000), "it looks like a netCDF-3 file"),
         (b"<!DOCTYPE html>", "it looks like a web page"),
         (b"hello", r"does not begin with \\x89HDF"),
         (b"\x89HDF\r\n\x1a\n" + bytes(2000), "can't be understood by HDF5: "),

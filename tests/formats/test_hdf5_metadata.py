@@ -379,3 +379,105 @@ def test_a_table_of_channels_is_selected_along_its_own_axis(tmp_path: Path) -> N
         found = reader.about.metadata.attributes
     assert np.array_equal(found["gains"].value, table[:, [2, 0]])
     assert np.array_equal(found["turned"].value, table.T[[2, 0]])
+
+
+def labelled(tmp_path: Path) -> Path:
+    """A file with a cube of C×H×W and one of H×W×C."""
+    return make(make(tmp_path / "a.h5", cube()), cube().transpose(1, 2, 0), "entry/hwc")
+
+
+@pytest.mark.parametrize(
+    ("where", "attributes", "axes"),
+    [
+        ("entry", {"signal": "hwc", "axes": ["y", "x", "energy"]}, "HWC"),
+        ("entry", {"signal": "hwc", "axes": ["y", "x", "."]}, "HWC"),
+        ("entry/hwc", {"signal": 1, "axes": "y:x:energy"}, "HWC"),
+        ("entry/hwc", {"signal": 1, "axes": "[y,x,energy]"}, "HWC"),
+        ("entry", {"signal": "other", "axes": ["y", "x", "energy"]}, "CHW"),
+        ("entry", {"signal": "hwc", "axes": ["y", "x"]}, "CHW"),
+        ("entry", {"signal": "hwc", "axes": np.arange(3)}, "CHW"),
+    ],
+)
+def test_axes_of_nexus(tmp_path: Path, where: str, attributes: dict[str, Any], axes: str) -> None:
+    path = labelled(tmp_path)
+    with h5py.File(path, "a") as file:
+        for name, value in attributes.items():
+            file[where].attrs[name] = value
+    with opening.open_input(f"{path}:entry/hwc") as reader:
+        assert reader.about.axes == axes
+        assert reader.about.container is not None
+        assert bool(reader.about.container.labels) == (axes == "HWC")
+    with opening.open_input(f"{path}:entry/hwc", layout="CHW") as reader:
+        assert reader.about.axes == "CHW"
+
+
+@pytest.mark.parametrize(
+    ("names", "navigate", "axes"),
+    [
+        (("y", "x", "Energy loss"), (True, True, False), "HWC"),
+        (("<undefined>",) * 3, (True, True, False), "HWC"),
+        (("", "", ""), (False, True, True), "CHW"),
+        (("z", "y", "x"), (True, False, False), "CHW"),
+    ],
+)
+def test_axes_of_hyperspy(
+    tmp_path: Path, names: tuple[str, ...], navigate: tuple[bool, ...], axes: str
+) -> None:
+    path = tmp_path / "a.hspy"
+    make(path, cube().transpose(1, 2, 0), "Experiments/scan/data")
+    with h5py.File(path, "a") as file:
+        for at, (name, flag) in enumerate(zip(names, navigate, strict=True)):
+            group = file.create_group(f"Experiments/scan/axis-{at}")
+            group.attrs.update({"name": name, "navigate": flag, "size": 1})
+    with opening.open_input(str(path)) as reader:
+        assert reader.about.axes == axes
+
+
+def test_enumerations_and_flags_are_their_integers(tmp_path: Path) -> None:
+    classes = h5py.enum_dtype({"water": -1, "forest": 3, "town": 300}, "i2")
+    stack = np.random.default_rng().choice([-1, 3, 300], (C, H, W)).astype("i2")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("enum", data=stack, dtype=classes)
+        file.create_dataset("chunked", data=stack, dtype=classes, chunks=True, compression="gzip")
+        file.create_dataset("keep", data=stack > 0)
+        space = h5py.h5s.create_simple(stack.shape)
+        flags = h5py.h5d.create(file.id, b"flags", h5py.h5t.STD_B16BE, space)
+        flags.write(h5py.h5s.ALL, h5py.h5s.ALL, stack.astype(">u2"), h5py.h5t.STD_B16BE)
+    rights = {"enum": stack, "chunked": stack, "keep": stack > 0, "flags": stack.astype("u2")}
+    for name, right in rights.items():
+        with opening.open_input(f"{tmp_path}/a.h5:{name}") as reader:
+            assert isinstance(reader, Reader)
+            found = read_all(reader, [Slab(0, 1, 0, H * W)], reader.spec.dtype)
+            assert found.dtype == right.dtype
+            assert np.array_equal(found, right)
+
+
+def test_what_others_describe_by_is_no_candidate(tmp_path: Path) -> None:
+    """Bounds and coordinates of two axes, and layers of quality, are not taken for the stack."""
+    path = make(tmp_path / "a.h5", cube(), coordinates="lon lat", ancillary_variables="dqf")
+    for name in ("lat", "lon", "dqf"):
+        make(path, np.ones((H, W)), name)
+    make(make(path, np.arange(H), "row", bounds="edges"), np.ones((H, 2)), "edges")
+    with opening.open_input(str(path)) as reader:
+        assert reader.about.inner == "/cube"
+    make(path, np.ones((H, W)), "other")
+    assert [each.name for each in opening.list_datasets(str(path))] == ["/cube", "/other"]
+
+
+def test_packed_coordinates_are_unpacked(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.h5", cube())
+    axes = {"y": np.arange(H, dtype="i2")[::-1], "x": np.arange(W, dtype="i2")}
+    with h5py.File(path, "a") as file:
+        for at, (name, values) in enumerate(axes.items(), 1):
+            file[name] = values
+            file[name].make_scale(name)
+            file[name].attrs.update(scale_factor=0.5, add_offset=10.0, units="rad")
+            file[name].attrs["standard_name"] = f"projection_{name}_coordinate"
+            file["cube"].dims[at].attach_scale(file[name])
+    found = said(f"{path}:cube")
+    assert found.georeference.transform == (9.75, 0.5, 0.0, 12.25, 0.0, -0.5)
+    assert found.dimensions[2].values == tuple(10 + 0.5 * np.arange(W))
+    assert found.dimensions[2].attributes == {
+        "standard_name": "projection_x_coordinate",
+        "units": "rad",
+    }

@@ -301,8 +301,9 @@ def _(facts: MomentsFacts) -> dict[str, Any]:
 
 @title.register
 def _(facts: DatasetsFacts) -> str:
-    what, each = ("NumPy archive", "array") if facts.format == "npz" else ("HDF5 file", "dataset")
-    return f"{what} of {count(len(facts.datasets), each)}"
+    archives = {"npz": "NumPy archive", "mat": "MATLAB file", "netcdf3": "netCDF-3 file"}
+    each = "array" if facts.format in archives else "dataset"
+    return f"{archives.get(facts.format, 'HDF5 file')} of {count(len(facts.datasets), each)}"
 
 
 @lines.register

@@ -42,7 +42,7 @@ _SCALE, _OFFSET = "scale_factor", "add_offset"
 #: A list of these holds for all channels, whatever its length.
 _MISSING = ("missingvalue", "missingvalues")
 _RANGE, _SMALLEST, _LARGEST = "validrange", "validmin", "validmax"
-_CRS = ("crswkt", "spatialref", "coordinatesystemstring")
+_CRS = ("crswkt", "spatialref", "coordinatesystemstring", "epsgcode")
 _TRANSFORM = "geotransform"
 
 #: Fields that may stand near the numbers, not with them.
@@ -182,6 +182,9 @@ class _Reading:
         for short in _NAMES["nodata"]:
             for name in self._full.get(short, ()):
                 found = words(self._values[name])
+                if found and all(map(isnan, found)):
+                    self.used.add(name)  # invalid without being named
+                    continue
                 if len(found) == channels > 1 and short not in _MISSING:
                     rows.append(found)
                 elif len(found) <= _MOST_NODATA:

@@ -30,6 +30,8 @@ class Format(NamedTuple):
         Open an input.
     write : callable
         Make the writer of an output; see `Target.make_writer`.
+    also : tuple of str
+        Suffixes of another format that files of this one have as well.
     new_suffix : str
         Suffix of new outputs; ``/`` for a folder, empty for a format that is only read.
     kinds : tuple of str
@@ -92,6 +94,7 @@ class Format(NamedTuple):
     new_suffix: str
     kinds: tuple[str, ...] = ()
     file_suffix: Callable[[str, int, str], str] | None = None
+    also: tuple[str, ...] = ()
     magic: tuple[bytes, ...] = ()
     claims: Callable[[str], bool] | None = None
     prefixes: tuple[str, ...] = ()

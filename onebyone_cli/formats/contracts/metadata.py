@@ -11,6 +11,12 @@ from os.path import basename, normpath, splitext
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from onebyone_cli.formats.contracts.dimensions import (
+    Dimension,
+    joined_dimensions,
+    with_channels,
+)
+
 #: Fields of `Metadata` that can have one entry per channel.
 _PER_CHANNEL = {
     *("channels", "wavelengths", "widths", "good", "nodata", "valid_range", "scale", "offset")
@@ -73,6 +79,11 @@ class Metadata(NamedTuple):
         One line per processing step.
     attributes : mapping of str to Attribute
         Everything else.
+    dimensions : tuple of Dimension
+        The axes ``(*batch, C, H, W)``; empty if the file names none. One whose size is not that of
+        the axis says nothing about it.
+    grid_mapping : mapping of str to str, number or list
+        Attributes of a grid mapping of CF but for those that `georeference` has.
     origins : mapping of str to str
         What the file calls a field, such as ``"Data_Ignore_Value"`` for `nodata`; no entry where
         it is not known.
@@ -91,18 +102,20 @@ class Metadata(NamedTuple):
     georeference: Georeference = Georeference()
     history: str = ""
     attributes: Mapping[str, Attribute] = MappingProxyType({})
+    dimensions: tuple[Dimension, ...] = ()
+    grid_mapping: Mapping[str, Any] = MappingProxyType({})
     origins: Mapping[str, str] = MappingProxyType({})
 
     @property
     def said(self) -> tuple[str, ...]:
-        """Names of the fields that are set, without `origins`."""
+        """Names of the fields of `FIELDS` that are set."""
         empty = Metadata()
         pairs = zip(FIELDS, self, empty, strict=False)
         return tuple(name for name, value, nothing in pairs if value != nothing)
 
 
-#: Fields that a file can hold.
-FIELDS = Metadata._fields[:-1]
+#: Fields that a file can hold besides axes and grid mapping, which are for netCDF and its like.
+FIELDS = Metadata._fields[:-3]
 
 
 class Part(NamedTuple):
@@ -159,6 +172,8 @@ def joined_metadata(parts: Sequence[Part]) -> Metadata:
         georeference=_agreed([each.georeference for each in all_said], Georeference()),
         history=_agreed([each.history for each in all_said]),
         attributes=_agreed_attributes(all_said),
+        dimensions=joined_dimensions([each.dimensions for each in all_said]),
+        grid_mapping=_agreed([each.grid_mapping for each in all_said], {}),
         origins={name: text for each in reversed(all_said) for name, text in each.origins.items()},
     )
 
@@ -177,7 +192,8 @@ def selected_metadata(metadata: Metadata, channels: Sequence[int], total: int) -
         for name, each in metadata.attributes.items()
     }
     some = {name: selected(value) for name, value in fields.items() if len(value) == total}
-    return metadata._replace(**some, attributes=attributes)
+    dimensions = with_channels(metadata.dimensions, channels)
+    return metadata._replace(**some, attributes=attributes, dimensions=dimensions)
 
 
 def joined_names(parts: Sequence[Part]) -> tuple[str, ...]:

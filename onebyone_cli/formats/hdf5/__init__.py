@@ -7,10 +7,13 @@
 `header`      the description of the dataset, and what is refused because of it
 `axes`        the order of axes that the names of axes tell
 `attributes`  named values of a dataset
-`neighbours`  what stands near it: coordinates, tables of channels
+`coordinates` coordinates of axes, grid mappings
+`neighbours`  what stands near it: tables of channels, attributes of groups
+`reading`     small datasets and attributes, read without failing
 `metadata`    what both say
 `chunks`      decode chunks, in several threads where the filters allow
 `readers`     readers of chunked datasets
+`netcdf`      dimensions, coordinates and attributes of a netCDF-4 file
 `output`      a file under a temporary name, written without HDF5 seeing an error
 `writers`     writers
 ============  ==============================================================================
@@ -26,6 +29,7 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from onebyone_cli.axes import matlab_axes, matlab_notes
 from onebyone_cli.commit import targets
 from onebyone_cli.errors import DataError, UsageError, setting
 from onebyone_cli.formats.contracts.about import About, Container, Dataset
@@ -63,7 +67,7 @@ def read(source: Source) -> Reader | StreamReader:
     """
     if source.path == "-":
         raise UsageError("HDF5 can't be read from standard input; name a file")
-    from onebyone_cli.formats.hdf5.axes import labelled_layout
+    from onebyone_cli.formats.hdf5.axes import is_matlab, labelled_layout
     from onebyone_cli.formats.hdf5.file import InputFile, one_line_errors
     from onebyone_cli.formats.hdf5.find import find_dataset
     from onebyone_cli.formats.hdf5.header import read_header
@@ -72,15 +76,20 @@ def read(source: Source) -> Reader | StreamReader:
     try:
         with one_line_errors("can't be understood by HDF5", source.name):
             inner, dataset, notes = find_dataset(file.root, source)
-            layout, labels = labelled_layout(dataset) if not source.layout else ("", ())
-            asked = source._replace(layout=source.layout or layout)
+            layout, labels = "", tuple[str, ...]()
+            if is_matlab(dataset):
+                layout = matlab_axes(source.layout, dataset.rank)[::-1]
+                notes += matlab_notes(source.layout, dataset.rank)
+            elif not source.layout:
+                layout, labels = labelled_layout(file.root, inner, dataset)
+            asked = source._replace(layout=layout or source.layout)
             header = read_header(dataset, asked, inner, file.size)
             about = About(
                 source.name,
                 (source.path,),
                 inner,
                 header.layout.axes,
-                container=_container(dataset, header, labels, is_assumed=not asked.layout),
+                container=_container(file, dataset, header, labels, is_assumed=not asked.layout),
                 load_metadata=_load_metadata(header, source, file.state),
                 notes=notes,
             )
@@ -103,6 +112,7 @@ def claims(path: str) -> bool:
 
 def datasets(path: str) -> list[Dataset]:
     """List the datasets that could be stacks, by name; raises as `read` does."""
+    from onebyone_cli.formats.hdf5.axes import is_matlab
     from onebyone_cli.formats.hdf5.file import InputFile, load_h5py, one_line_errors
     from onebyone_cli.formats.hdf5.header import number_type
     from onebyone_cli.formats.hdf5.search import search
@@ -117,21 +127,28 @@ def datasets(path: str) -> list[Dataset]:
                     dtype, _ = number_type(dataset.get_type(), path)
                 except DataError:
                     dtype = ""
-                found.append(Dataset(name, tuple(map(int, dataset.shape)), dtype))
+                shape = tuple(map(int, dataset.shape))
+                found.append(Dataset(name, shape[:: -1 if is_matlab(dataset) else 1], dtype))
     finally:
         file.close()
     return found
 
 
 def _container(
-    dataset: Any, header: Header, labels: tuple[str, ...], *, is_assumed: bool
+    file: InputFile, dataset: Any, header: Header, labels: tuple[str, ...], *, is_assumed: bool
 ) -> Container:
+    from onebyone_cli.formats.hdf5.axes import is_matlab
+
+    # MATLAB's first axis varies fastest, which HDF5 calls the last.
+    turn = slice(None, None, -1 if is_matlab(dataset) else 1)
+    title = "netCDF-4 variable" if file.is_netcdf else "HDF5 dataset"
     return Container(
-        "HDF5 dataset",
-        header.shape,
-        header.layout.axes,
+        "MATLAB array" if turn.step < 0 else title,
+        header.shape[turn],
+        header.layout.axes[turn],
+        fortran_order=turn.step < 0,
         big_endian=header.layout.big_endian,
-        chunk=header.chunk or (),
+        chunk=(header.chunk or ())[turn],
         filters=tuple(each.name for each in header.filters),
         stored_bytes=int(dataset.get_storage_size()),
         labels=labels,
@@ -200,12 +217,14 @@ def write(target: Target, spec: StackSpec) -> Writer | ChunkedWriter:
 
 FORMAT = Format(
     name="hdf5",
-    title="HDF5 (one dataset; file.h5:/path/to/dataset)",
-    noun="an .h5 file (file.h5:/dataset)",
-    suffixes=(".h5", ".hdf5", ".he5"),
+    title="HDF5 and netCDF-4 (one dataset; file.h5:/path/to/dataset)",
+    noun="an .h5 or .nc file (file.h5:/dataset)",
+    suffixes=(".h5", ".hdf5", ".he5", ".nc", ".nc4"),
+    also=(".mat",),
     read=read,
     write=write,
     new_suffix=".h5",
+    kinds=("netcdf",),
     magic=(b"\x89HDF\r\n\x1a\n",),
     claims=claims,
     datasets=datasets,

@@ -9,16 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onebyone_cli.formats.contracts.cf import STORED, UNSIGNED
 from onebyone_cli.formats.hdf5.file import load_h5py
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Internal attributes of HDF5 and NetCDF, which would be wrong in the output.
+#: Internal attributes of HDF5, netCDF and MATLAB, which would be wrong in the output.
 _RESERVED = {
     "CLASS",
     "DIMENSION_LABELS",
     "DIMENSION_LIST",
+    "H5PATH",
+    "MATLAB_class",
+    "MATLAB_empty",
+    "MATLAB_fields",
+    "MATLAB_global",
+    "MATLAB_int_decode",
+    "MATLAB_sparse",
     "NAME",
     "REFERENCE_LIST",
     "_NCProperties",
@@ -26,12 +34,6 @@ _RESERVED = {
     "_Netcdf4Dimid",
     "_nc3_strict",
 }
-
-#: Stored numbers: CF requires the type of the dataset.
-_STORED = {"_FillValue", "valid_min", "valid_max", "valid_range"}
-
-#: Whether integers are to be read as unsigned, in netCDF.
-UNSIGNED = "_Unsigned"
 
 #: Fill values that netCDF sets for signed and unsigned bytes.
 _NETCDF_BYTES = (-127, 255)
@@ -53,9 +55,7 @@ def read_attributes(owner: Any) -> dict[str, Any]:
         Numbers, text, and arrays and lists of them. Skips other types (references, compounds),
         unreadable attributes and those that describe the dataset's place in its file.
     """
-    h5py = load_h5py()
-    kind = h5py.Dataset if isinstance(owner, h5py.h5d.DatasetID) else h5py.Group
-    manager = h5py.AttributeManager(kind(owner))
+    manager = _manager(owner)
     values = {}
     for name in _carried(owner):
         with suppress(*UNREADABLE):
@@ -65,29 +65,13 @@ def read_attributes(owner: Any) -> dict[str, Any]:
     return values
 
 
-def made_unsigned(values: dict[str, Any], dtype: str) -> None:
-    """Write the stored numbers among some values as the unsigned numbers that they stand for.
-
-    netCDF marks signed integers that are to be read as unsigned by ``_Unsigned``, which is removed.
-    """
-    mark = values.pop(UNSIGNED, None)
-    if not isinstance(mark, str) or not dtype.startswith("uint"):
-        return
-    for name in _STORED | {"missing_value"}:
-        value = np.asarray(values.get(name, 0))
-        if name in values and value.dtype.kind == "i":
-            values[name] = value.astype(dtype)[()]
-
-
-def is_marked(dataset: Any, wanted: str) -> bool:
-    """Return whether the attribute ``_Unsigned`` of a dataset has a value, as in ``"true"``."""
+def unsigned_mark(dataset: Any) -> Any:
+    """Return the attribute ``_Unsigned`` of a dataset; None if there is none."""
     h5py = load_h5py()
-    if not h5py.h5a.exists(dataset, UNSIGNED.encode()):
-        return False
-    found = None
     with suppress(*UNREADABLE):
-        found = plain_value(h5py.AttributeManager(h5py.Dataset(dataset))[UNSIGNED])
-    return isinstance(found, str) and found.strip().casefold() == wanted
+        if h5py.h5a.exists(dataset, UNSIGNED.encode()):
+            return plain_value(_manager(dataset)[UNSIGNED])
+    return None
 
 
 def fill_value(dataset: Any) -> Any:
@@ -123,26 +107,46 @@ def _carried(dataset: Any) -> Iterator[str]:
                 yield name
 
 
-def write_attributes(dataset: Any, attributes: Mapping[str, Any], dtype: str) -> None:
+def write_attributes(
+    owner: Any, attributes: Mapping[str, Any], dtype: str = "", *, is_netcdf: bool = False
+) -> None:
     """Write the attributes that HDF5 can hold, in the order of their names.
 
     Parameters
     ----------
-    dataset : h5py.h5d.DatasetID
+    owner : h5py.h5d.DatasetID or h5py.h5g.GroupID
     attributes : mapping
         Values by name, from any format.
     dtype : str
         Type of the dataset, also used for values that are stored numbers.
+    is_netcdf : bool
+        Whether to use the types of netCDF alone: texts are arrays of characters.
     """
-    h5py = load_h5py()
-    manager = h5py.AttributeManager(h5py.Dataset(dataset))
+    manager = _manager(owner)
     for name in sorted(attributes):
         value = plain_value(attributes[name])
-        if name in _STORED and value is not None:
+        if name in STORED and value is not None:
             value = np.asarray(value).astype(dtype)
         if value is None or not _is_name(name) or name in _RESERVED:
             continue
-        manager.create(name, value)
+        manager.create(name, _of_netcdf(value) if is_netcdf else value)
+
+
+def _manager(owner: Any) -> Any:
+    h5py = load_h5py()
+    kind = h5py.Dataset if isinstance(owner, h5py.h5d.DatasetID) else h5py.Group
+    return h5py.AttributeManager(kind(owner))
+
+
+def _of_netcdf(value: Any) -> Any:
+    """Return a value in a type of netCDF, which has no bool and no float16."""
+    if isinstance(value, str) and value:
+        raw = value.encode()
+        return np.array(raw, load_h5py().string_dtype("utf-8", len(raw)))
+    dtype = str(getattr(value, "dtype", ""))
+    return (
+        value.astype({"bool": "int8", "float16": "float32"}.get(dtype, dtype)) if dtype else value
+    )
 
 
 def plain_value(value: Any) -> Any:

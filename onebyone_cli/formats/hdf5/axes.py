@@ -1,103 +1,103 @@
 """The order of axes that a dataset tells by the names of its axes.
 
 A name is the label of a dimension, else that of the dimension scale attached to it, which in
-netCDF-4 is the name of the dimension.
+netCDF-4 is the name of the dimension. Where a dataset has neither, NeXus names the axes in
+attributes of the group or the dataset, and HyperSpy in groups beside the dataset.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from contextlib import suppress
+from typing import Any
 
-from onebyone_cli.formats.contracts.attributes import normalised
+from onebyone_cli.formats.contracts.axis_names import layout_of_labels
+from onebyone_cli.formats.hdf5.attributes import UNREADABLE, plain_value
 from onebyone_cli.formats.hdf5.dimensions import has_scales, has_texts
 from onebyone_cli.formats.hdf5.file import load_h5py
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-#: Normalised names of the axes of a stack.
-_NAMES = {
-    "C": (
-        *("c", "ch", "channel", "channels", "band", "bands", "spectral", "feature", "features"),
-        *("wavelength", "wavelengths", "wave", "wavenumber", "lambda", "energy"),
-    ),
-    "H": (
-        *("y", "h", "yc", "ydim", "row", "rows", "nrows", "line", "lines", "scanline", "height"),
-        *("lat", "latitude", "northing", "rlat", "downtrack", "alongtrack", "numberoflines"),
-    ),
-    "W": (
-        *("x", "w", "xc", "xdim", "col", "cols", "ncols", "column", "columns", "width", "sample"),
-        *("samples", "lon", "longitude", "easting", "rlon", "crosstrack", "acrosstrack"),
-    ),
-    "N": (
-        *("n", "z", "t", "time", "times", "batch", "frame", "frames", "slice", "slices", "depth"),
-        *("level", "lev", "plev", "position", "date", "series"),
-    ),
-}
-_ROLES = {name: axis for axis, names in _NAMES.items() for name in names}
+from onebyone_cli.formats.hdf5.find import open_object
 
 #: Longest name of an axis that is read.
 _LONGEST = 100
 
 
-def labelled_layout(dataset: Any) -> tuple[str, tuple[str, ...]]:
+def labelled_layout(root: Any, name: str, dataset: Any) -> tuple[str, tuple[str, ...]]:
     """Return a letter for each axis, and the names that tell it; both empty if they do not.
 
-    `dataset` is a ``h5py.h5d.DatasetID``. The letters are those of `axes.stored_axes`.
+    `dataset` is the ``h5py.h5d.DatasetID`` of `name`. The letters are those of `axes.stored_axes`.
     """
-    if not any(
-        load_h5py().h5a.exists(dataset, name) for name in (b"DIMENSION_LABELS", b"DIMENSION_LIST")
-    ):
+    if has_labels(dataset):
+        labels = tuple(label_of(dataset, axis) for axis in range(dataset.rank))
+        layout = layout_of_labels(labels)
+        return layout, labels if layout else ()
+    path, _, last = name.rpartition("/")
+    group = open_object(root, path)
+    if dataset.rank < 2 or group is None:
         return "", ()
-    labels = tuple(_label(dataset, axis) for axis in range(dataset.rank))
+    labels = _of_nexus(group, last, dataset)
+    if len(labels) == dataset.rank:
+        layout = layout_of_labels(labels)
+        return layout, labels if layout else ()
+    return _of_hyperspy(group, dataset.rank)
+
+
+def _of_nexus(group: Any, last: str, dataset: Any) -> tuple[str, ...]:
+    """Return the names of axes by attributes of NeXus: ``axes`` of a group whose ``signal`` it is.
+
+    Before 2014 it was an attribute of the dataset, ``"y:x:energy"``.
+    """
+    old = _attribute(dataset, "axes")
+    said = _attribute(group, "axes") if _attribute(group, "signal") == last else old
+    if isinstance(said, str):
+        said = re.split("[:,]", said.strip("[]"))
+    return tuple(str(each)[:_LONGEST] for each in said) if isinstance(said, list) else ()
+
+
+def _of_hyperspy(group: Any, rank: int) -> tuple[str, tuple[str, ...]]:
+    """Return the order of axes by the groups ``axis-0``, ``axis-1`` and so on of HyperSpy.
+
+    Where names do not tell it, the axis of signals has the channels if there is one of them.
+    """
+    found = [_axis(group, at) for at in range(rank)]
+    axes = [each for each in found if each is not None]
+    if len(axes) != rank:
+        return "", ()
+    labels = tuple(_attribute(axis, "name") or f"axis-{at}" for at, axis in enumerate(axes))
     layout = layout_of_labels(labels)
+    signals = [at for at, axis in enumerate(axes) if not _attribute(axis, "navigate")]
+    if not layout and len(signals) == 1:
+        pixels = "N" if rank == 2 else ("N" * rank + "HW")[1 - rank :]
+        layout = pixels[: signals[0]] + "C" + pixels[signals[0] :]
     return layout, labels if layout else ()
 
 
-def layout_of_labels(labels: Sequence[str]) -> str:
-    """Return a letter for each axis by its name; empty if the names do not tell the order.
-
-    They tell it if they name rows and columns, or the channels. An axis that the names leave open
-    is found by elimination: the last one, and without rows and columns the last two.
-
-    Examples
-    --------
-    >>> layout_of_labels(["y", "x", "wavelength"]), layout_of_labels(["time", "lat", "lon"])
-    ('HWC', 'CHW')
-    """
-    roles = [_ROLES.get(normalised(label), "") for label in labels]
-    twice = any(roles.count(axis) > 1 for axis in "CHW")
-    if twice or len(roles) < 2 or not ("C" in roles or {"H", "W"} <= set(roles)):
-        return ""
-    if len(roles) == 2:
-        return (
-            "".join(axis if axis == "C" else "N" for axis in roles)
-            if "C" in roles
-            else "".join(roles)
-        )
-    for axis in "WHC":
-        if axis in roles:
-            continue
-        # Channels may also be the steps of a series, where nothing else is.
-        open_axes = _places(roles, "") or (_places(roles, "N") if axis == "C" else [])
-        if not open_axes:
-            return ""
-        roles[open_axes[-1]] = axis
-    letters = zip(roles, labels, strict=True)
-    return "".join(axis if axis in ("C", "H", "W") else _letter(label) for axis, label in letters)
+def _axis(group: Any, at: int) -> Any:
+    names = (f"axis-{at}", f"axis_{at}")
+    return next(filter(None, (open_object(group, name) for name in names)), None)
 
 
-def _places(roles: Sequence[str], wanted: str) -> list[int]:
-    return [at for at, axis in enumerate(roles) if axis == wanted]
+def _attribute(owner: Any, name: str) -> Any:
+    """Return an attribute of an object; None if it has none that can be read."""
+    h5py = load_h5py()
+    kind = h5py.Dataset if isinstance(owner, h5py.h5d.DatasetID) else h5py.Group
+    with suppress(*UNREADABLE):
+        if h5py.h5a.exists(owner, name.encode()):
+            return plain_value(h5py.AttributeManager(kind(owner))[name])
+    return None
 
 
-def _letter(label: str) -> str:
-    """Return the letter of an axis of a batch: the first of its name, where it means no other."""
-    first = label[:1].upper()
-    return first if first.isascii() and first.isalpha() and first not in "CHWYX" else "N"
+def is_matlab(dataset: Any) -> bool:
+    """Return whether MATLAB wrote a dataset, which has its axes in the opposite order."""
+    return bool(load_h5py().h5a.exists(dataset, b"MATLAB_class"))
 
 
-def _label(dataset: Any, axis: int) -> str:
+def has_labels(dataset: Any) -> bool:
+    """Return whether a dataset may have names of axes."""
+    return has_texts(dataset) or has_scales(dataset)
+
+
+def label_of(dataset: Any, axis: int) -> str:
+    """Return the label of an axis, else the name of its dimension scale; empty without both."""
     h5py = load_h5py()
     label = b""
     if has_texts(dataset):

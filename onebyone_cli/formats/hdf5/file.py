@@ -89,6 +89,11 @@ class InputFile:
             self.close()
             raise
 
+    @property
+    def is_netcdf(self) -> bool:
+        """Whether it was written as netCDF-4."""
+        return bool(load_h5py().h5a.exists(self.root, b"_NCProperties"))
+
     def check_unchanged(self, state: FileState | None = None) -> None:
         """Raise `ReadWriteError` if the file has changed since it was opened, or since `state`."""
         (state or self.state).check(self.fd, self.path)

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 from onebyone_cli.errors import DataError, PolicyError
 from onebyone_cli.formats.hdf5.file import load_h5py
 from onebyone_cli.formats.hdf5.search import search
+from onebyone_cli.system.hdf5 import follow, name_parts, name_text
 from onebyone_cli.units import printable
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import Source
-
-#: Most soft links in a row, as in HDF5.
-_MAX_HOPS = 16
 
 #: Most candidates in a message.
 _MAX_LISTED = 10
@@ -45,9 +43,9 @@ def find_dataset(root: Any, source: Source) -> tuple[str, Any, tuple[str, ...]]:
     """
     h5py = load_h5py()
     name, notes = (source.inner, ()) if source.inner else _only_candidate(root, source)
-    found = _follow(root, name, source.path)
+    found = follow(root, name, source.path)
     if isinstance(found, h5py.h5d.DatasetID):
-        return _text(b"/" + b"/".join(_parts(name))), found, notes
+        return name_text(b"/" + b"/".join(name_parts(name))), found, notes
     shown = printable(name)
     what = f"has no dataset '{shown}'"
     if found is not None:
@@ -62,7 +60,7 @@ def find_dataset(root: Any, source: Source) -> tuple[str, Any, tuple[str, ...]]:
 def open_object(root: Any, name: str) -> Any:
     """Open the object of a name; None if there is none, or it can't be opened without a link."""
     with suppress(DataError, PolicyError, OSError, RuntimeError, LookupError, ValueError):
-        return _follow(root, name, "")
+        return follow(root, name, "")
     return None
 
 
@@ -96,39 +94,3 @@ def _choices(names: list[str], source: Source) -> str:
     listed = ", ".join(printable(name) for name in names[:_MAX_LISTED])
     more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
     return f"name one of {listed}{more}, as in {source.path}:{printable(names[0])}"
-
-
-def _follow(root: Any, name: str, path: str) -> Any:
-    """Open the object at `name`; None if there is none."""
-    h5py = load_h5py()
-    todo, node, hops = _parts(name), root, 0
-    while todo:
-        part = todo.pop(0)
-        if not isinstance(node, h5py.h5g.GroupID) or not node.links.exists(part):
-            return None
-        kind = node.links.get_info(part).type
-        if kind == h5py.h5l.TYPE_HARD:
-            node = h5py.h5o.open(node, part)
-        elif kind == h5py.h5l.TYPE_SOFT:
-            hops += 1
-            if hops > _MAX_HOPS:
-                raise DataError(f"'{printable(name)}' is a circular soft link", path)
-            value = _text(node.links.get_val(part))
-            node = root if value.startswith("/") else node
-            todo[:0] = _parts(value)
-        else:
-            raise PolicyError(
-                f"'{printable(_text(part))}' is a link to another file, which is not followed; "
-                "name that file, or copy the dataset into this one",
-                path,
-            )
-    return node
-
-
-def _parts(name: str) -> list[bytes]:
-    raw = name.encode("utf-8", "surrogateescape")
-    return [part for part in raw.split(b"/") if part not in (b"", b".")]
-
-
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")

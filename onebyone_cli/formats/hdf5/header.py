@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.errors import DataError, DependencyMissingError, PolicyError
 from onebyone_cli.formats.arrays.layout import ArrayLayout, array_layout
-from onebyone_cli.formats.hdf5.attributes import is_marked
+from onebyone_cli.formats.contracts.cf import type_of
+from onebyone_cli.formats.hdf5.attributes import unsigned_mark
 from onebyone_cli.formats.hdf5.file import load_h5py
 from onebyone_cli.units import printable
 
@@ -141,10 +142,8 @@ def read_header(dataset: Any, source: Source, inner: str, file_bytes: int) -> He
     kind = plist.get_layout()
     _check_inside(plist, kind == h5d.VIRTUAL, inner, source.name)
     dtype, big_endian = number_type(dataset.get_type(), source.name)
-    if dtype.startswith("int") and is_marked(dataset, "true"):
-        dtype = f"u{dtype}"
-    elif dtype.startswith("uint") and is_marked(dataset, "false"):
-        dtype = dtype[1:]
+    if "int" in dtype:
+        dtype = type_of(dtype, unsigned_mark(dataset))
     shape = tuple(map(int, dataset.shape or ()))
     layout = array_layout(shape, dtype, source.name, layout=source.layout, big_endian=big_endian)
     if kind == h5d.CHUNKED:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onebyone_cli.formats.contracts.attributes import metadata_of
-from onebyone_cli.formats.hdf5.attributes import fill_value, made_unsigned, read_attributes
-from onebyone_cli.formats.hdf5.neighbours import Place, find_near
+from onebyone_cli.formats.contracts.cf import made_unsigned, without_structure
+from onebyone_cli.formats.hdf5.attributes import fill_value, read_attributes
+from onebyone_cli.formats.hdf5.coordinates import grid_mapping, read_dimensions
+from onebyone_cli.formats.hdf5.neighbours import find_near
+from onebyone_cli.formats.hdf5.reading import Place
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.metadata import Metadata
@@ -23,10 +26,9 @@ def read_metadata(place: Place) -> Metadata:
     made_unsigned(values, place.spec.dtype)
     near = find_near(place, values)
     found = metadata_of(values, place.spec, near)
-    if found.georeference.crs:
-        # What it names does not go to other files.
-        rest = {name: each for name, each in found.attributes.items() if name != "grid_mapping"}
-        found = found._replace(attributes=rest)
+    dimensions = read_dimensions(place)
+    found = found._replace(dimensions=dimensions, grid_mapping=grid_mapping(place, values))
+    found = found._replace(attributes=without_structure(found))
     fill = None if found.nodata else fill_value(place.dataset)
     if fill is None:
         return found

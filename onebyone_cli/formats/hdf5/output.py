@@ -129,15 +129,19 @@ class OutputFile:
         The dataset, until `close`.
     """
 
+    #: Whether the order in which objects and attributes were made is noted.
+    keeps_order = False
+
     def __init__(
         self, fd: int, target: Target, spec: StackSpec, name: str, chunk: tuple[int, ...] = ()
     ) -> None:
         self.dataset: Any = None
-        self._target = target
-        self._h5: Any = None
+        self.target = target
+        self.h5: Any = None
         self._sink = Sink(fd)
         try:
-            self.attempt(self._create, name.encode(), spec, chunk)
+            self.attempt(self._open)
+            self.attempt(self.create, name.encode(), spec, chunk)
         except BaseException:
             self.drop()
             raise
@@ -157,16 +161,16 @@ class OutputFile:
         except Exception as error:
             if self._sink.error is None:
                 raise ReadWriteError(
-                    f"writing failed: {short_reason(error)}", self._target.path
+                    f"writing failed: {short_reason(error)}", self.target.path
                 ) from error
         if self._sink.error is not None:
             failed = self._sink.error
-            raise read_write_error("writing", self._target.path, failed) from failed
+            raise read_write_error("writing", self.target.path, failed) from failed
 
     def close(self) -> int:
         """Close the file; return its size in bytes."""
         self.dataset = None
-        h5, self._h5 = self._h5, None
+        h5, self.h5 = self.h5, None
         if h5 is not None:
             self.attempt(h5.close)
         return self._sink.size
@@ -177,19 +181,34 @@ class OutputFile:
         with suppress(OneByOneError, OSError):
             self.close()
 
-    def _create(self, name: bytes, spec: StackSpec, chunk: tuple[int, ...]) -> None:
-        h5py = load_h5py()
-        self._h5 = h5py.File(self._open_sink())
-        kind = h5py.h5t.py_create(stored_type(spec), logical=True)
-        space = h5py.h5s.create_simple(spec.shape)
-        group = self._make_groups(name.split(b"/")[:-1])
-        self.dataset = h5py.h5d.create(
-            group, name.rpartition(b"/")[2], kind, space, self._plist(chunk)
-        )
-        values = attributes_of(self._target.metadata)
+    def create(self, name: bytes, spec: StackSpec, chunk: tuple[int, ...]) -> None:
+        """Create the dataset in the open file."""
+        self.make_dataset(self.make_groups(name), name.rpartition(b"/")[2], spec, chunk)
+        values = attributes_of(self.target.metadata)
         write_attributes(self.dataset, values, spec.dtype)
 
-    def _open_sink(self) -> Any:
+    def make_dataset(
+        self, group: Any, name: bytes, spec: StackSpec, chunk: tuple[int, ...]
+    ) -> None:
+        """Create the dataset of the stack in a group, without attributes."""
+        h5py = load_h5py()
+        kind = h5py.h5t.py_create(stored_type(spec), logical=True)
+        space = h5py.h5s.create_simple(spec.shape)
+        self.dataset = h5py.h5d.create(group, name, kind, space, self._plist(chunk))
+
+    def make_plist(self, kind: Any) -> Any:
+        """Return the properties of a new object: no times, and the order if it is noted."""
+        h5p = load_h5py().h5p
+        plist = h5p.create(kind)
+        plist.set_obj_track_times(False)
+        if self.keeps_order:
+            order = h5p.CRT_ORDER_TRACKED | h5p.CRT_ORDER_INDEXED
+            plist.set_attr_creation_order(order)
+            if hasattr(plist, "set_link_creation_order"):
+                plist.set_link_creation_order(order)
+        return plist
+
+    def _open(self) -> None:
         """Create a file in HDF5; `h5py.File` can't switch the times off in every version."""
         h5py = load_h5py()
         access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
@@ -199,28 +218,26 @@ class OutputFile:
         # Chunks are written whole: a cache would only delay them.
         access.set_cache(0, 1, 0, 1.0)
         access.set_fileobj_driver(h5py.h5fd.fileobj_driver, self._sink)
-        creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
-        creation.set_obj_track_times(False)
-        return h5py.h5f.create(b"onebyone", h5py.h5f.ACC_TRUNC, creation, access)
+        creation = self.make_plist(h5py.h5p.FILE_CREATE)
+        self.h5 = h5py.File(h5py.h5f.create(b"onebyone", h5py.h5f.ACC_TRUNC, creation, access))
 
-    def _make_groups(self, names: list[bytes]) -> Any:
+    def make_groups(self, name: bytes) -> Any:
+        """Create the groups on the way to an object; return the one that will hold it."""
         h5py = load_h5py()
-        group = h5py.h5g.open(self._h5.id, b"/")
-        plist = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
-        plist.set_obj_track_times(False)
-        for name in names:
-            group = h5py.h5g.create(group, name, None, plist)
+        group = h5py.h5g.open(self.h5.id, b"/")
+        plist = self.make_plist(h5py.h5p.GROUP_CREATE)
+        for each in name.split(b"/")[:-1]:
+            group = h5py.h5g.create(group, each, None, plist)
         return group
 
     def _plist(self, chunk: tuple[int, ...]) -> Any:
         h5py = load_h5py()
-        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        plist.set_obj_track_times(False)
+        plist = self.make_plist(h5py.h5p.DATASET_CREATE)
         if not chunk:
             plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
             plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
             return plist
-        storage = self._target.storage
+        storage = self.target.storage
         plist.set_chunk(chunk)
         if storage.shuffle:
             plist.set_shuffle()

@@ -7,11 +7,16 @@ objects. Hard links can be circular, so groups are identified by their address.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.errors import DataError
+from onebyone_cli.formats.contracts.cf import NAMING
+from onebyone_cli.formats.hdf5.attributes import plain_value
 from onebyone_cli.formats.hdf5.file import load_h5py
 from onebyone_cli.formats.hdf5.header import number_type
+from onebyone_cli.system.hdf5 import address_of, link_names, name_text
 from onebyone_cli.units import printable
 
 if TYPE_CHECKING:
@@ -131,7 +136,27 @@ def search(root: Any, path: str) -> Found:
                 quality += [name] * (seen.is_whole and is_quality(name))
         elif kind is None:
             others.append(f"{name} (can't be opened)")
-    return Found(tuple(sorted(datasets)), frozenset(quality), tuple(links), tuple(others))
+    described = _describing(root) if len(datasets) > 1 else set()
+    datasets = [name for name in datasets if name not in described] or datasets
+    layers = frozenset(quality) & {*datasets}
+    return Found(tuple(sorted(datasets)), layers, tuple(links), tuple(others))
+
+
+def _describing(root: Any) -> set[str]:
+    """Return the datasets that attributes of others name as their bounds or coordinates."""
+    h5py = load_h5py()
+    found = set()
+    for name, group, last, kind in walk(root, ""):
+        if kind != h5py.h5o.TYPE_DATASET:
+            continue
+        with suppress(*_UNREADABLE):
+            dataset = h5py.h5d.open(group, last)
+            for attribute in NAMING:
+                if h5py.h5a.exists(dataset, attribute.encode()):
+                    said = plain_value(h5py.AttributeManager(h5py.Dataset(dataset))[attribute])
+                    beside = name.rpartition("/")[0]
+                    found |= {f"{beside}/{word}" for word in str(said).split()}
+    return found
 
 
 def is_quality(name: str) -> bool:
@@ -153,23 +178,23 @@ def walk(root: Any, path: str) -> Iterator[tuple[str, Any, bytes, Any]]:
     `DataError` if there are too many objects.
     """
     h5py = load_h5py()
-    seen = {_address(h5py.h5o.get_info(root))}
+    seen = {address_of(h5py.h5o.get_info(root))}
     todo = [(b"", 0)]
     while todo:
         prefix, depth = todo.pop()
         try:
             group = h5py.h5o.open(root, prefix) if prefix else root
         except _UNREADABLE:
-            yield _text(prefix), root, b"", None
+            yield name_text(prefix), root, b"", None
             continue
-        for last in _names(group):
+        for last in link_names(group, _MAX_OBJECTS):
             full = prefix + b"/" + last
             info = _look_up(group, last)
             if isinstance(info, str):
-                yield _text(full), group, last, Link(_text(full), info)
-            if info is None or isinstance(info, str) or _address(info) in seen:
+                yield name_text(full), group, last, Link(name_text(full), info)
+            if info is None or isinstance(info, str) or address_of(info) in seen:
                 continue
-            seen.add(_address(info))
+            seen.add(address_of(info))
             if len(seen) > _MAX_OBJECTS or depth > _MAX_DEPTH:
                 raise DataError(
                     f"has too many groups to search (over {_MAX_OBJECTS} objects or "
@@ -178,19 +203,7 @@ def walk(root: Any, path: str) -> Iterator[tuple[str, Any, bytes, Any]]:
                 )
             if info.type == h5py.h5o.TYPE_GROUP and not _INTERNAL.match(last):
                 todo.append((full, depth + 1))
-            yield _text(full), group, last, info.type
-
-
-def _names(group: Any) -> list[bytes]:
-    names: list[bytes] = []
-
-    def take(name: bytes) -> bool | None:
-        names.append(name)
-        # Any value but None ends the iteration.
-        return True if len(names) > _MAX_OBJECTS else None
-
-    group.links.iterate(take)
-    return names
+            yield name_text(full), group, last, info.type
 
 
 def _look_up(group: Any, name: bytes) -> Any:
@@ -202,14 +215,10 @@ def _look_up(group: Any, name: bytes) -> Any:
     try:
         kind = group.links.get_info(name).type
         if kind == h5py.h5l.TYPE_EXTERNAL:
-            return _text(group.links.get_val(name)[0])
+            return name_text(group.links.get_val(name)[0])
         return h5py.h5o.get_info(group, name) if kind == h5py.h5l.TYPE_HARD else None
     except _UNREADABLE:
         return None
-
-
-def _address(info: Any) -> tuple[int, int]:
-    return info.fileno, info.addr
 
 
 class _Seen(NamedTuple):
@@ -227,6 +236,8 @@ def _look_at(group: Any, name: bytes) -> _Seen:
         kind = dataset.get_type()
         if dataset.rank < 2 or kind.get_class() == h5py.h5t.STRING:
             return _Seen()
+        if _is_no_array_of_matlab(dataset):
+            return _Seen()
     except _UNREADABLE:
         return _Seen(reason="can't be opened")
     try:
@@ -238,5 +249,12 @@ def _look_at(group: Any, name: bytes) -> _Seen:
     return _Seen(is_number=True, is_whole=kind.get_class() != h5py.h5t.FLOAT)
 
 
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
+def _is_no_array_of_matlab(dataset: Any) -> bool:
+    """Whether numbers are something else in MATLAB: text, a vector, or the sizes of nothing."""
+    h5py = load_h5py()
+    if not h5py.h5a.exists(dataset, b"MATLAB_class"):
+        return False
+    if h5py.h5a.exists(dataset, b"MATLAB_empty") or max(dataset.shape) == prod(dataset.shape):
+        return True
+    said = plain_value(h5py.AttributeManager(h5py.Dataset(dataset))["MATLAB_class"])
+    return said in ("char", "cell", "function_handle")

@@ -17,6 +17,7 @@ from onebyone_cli.errors import UsageError
 from onebyone_cli.formats.arrays.writer import FixedOffsetWriter
 from onebyone_cli.formats.contracts.writer import Planes, StreamWriter, Target
 from onebyone_cli.formats.hdf5.file import load_h5py
+from onebyone_cli.formats.hdf5.netcdf import NetcdfFile, check_target, is_netcdf
 from onebyone_cli.formats.hdf5.output import OutputFile, stored_type
 from onebyone_cli.units import printable
 
@@ -44,10 +45,10 @@ _FILTER_BUFFERS = 3
 def contiguous_writer(target: Target, spec: StackSpec) -> FixedOffsetWriter:
     """Make a writer of a contiguous dataset, without compression."""
     _check_name(target)
-    name = _dataset_name(target)
+    name, kind = _dataset_name(target), _kind_of(target, spec)
 
     def create(fd: int) -> tuple[int, int]:
-        output = OutputFile(fd, target, spec, name)
+        output = kind(fd, target, spec, name)
         try:
             offset = int(output.dataset.get_offset())
             return offset, max(output.close(), offset + spec.data_bytes)
@@ -55,7 +56,8 @@ def contiguous_writer(target: Target, spec: StackSpec) -> FixedOffsetWriter:
             output.drop()
 
     # Another version of HDF5 may use another offset.
-    container = f"/{name} in a file of HDF5 {load_h5py().version.hdf5_version}"
+    what = "netCDF-4 by" if kind is NetcdfFile else "a file of"
+    container = f"/{name} in {what} HDF5 {load_h5py().version.hdf5_version}"
     return FixedOffsetWriter(target, spec, create=create, container=container)
 
 
@@ -68,6 +70,7 @@ class ChunkedWriter(StreamWriter):
         self._target = target
         _check_name(target)
         _check_compression(target)
+        self._kind = _kind_of(target, spec)
         self._chunk = _chunk_of(target, spec)
         channels, rows, _ = self._chunk
         chunk_bytes = prod(self._chunk) * spec.item_bytes
@@ -80,7 +83,7 @@ class ChunkedWriter(StreamWriter):
         # HDF5 delays chunks, so no later run could resume this file.
         self._file = AtomicFile(self.path, self._target.publication)
         name, chunk = _dataset_name(self._target), (*batch, *self._chunk)
-        self._output = OutputFile(self._file.fd, self._target, self.spec, name, chunk)
+        self._output = self._kind(self._file.fd, self._target, self.spec, name, chunk)
 
     def fill(self, result: Planes, on_bytes: Callable[[int], None]) -> None:
         """Write chunk by chunk, in the order of the dataset; see `StreamWriter.fill`."""
@@ -123,6 +126,14 @@ class ChunkedWriter(StreamWriter):
             space.select_hyperslab((*place, column), counts)
             memory = h5s.create_simple(counts)
             self._output.attempt(dataset.write, memory, space, chunk)
+
+
+def _kind_of(target: Target, spec: StackSpec) -> type[OutputFile]:
+    """Return the class of the file, after a check of what it can hold."""
+    if not is_netcdf(target):
+        return OutputFile
+    check_target(target, spec)
+    return NetcdfFile
 
 
 def _dataset_name(target: Target) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from onebyone_cli.errors import DataError, DependencyMissingError, OneByOneError, PolicyError
-from onebyone_cli.system.hdf5 import load_h5py
+from onebyone_cli.system.hdf5 import address_of, follow, link_names, load_h5py, name_text
 from onebyone_cli.units import printable
 from onebyone_cli.weights.formats.contract import NetworkLayer, Stored, WeightsFile, WeightsFormat
 from onebyone_cli.weights.formats.members import choose, choose_for, layers_in
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from onebyone_cli.weights.orders import Shape
 
-#: Limits of a search, and most soft links in a row.
-_MAX_OBJECTS, _MAX_DEPTH, _MAX_HOPS = 10_000, 64, 16
+#: Limits of a search.
+_MAX_OBJECTS, _MAX_DEPTH = 10_000, 64
 
 #: Types by numpy's kind and size.
 _KINDS = "biuf"
@@ -99,24 +99,24 @@ def _found(root: Any, member: str, path: str) -> dict[str, Any]:
 def _search(root: Any, path: str) -> dict[str, Any]:
     h5py = load_h5py()
     found: dict[str, Any] = {}
-    seen = {_address(h5py.h5o.get_info(root))}
+    seen = {address_of(h5py.h5o.get_info(root))}
     todo = [("", root, 0)]
     while todo:
         prefix, group, depth = todo.pop()
-        for raw in _links(group):
+        for raw in link_names(group, _MAX_OBJECTS):
             if group.links.get_info(raw).type != h5py.h5l.TYPE_HARD:
                 continue
             info = h5py.h5o.get_info(group, raw)
-            if _address(info) in seen:
+            if address_of(info) in seen:
                 continue
-            seen.add(_address(info))
+            seen.add(address_of(info))
             if len(seen) > _MAX_OBJECTS or depth > _MAX_DEPTH:
                 raise DataError(
                     f"has too many groups to search; expected up to {_MAX_OBJECTS} objects and "
                     f"{_MAX_DEPTH} levels",
                     path,
                 )
-            name = f"{prefix}/{raw.decode('utf-8', 'surrogateescape')}"
+            name = f"{prefix}/{name_text(raw)}"
             if info.type == h5py.h5o.TYPE_GROUP:
                 todo.append((name, h5py.h5o.open(group, raw), depth + 1))
             elif info.type == h5py.h5o.TYPE_DATASET:
@@ -124,22 +124,6 @@ def _search(root: Any, path: str) -> dict[str, Any]:
                 if _is_numeric(dataset):
                     found[name] = dataset
     return dict(sorted(found.items()))
-
-
-def _address(info: Any) -> tuple[int, int]:
-    return info.fileno, info.addr
-
-
-def _links(group: Any) -> list[bytes]:
-    names: list[bytes] = []
-
-    def take(name: bytes) -> bool | None:
-        names.append(name)
-        # Any value but None ends the iteration.
-        return True if len(names) > _MAX_OBJECTS else None
-
-    group.links.iterate(take)
-    return names
 
 
 def _is_numeric(dataset: Any) -> bool:
@@ -161,38 +145,12 @@ def _number_type(dataset: Any) -> np.dtype[Any] | None:
 
 def _follow(root: Any, name: str, path: str) -> Any:
     """Open the dataset that the user names, without leaving the file; None if there is none."""
-    h5py = load_h5py()
-    todo, node, hops = _parts(name), root, 0
-    while todo:
-        part = todo.pop(0)
-        if not isinstance(node, h5py.h5g.GroupID) or not node.links.exists(part):
-            return None
-        kind = node.links.get_info(part).type
-        if kind == h5py.h5l.TYPE_HARD:
-            node = h5py.h5o.open(node, part)
-        elif kind == h5py.h5l.TYPE_SOFT and hops < _MAX_HOPS:
-            hops += 1
-            value = node.links.get_val(part)
-            node = root if value.startswith(b"/") else node
-            todo[:0] = _parts(value.decode("utf-8", "surrogateescape"))
-        elif kind == h5py.h5l.TYPE_SOFT:
-            raise DataError(f"{quote(name)} is a circular soft link", path)
-        else:
-            raise PolicyError(
-                f"{quote(name)} is behind a link to another file, which is not followed; "
-                "name that file",
-                path,
-            )
-    if not isinstance(node, h5py.h5d.DatasetID):
+    node = follow(root, name, path)
+    if not isinstance(node, load_h5py().h5d.DatasetID):
         return None
     if not _is_numeric(node):
         raise DataError(f"{quote(name)} does not hold numbers that are read here", path)
     return node
-
-
-def _parts(name: str) -> list[bytes]:
-    raw = name.encode("utf-8", "surrogateescape")
-    return [part for part in raw.split(b"/") if part not in (b"", b".")]
 
 
 def _array(dataset: Any, name: str, field: str, path: str) -> NDArray[np.float64]:
