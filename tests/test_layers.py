@@ -71,11 +71,22 @@ LIBRARIES: dict[str, set[str]] = {
     "formats.envi": {"numpy"},
     "formats.hdf5": {"numpy", "hdf5plugin"},
     "formats.images": {"numpy", "PIL"},
+    "formats.zarr": {"numpy", "zarr", "numcodecs", "fsspec"},
     "formats.tiff": {"numpy", "imagecodecs", "PIL"},
 }
 
 #: What makes start-up slow. Help, version and completion do without.
-HEAVY = {"numpy", "h5py", "PIL", "rich", "matplotlib", "sklearn", "distributed", "imagecodecs"}
+HEAVY = {
+    "numpy",
+    "h5py",
+    "PIL",
+    "rich",
+    "matplotlib",
+    "sklearn",
+    "distributed",
+    "imagecodecs",
+    "zarr",
+}
 
 #: Modules that import nothing heavy at start, neither themselves nor by what they import.
 LIGHT = (

@@ -301,7 +301,8 @@ def _(facts: MomentsFacts) -> dict[str, Any]:
 
 @title.register
 def _(facts: DatasetsFacts) -> str:
-    what, each = ("NumPy archive", "array") if facts.format == "npz" else ("HDF5 file", "dataset")
+    several = {"npz": ("NumPy archive", "array"), "zarr": ("Zarr group", "array")}
+    what, each = several.get(facts.format, ("HDF5 file", "dataset"))
     return f"{what} of {count(len(facts.datasets), each)}"
 
 

@@ -110,6 +110,8 @@ class About(NamedTuple):
         channel, 0 where pixels are invalid.
     notes : tuple of str
         What was done to the numbers, or left out, that users may not expect; a line each.
+    count_bytes : callable or None
+        Returns the bytes of the input on disk, where they are not those of `files`.
     load_metadata : callable
         Returns the `Metadata`; formats that read it on demand cache it.
     """
@@ -125,6 +127,7 @@ class About(NamedTuple):
     load_metadata: Callable[[], Metadata] = Metadata
     notes: tuple[str, ...] = ()
     masks: tuple[Callable[[], Any], ...] = ()
+    count_bytes: Callable[[], int] | None = None
 
     @property
     def metadata(self) -> Metadata:

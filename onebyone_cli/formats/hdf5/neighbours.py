@@ -14,6 +14,7 @@ import numpy as np
 
 from onebyone_cli.errors import OneByOneError
 from onebyone_cli.formats.contracts.attributes import Near, field_of, normalised
+from onebyone_cli.formats.contracts.coordinates import even_transform
 from onebyone_cli.formats.hdf5.attributes import UNREADABLE, plain_value, read_attributes
 from onebyone_cli.formats.hdf5.file import load_h5py
 from onebyone_cli.formats.hdf5.find import open_object
@@ -35,9 +36,6 @@ _TEXTS = ("channels",)
 
 #: Begins the name of a dimension of netCDF without numbers.
 _NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable"
-
-#: Relative difference of steps that still count as even.
-_EVEN = 1e-4
 
 
 class Place(NamedTuple):
@@ -206,20 +204,12 @@ def _of_grid_mapping(place: Place, attributes: dict[str, Any]) -> Iterator[Near]
 
 
 def _transform(place: Place) -> list[float]:
-    """Return the transform of even coordinates, which are those of the centres of pixels."""
-    ends = []
+    """Return the transform of even coordinates of rows and columns; empty if there is none."""
+    lines = []
     for axis, size in (("W", place.spec.width), ("H", place.spec.height)):
         values = [_read(dataset, size) for _, dataset in place.coordinates(axis)]
-        line = next((each for each in values if isinstance(each, np.ndarray)), None)
-        if line is None or size < 2:
-            return []
-        steps = np.diff(line.astype(np.float64))
-        step = float(steps.mean())
-        if not step or not np.allclose(steps, step, rtol=_EVEN, atol=0):
-            return []
-        ends.append((float(line[0]) - step / 2, step))
-    (x, dx), (y, dy) = ends
-    return [x, dx, 0.0, y, 0.0, dy]
+        lines.append(next((each for each in values if isinstance(each, np.ndarray)), None))
+    return even_transform(*lines)
 
 
 def _distance(one: str, other: str) -> int:

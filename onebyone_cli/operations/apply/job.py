@@ -26,6 +26,7 @@ from onebyone_cli.errors import (
     setting,
 )
 from onebyone_cli.formats.contracts.writer import ResumableWriter, Writer
+from onebyone_cli.operations.apply.band_ledger import BandLedger
 from onebyone_cli.operations.apply.fill import choose_fill
 from onebyone_cli.operations.apply.fingerprint import fingerprint_of
 from onebyone_cli.operations.apply.invalid import Watches, rules_of
@@ -351,9 +352,12 @@ class ApplyJob:
         if self.shard is not None and isinstance(writer, ResumableWriter):
             from onebyone_cli.plan.shards import Share
 
-            share = Share(self.shard, self.output, writer.data_offset)
+            share = Share(self.shard, self.output, writer.data_offset, writer.band_pixels)
             write = partial(write_share, writer, share)
-        passes.run(self.cast, "applying", ledger, write=write, share=share)
+        given = ledger
+        if isinstance(writer, ResumableWriter) and writer.band_pixels:
+            given = BandLedger(ledger, writer, self.plan.tile_pixels)
+        passes.run(self.cast, "applying", given, write=write, share=share)
         return ledger.done.counts
 
     def _range(self, scale: Scale, passes: Passes) -> Range:
