@@ -1,6 +1,5 @@
 """Check shares of a command, and write the command lines of shards for a cluster."""
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -123,12 +122,12 @@ def _words_of(
     shard = ["--threads", str(threads), "--shard"]
     fill = ["apply", *read, *_written(groups, _OF_APPLY)]
     if output is not None:
-        fill += ["-o", os.path.abspath(output.path)]
+        fill += ["-o", absolute(output.path)]
         fill += ["--force"] * output.publication.may_replace
     if not any("weights" in group.members for group in groups):
         fill += ["-w", GIVEN]
     gather = ["stats", *read, *_written(groups, _OF_STATS), *_noise_words(noise), "-o", MADE]
-    files = {os.path.abspath(name): name for name in inputs}
+    files = {absolute(name): name for name in inputs}
     for group in groups:
         files |= group.files()
     return ClusterWords(

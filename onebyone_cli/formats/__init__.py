@@ -55,7 +55,7 @@ def of_input(path: str) -> Format:
     if path == "-":
         return of_streams()
     if is_url(path):
-        return _of_url()
+        return of_stores()
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
@@ -241,8 +241,8 @@ def _by_folder(path: str) -> Format | None:
     return _first(lambda each: each.folders is not None and each.folders(path))
 
 
-def _of_url() -> Format:
-    """Return the format of an address, which is a store of the only format that has addresses."""
+def of_stores() -> Format:
+    """Return the format of stores of many files, which is the one that has addresses."""
     found = _first(lambda each: bool(each.addresses))
     assert found is not None, "one format has addresses"
     return found

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from onebyone_cli.errors import UsageError
+from onebyone_cli.names import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ def files_of(inputs: Sequence[str]) -> tuple[str, ...]:
 def absolute(text: str) -> str:
     """Return the name of an input or a weights file as an absolute path."""
     (path,) = files_of([text])
-    return os.path.abspath(path) + text.removeprefix(path)
+    return text if is_url(text) else os.path.abspath(path) + text.removeprefix(path)
 
 
 def check_outputs(outputs: Sequence[str]) -> None:
@@ -52,5 +53,5 @@ def check_shared(flag: str, inputs: Sequence[str]) -> None:
 
 
 def is_stored(path: str) -> bool:
-    """Whether an input can be read again: a file or a folder, not a pipe."""
-    return os.path.isfile(path) or os.path.isdir(path)
+    """Whether an input can be read again: a file, a folder or an address, not a pipe."""
+    return is_url(path) or os.path.isfile(path) or os.path.isdir(path)

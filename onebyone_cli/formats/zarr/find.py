@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from onebyone_cli.errors import DataError
+from onebyone_cli.errors import DataError, InputMissingError
 from onebyone_cli.formats.zarr import ome
 from onebyone_cli.formats.zarr.header import number_type
 from onebyone_cli.formats.zarr.store import load_zarr, one_line_errors
@@ -56,6 +56,8 @@ def find_array(store: InputStore) -> Found:
     """
     inner = store.address.inner
     node = store.node(inner)
+    if node is None and store.is_remote and not inner:
+        raise InputMissingError("is no Zarr store, or nothing is there", store.path)
     if node is None:
         raise DataError(_missing(store), store.path)
     if isinstance(node, load_zarr(store.path).Array):

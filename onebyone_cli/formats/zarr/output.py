@@ -28,11 +28,14 @@ _NAME = "data"
 #: Default size of a chunk: a file each.
 _CHUNK_BYTES = 1 << 20
 
+#: Size of all chunks of the same rows: bands wait in memory until all their pixels are there.
+_BAND_BYTES = 1 << 24
+
+#: Bands of an item, so that several jobs have something to do, if chunks are not smaller than this.
+_LEAST_BANDS, _LEAST_BYTES = 8, 1 << 17
+
 #: Names of the axes of a stack.
 _AXES = ("band", "y", "x")
-
-#: Compressions by the values of ``--compression``.
-_COMPRESSIONS = ("gzip", "zstd")
 
 
 def array_name(target: Target) -> str:
@@ -68,7 +71,9 @@ def chunk_sizes(target: Target, spec: StackSpec) -> tuple[tuple[int, ...], tuple
     chunk, shard = target.storage.chunks, target.storage.shards
     if not chunk:
         width = min(spec.width, max(1, _CHUNK_BYTES // spec.item_bytes))
-        most = max(1, _CHUNK_BYTES // (width * spec.item_bytes))
+        row, rows = width * spec.item_bytes, -(-spec.height // _LEAST_BANDS)
+        most = min(_CHUNK_BYTES // row, max(rows, _LEAST_BYTES // row))
+        most = max(1, min(most, _BAND_BYTES // (row * spec.channels)))
         # Chunks of one size: a last one of few rows would be stored as large as the others.
         chunk = (1, -(-spec.height // -(-spec.height // most)), width)
     shown, limits = ("×".join(map(str, sizes)) for sizes in (chunk, whole))
@@ -165,24 +170,25 @@ def _attributes(target: Target, spec: StackSpec) -> tuple[Any, dict[str, Any]]:
 def _compressors(target: Target, spec: StackSpec) -> Any:
     """Return the compression of chunks.
 
+    zarr-python writes the time into chunks of gzip, so that the same numbers have other bytes.
+
     Raises
     ------
     UsageError
         If Zarr has no such compression.
     """
     codecs, storage = load_zarr(target.path).codecs, target.storage
-    if storage.compression not in ("", *_COMPRESSIONS):
+    if storage.compression not in ("", "zstd"):
         raise UsageError(
-            f"Zarr has no compression '{storage.compression}'; expected gzip or zstd", target.path
+            f"compression '{storage.compression}' is not for .zarr outputs; expected zstd",
+            target.path,
         )
-    if storage.shuffle and storage.compression != "zstd":
+    if storage.shuffle and not storage.compression:
         raise UsageError("Zarr shuffles bytes before zstd only; add that", target.path)
     if storage.shuffle:
         return codecs.BloscCodec(
             cname="zstd", clevel=storage.level, shuffle="shuffle", typesize=spec.item_bytes
         )
-    if storage.compression == "gzip":
-        return codecs.GzipCodec(level=storage.level)
     return codecs.ZstdCodec(level=storage.level) if storage.compression else None
 
 

@@ -163,7 +163,7 @@ class ApplyJob:
         if self.shard is not None and not self.has_fixed_offsets:
             raise UsageError(
                 f"{setting('shard')} needs an output with fixed offsets, and {self.path} has none; "
-                "write .npy, or .h5 without compression and chunks"
+                "write .npy, .zarr, or .h5 without compression and chunks"
             )
         self.plan = plan_memory(
             self.input,
