@@ -71,7 +71,7 @@ LIBRARIES: dict[str, set[str]] = {
     "formats.envi": {"numpy"},
     "formats.hdf5": {"numpy", "hdf5plugin"},
     "formats.images": {"numpy", "PIL"},
-    "formats.zarr": {"numpy", "zarr", "numcodecs", "fsspec"},
+    "formats.zarr": {"numpy", "zarr", "numcodecs", "fsspec", "google_crc32c"},
     "formats.tiff": {"numpy", "imagecodecs", "PIL"},
 }
 

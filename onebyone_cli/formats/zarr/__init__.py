@@ -7,6 +7,8 @@
 `ome`      OME-Zarr: axes, channels, resolutions
 `said`     metadata: attributes, coordinates, fill value
 `cells`    decode chunks
+`files`    where the bytes of a chunk are
+`output`   describe a new store, and complete one
 `writer`   write chunks
 =========  =================================================================================
 
@@ -137,6 +139,8 @@ def write(target: Target, spec: StackSpec) -> Writer | StreamWriter:
             "Zarr is a folder of many files, which a pipe can't take; name one, or use "
             f"{setting('format', 'npy')}"
         )
+    if target.path.lower().endswith(".zip"):
+        raise UsageError("a zip file can be read, not written; name a .zarr folder", target.path)
     from onebyone_cli.formats.zarr.writer import make_writer
 
     return make_writer(target, spec)
@@ -152,7 +156,7 @@ FORMAT = Format(
     name="zarr",
     title="Zarr 2 and 3 (one array; folder.zarr:/path/to/array, s3://bucket/x.zarr)",
     noun="a .zarr store (x.zarr:/array)",
-    suffixes=(".zarr",),
+    suffixes=(".zarr", ".zip"),
     read=read,
     write=write,
     new_suffix=".zarr",

@@ -7,7 +7,6 @@ chunks of a folder that have only usual codecs are decoded here.
 
 from __future__ import annotations
 
-import os
 import zlib
 from itertools import product
 from math import prod
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onebyone_cli.errors import DataError, read_write_error
+from onebyone_cli.formats.zarr.files import plain_files
 from onebyone_cli.formats.zarr.store import one_line_errors
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from onebyone_cli.formats.arrays.grid import Grid
     from onebyone_cli.formats.arrays.layout import ArrayLayout
+    from onebyone_cli.formats.zarr.files import Codecs, Files
     from onebyone_cli.formats.zarr.store import InputStore
 
     #: Decodes the bytes of a chunk into at most so many.
@@ -52,10 +52,10 @@ class CellDecoder:
         self._path = store.path
         self._dtype = np.dtype(layout.spec.dtype)
         chunk = tuple(map(int, array.chunks))
-        self._files = _ChunkFiles.of(array, store)
+        self._chunks = _Chunks.of(array, store)
         # Stored and decoded bytes; zarr-python also joins the chunks of a cell.
         self.decode_bytes = 2 * prod(chunk) * grid.item_bytes
-        if self._files is None:
+        if self._chunks is None:
             self.decode_bytes += grid.cell_bytes
 
     def load(self, index: tuple[int, ...]) -> NDArray[Any]:
@@ -76,8 +76,8 @@ class CellDecoder:
         start, stop = self._grid.box(index)
         first, last = self._grid.stored(start), self._grid.stored(stop)
         with one_line_errors(f"the chunk at {first} can't be decoded", self._path):
-            if self._files is not None:
-                numbers = self._files.read(first, last)
+            if self._chunks is not None:
+                numbers = self._chunks.read(first, last)
             else:
                 box = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
                 numbers = np.asarray(self._array[box])
@@ -89,43 +89,34 @@ class CellDecoder:
         return numbers.transpose([order.index(axis) for axis in range(len(order))])
 
 
-class _ChunkFiles:
-    """The files of the chunks of an array that is not sharded, in a folder."""
+class _Chunks:
+    """Chunks of an array in a folder, decoded by the calling thread."""
 
-    def __init__(self, array: Any, folder: str, dtype: Any, decode: Decode | None) -> None:
-        self._folder = folder
-        self._key = array.metadata.encode_chunk_key
-        self._chunk = tuple(map(int, array.chunks))
+    def __init__(self, array: Any, files: Files, codecs: Codecs, decode: Decode | None) -> None:
+        self._files = files
         self._shape = tuple(map(int, array.shape))
-        self._dtype = dtype
+        self._dtype = array.dtype.newbyteorder(">" if codecs.big_endian else "<")
         self._order: Any = getattr(array.metadata, "order", "C")
         self._fill = 0 if array.fill_value is None else array.fill_value
         self._decode = decode
-        self._bytes = prod(self._chunk) * dtype.itemsize
+        self._bytes = prod(files.chunk) * self._dtype.itemsize
 
     @classmethod
-    def of(cls, array: Any, store: InputStore) -> _ChunkFiles | None:
-        """Return the files; None if zarr-python has to read the array."""
-        if not store.is_folder or array.shards is not None or array.filters:
+    def of(cls, array: Any, store: InputStore) -> _Chunks | None:
+        """Return the chunks; None if zarr-python has to read the array."""
+        found = plain_files(array, store.address.folder) if store.is_folder else None
+        if found is None:
             return None
-        if len(array.compressors) > 1:
+        files, codecs = found
+        decode = _decoder_of(codecs.compression) if codecs.compression else None
+        if codecs.compression and decode is None:
             return None
-        name = _codec_name(array.compressors[0]) if array.compressors else ""
-        decode = _decoder_of(name) if name else None
-        dtype = array.dtype
-        if array.metadata.zarr_format == 3:
-            said = array.serializer.to_dict()
-            endian = said.get("configuration", {}).get("endian", "little")
-            if said["name"] != "bytes" or len(array.metadata.codecs) != 1 + bool(name):
-                return None
-            dtype = dtype.newbyteorder(">" if endian == "big" else "<")
-        if name and decode is None:
-            return None
-        return cls(array, store.address.folder, dtype, decode)
+        return cls(array, files, codecs, decode)
 
     def read(self, first: tuple[int, ...], last: tuple[int, ...]) -> NDArray[Any]:
         """Read a box that begins at a chunk; coordinates are in the order of the file."""
-        starts = [range(a, b, c) for a, b, c in zip(first, last, self._chunk, strict=True)]
+        sides = zip(first, last, self._files.chunk, strict=True)
+        starts = [range(a, b, c) for a, b, c in sides]
         if all(len(along) == 1 for along in starts):
             return self._load(first)
         numbers = np.empty([b - a for a, b in zip(first, last, strict=True)], self._dtype)
@@ -140,31 +131,16 @@ class _ChunkFiles:
 
     def _load(self, corner: tuple[int, ...]) -> NDArray[Any]:
         """Decode one chunk, cut at the end of the array."""
-        sizes = [min(c, n - at) for c, n, at in zip(self._chunk, self._shape, corner, strict=True)]
-        key = self._key(tuple(at // c for at, c in zip(corner, self._chunk, strict=True)))
-        path = os.path.join(self._folder, *key.split("/"))
-        try:
-            with open(path, "rb", buffering=0) as file:
-                content = file.readall()
-        except FileNotFoundError:
-            return np.full(sizes, self._fill, self._dtype)  # it was never written
-        except OSError as error:
-            raise read_write_error("reading", path, error) from error
+        sides = zip(self._files.chunk, self._shape, corner, strict=True)
+        sizes = [min(c, n - at) for c, n, at in sides]
+        key, content = self._files.read(corner)
+        if content is None:
+            return np.full(sizes, self._fill, self._dtype)
         data = content if self._decode is None else self._decode(content, self._bytes)
         if len(data) != self._bytes:
-            raise DataError(
-                f"the chunk {key} has {len(data)} bytes and should have {self._bytes}; "
-                "copy or make it again",
-                self._folder,
-            )
-        numbers = np.frombuffer(data, self._dtype).reshape(self._chunk, order=self._order)
+            raise ValueError(f"the file {key} has {len(data)} bytes for it, not {self._bytes}")
+        numbers = np.frombuffer(data, self._dtype).reshape(self._files.chunk, order=self._order)
         return numbers[tuple(map(slice, sizes))]
-
-
-def _codec_name(codec: Any) -> str:
-    """Return the name of a codec of zarr-python or numcodecs."""
-    said = codec.to_dict() if hasattr(codec, "to_dict") else codec.get_config()
-    return str(said.get("name") or said.get("id"))
 
 
 def _decoder_of(name: str) -> Decode | None:
@@ -191,7 +167,7 @@ def _within(content: bytes, limit: int, name: str) -> bytes:
     """Return the content of a chunk, unless it claims to be larger than it should."""
     # The header of Blosc has the size at byte 4.
     if name == "blosc" and int.from_bytes(content[4:8], "little") > limit:
-        raise DataError(f"it decodes to more than its {limit} bytes")
+        raise ValueError(f"it decodes to more than its {limit} bytes")
     return content
 
 
@@ -199,5 +175,5 @@ def _inflated(content: bytes, limit: int, bits: int) -> bytes:
     stream = zlib.decompressobj(bits)
     data = stream.decompress(content, limit + 1)
     if not stream.eof and len(data) <= limit:
-        raise DataError("a chunk ends early")
+        raise ValueError("a chunk ends early")
     return data
