@@ -203,8 +203,9 @@ def make_target(
 def _check_not_read(path: str, inputs: Sequence[Reader | StreamReader]) -> None:
     """Refuse an address that is an input."""
     for reader in inputs:
-        if reader.path.startswith(path.rstrip("/")):
-            raise OutputRefusedError("is an input; choose another name", path)
+        one, other = (f"{split_inner(text)[0].rstrip('/')}/" for text in (path, reader.path))
+        if one.startswith(other) or other.startswith(one):
+            raise OutputRefusedError("is an input, or in one; choose another name", path)
 
 
 def _check_storage(found: Format, storage: Storage) -> None:

@@ -2,12 +2,15 @@
 
 import json
 import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
-from command import onebyone
+from command import onebyone, peak_memory
 from formats.test_conformance import load, save
 from strategies import DTYPES, same_numbers
 
@@ -379,3 +382,51 @@ def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(DependencyMissingError, match="pip install"):
         save(str(tmp_path / "y.zarr"), stack_of())
     assert not (tmp_path / "y.zarr").exists()
+
+
+# -------------------------------------------------------------------- memory, and addresses
+
+
+def test_memory_stays_inside_the_budget(tmp_path: Path):
+    np.save(tmp_path / "w.npy", np.eye(8, 16))
+    for name, side in (("small", 16), ("large", 1600)):
+        array = zarr.create_array(
+            tmp_path / f"{name}.zarr", shape=(16, side, side), dtype="f4", chunks=(4, 16, side)
+        )
+        for row in range(0, side, 16):
+            array[:, row : row + 16] = np.ones((16, 16, side), np.float32)
+    job = ["-w", "w.npy", "-o", "y.zarr", "-q", "-f", "--threads", "2", "--memory", "64M"]
+    base = peak_memory("apply", "small.zarr", *job, cwd=tmp_path)
+    used = peak_memory("apply", "large.zarr", *job, cwd=tmp_path)
+    assert used - base < (64 * 1.1 + 16) * (1 << 20)
+
+
+def test_a_web_server_that_lists_nothing(tmp_path: Path):
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+    pytest.importorskip("fsspec", reason="fsspec is not installed")
+    group = zarr.create_group(tmp_path / "x.zarr")
+    array = group.create_array(
+        "data", shape=(5, 33, 47), dtype="f4", dimension_names=["band", "y", "x"]
+    )
+    array[:] = stack_of()
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_args: object) -> None:
+            pass
+
+        def list_directory(self, path: Any) -> None:
+            del path
+            self.send_error(404)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path))) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}/x.zarr"
+            for name in (f"{url}/data", f"{url}:data"):
+                done = onebyone("compare", name, f"{tmp_path}/x.zarr", cwd=tmp_path)
+                assert done.returncode == 0, done.stderr
+            assert onebyone("info", f"{url}:none", cwd=tmp_path).returncode == 65
+        finally:
+            server.shutdown()
+            thread.join()

@@ -234,6 +234,10 @@ class ResumableWriter(Writer):
     sidecar: Sidecar | None = None
     band_pixels: int = 0
 
+    def sync(self) -> None:
+        """Flush what was written to disk, for a job on another machine to publish."""
+        self.file.sync()
+
     def is_pending(self, item: int, start: int, stop: int) -> bool:
         """Return whether pixels [start, stop) wait in memory for others of their bands."""
         del item, start, stop

@@ -130,6 +130,11 @@ class BandWriter(ResumableWriter):
         """Keep bands of an earlier run; see `ResumableWriter.skip`."""
         self._written.update((item, band) for band, _, _ in self._bands_of(start, stop))
 
+    def sync(self) -> None:
+        """Flush the files to disk; see `ResumableWriter.sync`."""
+        if not self._is_remote:
+            os.sync()
+
     def commit(self) -> None:
         """Write the metadata files, and publish the store."""
         assert not self._bands, "every band is complete"

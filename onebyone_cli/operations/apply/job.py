@@ -330,7 +330,7 @@ class ApplyJob:
         """Mark this share as complete; the output is published when all shares are."""
         if self._checkpoint is not None and isinstance(self._writer, ResumableWriter):
             file = self._writer.file
-            file.sync()
+            self._writer.sync()
             self._checkpoint.complete(**noted_of(file.fd, self._writer.sidecar), complete=True)
 
     def _write(self, passes: Passes) -> Mapping[str, int]:
