@@ -184,7 +184,7 @@ def make_target(
                 targets.check_not_input(name, read)
             left.tidy()
         # The slash asks for a folder.
-        whole = f"{path.rstrip('/')}/" if found.seal else path
+        whole = f"{path.rstrip('/')}/" if found.seal and not targets.is_special(path) else path
         targets.check_target(whole, force=publication.may_replace, inputs=read)
     return Target(
         path,

@@ -21,6 +21,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from onebyone_cli.commit import targets
 from onebyone_cli.errors import UsageError, setting
 from onebyone_cli.formats.contracts.about import About, Dataset
 from onebyone_cli.formats.contracts.format import Format
@@ -134,7 +135,7 @@ def write(target: Target, spec: StackSpec) -> Writer | StreamWriter:
     UsageError
         If the target is a pipe, or the name of the array, the chunks or the compression is invalid.
     """
-    if target.path == "-":
+    if target.path == "-" or targets.is_special(target.path):
         raise UsageError(
             "Zarr is a folder of many files, which a pipe can't take; name one, or use "
             f"{setting('format', 'npy')}"
