@@ -130,3 +130,29 @@ def test_the_same_map_whatever_is_subtracted() -> None:
     exact = layer.weight @ meant + layer.bias[:, None]
     there = found.weight @ (x - found.centre[:, None]) + found.bias[:, None]
     assert np.allclose(there, exact, rtol=1e-12)
+
+
+@pytest.mark.parametrize("apart", [1.0, 0.1, 0.003])
+def test_amounts_of_similar_endmembers_keep_their_digits(tmp_path: Path, apart: float) -> None:
+    """Their inverse has large entries of both signs, whose terms cancel."""
+    rng = np.random.default_rng(1)
+    at = np.linspace(0, 1, 50)
+    spectra = 1 + 0.5 * np.sin(5 * at) + apart * np.stack([np.sin(7 * at), np.cos(11 * at), at**2])
+    amounts = rng.dirichlet([1, 1, 1], SIDES)
+    x = np.einsum("kc,hwk->chw", 1000 * spectra, amounts) + rng.normal(0, 0.5, (50, *SIDES))
+    x = x.astype("f4")
+    model = fit(None, method="unmix", endmembers=1000 * spectra.T)
+    exact = model.weight @ x.reshape(50, -1).astype(float)
+    found = apply(x, model).reshape(exact.shape)
+    assert ((found - exact).std(axis=1) <= 1e-5 * exact.std(axis=1)).all()
+    np.save(tmp_path / "x.npy", x)
+    np.savetxt(tmp_path / "s.csv", 1000 * spectra.T, delimiter=",")
+    way = ("--method", "unmix", "--endmembers", "s.csv")
+    for args in (
+        ("reduce", "x.npy", *way, "-o", "a.npy", "--save", "m.npz"),
+        ("apply", "x.npy", "-w", "m.npz", "-o", "b.npy"),
+    ):
+        done = onebyone(*args, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    for name in "ab":
+        assert np.array_equal(np.load(tmp_path / f"{name}.npy").reshape(exact.shape), found)

@@ -53,7 +53,7 @@ SHARED_BY_FORMATS = ("formats.contracts", "formats.arrays", "formats.folders")
 LIBRARIES: dict[str, set[str]] = {
     "system": {"numpy", "h5py"},
     "stack": {"numpy"},
-    "weights": {"numpy"},
+    "weights": {"google", "ml_dtypes", "numpy", "onnx"},
     "learners": {"numpy", "sklearn"},
     "arithmetic": {"numpy"},
     "picture": {"numpy", "PIL", "matplotlib"},
@@ -72,21 +72,12 @@ LIBRARIES: dict[str, set[str]] = {
     "formats.hdf5": {"numpy", "hdf5plugin"},
     "formats.images": {"numpy", "PIL"},
     "formats.zarr": {"numpy", "zarr", "numcodecs", "fsspec", "google_crc32c"},
-    "formats.tiff": {"numpy", "imagecodecs", "PIL"},
+    "formats.tiff": {"numpy", "imagecodecs", "tifffile"},
 }
 
 #: What makes start-up slow. Help, version and completion do without.
-HEAVY = {
-    "numpy",
-    "h5py",
-    "PIL",
-    "rich",
-    "matplotlib",
-    "sklearn",
-    "distributed",
-    "imagecodecs",
-    "zarr",
-}
+HEAVY = {"numpy", "h5py", "PIL", "rich", "matplotlib", "sklearn", "distributed", "imagecodecs"}
+HEAVY |= {"onnx", "tifffile", "zarr"}
 
 #: Modules that import nothing heavy at start, neither themselves nor by what they import.
 LIGHT = (

@@ -5,11 +5,13 @@ from jobs.cluster import measure_dask
 from jobs.learning import measure_fit, measure_fit_large
 from jobs.piping import measure_pipe
 from jobs.startup import measure_startup
+from jobs.tiffs import measure_tiff
 
 JOBS = {
     "startup": measure_startup,
     "small": measure_small,
     "fit": measure_fit,
+    "tiff": measure_tiff,
     "pipe": measure_pipe,
     "large": measure_large,
     "fit-large": measure_fit_large,

@@ -6,7 +6,8 @@ With scale s and offset o of the stored numbers x, and any centre c,
 
 in exact arithmetic. With c = 0 nothing is subtracted from the pixels. That loses digits where sums
 of large terms cancel: temperatures near 290 that vary by 0.01, for instance. A model knows the mean
-of its pixels, and c near that mean leaves only small numbers to sum.
+of its pixels, and c near that mean leaves only small numbers to sum. An unmixing model knows its
+endmembers, and where these are similar, pixels are near their mean.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ _LARGEST_CENTRE = 2.0**100
 #: Methods whose scores have a standard deviation of 1 or more.
 _OF_UNIT_SPREAD = ("mnf", "maf", "lda", "ica")
 
+#: Assumed standard deviation of amounts: they are shares from 0 to 1, or larger numbers.
+_SPREAD_OF_AMOUNTS = 0.1
+
 
 class FirstLayer(NamedTuple):
     """A map of stored numbers: ``Y = weight @ (X − centre) + bias``.
@@ -59,8 +63,8 @@ def first_layer(layer: ChannelMap, dtype: str, packing: Packing | None = None) -
     """
     weight, bias = layer.weight, layer.bias
     scale, offset = packing or (np.ones(layer.in_channels), np.zeros(layer.in_channels))
-    mean = _mean(layer)
     with np.errstate(all="ignore"):
+        mean = _mean(layer)
         folded = weight * scale
         if mean is not None and _loses_digits(layer, mean - offset, dtype):
             stored = np.divide(mean - offset, scale, where=scale != 0, out=np.zeros_like(mean))
@@ -75,9 +79,18 @@ def first_layer(layer: ChannelMap, dtype: str, packing: Packing | None = None) -
 
 
 def _mean(layer: ChannelMap) -> Floats | None:
-    """Return the mean of the pixels that a model was learned from; None if it is not known."""
+    """Return the mean of the pixels that a model was learned from; None if it is not known.
+
+    That of an unmixing model is of its endmembers.
+    """
     if layer.meta.get("restores"):  # its inputs are scores
         return None
+    if layer.meta.get("method") == "unmix":
+        endmembers = _numbers(layer.meta, "inverse")
+        if endmembers is None or endmembers.shape != (layer.in_channels, layer.out_channels):
+            return None
+        centre: Floats = endmembers.mean(axis=1)
+        return centre if np.isfinite(centre).all() else None
     mean = _numbers(layer.meta, "mean")
     if mean is None or mean.shape != (layer.in_channels,):
         return None
@@ -114,6 +127,8 @@ def _spread(layer: ChannelMap) -> Any:
     is_white = isinstance(options, dict) and options.get("whiten") is True
     if method in _OF_UNIT_SPREAD or (method == "pca" and is_white):
         return 1.0
+    if method == "unmix":
+        return _SPREAD_OF_AMOUNTS
     variances = _numbers(meta, "explained_variance")
     if variances is None or variances.shape != (layer.out_channels,):
         return 0.0

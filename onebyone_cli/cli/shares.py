@@ -21,6 +21,7 @@ _IN_BOTH = {
 }
 _OF_APPLY = _IN_BOTH | {
     *("weights", "kernel", "bias", "activation", "inverse", "denoise", "allow_nonfinite"),
+    *("fold_bn", "bn_name", "bn_epsilon"),
     *(
         "by_position",
         "argmax",

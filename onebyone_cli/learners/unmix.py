@@ -89,7 +89,8 @@ def fit_unmix(
         warnings=warnings,
     )
     fields = {**model.meta, **(meta or {})}
-    named = ChannelMap(model.map.weight, model.map.bias, source, fields)
+    known = {**fields, "inverse": model.inverse_weight}
+    named = ChannelMap(model.map.weight, model.map.bias, source, known)
     # Names of channels are saved as an array, as for every method.
     kept = {name: value for name, value in fields.items() if name != "channels"}
     return model._replace(map=named, meta=kept)

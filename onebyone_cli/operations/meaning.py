@@ -108,7 +108,10 @@ def meaning_of(inputs: Sequence[Input], asked: Asked) -> Meaning:
         said, channels = each.about.metadata, each.spec.channels
         if asked.nodata is None:
             values = _spread(said.nodata, channels, ())
-            nodata += [tuple((value, value) for value in entry) for entry in values]
+            # NaN and infinities are invalid without being named.
+            nodata += [
+                tuple((each, each) for each in entry if np.isfinite(each)) for entry in values
+            ]
         else:
             nodata += [asked.nodata.ranges] * channels
         hears = asked.nodata is None or bool(asked.nodata.ranges)
@@ -153,14 +156,18 @@ def _check_held(inputs: Sequence[Input], nodata: Nodata | None) -> None:
 
 def holds(dtype: str, value: float) -> bool:
     """Return whether a type of a file holds a number."""
+    if np.isnan(value):
+        return dtype.startswith("float")
     with np.errstate(over="ignore"):
         return not np.isnan(in_type(value, dtype))
 
 
 def _notes(said: Metadata, asked: Asked, dtype: str) -> Iterator[str]:
     """Describe what is taken from a file."""
-    if asked.nodata is None and any(said.nodata):
-        values = dict.fromkeys(value for entry in said.nodata for value in entry)
+    values = dict.fromkeys(value for entry in said.nodata for value in entry)
+    if dtype.startswith("float"):
+        values = dict.fromkeys(filter(np.isfinite, values))
+    if asked.nodata is None and values:
         text = (
             " or ".join(f"{value:.10g}" for value in values) if len(values) < 5 else "of channels"
         )

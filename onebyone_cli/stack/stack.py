@@ -10,8 +10,6 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from onebyone_cli.errors import ShapeMismatchError
 from onebyone_cli.formats.contracts.about import About
 from onebyone_cli.formats.contracts.metadata import Part, joined_metadata, joined_names
@@ -112,26 +110,6 @@ class Stack(Reader):
             reader.read_grid(grid._replace(channels=own), out[done:end], scratch)
             done = end
 
-    def marks(self, nodata: float) -> NDArray[Any]:
-        """Return the number that marks an invalid pixel in each channel, as it is read.
-
-        It is rounded to the type of the file. NaN, which equals nothing, stands for a number
-        outside that type.
-
-        Returns
-        -------
-        ndarray of shape (C, 1)
-            Of the type in which slabs are read; float64 where that is an integer type, without NaN,
-            and can't hold the number.
-        """
-        with np.errstate(over="ignore"):
-            found = [_in_type(nodata, reader.spec.dtype) for reader, _, _ in self._parts]
-            has_nan = self.spec.dtype.startswith("float") or not any(map(np.isnan, found))
-            marks = np.empty((self.spec.channels, 1), self.spec.dtype if has_nan else "float64")
-            for mark, (_, start, stop) in zip(found, self._parts, strict=True):
-                marks[start:stop] = mark
-        return marks
-
     def check_unchanged(self) -> None:
         """Raise `ReadWriteError` if any input was changed since it was opened."""
         for reader, _, _ in self._parts:
@@ -144,16 +122,3 @@ class Stack(Reader):
 
     def close(self) -> None:
         """Close nothing."""
-
-
-def _in_type(value: float, dtype: str) -> Any:
-    """Round a number to a type; NaN outside the type."""
-    if dtype.startswith("float"):
-        rounded = np.dtype(dtype).type(value)
-        return np.nan if np.isinf(rounded) and not np.isinf(value) else rounded
-    if dtype == "bool":  # numpy takes any number but 0 for true
-        return bool(value) if value in (0, 1) else np.nan
-    try:
-        return np.array(int(value), dtype) if value == int(value) else np.nan
-    except (OverflowError, ValueError):  # too large, infinite, or NaN
-        return np.nan

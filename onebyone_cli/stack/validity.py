@@ -225,6 +225,9 @@ def in_type(value: float, dtype: str) -> Any:
         return np.nan if is_lost else rounded
     if dtype == "bool":  # numpy takes any number but 0 for true
         return bool(value) if value in (0, 1) else np.nan
+    largest = np.iinfo(dtype).max
+    if value == float(largest):  # of 64 bits, which float64 rounds to the next number
+        return np.array(largest, dtype)
     try:
         return np.array(int(value), dtype) if value == int(value) else np.nan
     except (OverflowError, ValueError):  # too large, infinite, or NaN

@@ -35,6 +35,8 @@ class ChannelMap:
         How a file was understood, where that is not plain: sentences for the user.
     is_either : bool
         Whether the one row of the weight can as well be one column; see `taking`.
+    may_have_header : bool
+        Whether the first row can as well be a header: that of a table of numbers alone.
 
     Raises
     ------
@@ -53,6 +55,7 @@ class ChannelMap:
         *,
         notes: Sequence[str] = (),
         is_either: bool = False,
+        may_have_header: bool = False,
     ) -> None:
         weight, bias = _frozen(weight), _frozen(bias)
         if weight.ndim != 2 or weight.size == 0:
@@ -69,6 +72,7 @@ class ChannelMap:
         self.weight, self.bias, self.source = weight, bias, source
         self.meta = MappingProxyType(dict(meta or {}))
         self.notes, self.is_either = tuple(notes), is_either
+        self.may_have_header = may_have_header
 
     @property
     def out_channels(self) -> int:

@@ -82,11 +82,11 @@ def load_endmembers(
     matrix, notes = found.weight, list(found.notes)
     rows = _Side(_texts(found.meta, "outputs"), _numbers(found.meta, "output_wavelengths"))
     columns = _Side(_texts(found.meta, "channels"), _numbers(found.meta, "wavelengths"))
-    if _equal(matrix[:, 0], wavelengths) and matrix.shape[1] > 1:
+    if equal_wavelengths(matrix[:, 0], wavelengths) and matrix.shape[1] > 1:
         rows = rows._replace(wavelengths=tuple(matrix[:, 0].tolist()))
         matrix, columns = matrix[:, 1:], columns._replace(names=columns.names[1:])
         notes.append("the first column equals the wavelengths of the stack: no endmember")
-    elif _equal(matrix[0], wavelengths) and len(matrix) > 1:
+    elif equal_wavelengths(matrix[0], wavelengths) and len(matrix) > 1:
         columns = columns._replace(wavelengths=tuple(matrix[0].tolist()))
         matrix, rows = matrix[1:], rows._replace(names=rows.names[1:])
         notes.append("the first row equals the wavelengths of the stack: no endmember")
@@ -150,7 +150,7 @@ def _misfit(matrix: NDArray[np.float64], channels: int, source: str) -> ShapeMis
     )
 
 
-def _equal(numbers: NDArray[np.float64], wavelengths: Sequence[float]) -> bool:
+def equal_wavelengths(numbers: NDArray[np.float64], wavelengths: Sequence[float]) -> bool:
     """Return whether numbers are the wavelengths of a stack, in its unit or another."""
     if len(numbers) != len(wavelengths) or len(numbers) < _FEWEST:
         return False

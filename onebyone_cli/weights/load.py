@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from onebyone_cli.errors import DataError, OneByOneError, PolicyError, read_write_error
+from onebyone_cli.errors import DataError, OneByOneError, PolicyError, read_write_error, setting
 from onebyone_cli.names import suffix_of
 from onebyone_cli.weights import formats
+from onebyone_cli.weights.batch_norm import EPSILON, FIELDS, VARIANCE, Folding, fold
 from onebyone_cli.weights.channel_map import ChannelMap
-from onebyone_cli.weights.formats.contract import Stored, WeightsFile, WeightsFormat
+from onebyone_cli.weights.formats.contract import NetworkLayer, Stored, WeightsFile, WeightsFormat
 from onebyone_cli.weights.orders import as_matrix
-from onebyone_cli.weights.rules import SHAPES, check_finite, quote
+from onebyone_cli.weights.rules import SHAPES, TORCH, check_finite, quote
 from onebyone_cli.weights.source import open_source
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 #: Most bytes of a pipe that brings no text: the largest array with its header.
@@ -23,8 +27,11 @@ _MOST_BYTES = 2**30 + 2**20
 
 _PICKLE = (
     "{} loaded with pickle, which can run code, so it was not opened; "
-    "export the weights to .npy, .npz, .csv or .json"
+    "export the weights to .npy, .npz, .csv or .json{}"
 )
+
+#: Suffixes of PyTorch.
+_TORCH = (".pt", ".pth", ".ckpt")
 
 
 class Loaded(NamedTuple):
@@ -53,11 +60,14 @@ class _Fields(NamedTuple):
     is_either: bool
 
 
-def load_weights(path: str, *, allow_nonfinite: bool = False) -> ChannelMap:
+def load_weights(
+    path: str, *, allow_nonfinite: bool = False, folding: Folding | None = None
+) -> ChannelMap:
     """Load the weights of one 1×1 convolution, and its bias if the file has one.
 
     ``file.npz:name`` takes that member for the weight, and a bias beside it. Numbers become
-    float64; integers beyond 2**53 are rounded.
+    float64; integers beyond 2**53 are rounded. With `folding`, the batch normalization that follows
+    is folded into them.
 
     Raises
     ------
@@ -69,12 +79,21 @@ def load_weights(path: str, *, allow_nonfinite: bool = False) -> ChannelMap:
         If only pickle could load it, or its numbers are in another file. Files with a suffix for
         pickle are never opened.
     """
-    return read_weights(path, allow_nonfinite=allow_nonfinite).weights
+    return read_weights(path, allow_nonfinite=allow_nonfinite, folding=folding).weights
 
 
-def read_weights(path: str, *, allow_nonfinite: bool = False) -> Loaded:
+def read_weights(
+    path: str, *, allow_nonfinite: bool = False, folding: Folding | None = None
+) -> Loaded:
     """Load weights with a description of their file; see `load_weights`."""
-    fields, notes, stored, is_either = _load(path, "weight", allow_nonfinite=allow_nonfinite)
+    fields, notes, stored, is_either = _load(path, "weight", allow_nonfinite, folding)
+    norm = {name: fields.pop(name) for name in FIELDS if name in fields}
+    if folding is not None and not (VARIANCE in norm and EPSILON in norm):
+        raise DataError(
+            f"has no batch norm to fold; leave out {setting('fold_bn')}, or name a file of a "
+            "network",
+            path,
+        )
     weight, bias = fields.pop("weight"), fields.pop("bias", None)
     if is_either and bias is not None and len(bias) == weight.size > 1:
         weight, is_either = weight.T, False
@@ -85,7 +104,18 @@ def read_weights(path: str, *, allow_nonfinite: bool = False) -> Loaded:
             path,
         )
     bias = np.zeros(len(weight)) if bias is None else bias
-    found = ChannelMap(weight, bias, path, fields, notes=notes, is_either=is_either)
+    if norm:
+        weight, bias = fold(weight, bias, norm, path)
+    _name_outputs(fields, len(weight))
+    found = ChannelMap(
+        weight,
+        bias,
+        path,
+        fields,
+        notes=notes,
+        is_either=is_either,
+        may_have_header=bool(fields.pop("may_have_header", False)),
+    )
     known = {*stored.used, *fields, "meta"}
     return Loaded(found, stored.dtype, sorted(set(stored.members) - known))
 
@@ -96,9 +126,42 @@ def load_bias(path: str, *, allow_nonfinite: bool = False) -> NDArray[np.float64
     The file has one row or one column; in ``.npz`` and in JSON objects it is the field ``bias``.
     Raises the errors of `load_weights`.
     """
-    fields = _load(path, "bias", allow_nonfinite=allow_nonfinite).values
+    fields = _load(path, "bias", allow_nonfinite).values
     bias: NDArray[np.float64] = fields["bias"]
     return bias
+
+
+def network_layers(path: str) -> list[NetworkLayer]:
+    """List the 1×1 layers of the network in a file.
+
+    Empty for a file of one layer, one whose arrays have no names, and where the name of a member
+    follows that of the file. Raises the errors of `load_weights`.
+    """
+    name, member = formats.split_member(path)
+    if member or suffix_of(name) in formats.PICKLES:
+        return []
+    with open_source(name, lambda head: _limit_of(name, head)) as file, _reading(name):
+        kind = _kind_of(name, file.read(formats.HEAD_BYTES))
+        file.seek(0)
+        return kind.layers(file, name) if kind.layers is not None else []
+
+
+def _name_outputs(fields: dict[str, Any], rows: int) -> None:
+    """Take the field ``names`` for the names of outputs, if these have no field of their own."""
+    names = fields.get("names")
+    if "outputs" not in fields and isinstance(names, list) and len(names) == rows:
+        fields["outputs"] = fields.pop("names")
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Turn errors of the system into `ReadWriteError`."""
+    try:
+        yield
+    except OneByOneError:
+        raise
+    except OSError as error:
+        raise read_write_error("reading", path, error) from error
 
 
 def is_weights_path(text: str) -> bool:
@@ -107,28 +170,23 @@ def is_weights_path(text: str) -> bool:
     return text == "-" or suffix_of(formats.split_member(text)[0]) in known
 
 
-def _load(text: str, wanted: str, *, allow_nonfinite: bool) -> _Fields:
+def _load(text: str, wanted: str, allow_nonfinite: bool, folding: Folding | None = None) -> _Fields:
     path, member = formats.split_member(text)
     suffix = suffix_of(path)
     if suffix in formats.PICKLES:
-        raise PolicyError(_PICKLE.format(f"{suffix} files are"), path)
+        way = TORCH if suffix in _TORCH else ""
+        raise PolicyError(_PICKLE.format(f"{suffix} files are", way), path)
     notes: list[str] = []
-    with open_source(path, lambda head: _limit_of(path, head)) as file:
-        try:
-            head = file.read(formats.HEAD_BYTES)
-            kind = _kind_of(path, head)
+    with open_source(path, lambda head: _limit_of(path, head)) as file, _reading(path):
+        kind = _kind_of(path, file.read(formats.HEAD_BYTES))
+        file.seek(0)
+        source = WeightsFile(file, text, wanted, member, allow_nonfinite, notes, folding)
+        _check_size(source, kind, path)
+        fields = kind.read(source)
+        stored = Stored()
+        if kind.look is not None and wanted == "weight":
             file.seek(0)
-            source = WeightsFile(file, text, wanted, member, allow_nonfinite, notes)
-            _check_size(source, kind, path)
-            fields = kind.read(source)
-            stored = Stored()
-            if kind.look is not None and wanted == "weight":
-                file.seek(0)
-                stored = kind.look(file, member, text)
-        except OneByOneError:
-            raise
-        except OSError as error:
-            raise read_write_error("reading", path, error) from error
+            stored = kind.look(file, member, text)
     is_either = False
     for name in (name for name in SHAPES if name in fields):
         array = fields[name].reshape(SHAPES[name](fields[name].shape, text))
@@ -143,10 +201,10 @@ def _load(text: str, wanted: str, *, allow_nonfinite: bool) -> _Fields:
 
 def _kind_of(path: str, head: bytes) -> WeightsFormat:
     name = formats.of_file(path, head)
-    if name in formats.READ_ONLY and not head:
+    if name in formats.BINARY and not head:
         name = ""
     if name == "pickle":
-        raise PolicyError(_PICKLE.format("is a pickle,"), path)
+        raise PolicyError(_PICKLE.format("is a pickle,", ""), path)
     if name:
         return formats.load(name)
     suffix = suffix_of(path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onebyone_cli.errors import DataError, setting
+from onebyone_cli.weights.batch_norm import BETA, GAMMA, MEAN, VARIANCE
 from onebyone_cli.weights.orders import Shape, orders_of
 
 if TYPE_CHECKING:
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 #: Largest array accepted, in bytes as float64, which bounds zip bombs: 11585 × 11585 channels.
 MAX_ARRAY_BYTES = 2**30
+
+#: How to make a file that is read of one that PyTorch has written; ends a message.
+TORCH = (
+    '. In Python: weights = torch.load("model.pt", map_location="cpu", weights_only=True); '
+    'safetensors.torch.save_file(weights, "model.safetensors")'
+)
 
 #: Longest piece of a file that a message repeats.
 _QUOTED = 20
@@ -63,11 +70,19 @@ def _inverse_shape(shape: Shape, path: str) -> Shape:
     return shape
 
 
+def _norm_shape(shape: Shape, path: str) -> Shape:
+    """Return (K,)."""
+    if len(shape) != 1 or prod(shape) == 0:
+        raise DataError(f"the batch norm has shape {shape}; expected (K,)", path)
+    return shape
+
+
 #: Rules of the named arrays of a weights file.
 SHAPES: dict[str, ShapeRule] = {
     "weight": _weight_shape,
     "bias": _bias_shape,
     "inverse": _inverse_shape,
+    **dict.fromkeys((GAMMA, BETA, MEAN, VARIANCE), _norm_shape),
 }
 
 

@@ -6,6 +6,7 @@ fields. Numbers in text have enough digits to read the same float64 again.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.commit import atomic, targets
@@ -80,14 +81,40 @@ def holds_bias(path: str) -> bool:
     return _format_of(path).holds("bias", 0.0)
 
 
+def is_sourced(path: str) -> bool:
+    """Return whether a format names the raster that the weights are for."""
+    return _format_of(path).sourced
+
+
+def rounding(path: str, weights: ChannelMap) -> str:
+    """Return the type to which a format rounds these weights; empty if it keeps them exactly."""
+    dtype = _format_of(path).dtype
+    is_exact = all(
+        (each.astype(dtype).astype(each.dtype) == each).all()
+        for each in (weights.weight, weights.bias)
+    )
+    return "" if is_exact else dtype
+
+
 def left_out(path: str, weights: ChannelMap) -> list[str]:
     """Name the fields that the format of a file does not store, besides the bias."""
-    holds = _format_of(path).holds
-    return sorted(name for name, value in weights.meta.items() if not holds(name, value))
+    return sorted(weights.meta.keys() - _held(_format_of(path), weights).keys())
 
 
-def save_weights(path: str, weights: ChannelMap, *, force: bool = False) -> None:
+def _held(kind: WeightsFormat, weights: ChannelMap) -> dict[str, Any]:
+    """Return the other fields that a format stores; not names of another number than channels."""
+    numbers = {"channels": weights.in_channels, "outputs": weights.out_channels}
+
+    def fits(name: str, value: Any) -> bool:
+        return name not in numbers or not hasattr(value, "__len__") or len(value) == numbers[name]
+
+    return {n: v for n, v in weights.meta.items() if kind.holds(n, v) and fits(n, v)}
+
+
+def save_weights(path: str, weights: ChannelMap, *, force: bool = False, source: str = "") -> None:
     """Save weights in the format of the file's suffix; some formats store no bias.
+
+    `source` is the raster that they are for, in formats that name it.
 
     Raises
     ------
@@ -101,7 +128,9 @@ def save_weights(path: str, weights: ChannelMap, *, force: bool = False) -> None
     fields: dict[str, Any] = {"weight": weights.weight}
     if holds_bias(path):
         fields["bias"] = weights.bias
-    others = {name: value for name, value in weights.meta.items() if kind.holds(name, value)}
+    others = _held(kind, weights)
+    if kind.sourced:
+        others["source"] = _beside(source, path)
     data = _writer_of(path)(fields | others, suffix_of(path))
     if kind.limit is not None and len(data) > kind.limit:
         raise UsageError(
@@ -109,6 +138,13 @@ def save_weights(path: str, weights: ChannelMap, *, force: bool = False) -> None
             "write a .npy or .npz file"
         )
     publish(path, data, Publication(force))
+
+
+def _beside(source: str, path: str) -> str:
+    """Return a file as seen from the folder of another; absolute names and URLs stay."""
+    if os.path.isabs(source) or "://" in source:
+        return source
+    return os.path.relpath(source, os.path.dirname(path) or ".")
 
 
 def save_bias(path: str, bias: NDArray[np.float64], *, force: bool = False) -> None:

@@ -375,3 +375,58 @@ def test_stacks_of_the_same_channels_are_compared_in_one_order(tmp_path: Path, b
     assert b"equal" in done.stdout
     done = run(tmp_path, "compare", "a.h5", "c.h5")
     assert "they are compared in their order" in done.stderr
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["x.h5", "x.tif", "x.hdr"])
+def test_a_nodata_value_that_is_no_number(tmp_path: Path, name: str, value: float) -> None:
+    """As xarray and GDAL write it to all floating-point files; it is invalid whatever they say."""
+    x = scene().astype("f4")
+    x[:, :, :5] = value
+    np.save(tmp_path / "x.npy", x)
+    if name == "x.h5":
+        save_h5(tmp_path / name, x, _FillValue=np.float32(value))
+    elif name == "x.tif":
+        tifffile = pytest.importorskip("tifffile")
+        said = [(42113, "s", 0, str(value), True)]
+        tifffile.imwrite(tmp_path / name, x, photometric="minisblack", extratags=said)
+    else:
+        (tmp_path / "x.img").write_bytes(x.tobytes())
+        text = "ENVI\nsamples = 50\nlines = 40\nbands = 8\ndata type = 4\ndata ignore value = "
+        (tmp_path / name).write_text(f"{text}{value}\n")
+    assert f"nodata {value}" in " ".join(run(tmp_path, "info", name).stdout.decode().split())
+    assert "can't hold" not in run(tmp_path, "info", name).stdout.decode()
+    (told,) = json.loads(run(tmp_path, "info", name, "--json").stdout, parse_constant=pytest.fail)[
+        "paths"
+    ]
+    assert len(told["metadata"]["nodata"]) == 1
+    found = {}
+    for each in ("x.npy", name):
+        done = run(tmp_path, "fit", each, "-k", "2", "-o", "m.npz", "-f")
+        assert "200 pixels left out" in done.stderr
+        assert "nodata" not in done.stderr  # nothing that would not be so without it
+        run(tmp_path, "stats", each, "-o", "p.npz", "-f")
+        run(tmp_path, "fit", "p.npz", "-k", "2", "-o", "q.npz", "-f")
+        kept = [*model(tmp_path / "m.npz")["eigenvalues"], *model(tmp_path / "q.npz")["weight"]]
+        found[each] = np.concatenate(list(map(np.atleast_1d, kept)))
+        run(tmp_path, "apply", each, "-w", "m.npz", "-o", "y.npy", "-f", "--checkpoint-every", "0")
+        assert np.count_nonzero(np.isnan(np.load(tmp_path / "y.npy"))) == 400
+    np.testing.assert_array_equal(found["x.npy"], found[name])
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_the_largest_integer_of_64_bits_is_nodata(tmp_path: Path, dtype: str) -> None:
+    """Though no float64 is this number."""
+    x = np.arange(120, dtype=dtype).reshape(2, 6, 10)
+    x[:, 0, :3] = np.iinfo(dtype).max
+    np.save(tmp_path / "x.npy", x)
+    save_h5(tmp_path / "x.h5", x, _FillValue=x[0, 0, 0])
+    for name, options in (("x.npy", ("--nodata", str(x[0, 0, 0]))), ("x.h5", ())):
+        told = json.loads(run(tmp_path, "stats", name, *options, "--json").stdout)
+        assert [row["valid"] for row in told["channels"]] == [57, 57]
+        compared = json.loads(run(tmp_path, "compare", name, name, *options, "--json").stdout)
+        assert (compared["count"], compared["invalid_pixels"]["a"]) == (114, 3)
+    same = ("--kernel", "1 0;0 1", "--dtype", dtype)
+    run(tmp_path, "apply", "x.h5", *same, "-o", "y.h5")
+    told = json.loads(run(tmp_path, "stats", "y.h5", "--json").stdout)
+    assert [row["valid"] for row in told["channels"]] == [57, 57]

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from command import (
@@ -75,6 +76,14 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(folder / "batch.npy", rng.integers(0, 99, (250, 5, 30, 40)).astype(np.uint8))
     np.save(folder / "weights.npy", rng.normal(size=(3, 5)))
     np.save(folder / "other.npy", rng.normal(size=(3, 5)))
+    with h5py.File(folder / "packed.h5", "w") as file:
+        file.create_dataset("sr", data=np.nan_to_num(100 * stack, nan=-9999).astype("i2"))
+        said = {"_FillValue": np.int16(-9999), "scale_factor": 1e-4, "valid_max": np.int16(900)}
+        file["sr"].attrs.update({**said, "add_offset": 270.0, "channels": list("abcde")})
+    mask = rng.random((SIDE, SIDE)) > 0.1
+    np.save(folder / "mask.npy", mask)
+    meta = {"weight": rng.normal(size=(2, 4)), "bias": np.zeros(2), "mean": np.full(4, 270.0)}
+    np.savez(folder / "named.npz", **meta, channels=list("ecab"))
     return folder
 
 
@@ -170,13 +179,22 @@ JOBS = {
         *("--scale", "auto", "--nan-to", "0"),
     ),
     "batch": ("out.npy", "apply", "batch.npy", "-w", "weights.npy"),
+    # Packing, names in another order, nodata, a valid range, a selection, a mask and centring.
+    **{
+        f"everything to {name}": (
+            *(f"out.{name}", "apply", "packed.h5", "-w", "named.npz", "--mask", "mask.npy"),
+            *("--channels", "!d", "--dtype", "int16", "--scale", "-9,9", "--nan-to", "-1"),
+        )
+        for name in ("h5", "tif")
+    },
     "reduce": ("out.npy", "reduce", "stack.npy", "-k", "3", "--nodata", "-9999"),
 }
 
 
 def make_job(inputs: Path, folder: Path, kind: str = "npy", *more: str) -> Job:
     output, *options = JOBS[kind]
-    named = [str(inputs / word) if word.endswith(".npy") else word for word in options]
+    suffixes = (".npy", ".npz", ".h5")
+    named = [str(inputs / word) if word.endswith(suffixes) else word for word in options]
     folder.mkdir(exist_ok=True)
     return Job(inputs, folder, output, (*named, *more))
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import examples
 
-from onebyone_cli.errors import DataError, OneByOneError, PolicyError
-from onebyone_cli.weights.load import load_bias, load_weights, read_weights
+from onebyone_cli.errors import DataError, DependencyMissingError, OneByOneError, PolicyError
+from onebyone_cli.weights.load import load_bias, load_weights, network_layers, read_weights
 
 W = np.random.default_rng(0).normal(size=(2, 5)).astype("f4")
 BIAS = np.array([0.5, -1.0], "f4")
@@ -270,3 +270,42 @@ def test_damage_is_refused_or_harmless(tmp_path_factory, suffix, data):
     path.write_bytes(raw[: data.draw(st.sampled_from([len(raw), len(raw) // 2]))])
     with suppress(OneByOneError):
         assert load_weights(str(path), allow_nonfinite=True).weight.size
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("size", [2, 5])
+def test_dense_layers_of_keras_are_turned(tmp_path, suffix, size):
+    matrix, bias = W[:, :size].copy(), np.arange(size, dtype="f4")
+    slash = "/" if suffix == "h5" else ""
+    for kernel, beside in (
+        ("d/kernel", "d/bias"),
+        ("d/kernel:0", "d/bias:0"),
+        ("d/vars/0", "d/vars/1"),
+    ):
+        path = write(tmp_path / f"w.{suffix}", {kernel: matrix, beside: bias})
+        found = load_weights(f"{path}:{slash}{kernel}")
+        assert (found.weight.tolist(), found.bias.tolist()) == (matrix.T.tolist(), bias.tolist())
+        assert "is read as (C, K)" in found.notes[0]
+    path = write(tmp_path / f"w.{suffix}", {"d/kernel": matrix, "d/bias": bias, "e/weight": matrix})
+    assert [(each.out_channels, each.in_channels) for each in network_layers(path)] == [
+        (size, 2), (2, size)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2"])
+def test_numbers_of_8_bits(tmp_path, dtype, monkeypatch):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    save = pytest.importorskip("safetensors.numpy").save_file
+    stored = W.astype(getattr(ml_dtypes, dtype))
+    save({"weight": stored.view("u1")}, tmp_path / "w.safetensors")
+    content = (tmp_path / "w.safetensors").read_bytes()
+    code = {"float8_e4m3fn": b"F8_E4M3", "float8_e5m2": b"F8_E5M2"}[dtype]
+    header = content[8 : -stored.nbytes].replace(b"U8", code)
+    raw = len(header).to_bytes(8, "little") + header + content[-stored.nbytes :]
+    (tmp_path / "w.safetensors").write_bytes(raw)
+    found = read_weights(str(tmp_path / "w.safetensors"))
+    assert found.weights.weight.tolist() == stored.astype(float).tolist()
+    assert found.dtype == dtype
+    monkeypatch.setitem(__import__("sys").modules, "ml_dtypes", None)
+    with pytest.raises(DependencyMissingError, match="pip install ml_dtypes"):
+        read_weights(str(tmp_path / "w.safetensors"))

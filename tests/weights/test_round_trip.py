@@ -156,7 +156,7 @@ def test_npz_meta(tmp_path):
     meta = load_weights(str(path)).meta
     assert meta["eigenvalues"].tolist() == [2.0, 1.0]
     assert not meta["eigenvalues"].flags.writeable
-    assert (meta["method"], meta["k"], meta["names"]) == ("pca", 2, ["red", "grün"])
+    assert (meta["method"], meta["k"], meta["outputs"]) == ("pca", 2, ["red", "grün"])
     assert meta["scale"] == 0.5
     assert not {"meta", "covariance", "secret", "weight", "bias"} & set(meta)
 

@@ -1,5 +1,6 @@
 """What names rows and columns of a table is never taken for weights, nor weights for names."""
 
+import h5py
 import numpy as np
 import pytest
 from command import onebyone
@@ -159,3 +160,27 @@ def test_mixed_decimal_points_are_refused(tmp_path):
     (tmp_path / "w.csv").write_text("1;2\n0,5;1\n1.5;2\n")
     with pytest.raises(DataError, match=r"line 3, column 1: '1\.5' is not a number"):
         load_weights(str(tmp_path / "w.csv"))
+
+
+@pytest.mark.parametrize("unit", [("micrometers", 1.0), ("nanometers", 1e3)])
+def test_a_first_row_that_equals_the_wavelengths_of_the_stack_is_a_header(tmp_path, unit):
+    name, factor = unit
+    waves = [0.45, 0.55, 0.65]
+    stack = np.random.default_rng(0).normal(size=(3, 4, 5)).astype("f4")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        data = file.create_dataset("data", data=stack)
+        data.attrs["wavelength"] = [factor * wave for wave in waves]
+        data.attrs["wavelength_units"] = name
+    (tmp_path / "w.csv").write_text("0.45,0.55,0.65\n1,0,-1\n0,1,0\n")
+    (tmp_path / "signed.csv").write_text("+0.45,0.55,0.65\n1,0,-1\n0,1,0\n")
+    (tmp_path / "other.csv").write_text("0.45,0.55,0.75\n1,0,-1\n0,1,0\n")
+    (tmp_path / "labels.csv").write_text("w,0.45,0.55,0.65\na,1,0,-1\nb,0,1,0\n")
+    expected = np.stack([stack[0] - stack[2], stack[1]])
+    for weights, rows in (("w", 2), ("labels", 2), ("signed", 3), ("other", 3)):
+        words = ("apply", "x.h5", "-w", f"{weights}.csv", "-f", "-o", "y.npy")
+        done = onebyone(*words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        found = np.load(tmp_path / "y.npy")
+        assert found.shape == (rows, 4, 5)
+        assert ("equals the wavelengths of the stack" in done.stderr) == (rows == 2)
+        np.testing.assert_allclose(found[-2:], expected, rtol=1e-6)

@@ -24,6 +24,7 @@ EXAMPLES = """
 onebyone apply stack.npy -w weights.npy -o result.npy
 onebyone apply map1.npy map2.npy --kernel "1 1" -o sum.npy
 onebyone apply cube.h5:/radiance -w model.npz -o reduced.h5
+onebyone apply maps.npy -w network.onnx:conv1 --fold-bn -o out.npy
 onebyone apply rgb/ --kernel "0.2126 0.7152 0.0722" --dtype uint8 -o grey.png
 cat stack.npy | onebyone apply - -w weights.npy -o - > result.npy
 onebyone apply huge.npy -w weights.npy -o result.npy --workers 4

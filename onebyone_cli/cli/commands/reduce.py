@@ -50,7 +50,7 @@ def reduce(
     from onebyone_cli.operations.reduce import Reduce, ReduceOutputs
 
     console, target = messages.console(), output.output
-    request = learn.request(input.mask, output.plot)
+    request = learn.request(input.mask, output.plot, is_applied=True)
     request.check_stacks()
     maps = [input.mask, learn.labels, learn.noise_from]
     inputs = input.listed([target], [*maps, learn.endmembers])

@@ -155,7 +155,7 @@ class Learning(Gathering):
         help="For random: the distribution of the weights. Default: gaussian.",
     )
 
-    def request(self, mask: str, plot: str) -> "CheckedRequest":
+    def request(self, mask: str, plot: str, *, is_applied: bool = False) -> "CheckedRequest":
         """Return the checked request; `plot` is the file of the scree plot."""
         from onebyone_cli.operations.learn.request import LearnRequest, check_request
 
@@ -179,7 +179,8 @@ class Learning(Gathering):
                 mask=mask,
                 sample=self.sample,
                 plot=plot,
-            )
+            ),
+            is_applied=is_applied,
         )
 
     def _number_of_components(self) -> int | None:

@@ -4,15 +4,53 @@ from typing import TYPE_CHECKING
 
 from onebyone_cli.cli.groups import Group, argument, option
 from onebyone_cli.cli.options.output import FORCE
+from onebyone_cli.errors import UsageError
 from onebyone_cli.weights.formats import describe, describe_read
 
 if TYPE_CHECKING:
     from onebyone_cli.operations.apply.run import WeightsRequest
+    from onebyone_cli.weights.batch_norm import Folding
 
 _FORMATS = describe()
 
 
-class ApplyWeights(Group):
+class BatchNorm(Group):
+    """Options of commands that can fold a batch normalization."""
+
+    heading = "Weights"
+
+    fold_bn: bool = option(
+        "--fold-bn",
+        type=bool,
+        help="Fold the batch normalization that follows a layer of a network into its weight and "
+        "bias. It is found by its name, in ONNX by the graph.",
+    )
+    bn_name: str = option(
+        "--bn-name",
+        metavar="NAME",
+        help="The batch normalization to fold, where it is not found; implies --fold-bn.",
+    )
+    bn_epsilon: float | None = option(
+        "--bn-epsilon",
+        type=float,
+        least=0,
+        metavar="E",
+        help="Its epsilon where the file does not have it. Default: 1e-5, as in PyTorch; for names "
+        "of Keras 1e-3.",
+    )
+
+    def folding(self) -> "Folding | None":
+        """Return which batch normalization to fold; None for none."""
+        if not (self.fold_bn or self.bn_name):
+            if self.bn_epsilon is not None:
+                raise UsageError("--bn-epsilon is for --fold-bn; give both")
+            return None
+        from onebyone_cli.weights.batch_norm import Folding
+
+        return Folding(self.bn_name, self.bn_epsilon)
+
+
+class ApplyWeights(BatchNorm):
     """The layers of ``apply``."""
 
     heading = "Weights"
@@ -77,6 +115,7 @@ class ApplyWeights(Group):
             self.inverse,
             self.denoise,
             self.allow_nonfinite,
+            self.folding(),
         )
 
 
@@ -90,12 +129,10 @@ class CostWeights(Group):
     )
 
 
-class ShownWeights(Group):
+class ShownWeights(BatchNorm):
     """The weights file of ``weights show``."""
 
-    heading = "Weights"
-
-    file: str = argument("FILE", help="A weights file.")
+    file: str = argument("FILE", help="A weights file, or a layer of a network: FILE:NAME.")
 
 
 class Layers(Group):
@@ -108,12 +145,10 @@ class Layers(Group):
     )
 
 
-class Converted(Group):
+class Converted(BatchNorm):
     """The weights files of ``weights convert``, and a bias."""
 
-    heading = "Weights"
-
-    source: str = argument("IN", help="A weights file.")
+    source: str = argument("IN", help="A weights file, or a layer of a network: FILE:NAME.")
     output: str = argument(
         "OUT", help=f"The new weights file; the suffix selects the format: {_FORMATS}."
     )
@@ -182,6 +217,14 @@ _BIAS_TO = option(
 )
 
 
+_RASTER = option(
+    "--source",
+    metavar="RASTER",
+    help="For .vrt: the raster whose bands are the channels. GDAL 3.9 and later compute the "
+    "convolution when they read the .vrt.",
+)
+
+
 class WeightsOutput(Group):
     """Outputs of commands that make weights."""
 
@@ -195,6 +238,7 @@ class WeightsOutput(Group):
         help=f"The weights file to write; the suffix selects the format: {_FORMATS}.",
     )
     bias_to: str = _BIAS_TO
+    raster: str = _RASTER
     force: bool = FORCE
 
 
@@ -204,4 +248,5 @@ class ConvertedOutput(Group):
     heading = "Output"
 
     bias_to: str = _BIAS_TO
+    raster: str = _RASTER
     force: bool = FORCE

@@ -1,22 +1,21 @@
 """The TIFF format: one file of one or several pages.
 
 ============  ==================================================================================
-`directory`   the tags of all pages, checked against the size of the file
-`tags`        numbers of tags and of their values
-`page`        type and place of the numbers of a page
-`told`        axes that the file tells (`labels`): `imagej` also reads tifffile's, `ome` OME-XML
+`file`        has tifffile read the directories, within limits
+`page`        type and place of the numbers of a page, checked against the size of the file
+`axes`        axes that the file tells; `ome` reads OME-XML
 `frames`      which pages are channels, and which are items of a batch
 `described`   names, nodata, packing; `gdal` and `geo` read and write the tags that hold them
 `stack`       a file as a stack
 `planes`      numbers that lie in the file as they are, plane by plane
-`segments`    strips and tiles, decoded with `codecs` and `by_pillow`
+`segments`    strips and tiles, decoded with `codecs`
 `turned`      pages that are stored turned
-`header`      the directories of an output; `writers` and `encoding` write it
+`writers`     has tifffile write the directories of an output
 ============  ==================================================================================
 
 Pages, and the samples of a page, are channels, unless the file labels its axes. Overviews are left
-out. Numbers are read as they are stored. Tags are read without a library; imagecodecs undoes the
-compressions that the standard library and Pillow don't know.
+out. Numbers are read as they are stored. tifffile reads and writes directories, and imagecodecs
+has all compressions but Deflate and PackBits.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from onebyone_cli.formats.contracts.format import Format
 from onebyone_cli.formats.contracts.metadata import FIELDS
-from onebyone_cli.formats.tiff.directory import MAGIC
+from onebyone_cli.formats.tiff.file import MAGIC
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.contracts.reader import Reader, Source, StreamReader

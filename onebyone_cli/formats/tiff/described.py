@@ -6,36 +6,45 @@ from typing import TYPE_CHECKING
 
 from onebyone_cli.formats.contracts.metadata import Metadata
 from onebyone_cli.formats.folders.naming import stem_of, wavelengths_in
-from onebyone_cli.formats.tiff.gdal import parse_metadata, parse_nodata
+from onebyone_cli.formats.tiff.gdal import METADATA, NODATA, parse_metadata, parse_nodata
 from onebyone_cli.formats.tiff.geo import read_georeference
-from onebyone_cli.formats.tiff.tags import Tag
+from onebyone_cli.formats.tiff.page import text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onebyone_cli.formats.tiff.frames import Frames
-    from onebyone_cli.formats.tiff.labels import Labels
+    from tifffile import TiffPage
+
+    from onebyone_cli.formats.tiff.frames import Frames, Labels
     from onebyone_cli.formats.tiff.page import Page
     from onebyone_cli.spec import StackSpec
 
 
 def describe(
-    pages: Sequence[Page], frames: Frames, labels: Labels | None, spec: StackSpec
+    first: TiffPage,
+    pages: Sequence[Page],
+    frames: Frames,
+    labels: Labels | None,
+    spec: StackSpec,
+    path: str,
 ) -> Metadata:
     """Return the metadata of a stack.
 
     Parameters
     ----------
+    first : TiffPage
+        It speaks for all.
     pages : sequence of Page
         All full pages of the file.
     frames : Frames
     labels : Labels or None
     spec : StackSpec
+    path : str
+        Of the file.
     """
-    first = pages[frames.pages[0][0]].directory
-    said = parse_metadata(first.text(Tag.GDAL_METADATA), spec)
+    said = parse_metadata(text(first, METADATA), spec)
     origins = dict(said.origins)
-    nodata = parse_nodata(first.text(Tag.GDAL_NODATA))
+    nodata = parse_nodata(text(first, NODATA))
     if nodata is not None:
         said = said._replace(nodata=((nodata,),))
         origins["nodata"] = "GDAL_NODATA"
@@ -47,7 +56,7 @@ def describe(
         named = [name or f"band {at + 1}" for at, name in enumerate(said.channels)]
         said = said._replace(channels=tuple(named) if any(said.channels) else ())
     if spec.channels == 1 and not said.wavelengths:
-        said = _named_by_file(said, first.file.path)
+        said = _named_by_file(said, path)
     reference, carried = read_georeference(first)
     if reference.transform or reference.crs:
         origins["georeference"] = "GeoTIFF"
@@ -64,7 +73,7 @@ def _names(
         return labels.channels, labels.source
     own = frames.pages[0]
     if len(own) == spec.channels > 1 and own[-1] < len(pages):
-        found = [pages[at].directory.text(Tag.PAGE_NAME) for at in own]
+        found = [pages[at].name for at in own]
         if all(found) and len(set(found)) == len(found):
             return tuple(found), "PageName"
     return (), ""

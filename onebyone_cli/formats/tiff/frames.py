@@ -13,8 +13,34 @@ from onebyone_cli.axes import stored_axes
 from onebyone_cli.errors import DataError, setting
 
 if TYPE_CHECKING:
-    from onebyone_cli.formats.tiff.labels import Labels
     from onebyone_cli.formats.tiff.page import Page
+
+
+class Labels(NamedTuple):
+    """The axes of the planes of a file.
+
+    Attributes
+    ----------
+    source : str
+        Who tells them, such as ``"ImageJ"``.
+    axes : str
+        A letter for each axis of the pages, the slowest first; C are channels.
+    sizes : tuple of int
+        Of these axes.
+    channels : tuple of str
+        Names of the channels; empty if there are none.
+    pages : tuple of int
+        Page of each plane, in the order of `axes`; empty if that is the order of the pages.
+    together : int
+        Planes that follow each other behind the first page, if the others have no page; else 0.
+    """
+
+    source: str
+    axes: str
+    sizes: tuple[int, ...]
+    channels: tuple[str, ...] = ()
+    pages: tuple[int, ...] = ()
+    together: int = 0
 
 
 class Frames(NamedTuple):

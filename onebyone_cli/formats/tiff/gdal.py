@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape, quoteattr, unescape
 
 from onebyone_cli.formats.contracts.attributes import metadata_of
 from onebyone_cli.formats.contracts.metadata import Attribute, Metadata
-from onebyone_cli.formats.tiff.labels import DOCTYPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from onebyone_cli.spec import StackSpec
+
+#: What XML may hold that makes a parser read other files, or grow without bound.
+DOCTYPE = re.compile(r"<!DOCTYPE|<!ENTITY", re.IGNORECASE)
+
+#: The tags.
+METADATA, NODATA = 42112, 42113
 
 #: Names of `attributes.metadata_of` for items that have a role or a domain.
 _ROLES = {
@@ -22,11 +27,6 @@ _ROLES = {
     "unittype": "units",
 }
 _IMAGERY = {"CENTRAL_WAVELENGTH_UM": "wavelength", "FWHM_UM": "fwhm"}
-
-_QUOTES = {"&quot;": '"', "&apos;": "'"}
-
-#: Most bytes of text that are parsed.
-_MOST_TEXT = 1 << 26
 
 #: What stands for a band that has none, where others have.
 _DEFAULTS = {"band_names": "", "scale_factor": "1", "add_offset": "0", "units": ""}
@@ -54,9 +54,10 @@ def format_nodata(metadata: Metadata) -> str:
 
 def parse_metadata(text: str, spec: StackSpec) -> Metadata:
     """Interpret the items of a GDAL_METADATA tag; empty if it is malformed."""
+    from html import unescape
     from xml.etree.ElementTree import ParseError, fromstring
 
-    if not text or len(text) > _MOST_TEXT or DOCTYPE.search(text):
+    if not text or DOCTYPE.search(text):
         return Metadata()
     try:
         items = list(fromstring(text))
@@ -66,7 +67,7 @@ def parse_metadata(text: str, spec: StackSpec) -> Metadata:
     of_bands: dict[str, dict[int, str]] = {}
     for item in items:
         # GDAL escapes values twice.
-        name, value = item.get("name", ""), unescape(item.text or "", _QUOTES)
+        name, value = item.get("name", ""), unescape(item.text or "")
         domain = item.get("domain", "")
         if domain == "IMAGERY" and name in _IMAGERY:
             name = _IMAGERY[name]
@@ -142,9 +143,12 @@ def _items_of_bands(metadata: Metadata, bands: int) -> Iterator[str]:
 
 
 def _item(name: str, text: str, band: int | None = None, role: str = "") -> str:
+    from html import escape
+
     sample = "" if band is None else f' sample="{band}"'
     role = f' role="{role}"' if role else ""
-    return f"<Item name={quoteattr(name)}{sample}{role}>{escape(escape(_printed(text)))}</Item>"
+    value = escape(escape(_printed(text), quote=False), quote=False)
+    return f'<Item name="{escape(name)}"{sample}{role}>{value}</Item>'
 
 
 def _printed(text: str) -> str:

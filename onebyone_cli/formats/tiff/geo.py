@@ -3,41 +3,39 @@
 from __future__ import annotations
 
 import re
-import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.formats.contracts.metadata import Attribute, Georeference
-from onebyone_cli.formats.tiff.tags import Tag
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from onebyone_cli.formats.tiff.directory import Directory
+    from tifffile import TiffPage
 
-#: Keys of the key directory.
-_MODEL, _RASTER, _CITATION, _GEOGRAPHIC, _PROJECTED, _PROJECTED_CITATION = (
-    1024,
-    1025,
-    1026,
-    2048,
-    3072,
-    3073,
-)
-_GEOGRAPHIC_CITATION = 2049
+    #: Code, type, count and value of a tag, and whether only the first page has it.
+    Extra = tuple[int, int, int, Any, bool]
 
-#: Values of the keys: models, pixels that are points, codes that are not in EPSG's list.
-_IS_PROJECTED, _IS_GEOGRAPHIC, _POINT, _USER_DEFINED = 1, 2, 2, 32767
+_PIXEL_SCALE, _TIE_POINTS, _TRANSFORMATION = 33550, 33922, 34264
+_KEYS, _DOUBLES, _ASCII = 34735, 34736, 34737
+
+#: Tags that are carried as they are where they can't be expressed otherwise, by name.
+_CARRIED = {
+    "ModelTiepointTag": _TIE_POINTS,
+    "GeoKeyDirectoryTag": _KEYS,
+    "GeoDoubleParamsTag": _DOUBLES,
+    "GeoAsciiParamsTag": _ASCII,
+}
+
+#: Keys of the key directory, and values of them: pixels that are points, codes that EPSG lacks.
+_MODEL, _RASTER, _GEOGRAPHIC, _PROJECTED, _PROJECTED_CITATION = 1024, 1025, 2048, 3072, 3073
+_POINT, _USER_DEFINED = 2, 32767
+
+#: Most numbers of the key directory, which tifffile reads slowly.
+_MOST_KEYS = 1 << 12
 
 #: How programs of Esri, and GDAL, write the text of a reference system into a citation.
 _AS_TEXT = "ESRI PE String = "
-
-#: Tags that are carried as they are where they can't be expressed otherwise, by name.
-CARRIED = {
-    "ModelTiepointTag": Tag.TIE_POINTS,
-    "GeoKeyDirectoryTag": Tag.GEO_KEYS,
-    "GeoDoubleParamsTag": Tag.GEO_DOUBLES,
-    "GeoAsciiParamsTag": Tag.GEO_ASCII,
-}
 
 _EPSG = re.compile(
     r'^EPSG:([0-9]{4,5})$|AUTHORITY\["EPSG", ?"?([0-9]{4,5})"?\]\]\s*$'
@@ -45,60 +43,53 @@ _EPSG = re.compile(
 )
 
 
-def read_georeference(page: Directory) -> tuple[Georeference, dict[str, Attribute]]:
+def read_georeference(page: TiffPage) -> tuple[Georeference, dict[str, Attribute]]:
     """Return the georeference of a page, and tags that it can't express."""
-    keys = _keys(page)
+    keys, listed = {}, page.tags.get(_KEYS)
+    if listed is not None and listed.count <= _MOST_KEYS:
+        with suppress(Exception):  # of keys that contradict each other
+            keys = page.geotiff_tags or {}
     crs, carried = _crs(keys), {}
+    numbers = {tag: _numbers(page, tag) for tag in _CARRIED.values()}
     if keys and not crs:
+        numbers[_ASCII] = page.tags.valueof(_ASCII)
         carried = {
-            name: Attribute(_value(page, tag))
-            for name, tag in CARRIED.items()
-            if tag in page and name != "ModelTiepointTag"
+            name: Attribute(numbers[tag])
+            for name, tag in _CARRIED.items()
+            if numbers[tag] and tag != _TIE_POINTS
         }
-    transform = _transform(page, is_point=keys.get(_RASTER) == _POINT)
-    if not transform and page.count(Tag.TIE_POINTS) > 6:
-        carried["ModelTiepointTag"] = Attribute(_value(page, Tag.TIE_POINTS))
+    transform = _transform(page, is_point=keys.get("GTRasterTypeGeoKey") == _POINT)
+    if not transform and len(numbers[_TIE_POINTS]) > 6:
+        carried["ModelTiepointTag"] = Attribute(numbers[_TIE_POINTS])
     return Georeference(transform, crs), carried
 
 
-def _value(page: Directory, tag: Tag) -> Any:
-    return page.text(tag) if tag == Tag.GEO_ASCII else list(page.values(tag))
+def _numbers(page: TiffPage, tag: int) -> list[Any]:
+    """Return the values of a tag; empty if there is none, or it is no list of numbers."""
+    import numpy as np
+
+    found = np.atleast_1d(page.tags.valueof(tag, default=[]))
+    return found.tolist() if found.dtype.kind in "iuf" else []
 
 
-def _keys(page: Directory) -> dict[int, int | str]:
-    """Return the keys with a number or a text."""
-    try:
-        found, text = page.integers(Tag.GEO_KEYS), page.data(Tag.GEO_ASCII)
-    except ValueError:
-        return {}
-    keys: dict[int, int | str] = {}
-    for at in range(4, len(found) - 3, 4):
-        key, location, count, value = found[at : at + 4]
-        if location == 0:
-            keys[key] = value
-        elif location == Tag.GEO_ASCII:
-            keys[key] = text[value : value + count].decode("utf-8", "replace").rstrip("|\0")
-    return keys
-
-
-def _crs(keys: Mapping[int, int | str]) -> str:
-    for key in (_PROJECTED_CITATION, _CITATION, _GEOGRAPHIC_CITATION):
+def _crs(keys: Mapping[Any, Any]) -> str:
+    for key in ("PCSCitationGeoKey", "GTCitationGeoKey", "GeogCitationGeoKey"):
         text = keys.get(key, "")
         if isinstance(text, str) and text.startswith(_AS_TEXT):
             return text.removeprefix(_AS_TEXT)
-    for key in (_PROJECTED, _GEOGRAPHIC):
+    for key in ("ProjectedCSTypeGeoKey", "GeographicTypeGeoKey"):
         code = keys.get(key)
         if code == _USER_DEFINED:
             return ""
         if isinstance(code, int) and 1024 <= code < _USER_DEFINED:
-            return f"EPSG:{code}"
+            return f"EPSG:{int(code)}"
     return ""
 
 
-def _transform(page: Directory, *, is_point: bool) -> tuple[float, ...]:
+def _transform(page: TiffPage, *, is_point: bool) -> tuple[float, ...]:
     """Return the six numbers of `Georeference.transform`; empty if there are none."""
-    matrix, scale = page.values(Tag.TRANSFORMATION), page.values(Tag.PIXEL_SCALE)
-    ties = page.values(Tag.TIE_POINTS)
+    matrix, scale = _numbers(page, _TRANSFORMATION), _numbers(page, _PIXEL_SCALE)
+    ties = _numbers(page, _TIE_POINTS)
     if len(matrix) == 16:
         a, b, _, d, e, f, _, h = map(float, matrix[:8])
         found = (d, a, b, h, e, f)
@@ -116,69 +107,47 @@ def _transform(page: Directory, *, is_point: bool) -> tuple[float, ...]:
 
 def georeference_tags(
     reference: Georeference, attributes: Mapping[str, Attribute]
-) -> dict[int, tuple[str, bytes]]:
-    """Return the tags of a georeference: code of the type in `struct`, and little-endian bytes."""
-    tags = {}
-    carried = {tag: attributes[name].value for name, tag in CARRIED.items() if name in attributes}
-    for tag, value in carried.items():
-        tags[int(tag)] = _packed(tag, value)
-    is_point = _raster_of(carried.get(Tag.GEO_KEYS, ())) == _POINT
+) -> Iterator[Extra]:
+    """Yield the tags of a georeference, as tifffile writes them."""
+    tags = {tag: attributes[name].value for name, tag in _CARRIED.items() if name in attributes}
+    keys = [int(each) for each in tags.get(_KEYS, ())]
+    is_point = dict(zip(keys[4::4], keys[7::4], strict=False)).get(_RASTER) == _POINT
     if len(reference.transform) == 6:
         tags |= _transform_tags(reference.transform, is_point=is_point)
     if reference.crs:
         tags |= _crs_tags(reference.crs)
-    elif reference.transform and Tag.GEO_KEYS not in tags:
-        tags[Tag.GEO_KEYS] = _packed(Tag.GEO_KEYS, (1, 1, 0, 1, _RASTER, 0, 1, 1))
-    return tags
+    elif reference.transform and _KEYS not in tags:
+        tags[_KEYS] = (1, 1, 0, 1, _RASTER, 0, 1, 1)
+    for tag, value in tags.items():
+        if tag == _ASCII:
+            yield tag, 2, 0, f"{value}\0".encode(), False
+        else:
+            kind, number = (3, int) if tag == _KEYS else (12, float)
+            yield tag, kind, len(value), tuple(map(number, value)), False
 
 
-def _packed(tag: int, value: Any) -> tuple[str, bytes]:
-    if tag == Tag.GEO_ASCII:
-        return "s", str(value).encode() + b"\0"
-    code = "H" if tag == Tag.GEO_KEYS else "d"
-    numbers = [int(each) if code == "H" else float(each) for each in value]
-    return code, struct.pack(f"<{len(numbers)}{code}", *numbers)
-
-
-def _raster_of(keys: Any) -> int:
-    numbers = [int(each) for each in keys]
-    pairs = zip(numbers[4::4], numbers[7::4], strict=False)
-    return dict(pairs).get(_RASTER, 0)
-
-
-def _transform_tags(
-    transform: tuple[float, ...], *, is_point: bool
-) -> dict[int, tuple[str, bytes]]:
+def _transform_tags(transform: tuple[float, ...], *, is_point: bool) -> dict[int, Any]:
     x, dx, rx, y, ry, dy = transform
     if is_point:
         x, y = x + (dx + rx) / 2, y + (ry + dy) / 2
     if not rx and not ry and dx > 0 > dy:
-        return {
-            Tag.PIXEL_SCALE: ("d", struct.pack("<3d", dx, -dy, 0)),
-            Tag.TIE_POINTS: ("d", struct.pack("<6d", 0, 0, 0, x, y, 0)),
-        }
-    matrix = (dx, rx, 0, x, ry, dy, 0, y, 0, 0, 0, 0, 0, 0, 0, 1)
-    return {Tag.TRANSFORMATION: ("d", struct.pack("<16d", *matrix))}
+        return {_PIXEL_SCALE: (dx, -dy, 0), _TIE_POINTS: (0, 0, 0, x, y, 0)}
+    return {_TRANSFORMATION: (dx, rx, 0, x, ry, dy, 0, y, 0, 0, 0, 0, 0, 0, 0, 1)}
 
 
-def _crs_tags(crs: str) -> dict[int, tuple[str, bytes]]:
+def _crs_tags(crs: str) -> dict[int, Any]:
     """Return the keys of a reference system: its code where it has one, else its text."""
     found = _EPSG.search(crs)
     code = next((int(each) for each in found.groups() if each), 0) if found else 0
     is_geographic = crs.lstrip().upper().startswith(("GEOGCS", "GEOGCRS", "GEODCRS", "GEOGRAPHIC"))
     # Codes of geographic systems are those from 4000 on, with few exceptions.
     is_geographic |= crs.startswith("EPSG:") and 4000 <= code < 5000
-    model, key = (_IS_GEOGRAPHIC, _GEOGRAPHIC) if is_geographic else (_IS_PROJECTED, _PROJECTED)
-    tags = {}
+    model, key = (2, _GEOGRAPHIC) if is_geographic else (1, _PROJECTED)
     if 1024 <= code < _USER_DEFINED:
-        keys = [(_MODEL, 0, 1, model), (_RASTER, 0, 1, 1), (key, 0, 1, code)]
-    else:
-        # GDAL looks for a text only where the model, too, is of the user.
-        text = f"{_AS_TEXT}{crs}|".encode()
-        keys = [
-            *((_MODEL, 0, 1, _USER_DEFINED), (_RASTER, 0, 1, 1), (_PROJECTED, 0, 1, _USER_DEFINED)),
-            (_PROJECTED_CITATION, int(Tag.GEO_ASCII), len(text), 0),
-        ]
-        tags[int(Tag.GEO_ASCII)] = ("s", text + b"\0")
-    numbers = [1, 1, 0, len(keys), *(number for each in keys for number in each)]
-    return tags | {int(Tag.GEO_KEYS): ("H", struct.pack(f"<{len(numbers)}H", *numbers))}
+        return {_KEYS: (1, 1, 0, 3, _MODEL, 0, 1, model, _RASTER, 0, 1, 1, key, 0, 1, code)}
+    # GDAL looks for a text only where the model, too, is of the user.
+    text = f"{_AS_TEXT}{crs}|"
+    keys: tuple[int, ...] = (1, 1, 0, 4, _MODEL, 0, 1, _USER_DEFINED, _RASTER, 0, 1, 1)
+    keys += (_PROJECTED, 0, 1, _USER_DEFINED)
+    keys += (_PROJECTED_CITATION, _ASCII, len(text.encode()), 0)
+    return {_KEYS: keys, _ASCII: text}

@@ -1,4 +1,7 @@
-"""OME-XML: which page is which plane of the first image, and the names of its channels."""
+"""OME-XML: which page is which plane of the first image, and the names of its channels.
+
+The series of tifffile open other files that the text names, and allocate the planes that it claims.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
-from onebyone_cli.formats.tiff.labels import DOCTYPE, Labels
+from onebyone_cli.formats.tiff.frames import Labels
+from onebyone_cli.formats.tiff.gdal import DOCTYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from xml.etree.ElementTree import Element
 
 
@@ -39,8 +42,7 @@ def _labels(pixels: Element, pages: int) -> Labels | None:
     shape = tuple(sizes[axis] for axis in order)
     if min(shape) < 1 or prod(shape) > pages:
         return None
-    placed = _placed(pixels, order, sizes, pages)
-    places = [placed.get(place, -1) for place in product(*(range(size) for size in shape))]
+    places = _places(pixels, order, shape, pages)
     if not all(0 <= at < pages for at in places):
         return None
     named = tuple(each.get("Name", "") for each in channels)
@@ -55,37 +57,25 @@ def _labels(pixels: Element, pages: int) -> Labels | None:
     )
 
 
-def _placed(
-    pixels: Element, order: str, sizes: dict[str, int], pages: int
-) -> dict[tuple[int, ...], int]:
-    """Return the page of each plane, by its place along the axes in `order`."""
-    found: dict[tuple[int, ...], int] = {}
-    total = 0
+def _places(pixels: Element, order: str, shape: tuple[int, ...], pages: int) -> list[int]:
+    """Return the page of each plane, by its place along the axes in `order`; -1 for none."""
+    planes = list(product(*map(range, shape)))
+    number_of = {place: number for number, place in enumerate(planes)}
     datas = [each for each in pixels if _name(each) == "TiffData"]
+    if not datas:
+        return list(range(len(planes)))
+    found = dict.fromkeys(planes, -1)
+    total = 0
     for data in datas:
         if any(each.get("FileName") for each in data) and len(datas) > pages:
-            return {}  # planes of other files
-        first = {axis: int(data.get(f"First{axis}", "0")) for axis in "ZCT"}
-        page = int(data.get("IFD", "0"))
-        given = data.get("PlaneCount")
+            return [-1]  # planes of other files
+        page, given = int(data.get("IFD", "0")), data.get("PlaneCount")
         # Without a number it is one plane if a page is named, and else all of them.
         count = int(given) if given else (1 if "IFD" in data.attrib else pages)
         total += max(1, count)
         if total > 4 * pages + len(datas):
-            return {}
-        for place, at in zip(_from(first, order, sizes), range(page, page + count), strict=False):
+            return [-1]
+        start = number_of[tuple(int(data.get(f"First{axis}", "0")) for axis in order)]
+        for place, at in zip(planes[start:], range(page, page + count), strict=False):
             found[place] = at
-    return found if datas else dict(zip(_from({}, order, sizes), range(pages), strict=False))
-
-
-def _from(first: dict[str, int], order: str, sizes: dict[str, int]) -> Iterator[tuple[int, ...]]:
-    """Yield the places along the axes in `order`, from the given one on."""
-    start = 0
-    for axis in order:
-        start = start * sizes[axis] + first.get(axis, 0)
-    for number in range(start, prod(sizes.values())):
-        place, left = [], number
-        for axis in reversed(order):
-            left, at = divmod(left, sizes[axis])
-            place.append(at)
-        yield tuple(reversed(place))
+    return list(found.values())

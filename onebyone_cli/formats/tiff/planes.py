@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.formats.arrays.layout import SCRATCH_BYTES, ArrayLayout
 from onebyone_cli.formats.contracts.reader import Reader
@@ -17,14 +16,14 @@ if TYPE_CHECKING:
 
     from onebyone_cli.formats.arrays.slabs import SlabReader
     from onebyone_cli.formats.contracts.about import About
-    from onebyone_cli.formats.tiff.directory import InputFile
+    from onebyone_cli.formats.tiff.file import InputFile
     from onebyone_cli.spec import PixelGrid, StackSpec
 
 
-class Planes:
+class Planes(NamedTuple):
     """Where the planes of a stack lie.
 
-    Parameters
+    Attributes
     ----------
     spec : StackSpec
     offsets : sequence of sequence of int
@@ -34,42 +33,28 @@ class Planes:
     big_endian : bool
     """
 
-    def __init__(
-        self, spec: StackSpec, offsets: Sequence[Sequence[int]], together: int, *, big_endian: bool
-    ) -> None:
-        self.spec = spec
-        self.offsets = offsets
-        self.together = together
-        self._big_endian = big_endian
+    spec: StackSpec
+    offsets: Sequence[Sequence[int]]
+    together: int
+    big_endian: bool
 
     def layout(self) -> ArrayLayout | None:
         """Return the layout of the whole stack, if planes are at equal distances; else None."""
-        spec, first = self.spec, self.offsets[0]
-        if len(first) > 1 and self.together > 1:
-            return None
-        pixel = spec.item_bytes * self.together
-        row = pixel * spec.width
-        channel = first[1] - first[0] if len(first) > 1 else spec.item_bytes
-        channel = row * spec.height if spec.channels == 1 else channel
-        steps = []
-        for axis in range(len(spec.batch)):
-            step = prod(spec.batch[axis + 1 :])
-            steps.append(self.offsets[step][0] - first[0] if spec.batch[axis] > 1 else 0)
-        strides = (*steps, channel, row, pixel)
-        layout = ArrayLayout(spec, strides, first[0], self._big_endian)
-        if min(strides) < 0 or not all(self._is_at(layout, item) for item in range(spec.items)):
-            return None
-        return layout
+        import numpy as np
 
-    def _is_at(self, layout: ArrayLayout, item: int) -> bool:
-        base, left = layout.offset, item
-        for size, stride in zip(
-            reversed(self.spec.batch), reversed(layout.strides[:-3]), strict=True
-        ):
-            left, at = divmod(left, size)
-            base += at * stride
-        step = layout.strides[-3]
-        return all(offset == base + at * step for at, offset in enumerate(self.offsets[item]))
+        spec, plane = self.spec, self.plane(0)
+        offsets = np.array(self.offsets, np.int64).reshape(*spec.batch, -1)
+        steps = [np.diff(offsets, axis=axis) for axis in range(offsets.ndim)]
+        if any(step.size and (step.min() <= 0 or np.ptp(step)) for step in steps):
+            return None
+        strides = [int(step.flat[0]) if step.size else 0 for step in steps]
+        planes = strides.pop()
+        if offsets.shape[-1] == 1:
+            planes = plane.strides[0]
+        elif self.together > 1:
+            return None
+        strides += [planes, *plane.strides[1:]]
+        return ArrayLayout(spec, tuple(strides), int(offsets.flat[0]), self.big_endian)
 
     def plane(self, offset: int) -> ArrayLayout:
         """Return the layout of the plane at an offset."""
@@ -77,7 +62,7 @@ class Planes:
         pixel = spec.item_bytes * self.together
         row = pixel * spec.width
         channel = row * spec.height if self.together == 1 else spec.item_bytes
-        return ArrayLayout(spec, (channel, row, pixel), offset, self._big_endian)
+        return ArrayLayout(spec, (channel, row, pixel), offset, self.big_endian)
 
 
 class PlanesReader(Reader):
@@ -92,7 +77,7 @@ class PlanesReader(Reader):
         self._planes = planes
 
     @cached_property
-    def _readers(self) -> dict[tuple[int, int], SlabReader]:
+    def _readers(self) -> dict[int, SlabReader]:
         return {}
 
     def read(self, slab: Slab, out: NDArray[Any], scratch: NDArray[Any]) -> None:
@@ -130,11 +115,11 @@ class PlanesReader(Reader):
     def _reader(self, item: int, number: int) -> SlabReader:
         from onebyone_cli.formats.arrays.slabs import SlabReader
 
-        found = self._readers.get((item, number))
+        offset = self._planes.offsets[item][number]
+        found = self._readers.get(offset)
         if found is None:
-            layout = self._planes.plane(self._planes.offsets[item][number])
-            found = SlabReader(self._file.fd, layout, self.path)
-            self._readers[item, number] = found
+            found = SlabReader(self._file.fd, self._planes.plane(offset), self.path)
+            self._readers[offset] = found
         return found
 
     def check_unchanged(self) -> None:

@@ -9,41 +9,49 @@ from typing import TYPE_CHECKING, NamedTuple
 from onebyone_cli.errors import DataError, ShapeMismatchError
 from onebyone_cli.formats.arrays.grid import make_grid
 from onebyone_cli.formats.contracts.about import About, Container
-from onebyone_cli.formats.tiff.directory import InputFile, read_directories
+from onebyone_cli.formats.tiff.axes import labels_of
+from onebyone_cli.formats.tiff.file import InputFile, parsing
 from onebyone_cli.formats.tiff.frames import Frames, arrange
-from onebyone_cli.formats.tiff.page import Page, Segments, compression_name, read_page
-from onebyone_cli.formats.tiff.planes import Planes, PlanesReader
-from onebyone_cli.formats.tiff.tags import (
-    MASK,
+from onebyone_cli.formats.tiff.page import (
+    FAX,
     NO_COMPRESSION,
-    REDUCED,
     TRANSPARENCY,
-    Tag,
+    Page,
+    integer,
+    read_page,
 )
-from onebyone_cli.formats.tiff.told import labels_of
+from onebyone_cli.formats.tiff.planes import Planes, PlanesReader
 from onebyone_cli.spec import ITEM_BYTES, StackSpec
 from onebyone_cli.units import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tifffile import TiffPage
+
     from onebyone_cli.formats.contracts.reader import Reader, Source, StreamReader
-    from onebyone_cli.formats.tiff.directory import Directory
-    from onebyone_cli.formats.tiff.labels import Labels
+    from onebyone_cli.formats.tiff.frames import Labels
+
+_SUBFILE, _OLD_SUBFILE, _PHOTOMETRIC, _SUB_DIRECTORIES = 254, 255, 262, 330
+
+#: Bits of NewSubfileType.
+_REDUCED, _MASK = 1, 4
 
 
-class _Parts(NamedTuple):
-    """The pages of a file by what they are."""
+class _Opened(NamedTuple):
+    """The pages of a file, their places in a stack, what tells them, and its masks."""
 
-    full: list[Directory]
-    masks: list[Directory]
-    overviews: int
+    first: TiffPage
+    pages: list[Page]
+    frames: Frames
+    labels: Labels | None
+    masks: list[int]
 
 
 def open_stack(source: Source, *, mask: int | None = None) -> Reader | StreamReader:
     """Open a TIFF file; reads its tags only.
 
-    With `mask`, what is opened is that page of those that mask the others.
+    With `mask`, what is opened is that page, as a mask of the others.
 
     Raises
     ------
@@ -60,73 +68,77 @@ def open_stack(source: Source, *, mask: int | None = None) -> Reader | StreamRea
     """
     file = InputFile(source.path)
     try:
-        parts = _parts(read_directories(file))
         if mask is not None:
-            parts = _Parts(parts.masks[mask : mask + 1], [], 0)
+            file.read_chain()
             source = source._replace(layout="CHW", indices=True)
-        pages = [read_page(each, indices=source.indices) for each in parts.full]
-        _check_agreement(pages)
-        labels = None if mask is not None else labels_of(pages[0].directory, len(pages))
+            first = file.page(mask)
+            pages = [read_page(file, first, file.where(mask), indices=True)]
+            masks: list[int] = []
+        else:
+            first, pages, masks = _pages(file, source)
+        with parsing(source.path):
+            labels = labels_of(first, len(pages)) if mask is None else None
         pages = _with_planes(pages, labels, file)
         frames = arrange(pages[0], len(pages), labels, source.layout, source.name)
-        return _reader(file, source, _Opened(pages, frames, labels, parts))
+        return _reader(file, source, _Opened(first, pages, frames, labels, masks))
     except BaseException:
         file.close()
         raise
 
 
-class _Opened(NamedTuple):
-    """The pages of a file, their places in a stack, and what tells them."""
-
-    pages: list[Page]
-    frames: Frames
-    labels: Labels | None
-    parts: _Parts
-
-
-def _parts(directories: Sequence[Directory]) -> _Parts:
-    """Tell pages from overviews and masks."""
-    full, masks, overviews = [], [], 0
-    for each in directories:
-        kind = each.integer(Tag.SUBFILE_TYPE, 0)
-        kind |= REDUCED * (each.integer(Tag.OLD_SUBFILE_TYPE, 1) == 2)
-        is_mask = bool(kind & MASK) or each.integer(Tag.PHOTOMETRIC, 1) == TRANSPARENCY
-        if kind & REDUCED:
-            overviews += 1
-        elif is_mask:
-            masks.append(each)
-        else:
-            full.append(each)
-    if not full:
-        if masks:  # as in a file of nothing but a mask
-            return _Parts(masks, [], overviews)
-        if Tag.SUB_DIRECTORIES not in directories[0]:  # as in a file of nothing but overviews
-            return _Parts([directories[0]], [], overviews - 1)
+def _pages(file: InputFile, source: Source) -> tuple[TiffPage, list[Page], list[int]]:
+    """Read the pages of the stack; return the first as it was parsed, and numbers of masks."""
+    pages: list[Page] = []
+    masks: list[int] = []
+    count = file.read_chain()
+    for number in range(count):
+        found = file.page(number)
+        with parsing(file.where(number)):
+            reduced, is_mask = _kind(found)
+        if is_mask and not reduced:
+            masks.append(number)
+        elif not reduced:
+            pages.append(read_page(file, found, file.where(number), indices=source.indices))
+            _check_agreement(pages[0], pages[-1])
+    if pages:
+        return file.page(pages[0].number), pages, masks
+    chosen = masks or [0]  # a file of nothing but masks, or of nothing but overviews
+    first = file.page(chosen[0])
+    if not masks and _SUB_DIRECTORIES in first.tags:
         raise DataError(
             "holds only pictures of reduced size, or its full one is of a kind that is not read; "
             "save it again as plain TIFF",
-            directories[0].file.path,
+            file.path,
         )
-    return _Parts(full, masks, overviews)
+    for number in chosen:
+        page = read_page(file, file.page(number), file.where(number), indices=source.indices)
+        pages.append(page)
+        _check_agreement(pages[0], page)
+    return first, pages, []
 
 
-def _check_agreement(pages: Sequence[Page]) -> None:
+def _kind(page: TiffPage) -> tuple[bool, bool]:
+    """Return whether a page is an overview, and whether it is a mask."""
+    kind = integer(page, _SUBFILE, 0)
+    kind |= _REDUCED * (integer(page, _OLD_SUBFILE, 1) == 2)
+    is_mask = bool(kind & _MASK) or integer(page, _PHOTOMETRIC, 1) == TRANSPARENCY
+    return bool(kind & _REDUCED), is_mask
+
+
+def _check_agreement(first: Page, page: Page) -> None:
     """Check that pages have one size, one number of channels, one type and one orientation."""
-    first = pages[0]
-    for page in pages[1:]:
-        where, other = page.directory.where, first.directory.where
-        if (page.height, page.width) != (first.height, first.width):
-            raise ShapeMismatchError(
-                f"has {page.height}×{page.width} pixels (height×width) and {other} has "
-                f"{first.height}×{first.width}; all channels must have the same height and width",
-                where,
-            )
-        if page.kind != first.kind or page.orientation != first.orientation:
-            raise DataError(
-                f"has {_described(page)}, and {other} has {_described(first)}; split the file, and "
-                "name its parts as inputs to stack them as they are",
-                where,
-            )
+    if (page.height, page.width) != (first.height, first.width):
+        raise ShapeMismatchError(
+            f"has {page.height}×{page.width} pixels (height×width) and {first.where} has "
+            f"{first.height}×{first.width}; all channels must have the same height and width",
+            page.where,
+        )
+    if page.kind != first.kind:
+        raise DataError(
+            f"has {_described(page)}, and {first.where} has {_described(first)}; split the file, "
+            "and name its parts as inputs to stack them as they are",
+            page.where,
+        )
 
 
 def _described(page: Page) -> str:
@@ -149,12 +161,9 @@ def _with_planes(pages: list[Page], labels: Labels | None, file: InputFile) -> l
     size = page.height * page.row_bytes(page.width)
     if starts[0] + size * labels.together > file.size:
         raise file.cut_off(f"the last of its {labels.together} planes")
+    one = page._replace(rows=page.height, columns=page.width, are_tiles=False, counts=(size,))
     return [
-        page._replace(
-            number=at,
-            segments=Segments(page.height, page.width, False, (starts[0] + at * size,), (size,)),
-        )
-        for at in range(labels.together)
+        one._replace(number=at, offsets=(starts[0] + at * size,)) for at in range(labels.together)
     ]
 
 
@@ -162,7 +171,7 @@ def _reader(file: InputFile, source: Source, opened: _Opened) -> Reader | Stream
     first, frames = opened.pages[0], opened.frames
     channels = len(frames.pages[0]) * first.samples
     spec = StackSpec(channels, first.height, first.width, first.dtype, frames.batch)
-    about = _about(source, opened, spec)
+    about = _about(file, source, opened, spec)
     placed = [[opened.pages[at] for at in item] for item in frames.pages]
     reader = _plain(file, placed, spec, about) or _decoding(file, placed, spec, about, source)
     if not first.orientation.title:
@@ -185,7 +194,7 @@ def _plain(
             if starts is None or page.is_planar != first.is_planar:
                 return None
             offsets[-1] += starts
-    planes = Planes(spec, offsets, first.together, big_endian=file.order == ">")
+    planes = Planes(spec, offsets, first.together, file.order == ">")
     layout = planes.layout()
     if layout is None:
         return PlanesReader(file, planes, about)
@@ -210,41 +219,41 @@ def _decoding(
 
     for pages in placed:
         for page in pages:
-            check_compression(page.compression, page.directory.where)
+            check_compression(page)
     first = placed[0][0]
-    segments = first.segments
-    chunk = (first.together, min(segments.height, spec.height), min(segments.width, spec.width))
+    chunk = (first.together, min(first.rows, spec.height), min(first.columns, spec.width))
     shape = (*(1 for _ in spec.batch), *chunk)
     grid = make_grid(spec, tuple(range(len(spec.shape))), shape)
     nodata = about.metadata.nodata
     blank = blank_of(nodata[0][0], spec.dtype) if nodata and nodata[0] else 0
     decoder = SegmentDecoder(file, placed, grid, blank)
-    what = "tiles" if segments.are_tiles else "strips"
-    advice = f"save it with smaller {what}"
+    advice = f"save it with smaller {'tiles' if first.are_tiles else 'strips'}"
     return open_chunked(
         ChunkedArray(file, decoder, grid, spec, about, shape, advice=advice), source.memory
     )
 
 
-def _about(source: Source, opened: _Opened, spec: StackSpec) -> About:
+def _about(file: InputFile, source: Source, opened: _Opened, spec: StackSpec) -> About:
     from onebyone_cli.formats.tiff.described import describe
 
     pages, frames = opened.pages, opened.frames
     first = pages[0]
-    segments = first.segments
-    said = describe(pages, frames, opened.labels, spec)
-    compressed = first.compression != NO_COMPRESSION
-    predictor = {2: "differences", 3: "differences of floats"}.get(first.predictor, "")
+    with parsing(source.path):
+        said = describe(opened.first, pages, frames, opened.labels, spec, file.path)
+    filters = []
+    if first.compression != NO_COMPRESSION:
+        from onebyone_cli.formats.tiff.codecs import compression_name
+
+        filters = [{2: "differences", 3: "differences of floats"}.get(first.predictor, "")]
+        filters.append(compression_name(first.compression))
     container = Container(
-        _title(opened),
+        _title(file, pages),
         frames.shape,
         frames.axes,
-        big_endian=first.directory.file.order == ">",
-        chunk=(first.together, segments.height, segments.width) if segments.are_tiles else (),
-        filters=tuple(filter(None, (predictor, compression_name(first.compression))))
-        if compressed
-        else (),
-        stored_bytes=sum(sum(page.segments.counts) for page in pages),
+        big_endian=file.order == ">",
+        chunk=(first.together, first.rows, first.columns) if first.are_tiles else (),
+        filters=tuple(filter(None, filters)),
+        stored_bytes=sum(sum(page.counts) for page in pages),
     )
     return About(
         source.name,
@@ -253,35 +262,33 @@ def _about(source: Source, opened: _Opened, spec: StackSpec) -> About:
         container=container,
         load_metadata=lambda: said,
         notes=tuple(_notes(opened)),
-        masks=tuple(partial(open_stack, source, mask=at) for at in range(len(opened.parts.masks))),
+        masks=tuple(partial(open_stack, source, mask=number) for number in opened.masks),
     )
 
 
-def _title(opened: _Opened) -> str:
-    first = opened.pages[0]
-    kind = "BigTIFF" if first.directory.file.is_big else "TIFF"
-    pages = len(opened.pages)
-    several = f" of {pages} pages" if pages > 1 else ""
-    if first.samples == 1:
+def _title(file: InputFile, pages: Sequence[Page]) -> str:
+    kind = "BigTIFF" if file.is_big else "TIFF"
+    several = f" of {len(pages)} pages" if len(pages) > 1 else ""
+    if pages[0].samples == 1:
         return f"{kind} image{several}"
-    order = "planar" if first.is_planar else "interleaved"
+    order = "planar" if pages[0].is_planar else "interleaved"
     return f"{kind} image{several}, {order} samples"
 
 
 def _notes(opened: _Opened) -> list[str]:
     """Return what users may not expect."""
-    first, frames = opened.pages[0], opened.frames
+    first, frames, turned = opened.pages[0], opened.frames, opened.pages[0].orientation
     notes = []
     if frames.is_told and opened.labels is not None and len(opened.pages) > 1:
         notes.append(f"axes {frames.axes}, from {opened.labels.source}")
-    if first.orientation.title:
-        turned = first.orientation
+    if turned.title:
         notes.append(f"orientation {turned.number}: {turned.title}")
-    if first.extra in (1, 2):
+    if first.extra[-1:] in ((1,), (2,)):
         notes.append(f"the last of {first.samples} samples is marked as alpha; it is a channel")
     if ITEM_BYTES[first.dtype] * 8 != first.bits and first.dtype != "bool":
         notes.append(f"numbers of {first.bits} bits, read as {first.dtype}")
-    if opened.parts.masks:
-        masks = count(len(opened.parts.masks), "mask")
-        notes.append(f"{masks} in the file: invalid where 0")
+    if first.compression in FAX:
+        notes.append("damage of CCITT compression is not noticed")
+    if opened.masks:
+        notes.append(f"{count(len(opened.masks), 'mask')} in the file: invalid where 0")
     return notes

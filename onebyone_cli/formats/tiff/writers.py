@@ -1,8 +1,7 @@
 """Write TIFF files.
 
-Without compression and tiles, the numbers lie at fixed offsets behind the directories. Otherwise
-strips or tiles are encoded in several threads and written one after another, and the directories
-follow them.
+Without compression and tiles, the numbers lie at fixed offsets. Otherwise strips or tiles are
+encoded in several threads and written one after another.
 """
 
 from __future__ import annotations
@@ -10,26 +9,25 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.atomic import AtomicFile
-from onebyone_cli.errors import DependencyMissingError, UsageError, setting
+from onebyone_cli.errors import (
+    DependencyMissingError,
+    OneByOneError,
+    UsageError,
+    read_write_error,
+    setting,
+)
 from onebyone_cli.formats.arrays.writer import FixedOffsetWriter
 from onebyone_cli.formats.contracts.writer import Planes, StreamWriter, Target
 from onebyone_cli.formats.tiff.codecs import INSTALL, has_codec
-from onebyone_cli.formats.tiff.encoding import CODES, encode
-from onebyone_cli.formats.tiff.header import (
-    Form,
-    check_held,
-    directories,
-    file_start,
-    plain_header,
-)
-from onebyone_cli.formats.tiff.tags import LZW, NO_COMPRESSION, ZSTD
-from onebyone_cli.system.pipes import write_all
+from onebyone_cli.formats.tiff.output import Form, Recorder, encode, write_pages
+from onebyone_cli.formats.tiff.page import NO_COMPRESSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,11 +51,14 @@ _MAX_THREADS = 8
 #: Most rows and columns.
 _MOST_SIDE = 2**31 - 1
 
+#: Most samples of a page.
+_MOST_SAMPLES = 2**16 - 1
+
 #: Buffers of a strip or tile that is encoded: as read, as the predictor leaves it, compressed.
 _BUFFERS = 4
 
-#: What imagecodecs is needed for.
-_BY_IMAGECODECS = {LZW: "lzw", ZSTD: "zstd"}
+#: Values of the tag, by values of the setting; imagecodecs is needed for the last two.
+_CODES = {"deflate": 8, "gzip": 8, "zstd": 50000, "lzw": 5}
 
 
 def make_writer(target: Target, spec: StackSpec) -> FixedOffsetWriter | SegmentWriter:
@@ -82,12 +83,28 @@ def make_writer(target: Target, spec: StackSpec) -> FixedOffsetWriter | SegmentW
             f"{spec.height}×{spec.width} pixels are more than a TIFF file can hold; write .npy"
         )
     form = _form(target, spec)
-    check_held(form)
+    if form.samples > _MOST_SAMPLES:
+        raise UsageError(
+            f"a page of a TIFF file holds {_MOST_SAMPLES} channels, and the result has "
+            f"{form.samples}; use {setting('format', 'tiff-pages')}"
+        )
     if target.storage.is_plain and spec.dtype != "bool":
         kind = "pages" if form.as_pages else "bands"
-        header = plain_header(form)
-        return FixedOffsetWriter(target, spec, header=header, container=f"TIFF {kind}")
+        create = partial(_create, form)
+        return FixedOffsetWriter(target, spec, create=create, container=f"TIFF {kind}")
     return SegmentWriter(target, form)
+
+
+def _create(form: Form, fd: int) -> tuple[int, int]:
+    """Write all but the numbers; return the offset of the first, and the size of the file."""
+    recorder = Recorder()
+    start, size = write_pages(form, recorder, None)
+    end = start + size
+    for offset, piece in recorder.pieces:
+        if not start <= offset < start + size:
+            os.pwrite(fd, piece, offset)
+            end = max(end, offset + len(piece))
+    return start, end
 
 
 def _form(target: Target, spec: StackSpec) -> Form:
@@ -99,7 +116,8 @@ def _form(target: Target, spec: StackSpec) -> Form:
     if storage.chunks:
         form = _with_chunks(form, storage.chunks)
     if storage.compression:
-        form = form._replace(compression=_compression(storage.compression))
+        level = 0 if storage.compression == "lzw" else max(1, storage.level)
+        form = form._replace(compression=_compression(storage.compression), level=level)
     if storage.shuffle:
         if form.compression == NO_COMPRESSION or spec.dtype == "bool":
             raise UsageError(
@@ -111,11 +129,11 @@ def _form(target: Target, spec: StackSpec) -> Form:
 
 
 def _compression(name: str) -> int:
-    number = CODES.get(name)
+    number = _CODES.get(name)
     if number is None:
-        known = ", ".join(CODES)
+        known = ", ".join(_CODES)
         raise UsageError(f"{setting('compression', name)} is not one of TIFF; choose from {known}")
-    if number in _BY_IMAGECODECS and not has_codec(_BY_IMAGECODECS[number]):
+    if name in ("zstd", "lzw") and not has_codec(name):
         raise DependencyMissingError(
             f"{setting('compression', name)} needs imagecodecs; install it: {INSTALL}"
         )
@@ -163,20 +181,15 @@ class SegmentWriter(StreamWriter):
 
     def fill(self, result: Planes, on_bytes: Callable[[int], None]) -> None:
         """Encode and write all strips or tiles; see `StreamWriter.fill`."""
-        form, position = self._form, len(file_start(self._form))
-        write_all(self._file.fd, memoryview(bytes(position)), self.path)
-        offsets, sizes = [], []
-        for data in self._encoded(result, on_bytes):
-            write_all(self._file.fd, memoryview(data), self.path)
-            offsets.append(position)
-            sizes.append(len(data))
-            position += len(data)
-        padding = bytes(position % 2)
-        position += len(padding)
-        tags = directories(form, offsets, sizes, position)
-        write_all(self._file.fd, memoryview(padding + tags), self.path)
-        os.pwrite(self._file.fd, file_start(form, position), 0)
-        self._size = position + len(tags)
+        try:
+            with open(self._file.fd, "r+b", closefd=False) as file:
+                vars(file.raw)["name"] = self.path  # tifffile takes no number for one
+                write_pages(self._form, file, self._encoded(result, on_bytes))
+                self._size = file.seek(0, os.SEEK_END)
+        except OneByOneError:
+            raise
+        except OSError as error:
+            raise read_write_error("writing", self.path, error) from error
 
     def commit(self) -> None:
         """Publish the file."""
@@ -189,12 +202,11 @@ class SegmentWriter(StreamWriter):
 
     def _encoded(self, result: Planes, on_bytes: Callable[[int], None]) -> Iterator[bytes]:
         """Encode in several threads; yield in the order of the file."""
-        form, level = self._form, self._target.storage.level
         waiting: deque[Future[bytes]] = deque()
         with ThreadPoolExecutor(self._threads) as pool:
             try:
                 for segment in self._segments(result, on_bytes):
-                    waiting.append(pool.submit(encode, form, segment, level))
+                    waiting.append(pool.submit(encode, self._form, segment))
                     if len(waiting) > 2 * self._threads:
                         yield waiting.popleft().result()
                 while waiting:

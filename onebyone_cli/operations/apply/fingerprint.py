@@ -86,7 +86,7 @@ def fingerprint_of(
             "the dataset": [reader.about.inner for reader in inputs],
             "the shape of the input": list(source.shape),
             "layout": [reader.about.axes for reader in inputs],
-            "channels": [reader.about.selected or None for reader in inputs],
+            "channels": [list(reader.about.selected) or None for reader in inputs],
             "the channels that are used": _runs(used) if known else UNKNOWN,
             "dtype_in": [_raw_type(reader) for reader in inputs],
             "the type of the arithmetic": source.dtype,

@@ -21,6 +21,7 @@ from onebyone_cli.stack.stack import stacked_metadata
 from onebyone_cli.stack.wavelengths import find, in_nanometres, parse_wavelengths, to_nanometres
 from onebyone_cli.units import count
 from onebyone_cli.weights.channel_map import ChannelMap
+from onebyone_cli.weights.endmembers import equal_wavelengths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,13 +88,14 @@ def match(
         If some names of the weights are names of the stack, and another is not.
     """
     total = sum(reader.spec.channels for reader in inputs)
-    given = (layers[0]._replace(map=layers[0].map.taking(total)), *layers[1:])
+    first, told = _without_header(layers[0].map, inputs)
+    given = (layers[0]._replace(map=first.taking(total)), *layers[1:])
     if not by_position:
         advice = f". {setting('by_position')} takes them in their order"
         maps = chained([layer.map for layer in given], advice)
         given = tuple(each._replace(map=own) for each, own in zip(given, maps, strict=True))
     every = tuple(range(total))
-    found = Match(inputs, given, inputs, given, every, every)
+    found = Match(inputs, given, inputs, given, every, every, told)
     if is_rehearsal:
         return found
     first = given[0].map
@@ -162,6 +164,21 @@ def _identity_of(weights: ChannelMap) -> Identity:
     return Identity(_names_of(weights), tuple(waves) if len(waves) == weights.in_channels else ())
 
 
+def _without_header(weights: ChannelMap, inputs: Inputs) -> tuple[ChannelMap, tuple[str, ...]]:
+    """Take the first row of a table for a header if it equals the wavelengths of the stack.
+
+    Also returns what is said of it.
+    """
+    known = stacked_metadata(inputs).wavelengths if weights.may_have_header else ()
+    if not equal_wavelengths(weights.weight[0], known):
+        return weights, ()
+    note = "the first row equals the wavelengths of the stack and is taken for a header"
+    names = weights.meta.get("outputs")
+    meta = {**weights.meta, **({"outputs": names[1:]} if names else {})}
+    rest = ChannelMap(weights.weight[1:], weights.bias[1:], weights.source, meta)
+    return rest, (f"{weights.source}: {note}",)
+
+
 def _as_named(given: Match, weights: ChannelMap) -> Match:
     """Find the channels that a typed kernel names: all of them, by name or wavelength."""
     names, said = _names_of(weights), stacked_metadata(given.inputs)
@@ -214,7 +231,7 @@ def _as_known(given: Match, weights: ChannelMap) -> Match:
             else f"none of its channels ({some_of(found.wanted)}) is one of the stack "
             f"({some_of(found.known)})"
         )
-        return given._replace(notes=(f"{weights.source}: {why}; matched by position",))
+        return given._replace(notes=(*given.notes, f"{weights.source}: {why}; matched by position"))
     raise _missing(found, weights.source)
 
 

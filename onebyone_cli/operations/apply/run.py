@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from onebyone_cli.operations.apply.settings import ApplySettings
     from onebyone_cli.operations.depfile import DepFile
     from onebyone_cli.operations.elsewhere import Elsewhere
+    from onebyone_cli.weights.batch_norm import Folding
     from onebyone_cli.weights.channel_map import ChannelMap
 
     Inputs = Sequence[Reader | StreamReader]
@@ -36,6 +37,8 @@ class WeightsRequest(NamedTuple):
         As in `make_layers`.
     inverse, denoise : bool
         Reconstruct channels from the components of a model; project onto them first.
+    folding : Folding or None
+        Which batch normalization of the files to fold into each layer; None for none.
     """
 
     weights: "Sequence[str | ChannelMap]" = ()
@@ -45,6 +48,7 @@ class WeightsRequest(NamedTuple):
     inverse: bool = False
     denoise: bool = False
     allow_nonfinite: bool = False
+    folding: "Folding | None" = None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -76,6 +80,13 @@ class WeightsRequest(NamedTuple):
             raise UsageError(f"give {files} or {text}, not both")
         if not (self.weights or self.kernel):
             raise UsageError(f"no weights; give {files} or {text}")
+        if self.folding is not None and not self.weights:
+            raise UsageError(f"{setting('fold_bn')} is for layers of networks; give {files}")
+        if self.folding is not None and self.folding.name and len(self.weights) > 1:
+            raise UsageError(
+                f"{setting('bn_name')} is for one layer, and {len(self.weights)} are given; fold "
+                "each with onebyone weights convert"
+            )
         if self.weights:
             maps = [self._map(each) for each in self.weights]
         else:
@@ -100,7 +111,7 @@ class WeightsRequest(NamedTuple):
         from onebyone_cli.weights.load import load_weights
 
         if isinstance(given, str):
-            return load_weights(given, allow_nonfinite=self.allow_nonfinite)
+            return load_weights(given, allow_nonfinite=self.allow_nonfinite, folding=self.folding)
         return given
 
     def _with_bias(self, found: "ChannelMap", bias: "str | NDArray[Any] | None") -> "ChannelMap":

@@ -193,8 +193,10 @@ class CheckedRequest(NamedTuple):
         return zero_map(k, channels, spelled(self._method))
 
 
-def check_request(request: LearnRequest) -> CheckedRequest:
+def check_request(request: LearnRequest, *, is_applied: bool = False) -> CheckedRequest:
     """Check a request.
+
+    `is_applied` is whether the model is applied to the stack, whose masked pixels are invalid.
 
     Raises
     ------
@@ -205,7 +207,7 @@ def check_request(request: LearnRequest) -> CheckedRequest:
 
     learner = load(request.method)
     method = setting("method", request.method)
-    for option, is_given, fits in _rules(request):
+    for option, is_given, fits in _rules(request, is_applied):
         if is_given and not fits(learner):
             able = _listed([name for name in NAMES if fits(load(name))], "and")
             raise UsageError(f"{option} is for {setting('method', able)}, not for {request.method}")
@@ -221,7 +223,9 @@ def check_request(request: LearnRequest) -> CheckedRequest:
     return CheckedRequest(request, learner, {option: given[option] for option in learner.options})
 
 
-def _rules(request: LearnRequest) -> "Iterator[tuple[str, bool, Callable[[Learner], bool]]]":
+def _rules(
+    request: LearnRequest, is_applied: bool
+) -> "Iterator[tuple[str, bool, Callable[[Learner], bool]]]":
     """Yield (option, is given, accepts a learner) for each method-specific option."""
     sampling = request.sample is not None
     for option in _OF_LEARNERS:
@@ -235,7 +239,7 @@ def _rules(request: LearnRequest) -> "Iterator[tuple[str, bool, Callable[[Learne
     reads_pixels = attrgetter("reads_pixels")
     # Without pixels the number of components is unlimited, or fixed.
     yield setting("k", "all"), request.all_components, reads_pixels
-    yield setting("mask"), request.has("mask"), reads_pixels
+    yield setting("mask"), request.has("mask") and not is_applied, reads_pixels
     yield setting("sample"), sampling, reads_pixels
     yield setting("plot"), bool(request.plot), attrgetter("eigenvalues")
 

@@ -17,21 +17,27 @@ KINDS = {
     "npz": (".npz",),
     "table": (".csv", ".tsv", ".txt"),
     "json": (".json",),
+    "safetensors": (".safetensors",),
+    "onnx": (".onnx",),
+    "matrix": (".mat",),
+    "vrt": (".vrt",),
 }
 
 #: Suffixes of formats that are only read.
 READ_ONLY = {
     "hdf5": (".h5", ".hdf5"),
-    "safetensors": (".safetensors",),
 }
 
 SUFFIXES = tuple(suffix for suffixes in KINDS.values() for suffix in suffixes)
 
-#: Suffixes of weights and moments only; a ``.npy`` file may also be a stack.
-ONLY_WEIGHTS = tuple(suffix for suffix in SUFFIXES if suffix != ".npy")
+#: Suffixes of weights and moments only; other files may also be stacks.
+ONLY_WEIGHTS = tuple(suffix for suffix in SUFFIXES if suffix not in (".npy", ".mat", ".vrt"))
 
 #: Formats of files with named arrays, which ``file.npz:name`` selects.
-_WITH_MEMBERS = ("npz", *READ_ONLY)
+_WITH_MEMBERS = ("npz", "safetensors", "onnx", *READ_ONLY)
+
+#: Formats whose files are never empty, by suffix alone.
+BINARY = ("hdf5", "safetensors", "onnx")
 
 #: Suffixes of files that need pickle.
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
@@ -60,7 +66,8 @@ def describe() -> str:
 
 def describe_read() -> str:
     """List the suffixes that are read."""
-    return _listed((*SUFFIXES, *(suffixes[0] for suffixes in READ_ONLY.values())))
+    read = (suffix for suffix in SUFFIXES if suffix != ".vrt")
+    return _listed((*read, *(suffixes[0] for suffixes in READ_ONLY.values())))
 
 
 def _listed(suffixes: tuple[str, ...]) -> str:
@@ -95,6 +102,10 @@ def of_content(head: bytes) -> str:
             return name
     if head[512:].startswith(_HDF5_MAGIC):  # behind a block of another program, as in .mat
         return "hdf5"
+    # Versions of the format, then the name of the producer or the next field.
+    is_version = head[:1] == b"\x08" and b"\0" < head[1:2] < b"\x20"
+    if is_version and head[2:3] in (b"\x12", b"\x3a", b"\x42"):
+        return "onnx"
     # The length of a header of JSON, in 8 bytes.
     if head[8:9] == b"{" and head[4:8] == b"\0\0\0\0":
         return "safetensors"

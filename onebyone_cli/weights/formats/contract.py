@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from onebyone_cli.weights.batch_norm import Folding
+
 
 class WeightsFile(NamedTuple):
     """A weights file to read.
@@ -26,6 +28,8 @@ class WeightsFile(NamedTuple):
         Whether NaN and infinity are allowed.
     notes : list of str
         Takes what the user should know of how the file was understood.
+    folding : Folding or None
+        Which batch normalization to read with the weight; None for none.
     """
 
     file: BinaryIO
@@ -34,6 +38,7 @@ class WeightsFile(NamedTuple):
     member: str
     allow_nonfinite: bool
     notes: list[str]
+    folding: Folding | None = None
 
     @property
     def size(self) -> int:
@@ -56,6 +61,32 @@ class Stored(NamedTuple):
     used: tuple[str, ...] = ()
 
 
+class NetworkLayer(NamedTuple):
+    """A layer of a network that is a 1×1 convolution.
+
+    Attributes
+    ----------
+    name : str
+        The member to read.
+    kind : str
+        ``"conv"`` for a kernel with axes of size 1, ``"linear"`` for a matrix.
+    out_channels, in_channels : int
+        K and C.
+    bias, norm : str
+        Names of its bias and of the batch normalization that follows; empty if there is none.
+    dtype : str
+        Type of the weight.
+    """
+
+    name: str
+    kind: str
+    out_channels: int
+    in_channels: int
+    bias: str = ""
+    norm: str = ""
+    dtype: str = ""
+
+
 class WeightsFormat(NamedTuple):
     """One format of weights files; each module of this package defines one as ``FORMAT``.
 
@@ -76,6 +107,12 @@ class WeightsFormat(NamedTuple):
     look : callable or None
         Returns how an open file stores its numbers, given the member that the user names and the
         name of the file; by default as text.
+    sourced : bool
+        Whether the file names the raster that the weights are for, in the field ``source``.
+    dtype : str
+        Type to which numbers are rounded.
+    layers : callable or None
+        Returns the 1×1 layers of the network in a file, given the open file and its name.
     """
 
     read: Callable[[WeightsFile], dict[str, Any]]
@@ -83,3 +120,6 @@ class WeightsFormat(NamedTuple):
     holds: Callable[[str, Any], bool] = lambda name, value: False
     limit: int | None = None
     look: Callable[[BinaryIO, str, str], Stored] | None = None
+    layers: Callable[[BinaryIO, str], list[NetworkLayer]] | None = None
+    sourced: bool = False
+    dtype: str = "float64"

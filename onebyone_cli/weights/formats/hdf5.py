@@ -15,8 +15,8 @@ import numpy as np
 from onebyone_cli.errors import DataError, DependencyMissingError, OneByOneError, PolicyError
 from onebyone_cli.system.hdf5 import load_h5py
 from onebyone_cli.units import printable
-from onebyone_cli.weights.formats.contract import Stored, WeightsFile, WeightsFormat
-from onebyone_cli.weights.formats.members import choose
+from onebyone_cli.weights.formats.contract import NetworkLayer, Stored, WeightsFile, WeightsFormat
+from onebyone_cli.weights.formats.members import choose, choose_for, layers_in
 from onebyone_cli.weights.rules import MAX_ARRAY_BYTES, SHAPES, quote
 
 if TYPE_CHECKING:
@@ -41,12 +41,8 @@ def _read(source: WeightsFile) -> dict[str, Any]:
     with _opened(source.file, source.path) as root:
         found = _found(root, source.member, source.path)
         shapes = {name: tuple(map(int, each.shape)) for name, each in found.items()}
-        chosen = choose(shapes, source.wanted, _absolute(source.member), source.path)
-        source.notes.extend(filter(None, [chosen.note]))
-        return {
-            field: _array(found[name], name, field, source.path)
-            for field, name in chosen.names.items()
-        }
+        chosen = choose_for(source, shapes, _absolute(source.member))
+        return chosen.fields(lambda name, field: _array(found[name], name, field, source.path))
 
 
 def _look(file: BinaryIO, member: str, path: str) -> Stored:
@@ -54,11 +50,22 @@ def _look(file: BinaryIO, member: str, path: str) -> Stored:
         found = _found(root, member, path)
         shapes = {name: tuple(map(int, each.shape)) for name, each in found.items()}
         names = choose(shapes, "weight", _absolute(member), path).names
-        dtype = found[names["weight"]].dtype.newbyteorder("=").name
-        return Stored(dtype, tuple(found), tuple(names.values()))
+        return Stored(_type_of(found[names["weight"]]), tuple(found), tuple(names.values()))
 
 
-FORMAT = WeightsFormat(read=_read, write=None, look=_look)
+def _layers(file: BinaryIO, path: str) -> list[NetworkLayer]:
+    with _opened(file, path) as root:
+        found = _found(root, "", path)
+        shapes = {name: tuple(map(int, each.shape)) for name, each in found.items()}
+        return [each._replace(dtype=_type_of(found[each.name])) for each in layers_in(shapes)]
+
+
+def _type_of(dataset: Any) -> str:
+    name: str = dataset.dtype.newbyteorder("=").name
+    return name
+
+
+FORMAT = WeightsFormat(read=_read, write=None, look=_look, layers=_layers)
 
 
 @contextmanager

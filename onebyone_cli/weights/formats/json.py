@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onebyone_cli.errors import DataError
 from onebyone_cli.units import count
 from onebyone_cli.weights.formats.contract import WeightsFile, WeightsFormat
+from onebyone_cli.weights.formats.sklearn_pca import attributes_of, with_weight
 from onebyone_cli.weights.rules import SHAPES, quote, quote_names
 
 #: Longer integers become floats at once: Python limits the conversion of very long ones.
@@ -41,6 +42,7 @@ def _read(source: WeightsFile) -> dict[str, Any]:
         raise DataError(
             f"holds {_kind(document)}; expected [[...], [...]], one list per output channel", path
         )
+    document = with_weight(document, path)
     if wanted not in document:
         raise DataError(
             f"has no {wanted!r} but {quote_names(document)}; "
@@ -59,6 +61,7 @@ def _read(source: WeightsFile) -> dict[str, Any]:
 
 def _write(fields: Mapping[str, Any], suffix: str) -> bytes:
     """Write a field on a line, and each row of a matrix on a line."""
+    fields = {**fields, **(attributes_of(fields) if "weight" in fields else {})}
     plain = {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in fields.items()}
     lines = [f"  {_dump(name)}: {_field(value)}" for name, value in plain.items()]
     # A lone surrogate, from the name of a file, becomes a JSON escape.
@@ -99,6 +102,17 @@ def flatten_meta(fields: dict[str, Any]) -> dict[str, Any]:
     outer = {name: value for name, value in fields.items() if name != "meta"}
     inner = {name: value for name, value in fields["meta"].items() if name not in SHAPES}
     return inner | outer
+
+
+def holds_meta(name: str, value: Any) -> bool:
+    """Return whether `dump_meta` or an array of its own can store a field."""
+    is_matrix = isinstance(value, np.ndarray) and value.ndim > 1
+    return is_finite(value) and (name in SHAPES or not is_matrix)
+
+
+def dump_meta(fields: Mapping[str, Any]) -> str:
+    """Write fields that are no matrices as a JSON object, which `parse_meta` reads."""
+    return json.dumps(dict(fields), allow_nan=False, sort_keys=True, default=np.ndarray.tolist)
 
 
 def parse_meta(raw: bytes) -> dict[str, Any]:

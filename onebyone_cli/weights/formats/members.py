@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.errors import DataError
 from onebyone_cli.units import printable
+from onebyone_cli.weights.batch_norm import EPSILON
+from onebyone_cli.weights.formats.contract import NetworkLayer
+from onebyone_cli.weights.formats.norms import norm_after, norm_beside, norm_named, norms_in
 from onebyone_cli.weights.orders import orders_of
 from onebyone_cli.weights.rules import quote, quote_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from onebyone_cli.weights.batch_norm import Folding
+    from onebyone_cli.weights.formats.contract import WeightsFile
     from onebyone_cli.weights.orders import Shape
 
 #: Most names in a message, and letters of a name.
@@ -25,6 +31,10 @@ _PAIRS = (
     (re.compile(r"((?:.*/)?vars/)0"), r"\g<1>1"),
 )
 
+#: Names of the matrix of a dense layer that is (C, K): those of Keras and Flax, and Keras 3.
+_KERNEL = re.compile(r".+[./]kernel(?::0)?")
+_DENSE = re.compile(rf"{_KERNEL.pattern}|(?:.*/)?vars/0")
+
 #: Names that `numpy.savez` gives a single array.
 _NAMELESS = "arr_0"
 
@@ -33,18 +43,59 @@ _OPTIMIZER = re.compile(r"/?optimizer")
 
 
 class Choice(NamedTuple):
-    """Names of arrays by the fields that they are, and what the user should know of the choice."""
+    """Names of arrays by the fields that they are, and what the user should know of the choice.
+
+    `epsilon` is that of the batch normalization among the arrays, if there is one. `turned` tells
+    that the weight is a matrix (C, K).
+    """
 
     names: dict[str, str]
     note: str = ""
+    epsilon: float | None = None
+    turned: bool = False
+
+    def fields(self, read: Callable[[str, str], Any]) -> dict[str, Any]:
+        """Return the fields of a file; `read` returns an array by its name and its field."""
+        found = {field: read(name, field) for field, name in self.names.items()}
+        if self.turned:
+            found["weight"] = found["weight"].T
+        return found if self.epsilon is None else found | {EPSILON: self.epsilon}
+
+
+def choose_for(source: WeightsFile, shapes: Mapping[str, Shape], member: str = "") -> Choice:
+    """Choose the arrays that a file is to be read for, and note the choice; see `choose`.
+
+    `member` is the name of the weight as the format spells it. If a batch normalization is to be
+    folded, its arrays are among those chosen.
+    """
+    path, folding = source.path, source.folding
+    chosen = choose(shapes, source.wanted, member or source.member, path)
+    if folding is not None and source.wanted == "weight":
+        chosen = _with_norm(chosen, shapes, folding, path)
+    source.notes.extend(filter(None, [chosen.note]))
+    return chosen
+
+
+def _with_norm(chosen: Choice, shapes: Mapping[str, Shape], folding: Folding, path: str) -> Choice:
+    weight = chosen.names["weight"]
+    norm = (
+        norm_named(folding.name, norms_in(shapes), path)
+        if folding.name
+        else norm_after(weight, rows_of(weight, shapes[weight]), shapes, path)
+    )
+    epsilon = norm.epsilon if folding.epsilon is None else folding.epsilon
+    where = "" if folding.epsilon is not None else ", which the file does not have"
+    note = f"the batch norm {_whole(norm.name)} is folded in, with epsilon {epsilon:g}{where}"
+    told = ", ".join(filter(None, [chosen.note, note]))
+    return Choice(chosen.names | norm.arrays, told, epsilon, chosen.turned)
 
 
 def choose(shapes: Mapping[str, Shape], wanted: str, member: str, path: str) -> Choice:
     """Choose the array of the field `wanted`, and with a weight the bias that stands beside it.
 
-    `member` is the name that the user gives, or empty. Without it, the only array with two or more
-    axes is the weight if its shape is that of a 1×1 kernel; a matrix only if it is called so, since
-    those called kernels are (C, K) in Keras.
+    `member` is the name that the user gives, or empty. Without it, the array ``weight`` is the
+    weight. If there is none, it is the only array with two or more axes, if its shape is that of a
+    1×1 kernel; a matrix only if it is called so, since those called kernels are (C, K) in Keras.
 
     Raises
     ------
@@ -55,12 +106,15 @@ def choose(shapes: Mapping[str, Shape], wanted: str, member: str, path: str) -> 
         raise DataError(f"has no member {quote(member)} but {quote_names(shapes)}", path)
     if wanted == "bias":
         return Choice({"bias": member or _only_bias(shapes, path)})
-    weight = member or _only_weight(shapes, path)
+    weight = member or ("weight" if "weight" in shapes else _only_weight(shapes, path))
     # The weight of a model is named to have it without the bias.
     bias = bias_beside(weight, shapes) if member != "weight" else ""
-    told = [] if member else [f"the weight is {_whole(weight)}"]
-    told += [f"the bias is {_whole(bias)}"] if bias else []
-    return Choice({"weight": weight} | ({"bias": bias} if bias else {}), ", ".join(told))
+    told = [] if member or weight == "weight" else [f"the weight is {_whole(weight)}"]
+    told += [f"the bias is {_whole(bias)}"] if bias and bias != "bias" else []
+    turned = _is_dense(weight, shapes[weight])
+    told += ["a matrix of this name is read as (C, K), as in Keras and Flax"] if turned else []
+    names = {"weight": weight} | ({"bias": bias} if bias else {})
+    return Choice(names, ", ".join(told), turned=turned)
 
 
 def _only_weight(shapes: Mapping[str, Shape], path: str) -> str:
@@ -76,6 +130,8 @@ def _only_weight(shapes: Mapping[str, Shape], path: str) -> str:
             path,
         )
     listed = ", ".join(f"{_whole(name)} {shapes[name]}" for name in fit[:_MOST])
+    if len(fit) > _MOST:
+        listed += f" and {len(fit) - _MOST} more, which onebyone weights show lists"
     raise DataError(
         f"has no member 'weight'; name one of {listed}, as in {path}:{printable(fit[0])}", path
     )
@@ -106,14 +162,39 @@ def bias_beside(weight: str, shapes: Mapping[str, Shape]) -> str:
         found = pattern.fullmatch(weight)
         if found:
             name = found.expand(beside)
-            return name if shapes.get(name) in _bias_shapes(shapes[weight]) else ""
+            return (
+                name if shapes.get(name) in [(n,) for n in rows_of(weight, shapes[weight])] else ""
+            )
     return ""
 
 
-def _bias_shapes(weight: Shape) -> list[Shape]:
-    if len(weight) == 2:
-        return [(weight[0],)]
-    return [(weight[-1] if order.turned else weight[0],) for order in orders_of(weight)]
+def rows_of(name: str, shape: Shape) -> list[int]:
+    """Return the numbers of output channels that a weight of this name and shape can have."""
+    if len(shape) == 2:
+        return [shape[1] if _is_dense(name, shape) else shape[0]]
+    return [shape[-1] if order.turned else shape[0] for order in orders_of(shape)]
+
+
+def _is_dense(name: str, shape: Shape) -> bool:
+    """Return whether a matrix is that of a dense layer of Keras or Flax, (C, K)."""
+    return len(shape) == 2 and bool(_DENSE.fullmatch(name))
+
+
+def layers_in(shapes: Mapping[str, Shape]) -> list[NetworkLayer]:
+    """Return all 1×1 layers of a network, in the order of the file.
+
+    A matrix is a layer if it is called a weight or a kernel.
+    """
+    norms, found = norms_in(shapes), []
+    for name, shape in shapes.items():
+        can_be = _can_be_weight(name, shape) or _KERNEL.fullmatch(name)
+        rows = next(iter(rows_of(name, shape)), 0) if len(shape) > 1 and can_be else 0
+        if not rows or _OPTIMIZER.match(name):
+            continue
+        bias, norm = bias_beside(name, shapes), norm_beside(name, [rows], shapes, norms)
+        kind = "linear" if len(shape) == 2 else "conv"
+        found.append(NetworkLayer(name, kind, rows, prod(shape) // rows, bias, norm))
+    return found
 
 
 def _can_be_weight(name: str, shape: Shape) -> bool:

@@ -20,12 +20,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from onebyone_cli.errors import DataError, OneByOneError, PolicyError
 from onebyone_cli.npy_header import read_header
-from onebyone_cli.weights.formats.contract import Stored, WeightsFile, WeightsFormat
+from onebyone_cli.weights.formats.contract import NetworkLayer, Stored, WeightsFile, WeightsFormat
 from onebyone_cli.weights.formats.json import flatten_meta, is_finite, parse_meta
-from onebyone_cli.weights.formats.members import choose
+from onebyone_cli.weights.formats.members import choose, choose_for, layers_in
 from onebyone_cli.weights.formats.npy import npy_bytes, read_array
 from onebyone_cli.weights.orders import Shape
-from onebyone_cli.weights.rules import SHAPES, ShapeRule, quote
+from onebyone_cli.weights.rules import SHAPES, TORCH, ShapeRule, quote
 
 #: Most bytes of the members in `ChannelMap.meta`.
 _MAX_META_BYTES = 2**20
@@ -68,7 +68,7 @@ def _read(source: WeightsFile) -> dict[str, Any]:
     path, wanted = source.path, source.wanted
     with _archive_errors(path), zipfile.ZipFile(source.file) as archive:
         members = _members(archive, path)
-        if source.member or wanted not in members:
+        if source.member or wanted not in members or source.folding is not None:
             return _read_chosen(source, archive, members)
         arrays = {
             name: _read_member(archive, members[name], name, path, SHAPES[name])
@@ -82,22 +82,20 @@ def _read_chosen(
     source: WeightsFile, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]
 ) -> dict[str, Any]:
     """Read the arrays that the user names, or that another program's names show."""
-    path, wanted = source.path, source.wanted
+    path = source.path
     if any(name.rpartition("/")[2] == "data.pkl" for name in members):
         raise PolicyError(
             "is a PyTorch file, which is loaded with pickle and can run code; export the weights "
-            "to .npy, .npz, .safetensors, .csv or .json",
+            f"to .npy, .npz, .safetensors, .csv or .json{TORCH}",
             path,
         )
     if "pixels.comoment" in members:
         raise DataError("holds moments, not weights; learn weights from it with fit", path)
     shapes = _shapes(archive, members)
-    chosen = choose(shapes, wanted, source.member, path)
-    source.notes.extend(filter(None, [chosen.note]))
-    return {
-        field: _read_member(archive, members[name], name, path, SHAPES[field])
-        for field, name in chosen.names.items()
-    }
+    chosen = choose_for(source, shapes)
+    return chosen.fields(
+        lambda name, field: _read_member(archive, members[name], name, path, SHAPES[field])
+    )
 
 
 def _shapes(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> dict[str, Shape]:
@@ -131,12 +129,25 @@ def _look(file: BinaryIO, member: str, path: str) -> Stored:
         chosen = {name: name for name in SHAPES if name in members}
         if member or "weight" not in members:
             chosen = choose(_shapes(archive, members), "weight", member, path).names
-        with archive.open(members[chosen["weight"]]) as array:
-            dtype = read_header(array.read, path).dtype
+        dtype = _type_of(archive, members[chosen["weight"]])
     return Stored(dtype, tuple(members), tuple(chosen.values()))
 
 
-FORMAT = WeightsFormat(read=_read, write=_write, holds=_holds, look=_look)
+def _layers(file: BinaryIO, path: str) -> list[NetworkLayer]:
+    with _archive_errors(path), zipfile.ZipFile(file) as archive:
+        members = _members(archive, path)
+        if "weight" in members:  # a layer by itself, whatever else is beside it
+            return []
+        found = layers_in(_shapes(archive, members))
+        return [each._replace(dtype=_type_of(archive, members[each.name])) for each in found]
+
+
+def _type_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
+    with archive.open(info) as array:
+        return read_header(array.read, "").dtype
+
+
+FORMAT = WeightsFormat(read=_read, write=_write, holds=_holds, look=_look, layers=_layers)
 
 
 def model_bytes(arrays: Mapping[str, ArrayLike], meta: Mapping[str, Any]) -> bytes:

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeGuard
 
 import numpy as np
 
-from onebyone_cli.errors import DataError
-from onebyone_cli.weights.formats.contract import Stored, WeightsFile, WeightsFormat
-from onebyone_cli.weights.formats.members import choose
+from onebyone_cli.errors import DataError, DependencyMissingError
+from onebyone_cli.weights.formats.contract import NetworkLayer, Stored, WeightsFile, WeightsFormat
+from onebyone_cli.weights.formats.json import dump_meta, flatten_meta, holds_meta, parse_meta
+from onebyone_cli.weights.formats.members import choose, choose_for, layers_in
 from onebyone_cli.weights.rules import MAX_ARRAY_BYTES, SHAPES, quote
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from onebyone_cli.weights.orders import Shape
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 _MAX_HEADER = 1 << 24
 
 _MOST_AXES = 64
+
+#: Key of what this program writes beside its own layer.
+_META = "onebyone"
 
 #: Types by their names in the header: numpy's codes, and ours for messages.
 _TYPES = {
@@ -42,6 +48,8 @@ _TYPES = {
     "BF16": ("<u2", "bfloat16"),
     "F32": ("<f4", "float32"),
     "F64": ("<f8", "float64"),
+    "F8_E4M3": ("float8_e4m3fn", "float8_e4m3fn"),
+    "F8_E5M2": ("float8_e5m2", "float8_e5m2"),
 }
 
 
@@ -55,13 +63,15 @@ class _Entry(NamedTuple):
 
 
 def _read(source: WeightsFile) -> dict[str, Any]:
-    entries = _entries(source.file, source.size, source.path)
+    entries, said = _entries(source.file, source.size, source.path)
     shapes = {name: entry.shape for name, entry in entries.items()}
-    chosen = choose(shapes, source.wanted, source.member, source.path)
-    source.notes.extend(filter(None, [chosen.note]))
-    return {
-        field: _array(source, name, entries[name], field) for field, name in chosen.names.items()
-    }
+    chosen = choose_for(source, shapes)
+    fields = chosen.fields(lambda name, field: _array(source, name, entries[name], field))
+    if chosen.names.get("weight") != "weight" or source.member:
+        return fields
+    if "inverse" in entries:
+        fields["inverse"] = _array(source, "inverse", entries["inverse"], "inverse")
+    return flatten_meta(parse_meta(said.encode(errors="replace"))) | fields
 
 
 def _array(source: WeightsFile, name: str, entry: _Entry, field: str) -> NDArray[np.float64]:
@@ -78,7 +88,7 @@ def _array(source: WeightsFile, name: str, entry: _Entry, field: str) -> NDArray
             f"{MAX_ARRAY_BYTES // 8}",
             path,
         )
-    dtype = np.dtype(_TYPES[entry.dtype][0])
+    dtype = _numpy_type(_TYPES[entry.dtype][0], path)
     if entry.end - entry.begin != prod(shape) * dtype.itemsize:
         raise DataError(
             f"member {quote(name)} has {entry.end - entry.begin} bytes for shape {entry.shape} of "
@@ -93,8 +103,27 @@ def _array(source: WeightsFile, name: str, entry: _Entry, field: str) -> NDArray
         return stored.astype(np.float64).reshape(shape)
 
 
-def _entries(file: BinaryIO, size: int, path: str) -> dict[str, _Entry]:
-    """Read the header; raises `DataError` if it is damaged."""
+def _numpy_type(code: str, path: str) -> np.dtype[Any]:
+    """Return a type of numpy, or one of 8 bits that a library adds."""
+    if not code.startswith("float8"):
+        return np.dtype(code)
+    try:
+        import ml_dtypes
+    except ImportError as error:
+        raise DependencyMissingError(
+            f"numbers of type {code} need ml_dtypes, which is not installed; install it with: "
+            "pip install ml_dtypes",
+            path,
+        ) from error
+    found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, code))
+    return found
+
+
+def _entries(file: BinaryIO, size: int, path: str) -> tuple[dict[str, _Entry], str]:
+    """Read the header: the arrays, and what this program writes beside them.
+
+    Raises `DataError` if it is damaged.
+    """
     length = int.from_bytes(file.read(8), "little")
     if length > min(_MAX_HEADER, size - 8):
         raise DataError(
@@ -108,11 +137,10 @@ def _entries(file: BinaryIO, size: int, path: str) -> dict[str, _Entry]:
         raise DataError("the header is not JSON; was the file altered?", path) from error
     if not isinstance(header, dict):
         raise _damaged("", path)
-    return {
-        name: _entry(name, value, 8 + length, size, path)
-        for name, value in header.items()
-        if name != "__metadata__"
-    }
+    said = header.pop("__metadata__", {})
+    beside = said.get(_META, "") if isinstance(said, dict) else ""
+    entries = {n: _entry(n, value, 8 + length, size, path) for n, value in header.items()}
+    return entries, beside if isinstance(beside, str) else ""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -143,13 +171,47 @@ def _damaged(name: str, path: str) -> DataError:
     return DataError(f"the header{where} is damaged; was the file altered or cut short?", path)
 
 
-def _look(file: BinaryIO, member: str, path: str) -> Stored:
+def _shapes_of(file: BinaryIO, path: str) -> tuple[dict[str, _Entry], dict[str, Shape]]:
     size = file.seek(0, 2)
     file.seek(0)
-    entries = _entries(file, size, path)
-    shapes = {name: entry.shape for name, entry in entries.items()}
+    entries, _ = _entries(file, size, path)
+    return entries, {name: entry.shape for name, entry in entries.items()}
+
+
+def _look(file: BinaryIO, member: str, path: str) -> Stored:
+    entries, shapes = _shapes_of(file, path)
     names = choose(shapes, "weight", member, path).names
-    return Stored(_TYPES[entries[names["weight"]].dtype][1], tuple(entries), tuple(names.values()))
+    return Stored(_type_of(entries[names["weight"]]), tuple(entries), tuple(names.values()))
 
 
-FORMAT = WeightsFormat(read=_read, write=None, look=_look)
+def _layers(file: BinaryIO, path: str) -> list[NetworkLayer]:
+    entries, shapes = _shapes_of(file, path)
+    return [each._replace(dtype=_type_of(entries[each.name])) for each in layers_in(shapes)]
+
+
+def _type_of(entry: _Entry) -> str:
+    return _TYPES[entry.dtype][1] if entry.dtype in _TYPES else entry.dtype
+
+
+def _write(fields: Mapping[str, Any], suffix: str) -> bytes:
+    """Write the weight as PyTorch does, (K, C, 1, 1), in float64; what is no matrix as JSON."""
+    arrays = {n: np.asarray(v, "<f8") for n, v in fields.items() if n in SHAPES}
+    if "weight" in arrays:
+        arrays["weight"] = arrays["weight"][:, :, np.newaxis, np.newaxis]
+    header: dict[str, Any] = {}
+    end = 0
+    for name, array in arrays.items():
+        header[name] = {
+            "dtype": "F64",
+            "shape": array.shape,
+            "data_offsets": [end, end + array.nbytes],
+        }
+        end += array.nbytes
+    others = {name: value for name, value in fields.items() if name not in arrays}
+    header["__metadata__"] = {"format": "pt"} | ({_META: dump_meta(others)} if others else {})
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + b"".join(a.tobytes() for a in arrays.values())
+
+
+FORMAT = WeightsFormat(read=_read, write=_write, holds=holds_meta, look=_look, layers=_layers)

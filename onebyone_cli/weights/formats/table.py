@@ -43,6 +43,12 @@ _SIGN = "+"
 #: A text in double quotes, in which a double quote stands twice.
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
+#: A name that only counts.
+_NUMBERED = re.compile(r"channel [0-9]+")
+
+#: A name that needs no quotes.
+_BARE = re.compile(r"[^\W\d][\w.:/()-]*")
+
 
 class Row(NamedTuple):
     """A row of text and the number of its line, from 1."""
@@ -71,17 +77,23 @@ def _read(source: WeightsFile) -> dict[str, Any]:
     )
     table = axes.with_labels(axes.Table(matrix, counts_rows=counting.holds), labels)
     first = first_two[0].text
+    is_signed = _is_signed(
+        first_two[-1 if shape.has_header else 0].text, delimiter, labelled=shape.has_labels
+    )
     if shape.names:
         table = axes.with_header(table, shape.names, f"line {shape.line}", source.path)
-    elif not first.lstrip().startswith(_SIGN):
+    elif not is_signed:
         whole = count_is_written(first, table.matrix.shape[1], delimiter, labelled=bool(labels))
         table = axes.without_numeric_row(table, counts=whole)
-    if not first.lstrip().startswith(_SIGN):
+    if not is_signed:
         table = axes.without_numeric_column(table)
     if delimiter.point == ",":
         source.notes.append("commas between semicolons are decimal points")
     source.notes.extend(table.notes)
-    return {source.wanted: table.matrix} | axes.fields_of(table)
+    fields = {source.wanted: table.matrix} | axes.fields_of(table)
+    if len(table.matrix) > 1 and not (is_signed or table.columns or table.column_positions):
+        fields["may_have_header"] = True
+    return fields
 
 
 class _Rows:
@@ -192,6 +204,12 @@ def _with_point(source: WeightsFile) -> Delimiter:
                 return SEMICOLONS_AND_DECIMAL_COMMAS if digits[1] == b"," else SEMICOLONS
     source.file.seek(begin)
     return SEMICOLONS
+
+
+def _is_signed(row: str, delimiter: Delimiter, *, labelled: bool) -> bool:
+    """Return whether the first number of a row has a sign that says it is no header."""
+    fields = delimiter.fields(_QUOTED.sub("x", row[:_LONGEST_NAMES]))
+    return any(text.startswith(_SIGN) for _, text in islice(fields, int(labelled), labelled + 1))
 
 
 def _fields(row: str, delimiter: Delimiter) -> list[tuple[int, str]] | None:
@@ -311,15 +329,50 @@ def _decode(raw: bytes, number: int, path: str) -> str:
 
 
 def _write(fields: Mapping[str, Any], suffix: str) -> bytes:
-    """Write each row, or each number of a bias, on a line, with all digits of float64."""
+    """Write each row, or each number of a bias, on a line, with all digits of float64.
+
+    Names of channels are a header, and names of outputs a first column. A sign stands before a
+    first number that would be taken for a header.
+    """
     delimiter = {".csv": ",", ".tsv": "\t", ".txt": " "}[suffix]
     matrix = next(iter(fields.values()))
     matrix = matrix if matrix.ndim == 2 else matrix[:, np.newaxis]
+    channels, labels = fields.get("channels"), fields.get("outputs")
     rows = [delimiter.join(map(repr, row)) for row in matrix.tolist()]
     if axes.without_numeric_column(axes.without_numeric_row(axes.Table(matrix))).notes:
         rows[0] = f"{_SIGN}{rows[0]}"
+    if labels:
+        rows = [f"{_written(name)}{delimiter}{row}" for name, row in zip(labels, rows, strict=True)]
+    if channels:
+        corner = ["" if suffix == ".csv" else '""'] if labels else []
+        rows = [delimiter.join([*corner, *map(_written, channels)]), *rows]
     return ("\n".join(rows) + "\n").encode()
 
 
+def _holds(name: str, value: Any) -> bool:
+    """Return whether a table has these names: words, none of which names an axis.
+
+    Names that only count are left out: others read a table of plain numbers with less trouble.
+    """
+    if name not in ("channels", "outputs") or not isinstance(value, list):
+        return False
+    return all(map(_is_plain_word, value)) and not all(map(_NUMBERED.fullmatch, value))
+
+
+def _is_plain_word(name: Any) -> bool:
+    return (
+        isinstance(name, str)
+        and name == name.strip()
+        and _is_word(_written(name), COMMAS)
+        and not COMMAS.is_number(name)
+        and not axes.names_an_axis(name)
+    )
+
+
+def _written(name: str) -> str:
+    """Return a name in quotes if it needs them."""
+    return name if _BARE.fullmatch(name) else '"' + name.replace('"', '""') + '"'
+
+
 #: Reading takes up to 4 times the size of the file.
-FORMAT = WeightsFormat(read=_read, write=_write, limit=256 * 2**20)
+FORMAT = WeightsFormat(read=_read, write=_write, holds=_holds, limit=256 * 2**20)

@@ -26,13 +26,16 @@ def compose(weights: Layers, output: WeightsOutput, messages: Messages) -> None:
 
     console, path, layers = messages.console(), output.output, weights.layers
     check_names(layers, [])
-    saving.check_output(path, output.bias_to, force=output.force, inputs=files_of(layers))
+    raster = output.raster
+    saving.check_output(
+        path, output.bias_to, force=output.force, inputs=files_of(layers), source=raster
+    )
     maps = [load_weights(name) for name in layers]
     for each in maps:
         for note in each.notes:
             console.say(f"{each.source}: {note}")
     folded = fold(chained(maps))
-    lost = saving.save(folded, path, output.bias_to, force=output.force)
+    lost = saving.save(folded, path, output.bias_to, console, force=output.force, source=raster)
     console.say(
         f"{path}: {folded.out_channels}×{folded.in_channels}, from {count(len(layers), 'layer')}"
     )

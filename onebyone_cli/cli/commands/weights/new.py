@@ -39,13 +39,13 @@ def new(asked: NewWeights, output: WeightsOutput, messages: Messages) -> None:
     chosen = asked.chosen()
     _check_options(kind, chosen, in_channels, asked.stats, asked.all_rows)
     path, bias_to, force = output.output, output.bias_to, output.force
-    saving.check_output(path, bias_to, force=force, inputs=(asked.stats,))
+    saving.check_output(path, bias_to, force=force, inputs=(asked.stats,), source=output.raster)
     if in_channels is not None:
         from onebyone_cli.weights.save import check_size
 
         check_size(path, in_channels if kind == "identity" else max(1, len(chosen)), in_channels)
     weights = _made(kind, chosen, in_channels, asked.stats, asked.all_rows)
-    lost = saving.save(weights, path, bias_to, force=force)
+    lost = saving.save(weights, path, bias_to, console, force=force, source=output.raster)
     console.say(f"{path}: {weights.out_channels}×{weights.in_channels}, {weights.meta['title']}")
     document = {"output": path, "kind": kind, "shape": list(weights.weight.shape)}
     console.document(document | {"left_out": lost})

@@ -1,6 +1,7 @@
 """``onebyone weights show``: draw and describe weights."""
 
 from math import isfinite
+from os.path import isfile
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ from onebyone_cli.cli.options.inputs import check_names
 from onebyone_cli.cli.options.messages import Messages
 from onebyone_cli.cli.options.picture import WeightsPicture
 from onebyone_cli.cli.options.weights import ShownWeights
-from onebyone_cli.cli.terminal.console import print_out, print_table
+from onebyone_cli.cli.terminal.console import Console, print_out, print_table
 from onebyone_cli.cli.terminal.picture_output import terminal_canvas
 from onebyone_cli.errors import UsageError
 from onebyone_cli.operations.names import files_of
@@ -17,11 +18,14 @@ from onebyone_cli.units import count, printable
 if TYPE_CHECKING:
     from onebyone_cli.weights.algebra import Facts
     from onebyone_cli.weights.channel_map import ChannelMap
+    from onebyone_cli.weights.formats.contract import NetworkLayer
 
 EXAMPLES = """
 onebyone weights show model.npz
 onebyone weights show model.npz -o weights.png
 onebyone weights show kernel.csv --json
+onebyone weights show network.safetensors
+onebyone weights show network.safetensors:layer1.0.conv1.weight --fold-bn
 """
 
 #: Filters and channels in tables for people; all are in the JSON document.
@@ -49,6 +53,9 @@ def show(given: ShownWeights, picture: WeightsPicture, messages: Messages) -> No
     A row of the map is an output channel (a filter), a column an input channel; zero is grey,
     positive weights are red and negative ones blue, or signs where there are no colours. A matrix
     larger than the terminal is shown in blocks, each by its weight of largest magnitude.
+
+    Of a file of a network it lists the 1×1 layers: their names, sizes and types, whether they have
+    a bias, and the batch normalization that follows.
     """
     from onebyone_cli.weights.algebra import facts_of
     from onebyone_cli.weights.load import read_weights
@@ -62,7 +69,12 @@ def show(given: ShownWeights, picture: WeightsPicture, messages: Messages) -> No
         if output == "-":
             raise UsageError("standard output is for the report; name a .png file")
         check_png(output, force=force, inputs=files_of([file]))
-    weights, dtype, _ = read_weights(file)
+    folding = given.folding()
+    layers = _layers(file) if folding is None and not output else []
+    if len(layers) > 1:
+        _show_layers(file, layers, console)
+        return
+    weights, dtype, _ = read_weights(file, folding=folding)
     for note in weights.notes:
         console.say(f"{file}: {note}")
     report = _Report(weights, facts_of(weights.weight), dtype)
@@ -71,6 +83,53 @@ def show(given: ShownWeights, picture: WeightsPicture, messages: Messages) -> No
     if not console.quiet:
         report.print()
     console.document(report.document())
+
+
+def _layers(file: str) -> "list[NetworkLayer]":
+    """Return the 1×1 layers of a network, where none is named."""
+    from onebyone_cli.weights.load import network_layers
+
+    return network_layers(file) if isfile(file) else []
+
+
+def _show_layers(file: str, layers: "list[NetworkLayer]", console: Console) -> None:
+    """Print a table of the layers of a network."""
+    if not console.quiet:
+        print_out(f"{printable(file)}: a network with {count(len(layers), '1×1 layer')}")
+        print_out("")
+        print_table(
+            ["layer", "kind", "K×C", "dtype", "bias", "batch norm"],
+            [
+                [
+                    printable(layer.name),
+                    layer.kind,
+                    f"{layer.out_channels}×{layer.in_channels}",
+                    layer.dtype,
+                    "yes" if layer.bias else "no",
+                    printable(layer.norm) or "none found",
+                ]
+                for layer in layers
+            ],
+            ["layer", "kind", "dtype", "bias", "batch norm"],
+        )
+        print_out("")
+        print_out(f"name one to use it, as in {printable(file)}:{printable(layers[0].name)}")
+    console.document(
+        {
+            "file": file,
+            "layers": [
+                {
+                    "name": layer.name,
+                    "kind": layer.kind,
+                    "shape": [layer.out_channels, layer.in_channels],
+                    "dtype": layer.dtype,
+                    "bias": layer.bias or None,
+                    "batch_norm": layer.norm or None,
+                }
+                for layer in layers
+            ],
+        }
+    )
 
 
 def _write_picture(weights: "ChannelMap", path: str, *, force: bool) -> None:
