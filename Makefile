@@ -23,7 +23,7 @@ define typed
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bless man docs bench kills clean
+.PHONY: help demo test check lint bless man docs site bench kills clean
 .DELETE_ON_ERROR:
 
 help:
@@ -34,6 +34,7 @@ help:
 	@echo 'make bless   write the expected output of the golden cases anew (then read git diff)'
 	@echo 'make man     write the man pages anew from what --help says'
 	@echo 'make docs    run the commands of the documents and show what they print now'
+	@echo 'make site    make a web site of the documents in site/, to be read without a network'
 	@echo 'make bench   time it against other programs; BENCH_ARGS="--jobs small" for a quick look'
 	@echo 'make kills   kill 500 jobs at random times, and have each go on to the same bytes'
 	@echo 'make clean   remove the environment, caches, demo output and benchmark data'
@@ -78,6 +79,11 @@ docs: $(DEV_STAMP)
 	$(BIN)/python docs/make_reference.py
 	$(BIN)/python docs/run_commands.py
 
+site: $(RUN_STAMP)
+	$(PIP) install -e '.[site]'
+	$(BIN)/python -m sphinx -q -E -W --keep-going -b html -c docs . site
+	@echo 'site/README.html is the first page.'
+
 bench: $(RUN_STAMP)
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 
@@ -85,7 +91,7 @@ kills: $(DEV_STAMP)
 	KILLS=500 $(BIN)/python -m pytest tests/cli/test_resume.py -k 'random_kills or interrupted'
 
 clean:
-	rm -rf $(VENV) demo benchmarks/data build dist
+	rm -rf $(VENV) demo site benchmarks/data build dist
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -100,5 +106,5 @@ $(RUN_STAMP): pyproject.toml | $(BIN)/python
 
 $(DEV_STAMP): pyproject.toml | $(BIN)/python
 	$(PIP) install -e '.[dev]'
-	$(PIP) install -e '.[readers]' || echo 'Tests that compare with other readers are skipped.'
+	$(PIP) install -e '.[readers,site]' || echo 'Tests that compare with other readers, and that of the site, are skipped.'
 	@touch $(RUN_STAMP) $@

@@ -18,6 +18,14 @@ def test_what_a_page_shows_is_what_happens(page: Path) -> None:
     assert run_commands.update(page, check=True) == []
 
 
+def test_the_readme_is_short_and_its_commands_need_no_preparation(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert text.count("\n") <= 120
+    seen = re.sub(r"<!-- run.*?-->\n", "", text, flags=re.DOTALL)
+    assert run_commands.current(seen, tmp_path) == seen
+    assert (tmp_path / "components.png").exists()
+
+
 def test_the_reference_is_what_help_says() -> None:
     assert make_reference.stale_pages(make_reference.make_pages()) == []
 

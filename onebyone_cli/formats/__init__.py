@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 #: In the order of help.
-NAMES = ("npy", "npz", "hdf5", "zarr", "tiff", "images", "envi")
+NAMES = (
+    *("npy", "npz", "safetensors", "hdf5", "zarr", "tiff"),
+    *("images", "netpbm", "envi", "gdal", "raw"),
+)
 
 
 def load(name: str) -> Format:
@@ -54,6 +57,9 @@ def of_input(path: str) -> Format:
     """
     if path == "-":
         return of_streams()
+    prefixed = by_prefix(path)
+    if prefixed is not None:
+        return prefixed
     if is_url(path):
         return of_stores()
     try:
@@ -68,16 +74,28 @@ def of_input(path: str) -> Format:
         return named or of_streams()  # a pipe such as /dev/fd/63 has no suffix
     start = _first_bytes(path)
     found = _by_content(path, start, named) or named
-    if found is None:
-        kind = look(start)
+    kind = None if found is not None and found.is_described else look(start)
+    if found is None or kind is not None:
         what = f"is {kind.text}" if kind else f"has no known suffix; expected {suffix_list()}"
         raise DataError(what, path)
     return found
 
 
+def by_prefix(path: str) -> Format | None:
+    """Return the format whose inputs have names that begin as this one; None if there is none.
+
+    A file of such a name counts more.
+    """
+    if os.path.lexists(path):
+        return None
+    return _first(lambda each: bool(each.prefixes) and path.startswith(each.prefixes))
+
+
 def misnamed(path: str, found: Format) -> str:
     """Tell that a file is of another format than its suffix says; empty if it is not."""
-    named = None if path == "-" else _by_suffix(path)
+    if path == "-" or by_prefix(path):
+        return ""
+    named = _by_suffix(path)
     return "" if named in (None, found) else f"{path} is {found.noun}, whatever its name"
 
 
@@ -99,7 +117,7 @@ def of_output(path: str, name: str = "") -> tuple[Format, str]:
         return _by_name(path, name)
     if path == "-":
         return of_streams(), ""
-    found = _by_suffix(path.rstrip("/"))
+    found = by_prefix(path) or _by_suffix(path.rstrip("/"))
     if path.endswith("/") or os.path.isdir(path):
         found = found if found is not None and found.folders else _first(lambda f: bool(f.folder))
     elif found is None and not os.path.isfile(path) and os.path.exists(path):
@@ -137,9 +155,16 @@ def of_streams() -> Format:
     return found
 
 
+def of_bytes(peek: Callable[[int], bytes]) -> Format:
+    """Return the format of a stream by its first bytes; `peek` returns so many of them."""
+    known = [each for each in _each() if each.streams]
+    start = peek(max(len(magic) for each in known for magic in each.magic))
+    return next((each for each in known if start.startswith(each.magic)), known[0])
+
+
 def of_datasets(path: str) -> bool:
     """Return whether ``path:name`` can mean a dataset, by the first bytes or suffix of the file."""
-    found = _by_suffix(path)
+    found = by_prefix(path) or _by_suffix(path)
     if os.path.isfile(path):
         found = _by_content(path, _first_bytes(path), found) or found
     elif found is None and os.path.isdir(path):
@@ -166,9 +191,17 @@ def format_names() -> list[str]:
 def describe_inputs() -> str:
     """Describe the possible inputs, for help: a sentence without its full stop."""
     known = all_formats()
-    files = [each.noun for each in known] + [each.folder for each in known if each.folder]
-    text = f"{', '.join(files)}, or - for {of_streams().streams} on standard input"
-    return text[0].upper() + text[1:]
+    files = ", ".join(
+        each.prefixes[0] + "NAME" if each.prefixes else each.suffixes[0]
+        for each in known
+        if each.is_described
+    )
+    folders = "".join(f", {each.folder}" for each in known if each.folder)
+    streams = " or ".join(each.streams for each in known if each.streams)
+    return (
+        f"A file ({files}; FILE:NAME for one of several arrays){folders}, or - for "
+        f"{streams} on standard input"
+    )
 
 
 def describe_outputs() -> str:
@@ -186,6 +219,12 @@ def with_storage(option: str) -> str:
     """Return the suffixes of outputs that support a storage option, as in ``".h5"``."""
     *names, last = (each.new_suffix for each in _each() if option in each.storage)
     return f"{', '.join(names)} and {last}" if names else last
+
+
+def with_layouts() -> str:
+    """Return the suffixes of outputs whose order of axes can be chosen."""
+    *first, last = (each.new_suffix for each in _each() if each.layouts)
+    return f"{', '.join(first)} and {last}"
 
 
 def _each() -> Iterator[Format]:

@@ -22,6 +22,11 @@ def files_of(inputs: Sequence[str]) -> tuple[str, ...]:
 
 def absolute(text: str) -> str:
     """Return the name of an input or a weights file as an absolute path."""
+    from onebyone_cli.formats import by_prefix
+
+    prefixed = by_prefix(text)
+    if prefixed is not None and prefixed.absolute is not None:
+        return prefixed.absolute(text)
     (path,) = files_of([text])
     return text if is_url(text) else os.path.abspath(path) + text.removeprefix(path)
 
@@ -54,4 +59,7 @@ def check_shared(flag: str, inputs: Sequence[str]) -> None:
 
 def is_stored(path: str) -> bool:
     """Whether an input can be read again: a file, a folder or an address, not a pipe."""
-    return is_url(path) or os.path.isfile(path) or os.path.isdir(path)
+    from onebyone_cli.formats import by_prefix
+
+    known = is_url(path) or by_prefix(path) is not None
+    return known or os.path.isfile(path) or os.path.isdir(path)

@@ -353,3 +353,44 @@ def decoded(lines: list[str], width: int) -> np.ndarray[Any, Any]:
                 column += 1
         assert column == width
     return rgb
+
+
+# -------------------------------------------------------------------------------------- numbers
+
+
+def test_numbers_are_printed_as_they_are(tmp_path: Path):
+    stack = np.array([[[1, 0.1], [-2e20, np.nan]], [[123456789, 0], [1, 2]]])
+    np.save(tmp_path / "x.npy", stack)
+    done = onebyone("view", "x.npy", "--numbers", cwd=tmp_path)
+    lines = done.stdout.decode().splitlines()
+    assert lines[:3] == ["0", "        1        0.1", "   -2e+20        nan"]
+    assert lines[4].split() == ["123456789", "0"]
+    assert done.stderr == "x.npy: 2×2×2; 2 channels\n"
+    printed = np.array([line.split() for line in (*lines[1:3], *lines[4:])], float)
+    np.testing.assert_array_equal(printed.reshape(2, 2, 2), stack)
+
+
+def test_numbers_have_every_pixel_of_a_wide_stack(tmp_path: Path):
+    stack = np.arange(4 * 7 * 90, dtype=np.int16).reshape(4, 7, 90)
+    np.save(tmp_path / "x.npy", stack)
+    done = onebyone("view", "x.npy", "--numbers", "--json", cwd=tmp_path)
+    assert np.array_equal(json.loads(done.stdout)["numbers"], stack)
+    one = onebyone("view", "x.npy", "--numbers", "--channel", "2", cwd=tmp_path)
+    assert np.array_equal(np.loadtxt(one.stdout.splitlines()), stack[2])
+
+
+@pytest.mark.parametrize("more", [["--rgb", "0,0,0"], ["--size", "9"], ["-o", "x.png"]])
+def test_numbers_are_no_picture(more: list[str], tmp_path: Path):
+    np.save(tmp_path / "x.npy", RAMP)
+    done = onebyone("view", "x.npy", "--numbers", *more, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--numbers prints" in done.stderr
+    assert (done.stdout, files_in(tmp_path)) == (b"", ["x.npy"])
+
+
+def test_too_many_numbers_are_refused(tmp_path: Path):
+    np.save(tmp_path / "x.npy", np.zeros((3, 60, 60), np.uint8))
+    done = onebyone("view", "x.npy", "--numbers", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "has 10800 (3×60×60); choose channels with --channels" in done.stderr
+    assert onebyone("view", "x.npy", "--numbers", "--channels", "0:2", cwd=tmp_path).stdout

@@ -67,8 +67,20 @@ class Picture(Group):
         "Default: 1024, or what fits the terminal.",
     )
 
+    numbers: bool = option(
+        "--numbers",
+        type=bool,
+        help="Print the numbers as text, in place of a picture: 10000 at most. Invalid ones are "
+        "nan.",
+    )
+
     def kind(self) -> Literal["sheet", "channel", "rgb", "pca"]:
         """Return the kind of picture that is asked for."""
+        of_pictures = self.rgb or self.pca or self.scale or self.size or self.colormap != "grey"
+        if self.numbers and of_pictures:
+            raise UsageError(
+                "--numbers prints text; --rgb, --pca, --scale, --colormap and --size draw pictures"
+            )
         if bool(self.channel) + bool(self.rgb) + self.pca > 1:
             raise UsageError("--channel, --rgb and --pca each select what to show; give one")
         if (self.rgb or self.pca) and self.colormap != "grey":

@@ -77,12 +77,15 @@ class RawSpec(NamedTuple):
     big_endian : bool
     offset : int
         Bytes before the first number.
+    may_be_named : bool
+        Whether inputs whose header names the type are read as well, as others of several inputs.
     """
 
     shape: tuple[int, ...]
     dtype: str
     big_endian: bool = False
     offset: int = 0
+    may_be_named: bool = False
 
 
 class About(NamedTuple):
@@ -105,6 +108,9 @@ class About(NamedTuple):
     container : Container or None
     selected : tuple of int
         Channels of the file that are read, if not all.
+    identity : str
+        What names the input besides its files, such as a subdataset; a job that is resumed has
+        the same.
     masks : tuple of callable
         Each opens a mask that the file itself has, and returns its `Reader` or `StreamReader`: one
         channel, 0 where pixels are invalid.
@@ -126,6 +132,7 @@ class About(NamedTuple):
     selected: tuple[int, ...] = ()
     load_metadata: Callable[[], Metadata] = Metadata
     notes: tuple[str, ...] = ()
+    identity: str = ""
     masks: tuple[Callable[[], Any], ...] = ()
     count_bytes: Callable[[], int] | None = None
 

@@ -42,6 +42,10 @@ class Format(NamedTuple):
     claims : callable or None
         Whether a file that first bytes do not identify is of this format, by its other bytes or the
         files beside it. Of a format without first bytes, those files go before all others.
+    prefixes : tuple of str
+        How names begin that are inputs of this format, whatever files exist.
+    absolute : callable or None
+        Return such a name with absolute paths.
     main_file : callable or None
         Return the file with the numbers of an output of several files.
     streams : str
@@ -64,6 +68,13 @@ class Format(NamedTuple):
         place of `keeps`.
     datasets : callable or None
         List the datasets of a file that could be stacks.
+    layouts : tuple of str
+        Orders of the axes that an output can have, if the user may choose.
+    frames : bool
+        Whether other programs write and read several, one after another, in a stream: an item of
+        a batch is one.
+    is_described : bool
+        Whether files tell the shape of their numbers; if not, `Source.raw` does.
     storage : tuple of str
         Fields of `Storage` that an output supports.
     keeps : tuple of str
@@ -87,6 +98,8 @@ class Format(NamedTuple):
     file_suffix: Callable[[str, int, str], str] | None = None
     magic: tuple[bytes, ...] = ()
     claims: Callable[[str], bool] | None = None
+    prefixes: tuple[str, ...] = ()
+    absolute: Callable[[str], str] | None = None
     main_file: Callable[[str], str] | None = None
     streams: str = ""
     lacks_types: bool = False
@@ -97,6 +110,9 @@ class Format(NamedTuple):
     seal: Callable[[str, bytes], None] | None = None
     folder_kinds: tuple[tuple[str, tuple[str, ...]], ...] = ()
     datasets: Callable[[str], Sequence[Dataset]] | None = None
+    layouts: tuple[str, ...] = ()
+    frames: bool = False
+    is_described: bool = True
     storage: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()
     packs_channels: bool = False

@@ -68,6 +68,8 @@ class Target(NamedTuple):
         Dataset inside the file; empty for the format's choice.
     kind : str
         Type of the images of a folder, such as ``"png"``; empty for the format's choice.
+    layout : str
+        Order of the axes, one of `Format.layouts`; empty for the format's choice.
     inputs : tuple of str
         Files that are read; none may be written.
     publication : Publication
@@ -87,6 +89,7 @@ class Target(NamedTuple):
     write: Callable[[Target, StackSpec], Writer | StreamWriter]
     inner: str = ""
     kind: str = ""
+    layout: str = ""
     inputs: tuple[str, ...] = ()
     publication: Publication = Publication()
     keeps: tuple[str, ...] = ()
@@ -226,12 +229,15 @@ class ResumableWriter(Writer):
     band_pixels : int
         Pixels of all channels that are written together, counted from the first of each item; 0
         where every number has its own place. No band is divided among jobs.
+    has_planes : bool
+        Whether each channel is stored in one piece, as shards need it.
     """
 
     file: AtomicFile
     data_offset: int
     container: str
     sidecar: Sidecar | None = None
+    has_planes: bool = True
     band_pixels: int = 0
 
     def sync(self) -> None:

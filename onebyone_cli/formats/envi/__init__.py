@@ -1,8 +1,8 @@
 """ENVI: numbers in one file, and a text header beside it.
 
 The interleaves are orders of axes: BSQ is CHW, BIL is HCW and BIP is HWC. Either file names the
-input. The header of ``NAME.img`` is ``NAME.img.hdr`` or ``NAME.hdr``. Outputs are BSQ,
-little-endian, with ``NAME.hdr``.
+input. The header of ``NAME.img`` is ``NAME.img.hdr`` or ``NAME.hdr``. Outputs are little-endian,
+with ``NAME.hdr``, and BSQ unless the suffix or the user says else.
 """
 
 from __future__ import annotations
@@ -12,20 +12,23 @@ from typing import TYPE_CHECKING
 
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.publishing import sidecar_beside
+from onebyone_cli.envi_header import MOST_BYTES, decode_header, parse_header
 from onebyone_cli.errors import DataError, InputMissingError, UsageError, setting
 from onebyone_cli.formats.arrays.byte_source import open_bytes
 from onebyone_cli.formats.arrays.file import ArrayReader
+from onebyone_cli.formats.arrays.layout import ordered_layout
 from onebyone_cli.formats.arrays.source import about_array
 from onebyone_cli.formats.contracts.format import Format
 from onebyone_cli.formats.contracts.metadata import FIELDS
 from onebyone_cli.formats.envi.header import (
+    AXES,
     CODES,
     format_header,
     header_metadata,
     interleave_of,
     layout_of,
-    parse_header,
 )
+from onebyone_cli.spec import LAYOUTS
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.arrays.layout import ArrayLayout
@@ -36,9 +39,6 @@ if TYPE_CHECKING:
 
 #: Suffixes of the file with the numbers.
 _DATA_SUFFIXES = (".img", ".dat", ".bsq", ".bil", ".bip", ".raw", ".cub")
-
-#: Largest header that is read: thousands of bands take a few hundred kilobytes.
-_MOST_BYTES = 1 << 26
 
 
 def read(source: Source) -> ArrayReader:
@@ -82,22 +82,24 @@ def claims(path: str) -> bool:
 
 
 def write(target: Target, spec: StackSpec) -> FixedOffsetWriter:
-    """Make the writer of a BSQ image and its header.
+    """Make the writer of an image and its header.
 
     Raises
     ------
     UsageError
-        If an ENVI image can't hold such a stack, or the suffix is of another interleave.
+        If an ENVI image can't hold such a stack, or suffix and order of the axes contradict.
     """
     from onebyone_cli.formats.arrays.writer import FixedOffsetWriter
 
     _check_held(target.path, spec)
     header = os.path.splitext(target.path)[0] + ".hdr"
-    text = format_header(spec, target.metadata)
+    interleave = _interleave(target)
+    text = format_header(spec, target.metadata, interleave)
     return FixedOffsetWriter(
         target,
         spec,
-        container="ENVI BSQ",
+        container=f"ENVI {interleave.upper()}",
+        stored=ordered_layout(spec, AXES[interleave]),
         sidecar=sidecar_beside(target.path, header, text),
     )
 
@@ -110,9 +112,6 @@ def main_file(path: str) -> str:
 def _check_held(path: str, spec: StackSpec) -> None:
     if path == "-" or targets.is_special(path):
         raise UsageError("an ENVI image is two files; name a file, not a pipe or a device")
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix in (".bil", ".bip"):
-        raise UsageError(f"'{path}': ENVI images are written as BSQ, not as {suffix}; name it .img")
     if spec.items > 1:
         raise UsageError(f"an ENVI image holds one stack, the result is a batch of {spec.items}")
     if spec.dtype not in CODES:
@@ -120,18 +119,24 @@ def _check_held(path: str, spec: StackSpec) -> None:
         raise UsageError(f"ENVI can't hold {spec.dtype}; give {setting('dtype')} one of {known}")
 
 
+def _interleave(target: Target) -> str:
+    """Choose the interleave by the suffix, or by the order of the axes."""
+    suffix = os.path.splitext(target.path)[1].lower()[1:]
+    by_layout = {axes: name for name, axes in AXES.items()}.get(target.layout, "")
+    if suffix in AXES and by_layout not in ("", suffix):
+        raise UsageError(
+            f"'{target.path}' ends in .{suffix}, which is {AXES[suffix]}; leave out "
+            f"{setting('layout_out', target.layout)}, or name it .{by_layout}"
+        )
+    return by_layout or (suffix if suffix in AXES else "bsq")
+
+
 def _header_text(path: str) -> str:
     opened = open_bytes(path, "ENVI header ")
     try:
-        content = opened.read(_MOST_BYTES + 1)
+        return decode_header(opened.read(MOST_BYTES + 1), path)
     finally:
         opened.close()
-    if len(content) > _MOST_BYTES:
-        raise DataError("is too long for an ENVI header", path)
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
 
 
 def _headers_beside(path: str) -> list[str]:
@@ -200,4 +205,5 @@ FORMAT = Format(
     claims=claims,
     main_file=main_file,
     keeps=FIELDS,
+    layouts=LAYOUTS,
 )

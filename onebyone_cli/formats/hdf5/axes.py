@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from onebyone_cli.formats.contracts.axis_names import layout_of_labels
+from onebyone_cli.formats.hdf5.dimensions import has_scales, has_texts
 from onebyone_cli.formats.hdf5.file import load_h5py
 
 #: Longest name of an axis that is read.
@@ -31,8 +32,10 @@ def labelled_layout(dataset: Any) -> tuple[str, tuple[str, ...]]:
 
 def _label(dataset: Any, axis: int) -> str:
     h5py = load_h5py()
-    label = bytes(h5py.h5ds.get_label(dataset, axis))
-    if not label and h5py.h5ds.get_num_scales(dataset, axis):
+    label = b""
+    if has_texts(dataset):
+        label = bytes(h5py.h5ds.get_label(dataset, axis))
+    if not label and has_scales(dataset) and h5py.h5ds.get_num_scales(dataset, axis):
         names: list[bytes] = []
 
         def take(scale: Any) -> bool:

@@ -16,6 +16,7 @@ from onebyone_cli.errors import OneByOneError
 from onebyone_cli.formats.contracts.attributes import Near, field_of, normalised
 from onebyone_cli.formats.contracts.coordinates import even_transform
 from onebyone_cli.formats.hdf5.attributes import UNREADABLE, plain_value, read_attributes
+from onebyone_cli.formats.hdf5.dimensions import has_scales
 from onebyone_cli.formats.hdf5.file import load_h5py
 from onebyone_cli.formats.hdf5.find import open_object
 from onebyone_cli.formats.hdf5.search import Link, walk
@@ -68,7 +69,8 @@ class Place(NamedTuple):
             # The handle is closed after the call.
             found.append((name, h5py.h5o.open(self.root, name.encode())))
 
-        if axis in self.axes and self.dataset.rank == len(self.axes):
+        has_axes = axis in self.axes and self.dataset.rank == len(self.axes)
+        if has_axes and has_scales(self.dataset):
             with suppress(*UNREADABLE):
                 h5py.h5ds.iterate(self.dataset, self.axes.index(axis), take, 0)
         return found

@@ -10,6 +10,7 @@ from onebyone_cli.commit import targets, temporaries
 from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.errors import OneByOneError, OutputRefusedError, Stopped, UsageError, setting
 from onebyone_cli.formats.contracts.reader import StreamReader
+from onebyone_cli.operations.names import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
 
 #: Stands for the number of a stack of a stream.
 _ANY = "#"
+
+
+def are_frames(inputs: Sequence[str], format_name: str) -> bool:
+    """Return whether images come and go one after another, so that each is a stack of its own.
+
+    So it is where a single stream is read, and standard output has a format whose images follow
+    each other.
+    """
+    from onebyone_cli.formats import of_output, opening
+
+    is_stream = len(inputs) == 1 and opening.is_stream(inputs[0])
+    return is_stream and of_output("-", format_name)[0].frames
 
 
 class TargetNames:
@@ -65,7 +78,7 @@ class TargetNames:
             return "-"
         path = text if self._raw else opening.split_inner(text)[0]
         # "." and ".." have no stem.
-        stem = os.path.basename(os.path.abspath(path)) if path != "-" else "stdin"
+        stem = os.path.basename(absolute(path)) if path != "-" else "stdin"
         if not os.path.isdir(path):
             stem = os.path.splitext(stem)[0]
         stem += "" if number is None else f"_{number}"
@@ -83,7 +96,9 @@ class TargetNames:
             alone = chosen.file_suffix(kind, *self._pixel) if chosen.file_suffix else ""
             return alone or chosen.new_suffix
         found = formats.of_streams() if self._raw else formats.of_input(path)
-        return formats.of_streams().new_suffix if found.new_suffix == "/" else found.new_suffix
+        if found.file_suffix:
+            return found.file_suffix("", *self._pixel) or formats.of_streams().new_suffix
+        return found.new_suffix.rstrip("/") or formats.of_streams().new_suffix
 
 
 class Outcome(NamedTuple):

@@ -154,10 +154,18 @@ class ViewJob:
         source.check_unchanged()
         return shown
 
+    def numbers(self, stack: ExitStack, on_progress: OnProgress) -> list[list[list[float]]]:
+        """Read the numbers, as `run` does: channels, rows, columns; NaN where invalid."""
+        readers, left = hold_streams(self._opened, self._memory_left, stack, on_progress)
+        source = Stack(readers, self.spec.dtype)
+        numbers: list[list[list[float]]] = self._thumbnails(source, left).whole().tolist()
+        source.check_unchanged()
+        return numbers
+
     def _draw(self, thumbnails: Thumbnails, background: tuple[int, int, int]) -> Drawing:
         scale = self._request.scale
         if self.kind == "pca":
-            return drawing.draw_components(thumbnails, self.sheet, scale)
+            return drawing.draw_components(thumbnails, self.sheet, scale, labels_of(self._opened))
         if self.kind == "rgb":
             return drawing.draw_composite(thumbnails, self.sheet, scale)
         colormap = load(self._request.colormap)
