@@ -17,7 +17,17 @@ from onebyone_cli import formats
 ROOT = Path(onebyone_cli.__file__).parent
 
 #: Modules at the root, which import nothing but the standard library and each other.
-PLAIN = {"axes", "errors", "file_kinds", "names", "spec", "units", "version", "npy_header"}
+PLAIN = {
+    "axes",
+    "envi_header",
+    "errors",
+    "file_kinds",
+    "names",
+    "spec",
+    "units",
+    "version",
+    "npy_header",
+}
 
 #: Rooms, and the rooms that each may import besides `PLAIN`.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -72,11 +82,12 @@ LIBRARIES: dict[str, set[str]] = {
     "formats.hdf5": {"numpy", "hdf5plugin"},
     "formats.images": {"numpy", "PIL"},
     "formats.tiff": {"numpy", "imagecodecs", "tifffile"},
+    "formats.gdal": {"numpy", "rasterio"},
 }
 
 #: What makes start-up slow. Help, version and completion do without.
 HEAVY = {"numpy", "h5py", "PIL", "rich", "matplotlib", "sklearn", "distributed", "imagecodecs"}
-HEAVY |= {"onnx", "tifffile"}
+HEAVY |= {"onnx", "rasterio", "tifffile"}
 
 #: Modules that import nothing heavy at start, neither themselves nor by what they import.
 LIGHT = (

@@ -129,7 +129,7 @@ def _words_of(
     if not any("weights" in group.members for group in groups):
         fill += ["-w", GIVEN]
     gather = ["stats", *read, *_written(groups, _OF_STATS), *_noise_words(noise), "-o", MADE]
-    files = {os.path.abspath(name): name for name in inputs}
+    files = {absolute(name): name for name in inputs}
     for group in groups:
         files |= group.files()
     return ClusterWords(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 #: In the order of help.
-NAMES = ("npy", "npz", "hdf5", "tiff", "images", "envi")
+NAMES = ("npy", "npz", "hdf5", "tiff", "images", "envi", "gdal")
 
 
 def load(name: str) -> Format:
@@ -54,6 +54,9 @@ def of_input(path: str) -> Format:
     """
     if path == "-":
         return of_streams()
+    prefixed = by_prefix(path)
+    if prefixed is not None:
+        return prefixed
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
@@ -73,9 +76,21 @@ def of_input(path: str) -> Format:
     return found
 
 
+def by_prefix(path: str) -> Format | None:
+    """Return the format whose inputs have names that begin as this one; None if there is none.
+
+    A file of such a name counts more.
+    """
+    if os.path.lexists(path):
+        return None
+    return _first(lambda each: bool(each.prefixes) and path.startswith(each.prefixes))
+
+
 def misnamed(path: str, found: Format) -> str:
     """Tell that a file is of another format than its suffix says; empty if it is not."""
-    named = None if path == "-" else _by_suffix(path)
+    if path == "-" or by_prefix(path):
+        return ""
+    named = _by_suffix(path)
     return "" if named in (None, found) else f"{path} is {found.noun}, whatever its name"
 
 
@@ -97,7 +112,7 @@ def of_output(path: str, name: str = "") -> tuple[Format, str]:
         return _by_name(path, name)
     if path == "-":
         return of_streams(), ""
-    found = _by_suffix(path.rstrip("/"))
+    found = by_prefix(path) or _by_suffix(path.rstrip("/"))
     if path.endswith("/") or os.path.isdir(path):
         found = found if found is not None and found.folders else _first(lambda f: bool(f.folders))
     elif found is None and not os.path.isfile(path) and os.path.exists(path):
@@ -137,7 +152,7 @@ def of_streams() -> Format:
 
 def of_datasets(path: str) -> bool:
     """Return whether ``path:name`` can mean a dataset, by the first bytes or suffix of the file."""
-    found = _by_suffix(path)
+    found = by_prefix(path) or _by_suffix(path)
     if os.path.isfile(path):
         found = _by_content(path, _first_bytes(path), found) or found
     return found is not None and found.has_datasets

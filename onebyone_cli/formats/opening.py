@@ -11,7 +11,7 @@ from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import NEW, Publication
 from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.errors import UsageError, setting
-from onebyone_cli.formats import misnamed, of_datasets, of_input, of_output, with_storage
+from onebyone_cli.formats import by_prefix, misnamed, of_datasets, of_input, of_output, with_storage
 from onebyone_cli.formats.contracts.about import Dataset
 from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import Storage, Target
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def split_inner(text: str) -> tuple[str, str]:
     """Split ``file.h5:/path/to/dataset`` into file and dataset; see `names.split_inner`."""
-    return names.split_inner(text, of_datasets)
+    return (text, "") if by_prefix(text) else names.split_inner(text, of_datasets)
 
 
 def open_input(

@@ -21,6 +21,11 @@ def files_of(inputs: Sequence[str]) -> tuple[str, ...]:
 
 def absolute(text: str) -> str:
     """Return the name of an input or a weights file as an absolute path."""
+    from onebyone_cli.formats import by_prefix
+
+    prefixed = by_prefix(text)
+    if prefixed is not None and prefixed.absolute is not None:
+        return prefixed.absolute(text)
     (path,) = files_of([text])
     return os.path.abspath(path) + text.removeprefix(path)
 

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import Array, cuts, new_folder, numbers_of, read_all, same_numbers, seeds
 
+from onebyone_cli.envi_header import parse_header
 from onebyone_cli.errors import DataError, InputMissingError, UsageError
 from onebyone_cli.formats import envi, of_input, opening
 from onebyone_cli.formats.arrays.file import ArrayReader
 from onebyone_cli.formats.contracts.metadata import Attribute, Georeference, Metadata
 from onebyone_cli.formats.contracts.reader import Source
-from onebyone_cli.formats.envi.header import CODES, parse_header
+from onebyone_cli.formats.envi.header import CODES
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import StackSpec
 

@@ -14,6 +14,7 @@ from image_files import format_of, grey, read, refused, same, saved, tiff
 from PIL import Image
 from strategies import new_folder, numbers_of, seeds
 
+from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import (
     DataError,
     DependencyMissingError,
@@ -576,6 +577,8 @@ def test_what_gdal_says_is_heard(tmp_path):
     assert said.attributes["sensor"] == Attribute("camera")
 
 
+SMALL = {"count": 1, "height": 4, "width": 5, "dtype": "uint8"}
+
 #: A reference system that has no code.
 LOCAL = (
     'PROJCS["Mine",GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257]],'
@@ -610,6 +613,39 @@ def test_what_we_say_is_heard_by_gdal(tmp_path, crs, turned):
         else:
             assert file.crs == rasterio.CRS.from_string(crs)
     assert about(tmp_path / "a.tif").metadata.georeference == said.georeference
+
+
+@pytest.mark.parametrize("heights", ["28992+5709", "4326+5773", "32612+5773"])
+def test_a_height_system_is_kept_beside_the_horizontal_one(tmp_path, heights):
+    rasterio = pytest.importorskip("rasterio")
+    both = rasterio.CRS.from_string(f"EPSG:{heights}")
+    stack = np.zeros((1, 4, 5), "uint8")
+    for crs in (f"EPSG:{heights}", both.to_wkt()):
+        said = Metadata(georeference=Georeference(GROUND.transform, crs))
+        save(tmp_path / "a.tif", stack, said, publication=Publication(force=True))
+        with rasterio.open(tmp_path / "a.tif") as file:
+            assert file.crs == both
+        assert about(tmp_path / "a.tif").metadata.georeference.crs == f"EPSG:{heights}"
+    with rasterio.open(tmp_path / "b.tif", "w", driver="GTiff", **SMALL, crs=both) as file:
+        file.write(stack)
+    assert about(tmp_path / "b.tif").metadata.georeference.crs == f"EPSG:{heights}"
+
+
+def test_a_compound_system_without_codes_of_its_parts_is_kept_as_text(tmp_path):
+    rasterio = pytest.importorskip("rasterio")
+    crs = f'COMPD_CS["Both",{LOCAL},VERT_CS["h",VERT_DATUM["d",2005],UNIT["metre",1]]]'
+    with_code = crs.removesuffix("]") + ',AUTHORITY["EPSG","7415"]]'
+    for text in (crs, with_code):
+        said = Metadata(georeference=Georeference(GROUND.transform, text))
+        save(
+            tmp_path / "a.tif",
+            np.zeros((1, 4, 5), "uint8"),
+            said,
+            publication=Publication(force=True),
+        )
+        assert about(tmp_path / "a.tif").metadata.georeference.crs == text
+        with rasterio.open(tmp_path / "a.tif") as file:
+            assert file.crs.to_dict()["lon_0"] == 12.5
 
 
 def test_tags_that_need_a_library_are_carried_as_they_are(tmp_path):

@@ -27,18 +27,18 @@ class FileState(NamedTuple):
     links: int
     changed_ns: int
 
-    def check(self, fd: int, path: str) -> None:
-        """Raise `ReadWriteError` if the open file differs now."""
-        now = file_state(fd)
+    def check(self, file: int | str, path: str) -> None:
+        """Raise `ReadWriteError` if the file, open or by its name, differs now."""
+        now = file_state(file)
         same = now[:4] == self[:4]
         # Renaming another file over its name takes a link from this one but does not change it.
         if not same or (now.links == self.links and now.changed_ns != self.changed_ns):
             raise changed(path)
 
 
-def file_state(fd: int) -> FileState:
-    """Return the state of an open file."""
-    status = os.fstat(fd)
+def file_state(file: int | str) -> FileState:
+    """Return the state of an open file, or of one by its name."""
+    status = os.stat(file)
     return FileState(
         status.st_dev,
         status.st_ino,

@@ -105,6 +105,9 @@ class About(NamedTuple):
     container : Container or None
     selected : tuple of int
         Channels of the file that are read, if not all.
+    identity : str
+        What names the input besides its files, such as a subdataset; a job that is resumed has
+        the same.
     masks : tuple of callable
         Each opens a mask that the file itself has, and returns its `Reader` or `StreamReader`: one
         channel, 0 where pixels are invalid.
@@ -124,6 +127,7 @@ class About(NamedTuple):
     selected: tuple[int, ...] = ()
     load_metadata: Callable[[], Metadata] = Metadata
     notes: tuple[str, ...] = ()
+    identity: str = ""
     masks: tuple[Callable[[], Any], ...] = ()
 
     @property

@@ -42,6 +42,10 @@ class Format(NamedTuple):
     claims : callable or None
         Whether a file that first bytes do not identify is of this format, by its other bytes or the
         files beside it. Of a format without first bytes, those files go before all others.
+    prefixes : tuple of str
+        How names begin that are inputs of this format, whatever files exist.
+    absolute : callable or None
+        Return such a name with absolute paths.
     main_file : callable or None
         Return the file with the numbers of an output of several files.
     streams : str
@@ -83,6 +87,8 @@ class Format(NamedTuple):
     file_suffix: Callable[[str, int, str], str] | None = None
     magic: tuple[bytes, ...] = ()
     claims: Callable[[str], bool] | None = None
+    prefixes: tuple[str, ...] = ()
+    absolute: Callable[[str], str] | None = None
     main_file: Callable[[str], str] | None = None
     streams: str = ""
     lacks_types: bool = False

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.publishing import sidecar_beside
+from onebyone_cli.envi_header import MOST_BYTES, decode_header, parse_header
 from onebyone_cli.errors import DataError, InputMissingError, UsageError, setting
 from onebyone_cli.formats.arrays.byte_source import open_bytes
 from onebyone_cli.formats.arrays.file import ArrayReader
@@ -24,7 +25,6 @@ from onebyone_cli.formats.envi.header import (
     header_metadata,
     interleave_of,
     layout_of,
-    parse_header,
 )
 
 if TYPE_CHECKING:
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 
 #: Suffixes of the file with the numbers.
 _DATA_SUFFIXES = (".img", ".dat", ".bsq", ".bil", ".bip", ".raw", ".cub")
-
-#: Largest header that is read: thousands of bands take a few hundred kilobytes.
-_MOST_BYTES = 1 << 26
 
 
 def read(source: Source) -> ArrayReader:
@@ -123,15 +120,9 @@ def _check_held(path: str, spec: StackSpec) -> None:
 def _header_text(path: str) -> str:
     opened = open_bytes(path, "ENVI header ")
     try:
-        content = opened.read(_MOST_BYTES + 1)
+        return decode_header(opened.read(MOST_BYTES + 1), path)
     finally:
         opened.close()
-    if len(content) > _MOST_BYTES:
-        raise DataError("is too long for an ENVI header", path)
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
 
 
 def _headers_beside(path: str) -> list[str]:

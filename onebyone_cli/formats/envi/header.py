@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from onebyone_cli.envi_header import TYPES, entries, inner, shown
 from onebyone_cli.errors import DataError
 from onebyone_cli.formats.arrays.layout import array_layout
 from onebyone_cli.formats.contracts.attributes import attributes_of, metadata_of, normalised
 from onebyone_cli.formats.contracts.metadata import Georeference, Metadata
-from onebyone_cli.units import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,19 +16,7 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.arrays.layout import ArrayLayout
     from onebyone_cli.spec import StackSpec
 
-#: Dtypes by data type code; 6 and 9 are complex.
-_TYPES = {
-    "1": "uint8",
-    "2": "int16",
-    "3": "int32",
-    "4": "float32",
-    "5": "float64",
-    "12": "uint16",
-    "13": "uint32",
-    "14": "int64",
-    "15": "uint64",
-}
-CODES = {name: code for code, name in _TYPES.items()}
+CODES = {name: code for code, name in TYPES.items()}
 _COMPLEX = ("6", "9")
 
 #: Axes as stored, by interleave.
@@ -45,9 +33,6 @@ _TEXTS = {"description", "coordinatesystemstring", "history"}
 #: Values in braces that are lists of any length.
 _LISTS = {"bandnames", "wavelength", "fwhm", "bbl", "dataignorevalue", "validrange"}
 
-#: Longest value in a message.
-_SHOWN = 40
-
 #: ENVI keys of attributes of HDF5 and netCDF.
 _KEYS = {
     "channels": "band names",
@@ -55,35 +40,6 @@ _KEYS = {
     "_FillValue": "data ignore value",
     "crs_wkt": "coordinate system string",
 }
-
-
-def parse_header(text: str, path: str) -> dict[str, str]:
-    """Return the values of a header by lower-case key, with their braces.
-
-    The last of several values of a key counts. `path` is for messages.
-
-    Raises
-    ------
-    DataError
-        If it is not an ENVI header, or a brace is not closed.
-    """
-    lines = iter(text.splitlines())
-    if next(lines, "").strip() != "ENVI":
-        raise DataError("is not an ENVI header: its first line is not ENVI", path)
-    values: dict[str, str] = {}
-    for line in lines:
-        if line.lstrip().startswith(";") or "=" not in line:
-            continue
-        name, _, value = line.partition("=")
-        key, value = " ".join(name.lower().split()), value.strip()
-        while value.startswith("{") and not value.endswith("}"):
-            following = next(lines, None)
-            if following is None:
-                raise DataError(f"has no closing brace for '{_shown(key)}'", path)
-            if not following.lstrip().startswith(";"):
-                value = f"{value}\n{following.strip()}"
-        values[key] = value
-    return values
 
 
 def layout_of(values: dict[str, str], path: str) -> ArrayLayout:
@@ -106,25 +62,25 @@ def layout_of(values: dict[str, str], path: str) -> ArrayLayout:
         raise DataError(
             "holds complex numbers (data type = " + code + "), which have no order", path
         )
-    if code not in _TYPES:
-        raise DataError(f"has data type = {_shown(code)}; expected {', '.join(_TYPES)}", path)
+    if code not in TYPES:
+        raise DataError(f"has data type = {shown(code)}; expected {', '.join(TYPES)}", path)
     if values.get("file compression", "0") != "0":
         raise DataError("is of a compressed image (file compression); unpack it first", path)
     for key in ("major frame offsets", "minor frame offsets"):
-        if set(_inner(values.get(key, "")).replace(",", " ").split()) - {"0"}:
+        if set(inner(values.get(key, "")).replace(",", " ").split()) - {"0"}:
             raise DataError(f"has {key}, which can't be read; write the image without them", path)
     order = values.get("byte order", "0")
     if order not in ("0", "1"):
-        raise DataError(f"has byte order = {_shown(order)}; expected 0 (little-endian) or 1", path)
+        raise DataError(f"has byte order = {shown(order)}; expected 0 (little-endian) or 1", path)
     axes = AXES.get(interleave_of(values))
     if axes is None:
         raise DataError(
-            f"has interleave = {_shown(values['interleave'])}; expected {', '.join(AXES)}", path
+            f"has interleave = {shown(values['interleave'])}; expected {', '.join(AXES)}", path
         )
     sizes = tuple(_size(values, _SIZES[axis], path) for axis in axes)
     return array_layout(
         sizes,
-        _TYPES[code],
+        TYPES[code],
         path,
         layout=axes,
         big_endian=order == "1" and code != "1",
@@ -140,7 +96,7 @@ def interleave_of(values: dict[str, str]) -> str:
 def _size(values: dict[str, str], key: str, path: str, default: str = "") -> int:
     text = values.get(key, default)
     if not (text.isascii() and text.isdigit()) or len(text) > 18:
-        raise DataError(f"has {key} = {_shown(text)}; expected a whole number", path)
+        raise DataError(f"has {key} = {shown(text)}; expected a whole number", path)
     return int(text)
 
 
@@ -151,7 +107,7 @@ def header_metadata(values: dict[str, str], spec: StackSpec) -> Metadata:
         for key, text in values.items()
         if normalised(key) not in _OWN_KEYS and text
     }
-    map_info = _inner(values.get("map info", ""))
+    map_info = inner(values.get("map info", ""))
     transform = _transform(map_info)
     if transform and _map_info(transform) == "{" + map_info + "}":
         del rest["map info"]  # equivalent to the transform
@@ -169,20 +125,10 @@ def _value(key: str, text: str, channels: int) -> Any:
     """Return a value in braces as a list or a text."""
     if not text.startswith("{"):
         return text
-    inner, short = _inner(text), normalised(key)
-    entries = [entry.strip() for entry in inner.rstrip().rstrip(",").split(",")]
+    found, short = entries(text), normalised(key)
     if short in _TEXTS:
-        return inner
-    return entries if short in _LISTS or len(entries) == channels > 1 else " ".join(text.split())
-
-
-def _shown(value: str) -> str:
-    """Shorten a value for a message."""
-    return printable(" ".join(value.split()))[:_SHOWN] or "nothing"
-
-
-def _inner(text: str) -> str:
-    return text.removeprefix("{").removesuffix("}").strip()
+        return inner(text)
+    return found if short in _LISTS or len(found) == channels > 1 else " ".join(text.split())
 
 
 def _transform(map_info: str) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.formats.contracts.metadata import Attribute, Georeference
+from onebyone_cli.formats.tiff.compound import split_compound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,13 +30,15 @@ _CARRIED = {
 
 #: Keys of the key directory, and values of them: pixels that are points, codes that EPSG lacks.
 _MODEL, _RASTER, _GEOGRAPHIC, _PROJECTED, _PROJECTED_CITATION = 1024, 1025, 2048, 3072, 3073
-_POINT, _USER_DEFINED = 2, 32767
+_VERTICAL, _POINT, _USER_DEFINED = 4096, 2, 32767
 
 #: Most numbers of the key directory, which tifffile reads slowly.
 _MOST_KEYS = 1 << 12
 
 #: How programs of Esri, and GDAL, write the text of a reference system into a citation.
 _AS_TEXT = "ESRI PE String = "
+
+_BEGINS_GEOGRAPHIC = ("GEOGCS", "GEOGCRS", "GEODCRS", "GEOGRAPHIC")
 
 _EPSG = re.compile(
     r'^EPSG:([0-9]{4,5})$|AUTHORITY\["EPSG", ?"?([0-9]{4,5})"?\]\]\s*$'
@@ -82,7 +85,9 @@ def _crs(keys: Mapping[Any, Any]) -> str:
         if code == _USER_DEFINED:
             return ""
         if isinstance(code, int) and 1024 <= code < _USER_DEFINED:
-            return f"EPSG:{int(code)}"
+            height = keys.get("VerticalCSTypeGeoKey", 0)
+            is_known = isinstance(height, int) and 1024 <= height < _USER_DEFINED
+            return f"EPSG:{int(code)}+{int(height)}" if is_known else f"EPSG:{int(code)}"
     return ""
 
 
@@ -135,19 +140,33 @@ def _transform_tags(transform: tuple[float, ...], *, is_point: bool) -> dict[int
     return {_TRANSFORMATION: (dx, rx, 0, x, ry, dy, 0, y, 0, 0, 0, 0, 0, 0, 0, 1)}
 
 
+def _code(crs: str) -> int:
+    """Return the code of EPSG that a reference system has; 0 if it has none."""
+    found = _EPSG.search(crs)
+    return next((int(each) for each in found.groups() if each), 0) if found else 0
+
+
 def _crs_tags(crs: str) -> dict[int, Any]:
     """Return the keys of a reference system: its code where it has one, else its text."""
-    found = _EPSG.search(crs)
-    code = next((int(each) for each in found.groups() if each), 0) if found else 0
-    is_geographic = crs.lstrip().upper().startswith(("GEOGCS", "GEOGCRS", "GEODCRS", "GEOGRAPHIC"))
+    horizontal, vertical = split_compound(crs) or (crs, "")
+    code, height = _code(horizontal), _code(vertical)
+    if vertical and not height:
+        code = 0  # the text keeps both
+    is_geographic = horizontal.lstrip().upper().startswith(_BEGINS_GEOGRAPHIC)
     # Codes of geographic systems are those from 4000 on, with few exceptions.
-    is_geographic |= crs.startswith("EPSG:") and 4000 <= code < 5000
+    is_geographic |= horizontal.startswith("EPSG:") and 4000 <= code < 5000
     model, key = (2, _GEOGRAPHIC) if is_geographic else (1, _PROJECTED)
+    tags: dict[int, Any] = {}
     if 1024 <= code < _USER_DEFINED:
-        return {_KEYS: (1, 1, 0, 3, _MODEL, 0, 1, model, _RASTER, 0, 1, 1, key, 0, 1, code)}
-    # GDAL looks for a text only where the model, too, is of the user.
-    text = f"{_AS_TEXT}{crs}|"
-    keys: tuple[int, ...] = (1, 1, 0, 4, _MODEL, 0, 1, _USER_DEFINED, _RASTER, 0, 1, 1)
-    keys += (_PROJECTED, 0, 1, _USER_DEFINED)
-    keys += (_PROJECTED_CITATION, _ASCII, len(text.encode()), 0)
-    return {_KEYS: keys, _ASCII: text}
+        keys = [(_MODEL, 0, 1, model), (_RASTER, 0, 1, 1), (key, 0, 1, code)]
+        keys += [(_VERTICAL, 0, 1, height)] * bool(height)
+    else:
+        # GDAL looks for a text only where the model, too, is of the user.
+        tags[_ASCII] = text = f"{_AS_TEXT}{crs}|"
+        keys = [
+            *((_MODEL, 0, 1, _USER_DEFINED), (_RASTER, 0, 1, 1), (_PROJECTED, 0, 1, _USER_DEFINED)),
+            (_PROJECTED_CITATION, _ASCII, len(text.encode()), 0),
+        ]
+    # GDAL reports heights of GeoTIFF 1.1, not of 1.0.
+    numbers = (number for each in keys for number in each)
+    return {_KEYS: (1, 1, int(bool(height)), len(keys), *numbers), **tags}

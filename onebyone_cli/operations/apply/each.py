@@ -10,6 +10,7 @@ from onebyone_cli.commit import targets, temporaries
 from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.errors import OneByOneError, OutputRefusedError, Stopped, UsageError, setting
 from onebyone_cli.formats.contracts.reader import StreamReader
+from onebyone_cli.operations.names import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -65,7 +66,7 @@ class TargetNames:
             return "-"
         path = text if self._raw else opening.split_inner(text)[0]
         # "." and ".." have no stem.
-        stem = os.path.basename(os.path.abspath(path)) if path != "-" else "stdin"
+        stem = os.path.basename(absolute(path)) if path != "-" else "stdin"
         if not os.path.isdir(path):
             stem = os.path.splitext(stem)[0]
         stem += "" if number is None else f"_{number}"

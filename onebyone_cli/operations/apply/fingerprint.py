@@ -80,7 +80,7 @@ def fingerprint_of(
             "the version of onebyone": __version__,
             "the version of numpy": np.__version__,
             "the input": files,
-            "the dataset": [reader.about.inner for reader in inputs],
+            "the dataset": [reader.about.inner or reader.about.identity for reader in inputs],
             "the shape of the input": list(source.shape),
             "layout": [reader.about.axes for reader in inputs],
             "channels": [list(reader.about.selected) or None for reader in inputs],

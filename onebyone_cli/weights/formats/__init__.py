@@ -26,6 +26,7 @@ KINDS = {
 #: Suffixes of formats that are only read.
 READ_ONLY = {
     "hdf5": (".h5", ".hdf5"),
+    "envi": (".sli",),
 }
 
 SUFFIXES = tuple(suffix for suffixes in KINDS.values() for suffix in suffixes)
@@ -34,7 +35,7 @@ SUFFIXES = tuple(suffix for suffixes in KINDS.values() for suffix in suffixes)
 ONLY_WEIGHTS = tuple(suffix for suffix in SUFFIXES if suffix not in (".npy", ".mat", ".vrt"))
 
 #: Formats of files with named arrays, which ``file.npz:name`` selects.
-_WITH_MEMBERS = ("npz", "safetensors", "onnx", *READ_ONLY)
+_WITH_MEMBERS = ("npz", "safetensors", "onnx", "hdf5")
 
 #: Formats whose files are never empty, by suffix alone.
 BINARY = ("hdf5", "safetensors", "onnx")
