@@ -67,6 +67,8 @@ class NpyHeader(NamedTuple):
     big_endian : bool
     data_offset : int
         Bytes from the start of the file to the first number.
+    is_named : bool
+        Whether the header names the type.
     """
 
     shape: tuple[int, ...]
@@ -74,6 +76,15 @@ class NpyHeader(NamedTuple):
     dtype: str
     big_endian: bool
     data_offset: int
+    is_named: bool = True
+
+    def check_stated(self, stated: str, path: str) -> None:
+        """Raise `UsageError` if a type is stated that the header names."""
+        if stated and self.is_named:
+            raise UsageError(
+                f"'{path}' says that its numbers are {self.dtype}; leave out "
+                f"{setting('dtype_in', stated)}"
+            )
 
     @property
     def data_bytes(self) -> int:
@@ -81,7 +92,13 @@ class NpyHeader(NamedTuple):
         return prod(self.shape) * (ITEM_BYTES | CODED_BYTES)[self.dtype]
 
 
-def read_header(read: Callable[[int], bytes], path: str, *, stated: str | None = None) -> NpyHeader:
+def read_header(
+    read: Callable[[int], bytes],
+    path: str,
+    *,
+    stated: str | None = None,
+    may_be_named: bool = False,
+) -> NpyHeader:
     """Read and check a header.
 
     Parameters
@@ -94,6 +111,8 @@ def read_header(read: Callable[[int], bytes], path: str, *, stated: str | None =
     stated : str, optional
         Type of the numbers if the header does not name it; empty if the user states none. With
         None, types of `spec.CODED_BYTES` are refused.
+    may_be_named : bool
+        Whether a header that names the type is read, whatever is stated.
 
     Raises
     ------
@@ -128,7 +147,10 @@ def read_header(read: Callable[[int], bytes], path: str, *, stated: str | None =
         raise DataError(
             f"ends inside the .npy header; expected {offset} bytes of it: copy it again", path
         )
-    return _parse(raw, version[0], offset, path, stated)
+    header = _parse(raw, version[0], offset, path, stated)
+    if not may_be_named:
+        header.check_stated(stated or "", path)
+    return header
 
 
 def format_header(shape: tuple[int, ...], dtype: str) -> bytes:
@@ -166,7 +188,8 @@ def _parse(raw: bytes, version: int, offset: int, path: str, stated: str | None)
         )
     fields = _Fields(text, version, path).read()
     dtype, big_endian = _number_type(fields.descr, path, stated)
-    return NpyHeader(fields.shape, fields.fortran_order, dtype, big_endian, offset)
+    is_named = fields.descr.lstrip("<>|=") not in _UNNAMED
+    return NpyHeader(fields.shape, fields.fortran_order, dtype, big_endian, offset, is_named)
 
 
 class _Fields:
@@ -285,10 +308,6 @@ def _number_type(descr: str, path: str, stated: str | None) -> tuple[str, bool]:
             f"holds {kind} ({_quoted(descr)}); expected bool, integers of up to 64 bits or "
             "float16, float32 or float64",
             path,
-        )
-    if stated and code not in _UNNAMED:
-        raise UsageError(
-            f"'{path}' says that its numbers are {name}; leave out {setting('dtype_in', stated)}"
         )
     return name, order == ">" and (ITEM_BYTES | CODED_BYTES)[name] > 1
 

@@ -1,6 +1,7 @@
 """Images for tests: made by hand, written and read as stacks."""
 
 import io
+import os
 import struct
 import zlib
 
@@ -27,10 +28,18 @@ class Result:
     def rows(self, item, channel, start, stop):
         return np.ascontiguousarray(self.array[item, channel, start:stop])
 
+    def pixels(self, item, channel, start, stop):
+        return self.array[item, channel].reshape(-1)[start:stop]
+
 
 def format_of(path):
-    """TIFF files are of a format of their own; folders of them are folders of images."""
-    return load("tiff") if str(path).lower().endswith((".tif", ".tiff")) else FORMAT
+    """TIFF and Netpbm files have formats of their own; folders of them are folders of images."""
+    own = (
+        each
+        for each in (load("tiff"), load("netpbm"))
+        if os.path.splitext(path)[1].lower() in each.suffixes
+    )
+    return next(own, FORMAT)
 
 
 def write(path, array, names=(), **options):
@@ -59,8 +68,11 @@ def read(path, **options):
             reader.read(Slab(0, spec.items, 0, spec.pixels), numbers, scratch)
             return numbers.reshape(spec.shape)
         reader.drain(data.extend)
-        assert reader.stored.is_plain
-    return np.frombuffer(bytes(data), np.dtype(spec.dtype).newbyteorder("<")).reshape(spec.shape)
+    found = np.frombuffer(bytes(data), np.dtype(spec.dtype).newbyteorder("<"))
+    if reader.stored.is_plain:
+        return found.reshape(spec.shape)
+    assert reader.stored.run_pixels == 1
+    return found.reshape(-1, spec.channels).T.reshape(spec.shape)
 
 
 def same(found, expected):

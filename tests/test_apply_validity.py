@@ -275,3 +275,28 @@ def test_valid_results_do_not_become_invalid(tmp_path: Path) -> None:
         y = np.load(tmp_path / "y.npy")[0]
         assert np.count_nonzero(y == -9999) == 1
         assert np.isclose(y[0, 0], moved, rtol=1e-6)
+
+
+def test_endmembers_of_more_channels_than_are_valid(tmp_path: Path) -> None:
+    """A model of all bands of a library, and a stack that has no values of two of them."""
+    bad_channels(tmp_path, "f4")
+    with h5py.File(tmp_path / "x.h5") as file:
+        np.save(tmp_path / "x.npy", file["sr"][:])
+    spectra = np.random.default_rng(0).uniform(0.1, 1, (12, 3))
+    np.savetxt(tmp_path / "all.csv", spectra, delimiter=",")
+    np.savetxt(tmp_path / "ten.csv", np.delete(spectra, [6, 7], axis=0), delimiter=",")
+    way = ("--method", "unmix", "--endmembers")
+    said(tmp_path, "fit", *way, "all.csv", "-o", "m.npz")
+    advice = (
+        "warning: no pixel is valid: channels 6 and 7 have no valid value; leave them out with "
+        "--channels '!6:8', also where weights are learned\n"
+    )
+    assert advice in said(tmp_path, "apply", "x.npy", "-w", "m.npz", "-o", "y.npy")
+    assert advice in said(tmp_path, "reduce", "x.npy", *way, "all.csv", "-o", "y.npy", "-f")
+    ten = ("--channels", "!6:8")
+    done = onebyone("reduce", "x.npy", *way, "all.csv", *ten, "-o", "z.npy", cwd=tmp_path)
+    assert done.returncode == 65
+    assert "12 rows and the stack has 10 channels" in done.stderr
+    assert "; leave out of it what --channels leaves out of the stack\n" in done.stderr
+    assert "warning" not in said(tmp_path, "reduce", "x.npy", *way, "ten.csv", *ten, "-o", "z.npy")
+    assert np.isfinite(np.load(tmp_path / "z.npy")).any()

@@ -493,3 +493,27 @@ def test_readings_fold_and_select():
         assert isinstance(reader, Reader)
         found = read_all(reader, list(_whole(reader)), "float32")
     assert same_numbers(found, array.T[[3, 1]].reshape(2, 3, 4))
+
+
+@pytest.mark.parametrize("suffix", ["npy", "tif", "h5"])
+def test_frames_of_one_channel_in_each_input(tmp_path: Path, suffix: str) -> None:
+    """As microscopes write them: a file for each channel, which has a page for each frame."""
+    frames = np.random.default_rng(0).integers(0, 900, (2, 8, 5, 6)).astype("u2")
+    names = [f"ch{channel}.{suffix}" for channel in range(2)]
+    for name, x in zip(names, frames, strict=True):
+        if suffix == "npy":
+            np.save(tmp_path / name, x)
+        elif suffix == "h5":
+            with h5py.File(tmp_path / name, "w") as file:
+                file["x"] = x
+        else:
+            pytest.importorskip("tifffile").imwrite(tmp_path / name, x, photometric="minisblack")
+    command = ("apply", *names, "--kernel", "1 -.5; -.5 1", "-o", "y.npy")
+    done = onebyone(*command, cwd=tmp_path)
+    assert done.returncode == 65
+    assert done.stderr.rstrip().endswith(
+        "; if each input is one channel of several frames, give --layout NHW"
+    )
+    assert onebyone(*command, "--layout", "NHW", cwd=tmp_path).returncode == 0
+    right = np.einsum("kc,cnhw->nkhw", [[1, -0.5], [-0.5, 1]], frames)
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), right)

@@ -27,6 +27,7 @@ PLAIN = {
     "units",
     "version",
     "npy_header",
+    "safetensors_header",
 }
 
 #: Rooms, and the rooms that each may import besides `PLAIN`.
@@ -75,9 +76,10 @@ LIBRARIES: dict[str, set[str]] = {
     "formats.arrays": {"numpy"},
     "formats.folders": {"numpy"},
     "formats.opening": set(),
-    "formats.npy": {"numpy"},
+    "formats.netpbm": {"numpy"},
+    "formats.npy": set(),
     "formats.npz": set(),
-    "formats.raw": {"numpy"},
+    "formats.raw": set(),
     "formats.envi": {"numpy"},
     "formats.hdf5": {"numpy", "hdf5plugin"},
     "formats.images": {"numpy", "PIL"},
@@ -91,7 +93,17 @@ HEAVY |= {"onnx", "rasterio", "tifffile"}
 
 #: Modules that import nothing heavy at start, neither themselves nor by what they import.
 LIGHT = (
-    *("", "__main__", "cli", "cluster", "commit", "plan", "npy_header", "formats"),
+    *(
+        "",
+        "__main__",
+        "cli",
+        "cluster",
+        "commit",
+        "plan",
+        "npy_header",
+        "safetensors_header",
+        "formats",
+    ),
     *("system.blas", "system.limits", "system.pipes", "system.rename"),
     *("formats.opening", "formats.contracts", *(f"formats.{name}" for name in formats.NAMES)),
     *("operations.info.stacks", "operations.info.unfinished"),
@@ -172,10 +184,10 @@ def part_of_formats(module: str) -> str:
 
 
 def test_the_parser_sees_what_is_there():
-    names = {found.name: found.when for found in imports_of("formats.npy")}
+    names = {found.name: found.when for found in imports_of("formats.arrays.pipe_writers")}
     assert names["onebyone_cli.errors"] == "at start"
     assert names["numpy.typing"] == "for type checkers"
-    assert "in a function" in {found.when for found in imports_of("formats.npy")}
+    assert "in a function" in {found.when for found in imports_of("formats.arrays.pipe_writers")}
     assert len(modules()) > 100
 
 

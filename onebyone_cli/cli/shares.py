@@ -31,6 +31,7 @@ _OF_APPLY = _IN_BOTH | {
         "compute",
         "nan_to",
         "format_name",
+        "layout_out",
         "checkpoint_every",
     ),
     *("compression", "level", "shuffle", "fletcher32", "chunks"),

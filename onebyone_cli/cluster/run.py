@@ -77,6 +77,7 @@ class OnCluster(NamedTuple):
         from onebyone_cli.commit.merge import check_left, discard_shards
         from onebyone_cli.commit.unfinished import part_of
         from onebyone_cli.operations.apply.settings import ApplyReport
+        from onebyone_cli.operations.apply.value_watch import counted_none
 
         assert job.shard is not None
         assert job.identity is not None
@@ -97,7 +98,10 @@ class OnCluster(NamedTuple):
                 stop.checkpoint = self.output
             raise
         done = _publish(self.output, self.publication)
-        return ApplyReport(job.input, job.output, done.counts, done.changed, went_on)
+        warnings = counted_none(job.output, done.counts.get("invalid_pixels", 0))
+        return ApplyReport(
+            job.input, job.output, done.counts, done.changed, went_on, warnings=warnings
+        )
 
     def gather(self, jobs: Sequence[LearnJob]) -> Statistics:
         """Gather the statistics of all jobs together."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 #: In the order of help.
-NAMES = ("npy", "npz", "hdf5", "tiff", "images", "envi", "gdal")
+NAMES = (*("npy", "npz", "safetensors", "hdf5", "tiff", "images", "netpbm", "envi", "gdal", "raw"),)
 
 
 def load(name: str) -> Format:
@@ -69,8 +69,8 @@ def of_input(path: str) -> Format:
         return named or of_streams()  # a pipe such as /dev/fd/63 has no suffix
     start = _first_bytes(path)
     found = _by_content(path, start, named) or named
-    if found is None:
-        kind = look(start)
+    kind = None if found is not None and found.is_described else look(start)
+    if found is None or kind is not None:
         what = f"is {kind.text}" if kind else f"has no known suffix; expected {suffix_list()}"
         raise DataError(what, path)
     return found
@@ -150,6 +150,13 @@ def of_streams() -> Format:
     return found
 
 
+def of_bytes(peek: Callable[[int], bytes]) -> Format:
+    """Return the format of a stream by its first bytes; `peek` returns so many of them."""
+    known = [each for each in _each() if each.streams]
+    start = peek(max(len(magic) for each in known for magic in each.magic))
+    return next((each for each in known if start.startswith(each.magic)), known[0])
+
+
 def of_datasets(path: str) -> bool:
     """Return whether ``path:name`` can mean a dataset, by the first bytes or suffix of the file."""
     found = by_prefix(path) or _by_suffix(path)
@@ -177,9 +184,17 @@ def format_names() -> list[str]:
 def describe_inputs() -> str:
     """Describe the possible inputs, for help: a sentence without its full stop."""
     known = all_formats()
-    files = [each.noun for each in known] + [each.folder for each in known if each.folder]
-    text = f"{', '.join(files)}, or - for {of_streams().streams} on standard input"
-    return text[0].upper() + text[1:]
+    files = ", ".join(
+        each.prefixes[0] + "NAME" if each.prefixes else each.suffixes[0]
+        for each in known
+        if each.is_described
+    )
+    folders = "".join(f", {each.folder}" for each in known if each.folder)
+    streams = " or ".join(each.streams for each in known if each.streams)
+    return (
+        f"A file ({files}; FILE:NAME for one of several arrays){folders}, or - for "
+        f"{streams} on standard input"
+    )
 
 
 def describe_outputs() -> str:
@@ -196,6 +211,12 @@ def describe_outputs() -> str:
 def with_storage(option: str) -> str:
     """Return the suffixes of outputs that support a storage option, as in ``".h5"``."""
     return " and ".join(each.new_suffix for each in _each() if option in each.storage)
+
+
+def with_layouts() -> str:
+    """Return the suffixes of outputs whose order of axes can be chosen."""
+    *first, last = (each.new_suffix for each in _each() if each.layouts)
+    return f"{', '.join(first)} and {last}"
 
 
 def _each() -> Iterator[Format]:

@@ -11,7 +11,17 @@ from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import NEW, Publication
 from onebyone_cli.commit.unfinished import Unfinished
 from onebyone_cli.errors import UsageError, setting
-from onebyone_cli.formats import by_prefix, misnamed, of_datasets, of_input, of_output, with_storage
+from onebyone_cli.formats import (
+    by_prefix,
+    misnamed,
+    of_bytes,
+    of_datasets,
+    of_input,
+    of_output,
+    with_layouts,
+    with_storage,
+)
+from onebyone_cli.formats.arrays.byte_source import open_bytes
 from onebyone_cli.formats.contracts.about import Dataset
 from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import Storage, Target
@@ -64,16 +74,32 @@ def open_input(
         return read_raw(Source(text, "", layout, memory, raw))
     path, inner = split_inner(text)
     found = of_input(path)
+    source = Source(path, inner, layout, memory, raw, indices=indices)
+    if found.streams and is_stream(path):
+        found, source = _open_stream(source)
+        return found.read(source)
     _check_stated(raw, found, text)
-    reader = found.read(Source(path, inner, layout, memory, raw, indices=indices))
+    reader = found.read(source)
     note = misnamed(path, found)
     if note:
         reader.about = reader.about._replace(notes=(note, *reader.about.notes))
     return reader
 
 
+def _open_stream(source: Source) -> tuple[Format, Source]:
+    """Open a stream, and return its format by its first bytes."""
+    opened = open_bytes(source.path, ".npy or Netpbm ")
+    try:
+        found = of_bytes(opened.peek)
+        _check_stated(source.raw, found, source.path)
+    except BaseException:
+        opened.close()
+        raise
+    return found, source._replace(opened=opened)
+
+
 def _check_stated(raw: RawSpec | None, found: Format, path: str) -> None:
-    if raw is not None and not found.lacks_types:
+    if raw is not None and not found.lacks_types and not raw.may_be_named:
         raise UsageError(
             f"'{path}' names the type of its numbers; leave out {setting('dtype_in', raw.dtype)}"
         )
@@ -108,9 +134,9 @@ def open_series(text: str, *, layout: str, raw: RawSpec | None, stack: ExitStack
 
         opened = series(source)
     else:
-        found = of_input(text).series
-        assert found is not None, "the format of streams has a series"
-        opened = found(source)
+        found, source = _open_stream(source)
+        assert found.series is not None, "a format of streams has a series"
+        opened = found.series(source)
     stack.callback(opened.close)
     return opened
 
@@ -139,6 +165,7 @@ def make_target(
     inputs: Sequence[Reader | StreamReader] = (),
     also_read: Sequence[str] = (),
     format_name: str = "",
+    layout: str = "",
     publication: Publication = NEW,
     storage: Storage | None = None,
 ) -> Target:
@@ -154,6 +181,8 @@ def make_target(
         Other files that are read, such as weights.
     format_name : str
         Value of ``--format``, or empty.
+    layout : str
+        Order of the axes, or empty for that of the format.
     publication : Publication
     storage : Storage, optional
 
@@ -169,6 +198,10 @@ def make_target(
     path = found.main_file(path) if found.main_file else path
     storage = storage or Storage()
     _check_storage(found, storage)
+    if layout and layout not in found.layouts:
+        raise UsageError(
+            f"{setting('layout_out', layout)} is for {with_layouts()} outputs, not for {found.noun}"
+        )
     inner = inner or next((each.about.inner for each in inputs if each.about.inner), "")
     read = (*(name for reader in inputs for name in reader.about.files), *also_read)
     if path == "-":
@@ -186,6 +219,7 @@ def make_target(
         found.write,
         inner=inner,
         kind=kind,
+        layout=layout,
         inputs=read,
         publication=publication,
         keeps=dict(found.folder_kinds).get(kind, found.keeps),

@@ -1,7 +1,7 @@
 """Numbers without a header, as ffmpeg or a C program writes them; options describe them.
 
-No name identifies such a file, so the format is not in the registry: `opening.open_input` uses it
-where ``--raw`` is given.
+`opening.open_input` reads files of any name so where ``--raw`` is given. Outputs are in C order,
+little-endian, and in the order of axes that the user chooses; a batch is one item after another.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from onebyone_cli.errors import DataError, setting
-from onebyone_cli.formats.arrays.layout import PIECE_BYTES
+from onebyone_cli.formats.arrays.layout import PIECE_BYTES, ordered_layout
 from onebyone_cli.formats.arrays.source import ArraySeries, Kind, open_array
-from onebyone_cli.spec import CODED_BYTES, ITEM_BYTES
+from onebyone_cli.formats.arrays.target import array_writer
+from onebyone_cli.formats.contracts.format import Format
+from onebyone_cli.spec import CODED_BYTES, ITEM_BYTES, LAYOUTS
+from onebyone_cli.units import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +25,19 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.arrays.layout import ArrayLayout
     from onebyone_cli.formats.contracts.about import RawSpec
     from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
+    from onebyone_cli.formats.contracts.writer import StreamWriter, Target, Writer
+    from onebyone_cli.spec import StackSpec
 
 
 #: The settings that describe numbers without a header.
 _SAID = f"{setting('shape')} and {setting('dtype_in')}"
+
+
+#: Most shapes that a message proposes.
+_MOST_SHAPES = 3
+
+#: Types of other sizes that a message proposes.
+_TYPES = {1: "u1", 2: "u2", 4: "f4", 8: "f8"}
 
 
 def read(source: Source) -> Reader | StreamReader:
@@ -38,9 +50,20 @@ def series(source: Source) -> Series:
     return ArraySeries(source, _kind(source))
 
 
+def write(target: Target, spec: StackSpec) -> Writer | StreamWriter:
+    """Make a writer for numbers without a header, in a file or on standard output."""
+    stored = ordered_layout(spec, target.layout or "CHW")
+    return array_writer(target, stored, b"", f"raw {target.layout}".rstrip())
+
+
 def _kind(source: Source) -> Kind:
     raw = source.raw
-    assert raw is not None
+    if raw is None or not raw.shape:
+        raise DataError(
+            f"has no header; describe its numbers with {setting('raw')}, {setting('shape')} and "
+            f"{setting('dtype_in')}",
+            source.path,
+        )
 
     def check_size(layout: ArrayLayout, start: int, size: int, path: str) -> None:
         _check_size(raw, size - start, path)
@@ -88,10 +111,14 @@ def _check_size(raw: RawSpec, found: int, path: str) -> None:
     expected, found = prod(raw.shape) * _item_bytes(raw), found - raw.offset
     if found == expected:
         return
-    fitting = " or ".join(dict.fromkeys(map(_written, _fitting_shapes(raw, found))))
+    shapes = list(dict.fromkeys(map(_written, _fitting_shapes(raw, found))))
+    fitting = " or ".join(shapes[:_MOST_SHAPES])
     after = f" after the first {raw.offset}" if raw.offset else ""
     way = f"{setting('shape', fitting)} would fit" if fitting else f"check {_SAID}"
-    if found > expected and not fitting:
+    size, rest = divmod(found, prod(raw.shape))
+    if not rest and size in _TYPES:
+        way += f", or {setting('dtype_in', _TYPES[size])} ({count(size, 'byte')} each)"
+    elif found > expected and not fitting:
         header = raw.offset + found - expected
         way += f", or skip what precedes the numbers with {setting('offset', header)}"
     raise DataError(
@@ -102,7 +129,7 @@ def _check_size(raw: RawSpec, found: int, path: str) -> None:
 
 
 def _fitting_shapes(raw: RawSpec, found: int) -> Iterator[tuple[int, ...]]:
-    """Yield shapes of `found` bytes that differ in the first or last axis, or have one more."""
+    """Yield shapes of `found` bytes that differ in one axis, or have one more."""
     numbers, rest = divmod(found, _item_bytes(raw))
     if rest:
         return
@@ -113,8 +140,26 @@ def _fitting_shapes(raw: RawSpec, found: int) -> Iterator[tuple[int, ...]]:
         yield *outer, numbers // prod(outer)
     if numbers % prod(raw.shape) == 0 and len(raw.shape) > 2:
         yield numbers // prod(raw.shape), *raw.shape
+    for axis in range(1, len(raw.shape) - 1):
+        before, after = raw.shape[:axis], raw.shape[axis + 1 :]
+        if numbers % prod(before + after) == 0:
+            yield *before, numbers // prod(before + after), *after
 
 
 def _written(shape: tuple[int, ...]) -> str:
     """Format a shape as the option takes it."""
     return ",".join(map(str, shape))
+
+
+FORMAT = Format(
+    name="raw",
+    title="numbers without a header (.bin), described by options",
+    noun="a file of numbers without a header (.bin)",
+    suffixes=(".bin",),
+    read=read,
+    write=write,
+    new_suffix=".bin",
+    layouts=LAYOUTS,
+    frames=True,
+    is_described=False,
+)

@@ -47,7 +47,7 @@ def plan_shards(
         If the output has no fixed offsets.
     """
     whole = make_job(settings._replace(checkpoints=None))
-    if not whole.has_fixed_offsets:
+    if not whole.takes_shares:
         raise UsageError(
             f"{needed_by} needs an output with fixed offsets, and {whole.path} has none; "
             "write .npy, or .h5 without compression and chunks"

@@ -66,8 +66,9 @@ class Reading(NamedTuple):
         from onebyone_cli.formats import opening
 
         memory = share_of(self.memory, "inputs", among)
+        raw = self.raw and self.raw._replace(may_be_named=among > 1)
         opened = opening.open_inputs(
-            inputs, layout=self.layout, memory=memory, raw=self.raw, stack=stack
+            inputs, layout=self.layout, memory=memory, raw=raw, stack=stack
         )
         if self.hints is not None:
             self.hints.tell(opened)

@@ -142,7 +142,8 @@ def _check_held(inputs: Sequence[Input], nodata: Nodata | None) -> None:
     for low, high in () if nodata is None else nodata.ranges:
         if low != high or np.isnan(low) or any(holds(dtype, low) for dtype in types):
             continue
-        text, listed = f"{low:.10g}", " and ".join(types)
+        text = str(int(low)) if abs(low) <= 2**64 and low == int(low) else f"{low:.10g}"
+        listed = " and ".join(types)
         hint = ""
         if low < 0 and low == int(low) and len(types) == 1 and types[0].startswith("uint"):
             wrapped = low + (np.iinfo(types[0]).max + 1)
@@ -178,8 +179,7 @@ def _notes(said: Metadata, asked: Asked, dtype: str) -> Iterator[str]:
     if hears and said.valid_range:
         pairs = list({pair for pair in said.valid_range if pair and pair != _NO_LIMITS})
         if len(pairs) == 1:
-            low, high = pairs[0]
-            yield f"valid range {low:.10g} to {high:.10g}{_origin(said, 'valid_range')}"
+            yield f"valid range {range_text(*pairs[0])}{_origin(said, 'valid_range')}"
         elif pairs:
             yield f"valid ranges of channels{_origin(said, 'valid_range')}"
     if not asked.stored:
@@ -187,6 +187,17 @@ def _notes(said: Metadata, asked: Asked, dtype: str) -> Iterator[str]:
             yield f"scale {_one(said.scale)}{_origin(said, 'scale')}"
         if any(each != 0 for each in said.offset):
             yield f"offset {_one(said.offset)}{_origin(said, 'offset')}"
+
+
+def range_text(low: float, high: float) -> str:
+    """Format a range of numbers, of which one end may be infinite.
+
+    >>> range_text(float("-inf"), 5.0), range_text(0, 10000)
+    ('at most 5', '0 to 10000')
+    """
+    if low == _NO_LIMITS[0]:
+        return f"at most {high:.10g}"
+    return f"at least {low:.10g}" if high == _NO_LIMITS[1] else f"{low:.10g} to {high:.10g}"
 
 
 def _one(entries: Sequence[float]) -> str:

@@ -135,6 +135,8 @@ class Reduce(NamedTuple):
             result = job.run(on_progress)
         else:
             result = self.elsewhere.fill(job, saving.model_bytes(model, gathered))
+        for warning in () if self.request.learner.reads_pixels else result.warnings:
+            say(warning)
         rest = None
         if self.outputs.residual:
             residual = self._residual_job(opened, held, maps, model.residual(), memory)
@@ -240,7 +242,7 @@ class Reduce(NamedTuple):
             collapse="rms",
         )
         path = self.outputs.residual
-        output = self.outputs.result._replace(path=path, format_name="", storage=None)
+        output = self.outputs.result._replace(path=path, format_name="", layout="", storage=None)
         try:
             return _job(opened, held, maps, weights, output, settings, is_rehearsal)
         except UsageError as error:

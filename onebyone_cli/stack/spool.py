@@ -63,7 +63,7 @@ class Spool:
 
     def writer(self, spec: StackSpec) -> ArrayWriter:
         """Write slabs of a CHW array."""
-        return ArrayWriter(self.fd, spec, 0, self.path)
+        return ArrayWriter(self.fd, plain_layout(spec), self.path)
 
     def planes(self, spec: StackSpec) -> ArrayReader:
         """Read the slabs written, channel by channel."""

@@ -61,7 +61,7 @@ def parse_nodata(texts: Sequence[str]) -> Nodata | None:
 def _range(word: str, text: str) -> Range:
     first, colon, last = word.partition(":")
     try:
-        low, high = float(first), float(last if colon else first)
+        low, high = _number(first), _number(last if colon else first)
     except ValueError:
         raise UsageError(
             f"{setting('nodata', text)} is not a list of numbers; write values and ranges, "
@@ -70,6 +70,17 @@ def _range(word: str, text: str) -> Range:
     if low > high:
         raise UsageError(f"{setting('nodata', text)}: the range {word} is empty; write FIRST:LAST")
     return low, high
+
+
+def _number(word: str) -> float:
+    """Read a number; an integer that a float does not hold stays one."""
+    number = float(word)
+    try:
+        exact = int(word)
+    except ValueError:
+        return number
+    is_lost = exact != number and abs(exact) < 1 << 64
+    return exact if is_lost else number
 
 
 class Validity(NamedTuple):

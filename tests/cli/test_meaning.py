@@ -430,3 +430,21 @@ def test_the_largest_integer_of_64_bits_is_nodata(tmp_path: Path, dtype: str) ->
     run(tmp_path, "apply", "x.h5", *same, "-o", "y.h5")
     told = json.loads(run(tmp_path, "stats", "y.h5", "--json").stdout)
     assert [row["valid"] for row in told["channels"]] == [57, 57]
+
+
+@pytest.mark.parametrize(
+    ("limits", "shown"),
+    [
+        ({"valid_max": np.float32("nan")}, ""),
+        ({"valid_range": np.array([-np.inf, np.inf], "f4")}, ""),
+        ({"valid_range": np.array([np.nan, 3200], "f4")}, "up to 3200 (valid_range)"),
+    ],
+)
+def test_limits_that_are_no_numbers(tmp_path: Path, limits: dict[str, Any], shown: str) -> None:
+    x = scene()[:, :, 5:].astype("f4")
+    save_h5(tmp_path / "x.h5", x, **limits)
+    done = run(tmp_path, "fit", "x.h5", "-k", "2", "-o", "m.npz", "--json")
+    invalid = np.count_nonzero((x > 3200).any(axis=0)) if shown else 0
+    assert json.loads(done.stdout)["invalid_pixels"] == invalid
+    text = run(tmp_path, "info", "x.h5").stdout.decode()
+    assert ("valid range" in text, shown in text) == (bool(shown), True)

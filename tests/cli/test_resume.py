@@ -333,6 +333,16 @@ def test_a_signal_of_a_batch_system_leaves_a_checkpoint_at_once(number: int, job
     assert job.files() == ["out.npy"]
 
 
+def test_a_resumed_job_warns_that_no_pixel_is_valid(job: Job) -> None:
+    """By what was counted, since it has not seen the numbers."""
+    np.save(job.folder / "none.npy", np.zeros((SIDE, SIDE), "u1"))
+    masked = replace(job, options=(*job.options, "--mask", "none.npy"))
+    masked.stop()
+    done = onebyone(*masked.options, "-o", masked.output, cwd=masked.folder)
+    assert done.returncode == 0
+    assert "warning: no pixel is valid; check NaN, nodata and mask\n" in done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_who_goes_away_can_come_back(number: int, job: Job) -> None:
     done = job.stop(number=number)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,17 +32,20 @@ from strategies import (
 )
 
 from onebyone_cli.errors import DataError, ReadWriteError
+from onebyone_cli.formats import opening
 from onebyone_cli.formats.arrays import slabs as slabs_module
 from onebyone_cli.formats.arrays.file import ArrayReader
 from onebyone_cli.formats.arrays.layout import (
     ArrayLayout,
     array_layout,
+    ordered_layout,
     plain_layout,
     plain_strides,
 )
 from onebyone_cli.formats.arrays.slabs import read_into
 from onebyone_cli.formats.arrays.writer import ArrayWriter, write_from
 from onebyone_cli.formats.contracts.about import About
+from onebyone_cli.npy_header import format_header
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import ITEM_BYTES, LAYOUTS, Slab, StackSpec
 
@@ -354,8 +358,12 @@ def test_slabs_that_are_written_make_the_array(
     data: st.DataObject, spec: StackSpec, seed: int, offset: int
 ):
     stack = numbers_of(seed, spec)
+    order, big = data.draw(st.sampled_from(LAYOUTS)), data.draw(st.booleans())
+    layout = ordered_layout(spec, order, big_endian=big, offset=offset)
+    axes = (*range(len(spec.batch)), *(len(spec.batch) + "CHW".index(axis) for axis in order))
+    expected = stack.transpose(axes).astype(stack.dtype.newbyteorder(">" if big else "<"))
     with file_of(b"", offset) as fd:
-        writer = ArrayWriter(fd, spec, offset, "x")
+        writer = ArrayWriter(fd, layout, "x")
         for slab in data.draw(cuts(spec)):
             # A block is a part of a worker's buffer: its rows may lie apart.
             more = data.draw(st.integers(0, 3))
@@ -364,8 +372,8 @@ def test_slabs_that_are_written_make_the_array(
             block[:] = pixels_of(stack, slab)
             writer.write(slab, block)
         assert os.pread(fd, offset, 0) == b"\xaa" * offset
-        assert os.pread(fd, spec.data_bytes + 1, offset) == stack.tobytes()
-        reader = ArrayReader(fd, plain_layout(spec, offset), About("x"), owns_fd=False)
+        assert os.pread(fd, spec.data_bytes + 1, offset) == expected.tobytes()
+        reader = ArrayReader(fd, layout, About("x"), owns_fd=False)
         assert same_numbers(read_all(reader, data.draw(cuts(spec)), spec.dtype), stack)
 
 
@@ -382,7 +390,7 @@ def test_the_system_may_take_a_few_bytes_at_a_time(
     items, pixels = data.draw(slab_sizes(spec))
     with file_of(b"") as fd, pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "pwritev", trickle)
-        writer = ArrayWriter(fd, spec, 0, "x")
+        writer = ArrayWriter(fd, plain_layout(spec), "x")
         for slab in iter_slabs(spec, items, pixels):
             writer.write(slab, np.ascontiguousarray(pixels_of(stack, slab)))
         assert os.pread(fd, spec.data_bytes + 1, 0) == stack.tobytes()
@@ -418,3 +426,26 @@ def test_the_worked_example(layout: str, order: str):
         at = 2 * 5 + 3
         reader.read(Slab(0, 1, at, at + 1), out, np.empty(reader.scratch_bytes, np.uint8))
     assert out[0, :, 0].tolist() == [23, 123]
+
+
+# --------------------------------------------------------------------- interleaved batches
+
+
+@pytest.mark.parametrize(
+    ("axes", "items"),
+    [("NCHW", 1), ("NHWC", 1), ("CNHW", 1), ("CHWN", 7), ("HWNC", 7), ("HNWC", 1)],
+)
+def test_how_many_items_lie_between_two_pixels(axes: str, items: int):
+    sizes = {"N": 7, "C": 3, "H": 4, "W": 5}
+    layout = array_layout(tuple(sizes[axis] for axis in axes), "uint8", "x", layout=axes)
+    assert layout.interleaved == items
+
+
+def test_reading_much_of_an_interleaved_batch_is_told(tmp_path: Path):
+    path = tmp_path / "x.npy"
+    header = format_header((3, 4000, 400, 100), "uint8")
+    path.write_bytes(header)
+    os.truncate(path, len(header) + 3 * 4000 * 400 * 100)  # a hole
+    for layout, told in (("CHWN", True), ("HWCN", True), ("CHW", False)):
+        with opening.open_input(str(path), layout=layout) as reader:
+            assert any("100 items lie interleaved" in note for note in reader.about.notes) == told

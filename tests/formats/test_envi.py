@@ -300,10 +300,36 @@ def test_names_of_outputs(tmp_path: Path) -> None:
         assert (done.returncode, "exists already" in done.stderr) == (73, True), name
 
 
-@pytest.mark.parametrize("name", ["x.bil", "x.BIP"])
-def test_names_of_other_interleaves_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="written as BSQ"):
-        opening.make_target(str(tmp_path / name)).make_writer(StackSpec(1, 2, 3, "uint8"))
+@pytest.mark.parametrize(
+    ("name", "more", "interleave"),
+    [
+        ("x.img", [], "bsq"),
+        ("x.bil", [], "bil"),
+        ("x.BIP", [], "bip"),
+        ("x.img", ["--layout-out", "HCW"], "bil"),
+        ("x.hdr", ["--layout-out", "HWC"], "bip"),
+        ("x.bsq", ["--layout-out", "CHW"], "bsq"),
+    ],
+)
+def test_interleaves_are_written(
+    tmp_path: Path, name: str, more: list[str], interleave: str
+) -> None:
+    np.save(tmp_path / "x.npy", STACK)
+    same = ";".join(" ".join("01"[i == j] for i in range(len(STACK))) for j in range(len(STACK)))
+    words = ["--kernel", same, "--dtype", STACK.dtype.name, *more]
+    done = onebyone("apply", "x.npy", *words, "-o", name, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert parse_header((tmp_path / "x.hdr").read_text(), "x")["interleave"] == interleave
+    data = tmp_path / name.replace(".hdr", ".img")
+    assert data.read_bytes() == STACK.transpose(ORDERS[interleave]).tobytes()
+    assert same_numbers(load(data), STACK)
+
+
+def test_a_suffix_of_another_interleave_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"ends in \.bil, which is HCW; leave out .*\.bip"):
+        opening.make_target(str(tmp_path / "x.bil"), layout="HWC").make_writer(
+            StackSpec(2, 2, 3, "uint8")
+        )
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "float16"])

@@ -561,6 +561,27 @@ def test_a_mask_is_not_read_in_place_of_what_was_passed_over(tmp_path: Path) -> 
         assert reader.about.notes == ()
 
 
+def test_masks_beside_a_dataset_are_no_candidates(tmp_path: Path) -> None:
+    path = make(tmp_path / "x.h5", numbers(1, (4, 6, 5), "float32"), name="refl")
+    with h5py.File(path, "a") as file:
+        file["QA/cloud_mask"] = np.ones((6, 5), "u1")
+    with hdf5.read(Source(str(path))) as reader:
+        assert reader.about.inner == "/refl"
+        (note,) = reader.about.notes
+        assert note.endswith("the file also has a mask, which is not used: /QA/cloud_mask")
+    with h5py.File(path, "a") as file:
+        file["pixel_quality"] = np.ones((6, 5), "u1")
+    with hdf5.read(Source(str(path))) as reader:
+        assert ", which are not used: /QA/cloud_mask, /pixel_quality" in reader.about.notes[0]
+    with h5py.File(path, "a") as file:
+        file["radiance"] = np.ones((4, 6, 5), "f4")
+    refused(path, DataError, "has 4 datasets it could be; name one of /QA/cloud_mask")
+    masks = tmp_path / "masks.h5"
+    with h5py.File(masks, "w") as file:
+        file["cloud_mask"] = file["snow_mask"] = np.ones((6, 5), "u1")
+    refused(masks, DataError, "has 2 datasets it could be")
+
+
 def test_groups_of_programs_are_not_searched(tmp_path: Path) -> None:
     path = make(tmp_path / "a.h5", numbers(1, (2, 3, 4), "int8"), name="x")
     with h5py.File(path, "a") as file:

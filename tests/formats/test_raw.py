@@ -90,11 +90,18 @@ def test_two_axes_are_one_channel(tmp_path: Path):
             50 * 144 + 4,
             "check shape= and dtype_in=, or skip what precedes the numbers with offset=4",
         ),
-        ((50, 6, 6), 50 * 6 * 7 * 4, "shape=50,6,7 would fit"),
+        ((50, 6, 6), 50 * 6 * 7 * 4, "shape=50,6,7 or 50,7,6 would fit"),
         ((6, 8, 3), 6 * 8 * 4 * 4, "shape=8,8,3 or 6,8,4 would fit"),
+        ((5, 8, 7), 5 * 9 * 7 * 4, "shape=5,9,7 would fit"),
+        ((5, 8, 7), 5 * 8 * 7, "shape=5,2,7 would fit, or dtype_in=u1 (1 byte each)"),
         ((6, 8, 3), 10 * 6 * 8 * 12, "shape=60,8,3 or 6,8,30 or 10,6,8,3 would fit"),
         ((2, 3), 5 * 24, "shape=10,3 or 2,15 would fit"),
         ((2, 2), 24, "shape=3,2 or 2,3 would fit"),
+        (
+            (6, 8, 3),
+            6 * 8 * 3 * 8,
+            "shape=12,8,3 or 6,8,6 or 2,6,8,3 would fit, or dtype_in=f8 (8 bytes each)",
+        ),
     ],
 )
 def test_a_file_of_another_size(tmp_path: Path, shape: tuple[int, ...], found: int, remedy: str):
@@ -119,7 +126,7 @@ def test_shapes_that_would_fit_do_fit(spec: StackSpec, found: int):
             opening.open_input(str(path), raw=RawSpec(spec.shape, spec.dtype)).close()
         except DataError as error:
             for text in (
-                error.message.partition("; shape=")[2].removesuffix(" would fit").split(" or ")
+                error.message.partition("; shape=")[2].partition(" would fit")[0].split(" or ")
             ):
                 if text:
                     shape = tuple(map(int, text.split(",")))

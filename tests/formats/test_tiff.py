@@ -26,7 +26,7 @@ from onebyone_cli.formats import opening
 from onebyone_cli.formats.contracts.metadata import Attribute, Georeference, Metadata
 from onebyone_cli.formats.contracts.reader import Reader, Source
 from onebyone_cli.formats.contracts.writer import Storage, Writer
-from onebyone_cli.formats.tiff import FORMAT, codecs
+from onebyone_cli.formats.tiff import FORMAT, codecs, writers
 from onebyone_cli.formats.tiff import file as tiff_file
 from onebyone_cli.plan.tiles import iter_slabs
 from onebyone_cli.spec import ITEM_BYTES, Slab, StackSpec
@@ -772,10 +772,26 @@ def test_outputs_that_are_refused(path, storage, words, tmp_path):
     assert words in str(caught.value)
 
 
-def test_ranges_of_bytes_are_resumable_and_shared(tmp_path):
-    """Shards write one file, which is that of a single run."""
+@pytest.mark.parametrize(
+    ("storage", "words"),
+    [
+        (Storage(compression="zstd"), "compression=zstd needs imagecodecs"),
+        (Storage(compression="deflate", shuffle=True), "of float32 needs imagecodecs"),
+    ],
+)
+def test_a_missing_encoder_is_named(storage, words, tmp_path, monkeypatch):
+    monkeypatch.setattr(writers, "has_codec", lambda name: False)
+    target = opening.make_target(str(tmp_path / "a.tif"), storage=storage)
+    with pytest.raises(DependencyMissingError) as caught:
+        target.make_writer(StackSpec(3, 40, 45, "float32"))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["tiff", "tiff-pages"])
+def test_ranges_of_bytes_are_resumable_and_shared(tmp_path, name):
+    """Shards write one file, which is that of a single run; of pages, tags follow the numbers."""
     np.save(tmp_path / "x.npy", numbers_of(1, StackSpec(3, 300, 400, "float32")))
-    job = ["apply", "x.npy", "--kernel", "1 1 0; 0 1 1", "-o"]
+    job = ["apply", "x.npy", "--kernel", "1 1 0; 0 1 1", "--format", name, "-o"]
     assert onebyone(*job, "whole.tif", cwd=tmp_path).returncode == 0
     for shard in ("0/2", "1/2"):
         assert onebyone(*job, "parts.tif", "--shard", shard, cwd=tmp_path).returncode == 0

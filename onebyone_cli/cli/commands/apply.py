@@ -29,6 +29,7 @@ onebyone apply rgb/ --kernel "0.2126 0.7152 0.0722" --dtype uint8 -o grey.png
 cat stack.npy | onebyone apply - -w weights.npy -o - > result.npy
 onebyone apply huge.npy -w weights.npy -o result.npy --workers 4
 cat frame*.npy | onebyone apply - --each -w weights.npy -o - | next-program
+cat *.ppm | onebyone apply - -w w.npy --dtype uint8 -o - --format ppm | ffmpeg ...
 """
 
 
@@ -70,6 +71,7 @@ def apply(
         (*asked.files, *files_of([input.inputs_from, input.mask])),
         hdf5.storage(),
         output.publication(if_changed=make.if_changed),
+        output.layout_out,
     )
     groups = (weights, numbers, input, raw, output, hdf5, checkpoints)
     cluster = machines.cluster(resources, inputs, groups, console, output=goal)
@@ -92,7 +94,7 @@ def apply(
     with ExitStack() as stack:
         mask = open_map(input.mask, settings.memory, stack)
         task = engine.Apply(layers, goal, settings, rules, mask)
-        if input.each:
+        if input.each or _are_frames(inputs, output):
             from onebyone_cli.operations.apply.each import Each, TargetNames
 
             names = TargetNames(target, output.format_name, task.pixel(), raw=raw.raw)
@@ -103,6 +105,15 @@ def apply(
     if rules is not None and not messages.dry_run:
         rules.write()
     return status
+
+
+def _are_frames(inputs: list[str], output: Output) -> bool:
+    """Return whether images come and go one after another; see `each.are_frames`."""
+    if output.output != "-" or not output.format_name:
+        return False
+    from onebyone_cli.operations.apply.each import are_frames
+
+    return are_frames(inputs, output.format_name)
 
 
 def _apply_each(

@@ -61,7 +61,11 @@ def reduce(
         raise UsageError(f"--json and {flag} - both want standard output; name a file for one")
     read = files_of([*inputs, *maps, learn.endmembers, input.inputs_from])
     result = Result(
-        target, output.format_name, read, publication=output.publication(if_changed=make.if_changed)
+        target,
+        output.format_name,
+        read,
+        publication=output.publication(if_changed=make.if_changed),
+        layout=output.layout_out,
     )
     groups, noise = (learn, numbers, input, raw, checkpoints), request.wanted().differences
     cluster = machines.cluster(resources, inputs, groups, console, output=result, noise=noise)

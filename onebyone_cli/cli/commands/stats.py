@@ -102,7 +102,9 @@ def _report(known: "Gathered", target: str, spent: Spent, console: Console) -> N
     if not console.quiet:
         _print(rows)
     empty = known.statistics.without_value
-    if 0 < len(empty) < len(rows):
+    if len(empty) == len(rows):
+        console.say(f"warning: {known.source}: has no valid pixel")
+    elif empty:
         console.say(f"warning: {spelled(known.labels.without_value(empty))}")
     # A pipe gets only the table.
     if target or console.is_terminal or console.verbose:

@@ -152,7 +152,8 @@ class Pixels(Group):
         "--invalid",
         default="any",
         choices=("any", "all"),
-        help="A pixel is invalid if any of its channels is, or only if all are. Default: any.",
+        help="A pixel is invalid if any of its channels is, or only if all are; nodata values in "
+        "some channels are then used as numbers. Default: any.",
     )
     mask: str = option(
         "--mask",
@@ -224,7 +225,8 @@ class ApplyInput(Input):
         help="Treat every input as a stack of its own; OUTPUT is a folder. With --format png, "
         "results of 1 channel, or of 3 of uint8, are one image each. A pipe may bring several, one "
         "after another: those of standard input become stdin_0.npy, stdin_1.npy and so on. With "
-        "-o - the results follow each other on standard output.",
+        "-o - the results follow each other on standard output; with --format pam, ppm, pgm, pbm, "
+        "pfm or raw, a single pipe is read so without --each.",
     )
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from onebyone_cli.cli.groups import REQUIRED, Group, option
 from onebyone_cli.errors import UsageError
+from onebyone_cli.spec import LAYOUTS
 
 if TYPE_CHECKING:
     from onebyone_cli.commit.publication import Publication
@@ -20,13 +21,22 @@ def _format_names() -> list[str]:
 def _output_help() -> str:
     from onebyone_cli.formats import describe_outputs
 
-    return f"Where the result goes. {describe_outputs()}."
+    return (
+        f"Where the result goes. {describe_outputs()}. In a folder of images each channel is one; "
+        "of a batch, also of one, each stack where an image can hold it."
+    )
 
 
 def _stored_in(option: str) -> str:
     from onebyone_cli.formats import with_storage
 
     return with_storage(option)
+
+
+def _with_layouts() -> str:
+    from onebyone_cli.formats import with_layouts
+
+    return with_layouts()
 
 
 _OUTPUT = option(
@@ -81,6 +91,15 @@ class Output(Synced):
         metavar="NAME",
         complete=_format_names,
         help=lambda: f"Format of the output, whatever its name: {', '.join(_format_names())}.",
+    )
+    layout_out: Literal["", "CHW", "HWC", "HCW"] = option(
+        "--layout-out",
+        metavar="AXES",
+        choices=LAYOUTS,
+        help=lambda: (
+            f"Order of the axes in the output ({_with_layouts()}): CHW, HWC or HCW, with those of "
+            "a batch before them. Default: CHW."
+        ),
     )
 
 

@@ -1,6 +1,7 @@
 """Show the plan and the result of a job of ``apply``, for people and for programs."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -111,9 +112,11 @@ def report_each(
     started = time.monotonic()
     documents: list[dict[str, Any]] = []
     counts = {"written": 0, "skipped": 0, "failed": 0}
+    numbers: Counter[str] = Counter()
     try:
         for outcome in outcomes:
             counts[_report_outcome(outcome, console)] += 1
+            numbers.update({name: (outcome.content or {}).get(name, 0) for name in report.COUNTS})
             if console.json:
                 documents.append(_outcome_document(outcome))
     except OneByOneError:
@@ -121,7 +124,8 @@ def report_each(
             console.say(_summary(folder, counts))
         raise
     if not dry_run:
-        console.say(f"{_summary(folder, counts)}{spent_since(started)}")
+        spent = spent_since(started)
+        console.say(f"{_summary(folder, counts)}{spent}{report.counted(numbers)}")
     return documents, ExitStatus.DATA if counts["failed"] else ExitStatus.DONE
 
 

@@ -1,7 +1,7 @@
 """Show the metadata of a file and what commands do with it, as lines and for programs."""
 
 from collections.abc import Sequence
-from math import inf, isfinite
+from math import isfinite
 from typing import Any
 
 from onebyone_cli.formats.contracts.attributes import normalised
@@ -117,16 +117,12 @@ def _nodata(found: Metadata, spec: StackSpec) -> str:
 
 
 def _valid_range(found: Metadata) -> str:
-    each = ["any" if pair is None else _limits(*pair) for pair in found.valid_range]
-    if not each:
+    if not found.valid_range:
         return ""
+    from onebyone_cli.operations.meaning import range_text
+
+    each = ["any" if pair is None else range_text(*pair) for pair in found.valid_range]
     return f"{_listed(each)}{_from(found, 'valid_range')}: numbers outside are invalid"
-
-
-def _limits(low: float, high: float) -> str:
-    if low == -inf:
-        return f"up to {_number(high)}"
-    return f"from {_number(low)}" if high == inf else f"{_number(low)} to {_number(high)}"
 
 
 def _scale(found: Metadata) -> str:
@@ -134,7 +130,9 @@ def _scale(found: Metadata) -> str:
     offset = _listed(list(map(_number, found.offset))) or "0"
     if not (found.scale or found.offset):
         return ""
-    origins = [found.origins[each] for each in ("scale", "offset") if each in found.origins]
+    origins = dict.fromkeys(
+        found.origins[each] for each in ("scale", "offset") if each in found.origins
+    )
     source = f" ({', '.join(origins)})" if origins else ""
     return f"{scale}, offset {offset}{source}: applied"
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from onebyone_cli.learners.statistics import Statistics
     from onebyone_cli.operations.apply.settings import ApplyReport
 
+#: Names of what is counted in an output.
+COUNTS = ("invalid_pixels", "saturated", "replaced", "moved")
+
 #: Components listed for people; all are in the JSON document and in the model.
 _MOST_ROWS = 20
 

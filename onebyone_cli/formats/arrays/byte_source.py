@@ -84,6 +84,20 @@ class ByteSource:
             except OSError as error:
                 raise read_write_error("reading", self.path, error) from error
 
+    def peek(self, count: int) -> bytes:
+        """Return the next `count` bytes, or fewer at the end; they are still to be read.
+
+        Raises
+        ------
+        ReadWriteError
+            If the system fails.
+        """
+        if self.is_file:
+            return os.pread(self.fd, count, self.position)
+        while len(self._ahead) < count and (piece := self._read_some(count - len(self._ahead))):
+            self._ahead += piece
+        return self._ahead[:count]
+
     def at_end(self) -> bool:
         """Return whether nothing follows; waits for a pipe."""
         if self.is_file:

@@ -102,6 +102,13 @@ class ArrayLayout(NamedTuple):
         return 0
 
     @property
+    def interleaved(self) -> int:
+        """Number of items of the batch whose numbers lie between two pixels of one; 1 for none."""
+        batch, pixel = self.strides[: len(self.spec.batch)], self.strides[-1]
+        sizes = zip(self.spec.batch, batch, strict=True)
+        return prod(size for size, stride in sizes if stride < pixel)
+
+    @property
     def end(self) -> int:
         """Offset of the first byte after the numbers."""
         return self.offset + self.data_bytes
@@ -183,3 +190,17 @@ def _strides(shape: tuple[int, ...], item_bytes: int, *, fortran_order: bool) ->
 def plain_layout(spec: StackSpec, offset: int = 0) -> ArrayLayout:
     """Return the layout of a C-order, little-endian CHW array."""
     return ArrayLayout(spec, plain_strides(spec), offset)
+
+
+def ordered_layout(
+    spec: StackSpec, order: str, *, big_endian: bool = False, offset: int = 0
+) -> ArrayLayout:
+    """Return the layout of a C-order array ``(*batch, ...)`` whose last axes are in this order.
+
+    `order` is CHW, HWC or HCW.
+    """
+    sizes = {"C": spec.channels, "H": spec.height, "W": spec.width}
+    shape = (*spec.batch, *(sizes[axis] for axis in order))
+    found = array_layout(shape, spec.dtype, "", layout=order, big_endian=big_endian, offset=offset)
+    # The stride of an axis of size 1 does not matter.
+    return found._replace(strides=plain_strides(spec)) if spec.channels == 1 else found

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from onebyone_cli.formats.arrays.layout import ArrayLayout
 
 
+#: Items of a batch that lie interleaved, and bytes read because of it, that are worth a word.
+_MOST_TIMES = 3
+_WORTH_SAYING = 1 << 28
+
+
 class Kind(NamedTuple):
     """How to find the shape of the next array.
 
@@ -53,7 +58,7 @@ def open_array(source: Source, kind: Kind) -> Reader | StreamReader:
     InputMissingError
         If it can't be opened.
     """
-    opened = open_bytes(source.path, kind.name)
+    opened = source.opened or open_bytes(source.path, kind.name)
     try:
         start = opened.position
         layout = kind.describe(opened, source, opened.path)
@@ -84,7 +89,19 @@ def about_array(
         coded=layout.coded,
         is_assumed=not source.layout,
     )
-    return About(path, files, axes=layout.axes, raw=source.raw, container=container)
+    notes = tuple(_notes(layout)) if files else ()
+    return About(path, files, axes=layout.axes, raw=source.raw, container=container, notes=notes)
+
+
+def _notes(layout: ArrayLayout) -> Iterator[str]:
+    """Say that every item is read with those around it."""
+    times = layout.interleaved
+    if times * layout.data_bytes > _WORTH_SAYING and times > _MOST_TIMES:
+        yield (
+            f"its {times} items lie interleaved ({layout.axes}), so that reading all of them reads "
+            f"the file up to {times} times; save it with the batch first, as by numpy.moveaxis, to "
+            "read it once"
+        )
 
 
 class ArraySeries(Series):
@@ -93,7 +110,7 @@ class ArraySeries(Series):
     def __init__(self, source: Source, kind: Kind) -> None:
         self._source = source
         self._kind = kind
-        self._opened = open_bytes(source.path, kind.name)
+        self._opened = source.opened or open_bytes(source.path, kind.name)
         self.path = self._opened.path
 
     def __iter__(self) -> Iterator[Reader | StreamReader]:

@@ -5,72 +5,129 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.part import create_file
 from onebyone_cli.errors import OneByOneError, read_write_error
-from onebyone_cli.formats.arrays.layout import plain_strides
+from onebyone_cli.formats.arrays.layout import plain_layout
+from onebyone_cli.formats.arrays.slabs import rectangles
 from onebyone_cli.formats.contracts.writer import ResumableWriter, Writer
 from onebyone_cli.system.pipes import write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     from onebyone_cli.commit.publishing import Sidecar
+    from onebyone_cli.formats.arrays.layout import ArrayLayout
     from onebyone_cli.formats.contracts.writer import Target
     from onebyone_cli.spec import Slab, StackSpec
 
 
+#: Pieces in which numbers are brought to the order of the file; they fit the cache of a core.
+_PIECE_BYTES = 1 << 18
+
+#: Threads whose pieces are counted.
+_THREADS = 8
+
+
 class ArrayWriter(Writer):
-    """Write slabs of a C-order, little-endian CHW array into an existing file.
+    """Write slabs of a C-order array in the order CHW, HWC or HCW into an existing file.
 
     Parameters
     ----------
     fd : int
         Descriptor open for writing; not closed here.
-    spec : StackSpec
-    offset : int
-        Bytes before the first number.
+    layout : ArrayLayout
+        With `run_pixels`.
     path : str
         Name for messages.
     """
 
-    def __init__(self, fd: int, spec: StackSpec, offset: int, path: str) -> None:
+    def __init__(self, fd: int, layout: ArrayLayout, path: str) -> None:
         self.path = path
-        self.spec = spec
+        self.spec = spec = layout.spec
+        self.data_offset = layout.offset
         self._fd = fd
-        self.data_offset = offset
-        *_, self._channel_stride, _, self._pixel_stride = plain_strides(spec)
+        self._dtype = layout.dtype
+        self._run = spec.pixels if layout.is_plain else layout.run_pixels
+        self._as_is = self._run == spec.pixels and self._dtype.isnative
+        *_, self._channel_stride, self._row_stride, self._pixel_stride = layout.strides
+        self._item_stride = spec.channels * spec.pixels * spec.item_bytes
 
     def open(self) -> None:
         """Do nothing: the file exists."""
 
     def write(self, slab: Slab, block: NDArray[Any]) -> None:
         """Write a slab; see `Writer.write`."""
-        stride = self._channel_stride
-        start = self.data_offset + slab.item * self.spec.channels * stride
-        start += slab.start * self._pixel_stride
-        if slab.pixels == self.spec.pixels and block.flags.c_contiguous:
+        start = self.data_offset + slab.item * self._item_stride
+        if self._as_is and slab.pixels == self.spec.pixels and block.flags.c_contiguous:
             write_from(self._fd, block, start, self.path)
             return
         for index in range(slab.items):
-            for channel in range(self.spec.channels):
-                write_from(self._fd, block[index, channel], start, self.path)
-                start += stride
+            for channels, first, numbers in self._pieces(block[index], slab.start):
+                offset = start + channels.start * self._channel_stride + self._offset_of(first)
+                write_from(self._fd, numbers, offset, self.path)
+            start += self._item_stride
 
     def write_run(self, item: int, channel: int, start: int, numbers: NDArray[Any]) -> None:
-        """Write consecutive pixels of one channel; see `Writer.write_run`."""
-        plane = (item * self.spec.channels + channel) * self._channel_stride
-        write_from(
-            self._fd, numbers, self.data_offset + plane + start * self._pixel_stride, self.path
-        )
+        """Write consecutive pixels of one channel, which lie together; see `Writer.write_run`."""
+        plane = item * self._item_stride + channel * self._channel_stride
+        offset = self.data_offset + plane + start * self._pixel_stride
+        write_from(self._fd, numbers.astype(self._dtype, copy=False), offset, self.path)
 
     def commit(self) -> None:
         """Do nothing: the owner of the file publishes it."""
 
     def discard(self) -> None:
         """Do nothing: the owner of the file removes it."""
+
+    def _offset_of(self, pixel: int) -> int:
+        row, column = divmod(pixel, self.spec.width)
+        return row * self._row_stride + column * self._pixel_stride
+
+    def _pieces(self, block: NDArray[Any], start: int) -> Iterator[tuple[range, int, NDArray[Any]]]:
+        """Cut pixels from `start` on into what lies together in the file.
+
+        Yields channels, the first pixel, and the numbers as stored.
+        """
+        channels, stop = range(len(block)), start + block.shape[1]
+        if self._run == self.spec.pixels:
+            step = block.shape[1] if self._as_is else _PIECE_BYTES // self.spec.item_bytes
+            for channel in channels:
+                for first, last in _steps(start, stop, step):
+                    numbers = block[channel, first - start : last - start]
+                    yield range(channel, channel + 1), first, self._stored(numbers)
+            return
+        together = max(1, _PIECE_BYTES // (len(channels) * self.spec.item_bytes))
+        if self._run == 1:
+            for first, last in _steps(start, stop, together):
+                yield channels, first, self._stored(block[:, first - start : last - start].T)
+            return
+        width = self.spec.width
+        for row, rows, column, columns in rectangles(start, stop, width):
+            step = max(1, together // width)
+            for first, last in _steps(row, row + rows, step):
+                place = first * width + column - start
+                part = block[:, place : place + (last - first - 1) * width + columns]
+                if columns == width:
+                    lines = part.reshape(len(channels), -1, width).swapaxes(0, 1)
+                    yield channels, first * width, self._stored(lines)
+                else:  # a part of one row
+                    for channel in channels:
+                        one = range(channel, channel + 1)
+                        yield one, start + place, self._stored(part[channel])
+
+    def _stored(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        return np.ascontiguousarray(numbers, self._dtype)
+
+
+def _steps(start: int, stop: int, step: int) -> Iterator[tuple[int, int]]:
+    """Cut a range into parts of at most `step`."""
+    for first in range(start, stop, step):
+        yield first, min(first + step, stop)
 
 
 class FixedOffsetWriter(ResumableWriter):
@@ -90,6 +147,8 @@ class FixedOffsetWriter(ResumableWriter):
         See `ResumableWriter.container`.
     sidecar : Sidecar or None
         A file that is published with the output: both appear, or neither.
+    stored : ArrayLayout or None
+        Order of the numbers, for an `ArrayWriter`, without the offset; None for plain ones.
 
     Raises
     ------
@@ -108,6 +167,7 @@ class FixedOffsetWriter(ResumableWriter):
         create: Callable[[int], tuple[int, int]] | None = None,
         container: str = "",
         sidecar: Sidecar | None = None,
+        stored: ArrayLayout | None = None,
     ) -> None:
         self.path = target.path
         self.spec = spec
@@ -116,6 +176,9 @@ class FixedOffsetWriter(ResumableWriter):
         self._target = target
         self._header = header
         self._create = create or self._write_header
+        self._stored = stored or plain_layout(spec)
+        self.buffer_bytes = 0 if self._stored.is_plain else _PIECE_BYTES * _THREADS
+        self.has_planes = self._stored.is_plain
         if sidecar is not None:
             targets.check_target(
                 sidecar.path, force=target.publication.may_replace, inputs=target.inputs
@@ -138,7 +201,9 @@ class FixedOffsetWriter(ResumableWriter):
         except BaseException:
             self.discard()
             raise
-        self._numbers = ArrayWriter(self.file.fd, self.spec, self.data_offset, self.path)
+        self._numbers = ArrayWriter(
+            self.file.fd, self._stored._replace(offset=self.data_offset), self.path
+        )
 
     def write(self, slab: Slab, block: NDArray[Any]) -> None:
         """Write a slab; see `Writer.write`."""

@@ -77,12 +77,15 @@ class RawSpec(NamedTuple):
     big_endian : bool
     offset : int
         Bytes before the first number.
+    may_be_named : bool
+        Whether inputs whose header names the type are read as well, as others of several inputs.
     """
 
     shape: tuple[int, ...]
     dtype: str
     big_endian: bool = False
     offset: int = 0
+    may_be_named: bool = False
 
 
 class About(NamedTuple):

@@ -7,7 +7,7 @@ blanks and punctuation: ``data ignore value`` in ENVI is ``Data_Ignore_Value`` i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
+from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from onebyone_cli.formats.contracts.metadata import Attribute, Georeference, Metadata
@@ -209,7 +209,12 @@ class _Reading:
         high = both[1:] or self._first("valid_range", (_LARGEST,), numbers, (1,))
         if not low and not high:
             return ()
-        limits = low[0] if low else _NO_LIMITS[0], high[0] if high else _NO_LIMITS[1]
+        limits = (
+            low[0] if low and not isnan(low[0]) else _NO_LIMITS[0],
+            high[0] if high and not isnan(high[0]) else _NO_LIMITS[1],
+        )
+        if limits == _NO_LIMITS:
+            return ()
         names = self.origins["valid_range"].split(", ")
         is_whole = not self._spec.dtype.startswith("float")
         are_physical = is_whole and all(is_float(self._values[name]) for name in names)

@@ -64,6 +64,13 @@ class Format(NamedTuple):
         place of `keeps`.
     datasets : callable or None
         List the datasets of a file that could be stacks.
+    layouts : tuple of str
+        Orders of the axes that an output can have, if the user may choose.
+    frames : bool
+        Whether other programs write and read several, one after another, in a stream: an item of
+        a batch is one.
+    is_described : bool
+        Whether files tell the shape of their numbers; if not, `Source.raw` does.
     storage : tuple of str
         Fields of `Storage` that an output supports.
     keeps : tuple of str
@@ -97,6 +104,9 @@ class Format(NamedTuple):
     folders: Callable[[str], bool] | None = None
     folder_kinds: tuple[tuple[str, tuple[str, ...]], ...] = ()
     datasets: Callable[[str], Sequence[Dataset]] | None = None
+    layouts: tuple[str, ...] = ()
+    frames: bool = False
+    is_described: bool = True
     storage: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()
     packs_channels: bool = False

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from onebyone_cli.formats.arrays.byte_source import ByteSource
     from onebyone_cli.formats.arrays.layout import ArrayLayout
     from onebyone_cli.spec import PixelGrid, Slab, StackSpec
 
@@ -52,6 +53,8 @@ class Source(NamedTuple):
         Shape and dtype of numbers without a header.
     indices : bool
         Whether the numbers of an image with a palette are its indices, as in a label map.
+    opened : ByteSource or None
+        The open stream, if its first bytes decided the format; the reader closes it.
     """
 
     path: str
@@ -60,6 +63,7 @@ class Source(NamedTuple):
     memory: int = 1 << 26
     raw: RawSpec | None = None
     indices: bool = False
+    opened: ByteSource | None = None
 
     @property
     def name(self) -> str:

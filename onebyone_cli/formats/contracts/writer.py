@@ -65,6 +65,8 @@ class Target(NamedTuple):
         Dataset inside the file; empty for the format's choice.
     kind : str
         Type of the images of a folder, such as ``"png"``; empty for the format's choice.
+    layout : str
+        Order of the axes, one of `Format.layouts`; empty for the format's choice.
     inputs : tuple of str
         Files that are read; none may be written.
     publication : Publication
@@ -84,6 +86,7 @@ class Target(NamedTuple):
     write: Callable[[Target, StackSpec], Writer | StreamWriter]
     inner: str = ""
     kind: str = ""
+    layout: str = ""
     inputs: tuple[str, ...] = ()
     publication: Publication = Publication()
     keeps: tuple[str, ...] = ()
@@ -220,12 +223,15 @@ class ResumableWriter(Writer):
         it is equal.
     sidecar : Sidecar or None
         A file published with the output, such as a header.
+    has_planes : bool
+        Whether each channel is stored in one piece, as shards need it.
     """
 
     file: AtomicFile
     data_offset: int
     container: str
     sidecar: Sidecar | None = None
+    has_planes: bool = True
 
 
 class Planes(Protocol):

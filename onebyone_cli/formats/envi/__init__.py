@@ -1,8 +1,8 @@
 """ENVI: numbers in one file, and a text header beside it.
 
 The interleaves are orders of axes: BSQ is CHW, BIL is HCW and BIP is HWC. Either file names the
-input. The header of ``NAME.img`` is ``NAME.img.hdr`` or ``NAME.hdr``. Outputs are BSQ,
-little-endian, with ``NAME.hdr``.
+input. The header of ``NAME.img`` is ``NAME.img.hdr`` or ``NAME.hdr``. Outputs are little-endian,
+with ``NAME.hdr``, and BSQ unless the suffix or the user says else.
 """
 
 from __future__ import annotations
@@ -16,16 +16,19 @@ from onebyone_cli.envi_header import MOST_BYTES, decode_header, parse_header
 from onebyone_cli.errors import DataError, InputMissingError, UsageError, setting
 from onebyone_cli.formats.arrays.byte_source import open_bytes
 from onebyone_cli.formats.arrays.file import ArrayReader
+from onebyone_cli.formats.arrays.layout import ordered_layout
 from onebyone_cli.formats.arrays.source import about_array
 from onebyone_cli.formats.contracts.format import Format
 from onebyone_cli.formats.contracts.metadata import FIELDS
 from onebyone_cli.formats.envi.header import (
+    AXES,
     CODES,
     format_header,
     header_metadata,
     interleave_of,
     layout_of,
 )
+from onebyone_cli.spec import LAYOUTS
 
 if TYPE_CHECKING:
     from onebyone_cli.formats.arrays.layout import ArrayLayout
@@ -79,22 +82,24 @@ def claims(path: str) -> bool:
 
 
 def write(target: Target, spec: StackSpec) -> FixedOffsetWriter:
-    """Make the writer of a BSQ image and its header.
+    """Make the writer of an image and its header.
 
     Raises
     ------
     UsageError
-        If an ENVI image can't hold such a stack, or the suffix is of another interleave.
+        If an ENVI image can't hold such a stack, or suffix and order of the axes contradict.
     """
     from onebyone_cli.formats.arrays.writer import FixedOffsetWriter
 
     _check_held(target.path, spec)
     header = os.path.splitext(target.path)[0] + ".hdr"
-    text = format_header(spec, target.metadata)
+    interleave = _interleave(target)
+    text = format_header(spec, target.metadata, interleave)
     return FixedOffsetWriter(
         target,
         spec,
-        container="ENVI BSQ",
+        container=f"ENVI {interleave.upper()}",
+        stored=ordered_layout(spec, AXES[interleave]),
         sidecar=sidecar_beside(target.path, header, text),
     )
 
@@ -107,14 +112,23 @@ def main_file(path: str) -> str:
 def _check_held(path: str, spec: StackSpec) -> None:
     if path == "-" or targets.is_special(path):
         raise UsageError("an ENVI image is two files; name a file, not a pipe or a device")
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix in (".bil", ".bip"):
-        raise UsageError(f"'{path}': ENVI images are written as BSQ, not as {suffix}; name it .img")
     if spec.items > 1:
         raise UsageError(f"an ENVI image holds one stack, the result is a batch of {spec.items}")
     if spec.dtype not in CODES:
         known = ", ".join(CODES)
         raise UsageError(f"ENVI can't hold {spec.dtype}; give {setting('dtype')} one of {known}")
+
+
+def _interleave(target: Target) -> str:
+    """Choose the interleave by the suffix, or by the order of the axes."""
+    suffix = os.path.splitext(target.path)[1].lower()[1:]
+    by_layout = {axes: name for name, axes in AXES.items()}.get(target.layout, "")
+    if suffix in AXES and by_layout not in ("", suffix):
+        raise UsageError(
+            f"'{target.path}' ends in .{suffix}, which is {AXES[suffix]}; leave out "
+            f"{setting('layout_out', target.layout)}, or name it .{by_layout}"
+        )
+    return by_layout or (suffix if suffix in AXES else "bsq")
 
 
 def _header_text(path: str) -> str:
@@ -191,4 +205,5 @@ FORMAT = Format(
     claims=claims,
     main_file=main_file,
     keeps=FIELDS,
+    layouts=LAYOUTS,
 )

@@ -143,8 +143,8 @@ def _transform(map_info: str) -> tuple[float, ...]:
     return x - (column - 1) * width, width, 0.0, y + (row - 1) * height, 0.0, -height
 
 
-def format_header(spec: StackSpec, metadata: Metadata) -> str:
-    """Write the header of a little-endian BSQ image without an offset; its dtype is in `CODES`."""
+def format_header(spec: StackSpec, metadata: Metadata, interleave: str = "bsq") -> str:
+    """Write the header of a little-endian image without an offset; its dtype is in `CODES`."""
     lines = [
         "ENVI",
         f"samples = {spec.width}",
@@ -153,7 +153,7 @@ def format_header(spec: StackSpec, metadata: Metadata) -> str:
         "header offset = 0",
         "file type = ENVI Standard",
         f"data type = {CODES[spec.dtype]}",
-        "interleave = bsq",
+        f"interleave = {interleave}",
         "byte order = 0",
     ]
     values = attributes_of(metadata)

@@ -98,7 +98,8 @@ def _check_agreement(readers: Sequence[Reader | StreamReader]) -> None:
         return
     usual = max(kinds, key=lambda kind: kinds[kind])  # the first of equals
     odd = next(each for each in readers if each.spec != usual)
-    others = f"{kinds[usual]} others have" if kinds[usual] > 1 else "another has"
+    like = next(each for each in readers if each.spec == usual)
+    others = f"{kinds[usual]} others have" if kinds[usual] > 1 else f"{like.path} has"
     raise DataError(
         f"has {_described(odd.spec)}, and {others} {_described(usual)}; move it away, or name the "
         "images as inputs to stack them as they are",
@@ -240,6 +241,12 @@ class JoinedStream(StreamReader):
         for each in readers:
             if self.spec.batch or (isinstance(each, StreamReader) and not each.stored.is_plain):
                 self.close()
+                if isinstance(each, StreamReader) and not each.stored.is_plain:
+                    raise DataError(
+                        "has the channels of each pixel together, as text; save it as a binary "
+                        "image to read it with others of its folder",
+                        each.path,
+                    )
                 raise UsageError(
                     "its strips or tiles take more memory to read than is set aside for that; use "
                     f"a larger {setting('memory')}, or save it with smaller ones",

@@ -67,7 +67,13 @@ class Found(NamedTuple):
 
     @property
     def only(self) -> str:
-        """The dataset to read if none is named; empty if it is not certain."""
+        """The dataset to read if none is named; empty if it is not certain.
+
+        Masks and quality layers beside it do not count.
+        """
+        values = [name for name in self.datasets if name not in self.quality]
+        if len(values) == 1:
+            return values[0]
         if len(self.datasets) != 1:
             return ""
         passed_over = self.links or self.others
@@ -87,6 +93,11 @@ class Found(NamedTuple):
         if self.others:
             each = [printable(name) for name in self.others[:_MOST_LISTED]]
             texts.append(f"data that can't be read: {_listed(each, len(self.others))}")
+        layers = sorted(self.quality - {self.only})
+        if layers and self.only:
+            each = [printable(name) for name in layers[:_MOST_LISTED]]
+            what = "masks or quality layers, which are" if layers[1:] else "a mask, which is"
+            texts.append(f"{what} not used: {_listed(each, len(layers))}")
         return "; and ".join(texts)
 
 

@@ -26,7 +26,6 @@ _READERS = {
     "PNG": ("PngImagePlugin", "PngImageFile"),
     "JPEG": ("JpegImagePlugin", "JpegImageFile"),
     "BMP": ("BmpImagePlugin", "BmpImageFile"),
-    "PPM": ("PpmImagePlugin", "PpmImageFile"),
 }
 
 #: First bytes of files, and their formats.
@@ -165,11 +164,6 @@ def open_image(file: BinaryIO, path: str) -> ImageFile:
         if found:
             raise DataError(f"is a {found} file with the suffix of {family}; rename it", path)
         raise DataError(f"is not a {family} file; make it again", path)
-    if head.startswith(b"PF"):
-        raise DataError(
-            "is a colour PFM, which can't be read here; save each channel as a PFM of its own",
-            path,
-        )
     return load_plugin(family)(file)
 
 

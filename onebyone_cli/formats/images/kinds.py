@@ -46,7 +46,6 @@ KINDS = {
     kind.name: kind
     for kind in (
         ImageKind("png", "PNG", (".png",), ("bool", "uint8", "uint16"), True, False),
-        # Written by the TIFF format.
         ImageKind("tiff", "TIFF", (".tif", ".tiff"), tuple(ITEM_BYTES), True, False),
         # libjpeg's limit, 35 below that of the file format.
         ImageKind("jpeg", "JPEG", (".jpg", ".jpeg"), ("uint8",), True, False, limit=65500),
@@ -57,14 +56,20 @@ KINDS = {
     )
 }
 
-#: Pillow's format by suffix. A ``.pnm`` file is a PGM or a PPM.
-FAMILIES = {suffix: kind.family for kind in KINDS.values() for suffix in kind.suffixes} | {
-    ".pnm": "PPM"
-}
+#: Suffixes of images of which no output is made here.
+_ONLY_READ = (".pnm", ".pbm", ".pam")
+
+#: Pillow's format by suffix.
+FAMILIES = {suffix: kind.family for kind in KINDS.values() for suffix in kind.suffixes} | (
+    dict.fromkeys(_ONLY_READ, "PPM")
+)
+
+#: Formats that read and write the files of a family in place of Pillow.
+OTHER_FORMATS = {"TIFF": "tiff", "PPM": "netpbm"}
 
 #: Name of the format in messages, by suffix.
 TITLES = {suffix: kind.name.upper() for kind in KINDS.values() for suffix in kind.suffixes} | {
-    ".pnm": "PNM"
+    suffix: suffix[1:].upper() for suffix in _ONLY_READ
 }
 
 #: TIFF and BMP files have 32-bit offsets.
@@ -97,19 +102,28 @@ def kind_of(target: Target, spec: StackSpec) -> ImageKind:
     if not is_folder(target.path):
         kind = _kind_of_file(target, spec)
         _check_file(kind, spec)
-    elif spec.items > 1:
-        kind = KINDS[target.kind or _usual_kind(spec)]
-        _check_batch(kind, spec)
     else:
         kind = KINDS[target.kind or _usual_kind(spec)]
-        _check_folder(kind, spec)
-    _check_size(kind, spec, channels_together(target.path, spec))
+        check = _check_batch if is_by_stack(kind, spec) else _check_folder
+        check(kind, spec)
+    _check_size(kind, spec, channels_together(kind, target.path, spec))
     return kind
 
 
-def channels_together(path: str, spec: StackSpec) -> int:
+def is_by_stack(kind: ImageKind, spec: StackSpec) -> bool:
+    """Return whether a folder has an image for each stack, not for each channel.
+
+    It has for a batch, also of one. A batch of one that an image can't hold is one stack.
+    """
+    held = _is_colour(kind, spec.channels, spec.dtype) or (
+        spec.dtype in kind.dtypes and (spec.channels == 1 or kind.family == "TIFF")
+    )
+    return spec.items > 1 or (bool(spec.batch) and held)
+
+
+def channels_together(kind: ImageKind, path: str, spec: StackSpec) -> int:
     """Return the channels of one image: all, but in a folder with an image for each channel."""
-    return 1 if is_folder(path) and spec.items == 1 else spec.channels
+    return 1 if is_folder(path) and not is_by_stack(kind, spec) else spec.channels
 
 
 def _usual_kind(spec: StackSpec) -> str:
@@ -118,10 +132,7 @@ def _usual_kind(spec: StackSpec) -> str:
 
 def _kind_of_file(target: Target, spec: StackSpec) -> ImageKind:
     suffix = suffix_of(target.path)
-    if suffix == ".pnm":
-        named = "ppm" if spec.channels == 3 else "pgm"
-    else:
-        named = next((kind.name for kind in KINDS.values() if suffix in kind.suffixes), "")
+    named = next((kind.name for kind in KINDS.values() if suffix in kind.suffixes), "")
     if not (named or target.kind):
         raise UsageError(
             f"'{target.path}' has no suffix of an image; end the name with / for a folder of "

@@ -8,7 +8,6 @@ others.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.errors import DataError, setting
@@ -60,10 +59,6 @@ class Numbers(NamedTuple):
         Type as stored.
     decode_bytes : int
         Memory of decoding, decoded picture included.
-    raw_offset : int
-        Offset of plain numbers that are read without Pillow; 0 where Pillow decodes.
-    raw_item : str
-        numpy's code of their type.
     has_alpha : bool
         Whether an alpha channel follows, which must be opaque everywhere.
     """
@@ -71,8 +66,6 @@ class Numbers(NamedTuple):
     channels: int
     dtype: str
     decode_bytes: int = 0
-    raw_offset: int = 0
-    raw_item: str = ""
     has_alpha: bool = False
 
 
@@ -175,56 +168,4 @@ def _head_of(image: ImageFile, count: int) -> bytes:
     return image.fp.read(count)
 
 
-def _ppm(image: ImageFile, path: str) -> Numbers:
-    decoder, _, offset, args = _tile(image)
-    pixels = image.width * image.height
-    if image.mode in ("1", "F"):
-        dtype = "bool" if image.mode == "1" else "float32"
-        return Numbers(1, dtype, _decoded(image) + 2 * pixels)
-    channels = 3 if image.mode == "RGB" else 1
-    if decoder == "ppm_plain":
-        return _plain_ppm(image, channels, args[-1], path)
-    # Pillow stretches ranges other than 0 to 255 or 65535, so these plain numbers are read
-    # directly.
-    largest = args[-1] if decoder == "ppm" else 65535 if args == "I;16B" else 255
-    item, dtype = ("u1", "uint8") if largest < 256 else (">u2", "uint16")
-    expected = offset + pixels * channels * (1 if largest < 256 else 2)
-    _check_one_image(image, expected, path)
-    return Numbers(channels, dtype, 0, offset, item)
-
-
-def _plain_ppm(image: ImageFile, channels: int, largest: int, path: str) -> Numbers:
-    # Pillow unpacks ASCII in Python, into two copies of the picture. It splits a MiB of the file at
-    # a time, into objects of 42 bytes for as few as two characters.
-    needed = 3 * _decoded(image) + 21 * min(_file_bytes(image), 1 << 20)
-    if largest == 255:
-        return Numbers(channels, "uint8", needed)
-    if largest == 65535 and channels == 1:
-        return Numbers(1, "uint16", needed)
-    raise DataError(
-        f"is an ASCII image with numbers up to {largest}, which are only read stretched; "
-        "save it as a binary one (P5 or P6)",
-        path,
-    )
-
-
-def _check_one_image(image: ImageFile, expected: int, path: str) -> None:
-    size = _file_bytes(image)
-    if size < expected:
-        raise DataError(
-            f"is truncated: has {size} bytes, its header promises {expected}; "
-            "copy or make it again",
-            path,
-        )
-    assert image.fp is not None
-    image.fp.seek(expected)
-    if image.fp.read(64).strip():
-        raise DataError("has more data after its image; expected exactly one", path)
-
-
-def _file_bytes(image: ImageFile) -> int:
-    assert image.fp is not None
-    return os.fstat(image.fp.fileno()).st_size
-
-
-_DESCRIBE = {"PNG": _png, "JPEG": _jpeg, "BMP": _bmp, "PPM": _ppm}
+_DESCRIBE = {"PNG": _png, "JPEG": _jpeg, "BMP": _bmp}

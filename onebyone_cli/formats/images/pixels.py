@@ -6,7 +6,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from onebyone_cli.errors import DataError, ReadWriteError
+from onebyone_cli.errors import DataError
 from onebyone_cli.formats.arrays.file_state import changed
 from onebyone_cli.formats.images.headers import guarded, open_image, page_of
 from onebyone_cli.formats.images.kinds import suffix_of
@@ -47,12 +47,10 @@ def decode_picture(file: BinaryIO, page: Page, *, indices: bool = False) -> Pixe
         image = open_image(file, path)
         if page_of(image, path, indices=indices) != page:
             raise changed(path)
-        return _pixels(file, image, page)
+        return _pixels(image, page)
 
 
-def _pixels(file: BinaryIO, image: ImageFile, page: Page) -> Pixels:
-    if page.numbers.raw_offset:
-        return _PlainPixels(file, page)
+def _pixels(image: ImageFile, page: Page) -> Pixels:
     described = image.mode, image.size
     image.load()
     if (image.mode, image.size) != described:
@@ -112,28 +110,6 @@ class _DecodedPixels:
                 bits: NDArray[Any] = np.asarray(piece.convert("L")) != 0
                 return bits
             return np.asarray(piece).astype(self._page.numbers.dtype, copy=False)
-
-
-class _PlainPixels:
-    """Uncompressed numbers, pixel by pixel."""
-
-    def __init__(self, file: BinaryIO, page: Page) -> None:
-        self._file = file
-        self._page = page
-
-    def rows(self, channel: int, start: int, stop: int) -> NDArray[Any]:
-        import numpy as np
-
-        page, numbers = self._page, self._page.numbers
-        item = np.dtype(numbers.raw_item)
-        row_bytes = page.width * numbers.channels * item.itemsize
-        with guarded(page.path):
-            self._file.seek(numbers.raw_offset + start * row_bytes)
-            data = self._file.read((stop - start) * row_bytes)
-        if len(data) < (stop - start) * row_bytes:
-            raise ReadWriteError("became shorter while it was being read; run again", page.path)
-        stored = np.frombuffer(data, item).reshape(-1, page.width, numbers.channels)
-        return stored[:, :, channel].astype(numbers.dtype)
 
 
 def check_png(file: BinaryIO, path: str) -> None:

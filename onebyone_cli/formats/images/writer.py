@@ -3,7 +3,8 @@
 A path that ends in ``/`` is a folder. Its images have the names of the channels, or else their
 numbers, as ``00.png`` to ``19.png``; see `folders.naming`. Reading the folder gives the channels in
 the same order. A single image holds one channel, or three of uint8 as RGB. So does each image of a
-batch, whose folder has a numbered image for each stack. The same numbers give the same bytes.
+batch, also of one, whose folder has a numbered image for each stack. A batch of one that an image
+can't hold is written as one stack. The same numbers give the same bytes.
 """
 
 from __future__ import annotations
@@ -27,13 +28,15 @@ from onebyone_cli.formats.folders.naming import file_names, numbered
 from onebyone_cli.formats.folders.order import natural_order
 from onebyone_cli.formats.images.kinds import (
     KINDS,
+    OTHER_FORMATS,
     channels_together,
+    is_by_stack,
     is_folder,
     kind_of,
     plain_bytes,
     suffix_of,
 )
-from onebyone_cli.formats.images.tiff_files import memory_of_a_file, write_channels
+from onebyone_cli.formats.images.other_files import memory_of_a_file, write_channels
 from onebyone_cli.system.pipes import write_all
 
 if TYPE_CHECKING:
@@ -50,7 +53,6 @@ _MODES = {
     "bool": ("1", 1),
     "uint8": ("L", 1),
     "uint16": ("I;16", 2),
-    "float32": ("F", 4),
 }
 
 #: Encoder options. PNG of 1200×1200 smooth, noisy uint8: level 1 takes 42 ms for 54 % of the size,
@@ -92,26 +94,27 @@ class ImagesWriter(StreamWriter):
         self.path = target.path
         self.spec = spec
         self._target = target
-        self._family = kind.family
+        self._family, self._suffix = kind.family, kind.suffixes[0]
+        self._other = OTHER_FORMATS.get(kind.family, "")
         self._is_folder = is_folder(target.path)
-        self._together = channels_together(target.path, spec)
-        if spec.items > 1:
+        self._together = channels_together(kind, target.path, spec)
+        if self._is_folder and is_by_stack(kind, spec):
             self._names = numbered(spec.items, kind.suffixes[0])
         else:
             self._names = file_names(target.metadata.channels, spec.channels, kind.suffixes[0])
         self._rows = max(1, _PIECE_BYTES // (spec.width * spec.item_bytes * self._together))
         self.buffer_bytes = self._memory()
         self._check_replaceable()
-        if kind.plain or self._family == "TIFF":
+        if kind.plain or self._other:
             images = spec.items * spec.channels // self._together
             size = plain_bytes(spec, self._together) + _HEADER_BYTES
             targets.check_space(target.path.rstrip("/"), size * images)
 
     def _memory(self) -> int:
         spec = self.spec
-        if self._family == "TIFF":
+        if self._other:
             one = spec._replace(channels=self._together, batch=())
-            return memory_of_a_file(f"{self.path.rstrip('/')}.tif", one)
+            return memory_of_a_file(self._other, self.path.rstrip("/") + self._suffix, one)
         _, pixel = _MODES[spec.dtype]
         image = spec.pixels * (pixel if self._together == 1 else 4)
         # Rows in transit: as read, interleaved as RGB, and Pillow's own.
@@ -141,9 +144,10 @@ class ImagesWriter(StreamWriter):
                 self._encode(self._image(result, item, first), self._output.fd)
             else:
                 path = os.path.join(self._output.temporary, name)
-                if self._family == "TIFF":
+                if self._other:
                     channels = range(first, first + self._together)
-                    write_channels(path, result, item, channels, self._target.metadata)
+                    said = self._target.metadata
+                    write_channels(self._other, path, result, item, channels, said)
                 else:
                     self._write_file(self._image(result, item, first), path)
             done += spec.pixels * self._together * spec.item_bytes

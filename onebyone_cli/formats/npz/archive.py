@@ -15,7 +15,6 @@ from onebyone_cli.errors import (
     DataError,
     OneByOneError,
     PolicyError,
-    UsageError,
     open_error,
     read_write_error,
 )
@@ -90,10 +89,10 @@ def read_member(source: Source) -> Reader | StreamReader:
             members = _members(archive, source.path, source.raw.dtype if source.raw else "")
         name = _wanted(members, source)
         info, header = members[name]
-        if isinstance(header, UsageError):
-            raise header
         if isinstance(header, OneByOneError):
             raise type(header)(f"its member '{printable(name)}' {header.message}", source.path)
+        if source.raw is not None and not source.raw.may_be_named:
+            header.check_stated(source.raw.dtype, f"{source.path}:{name}")
         source = source._replace(inner=name)
         layout = _layout(header, info, source)
         about = about_array(source.name, (source.path,), layout, source, "member of .npz")
@@ -219,7 +218,7 @@ def _header(
         return DataError("is encrypted; save it without")
     try:
         with _zip_errors(""), archive.open(info) as member:
-            return read_header(member.read, "", stated=stated)
+            return read_header(member.read, "", stated=stated, may_be_named=True)
     except OneByOneError as error:
         return error
 

@@ -125,6 +125,8 @@ def _form(target: Target, spec: StackSpec) -> Form:
                 "and no bool"
             )
         form = form._replace(predictor=3 if spec.dtype.startswith("float") else 2)
+        if form.predictor == 3:
+            _check_codec("floatpred", f"{setting('shuffle')} of {spec.dtype}")
     return form
 
 
@@ -133,11 +135,14 @@ def _compression(name: str) -> int:
     if number is None:
         known = ", ".join(_CODES)
         raise UsageError(f"{setting('compression', name)} is not one of TIFF; choose from {known}")
-    if name in ("zstd", "lzw") and not has_codec(name):
-        raise DependencyMissingError(
-            f"{setting('compression', name)} needs imagecodecs; install it: {INSTALL}"
-        )
+    if name in ("zstd", "lzw"):
+        _check_codec(name, setting("compression", name))
     return number
+
+
+def _check_codec(name: str, what: str) -> None:
+    if not has_codec(name):
+        raise DependencyMissingError(f"{what} needs imagecodecs; install it: {INSTALL}")
 
 
 def _with_chunks(form: Form, chunks: tuple[int, ...]) -> Form:

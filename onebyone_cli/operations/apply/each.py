@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 _ANY = "#"
 
 
+def are_frames(inputs: Sequence[str], format_name: str) -> bool:
+    """Return whether images come and go one after another, so that each is a stack of its own.
+
+    So it is where a single stream is read, and standard output has a format whose images follow
+    each other.
+    """
+    from onebyone_cli.formats import of_output, opening
+
+    is_stream = len(inputs) == 1 and opening.is_stream(inputs[0])
+    return is_stream and of_output("-", format_name)[0].frames
+
+
 class TargetNames:
     """Name the outputs after the inputs, in the same format where that is possible.
 
@@ -84,7 +96,9 @@ class TargetNames:
             alone = chosen.file_suffix(kind, *self._pixel) if chosen.file_suffix else ""
             return alone or chosen.new_suffix
         found = formats.of_streams() if self._raw else formats.of_input(path)
-        return formats.of_streams().new_suffix if found.new_suffix == "/" else found.new_suffix
+        if found.file_suffix:
+            return found.file_suffix("", *self._pixel) or formats.of_streams().new_suffix
+        return found.new_suffix.rstrip("/") or formats.of_streams().new_suffix
 
 
 class Outcome(NamedTuple):

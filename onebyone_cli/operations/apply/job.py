@@ -39,7 +39,7 @@ from onebyone_cli.operations.apply.settings import (
     _check_channels,
     _output_spec,
 )
-from onebyone_cli.operations.apply.value_watch import ValueWatch
+from onebyone_cli.operations.apply.value_watch import ValueWatch, counted_none
 from onebyone_cli.operations.apply.worker import Steps, write_share
 from onebyone_cli.operations.channel_labels import labels_of
 from onebyone_cli.operations.meaning import meaning_of
@@ -159,10 +159,10 @@ class ApplyJob:
         self._writer = target.make_writer(self.output, self._describe)
         self.path = self._writer.path
         self.shard = settings.shard
-        if self.shard is not None and not self.has_fixed_offsets:
+        if self.shard is not None and not self.takes_shares:
             raise UsageError(
-                f"{setting('shard')} needs an output with fixed offsets, and {self.path} has none; "
-                "write .npy, or .h5 without compression and chunks"
+                f"{setting('shard')} needs an output with channel after channel at fixed offsets, "
+                f"and {self.path} has none; write .npy, or .h5 without compression and chunks"
             )
         self.plan = plan_memory(
             self.input,
@@ -181,9 +181,9 @@ class ApplyJob:
         return None if self._checkpoint is None else self._checkpoint.describe
 
     @property
-    def has_fixed_offsets(self) -> bool:
-        """Whether any part of the output can be written at any time."""
-        return isinstance(self._writer, ResumableWriter)
+    def takes_shares(self) -> bool:
+        """Whether several jobs can write the output together."""
+        return isinstance(self._writer, ResumableWriter) and self._writer.has_planes
 
     def _cast(self, scale: Range | tuple[float, float] | None) -> Cast:
         return Cast(
@@ -265,12 +265,14 @@ class ApplyJob:
             changed=self._writer.changed,
             went_on=self._went_on,
             fill=self.fill,
-            warnings=tuple(self._warnings()),
+            warnings=tuple(self._warnings(counts)),
         )
 
-    def _warnings(self) -> Iterator[str]:
-        """Describe what a job that has seen all pixels noticed."""
-        if not self._went_on and self.shard is None:
+    def _warnings(self, counts: Mapping[str, int]) -> Iterator[str]:
+        """Describe what was noticed, the most by a job that has seen all pixels itself."""
+        if self._went_on and self.shard is None:
+            yield from counted_none(self.output, counts.get("invalid_pixels", 0))
+        elif self.shard is None:
             if self.input.channels == self.stack.channels:  # it may be in the others
                 yield from self._watches.nodata.warnings()
             yield from self._watches.values.warnings(lambda: labels_of(self.match.inputs))

@@ -151,6 +151,8 @@ class Output(NamedTuple):
         As the user wrote it.
     format_name : str
         Empty for the format that the suffix of `path` stands for.
+    layout : str
+        Order of the axes in the output; empty for that of the format.
     also_read : tuple of str
         Files that are read beside the inputs; none of them may be overwritten.
     """
@@ -160,6 +162,7 @@ class Output(NamedTuple):
     also_read: tuple[str, ...] = ()
     storage: "Storage | None" = None
     publication: Publication = NEW
+    layout: str = ""
 
     def target(self, inputs: "Inputs", settings: "ApplySettings") -> "Target":
         """Check the name and choose the format; nothing is created."""
@@ -170,6 +173,7 @@ class Output(NamedTuple):
             inputs=inputs,
             also_read=self.also_read,
             format_name=self.format_name,
+            layout=self.layout,
             publication=settings.publication(self.publication),
             storage=self.storage,
         )

@@ -207,15 +207,30 @@ def _check_channels(
     spec: StackSpec, inputs: Sequence[Reader | StreamReader], layers: Sequence[Layer]
 ) -> None:
     names = " + ".join(reader.path for reader in inputs)
-    wanted = layers[0].map.in_channels
     try:
         layers[0].map.check_channels(spec.channels, names)
     except ShapeMismatchError as error:
-        layout = "HWC" if wanted == spec.width else "HCW" if wanted == spec.height else ""
-        if not layout or len(inputs) > 1 or inputs[0].about.axes[-3:] != "CHW":
+        hint = _layout_hint(spec, inputs, layers[0].map.in_channels)
+        if not hint:
             raise
-        hint = f"; if it is stored {'×'.join(layout)}, give {setting('layout', layout)}"
-        raise ShapeMismatchError(error.message + hint, error.path) from error
+        raise ShapeMismatchError(f"{error.message}; {hint}", error.path) from error
+
+
+def _layout_hint(spec: StackSpec, inputs: Sequence[Reader | StreamReader], wanted: int) -> str:
+    """Name the layout in which inputs would have the channels that are wanted; empty if none."""
+    if any(reader.about.axes[-3:] != "CHW" for reader in inputs):
+        return ""
+    if len(inputs) == wanted > 1 and not spec.batch:
+        planes = {reader.spec.channels for reader in inputs}
+        are_frames = len(planes) == 1 and planes != {1}
+        layout = setting("layout", "NHW")
+        return (
+            f"if each input is one channel of several frames, give {layout}" if are_frames else ""
+        )
+    layout = "HWC" if wanted == spec.width else "HCW" if wanted == spec.height else ""
+    if not layout or len(inputs) > 1:
+        return ""
+    return f"if it is stored {'×'.join(layout)}, give {setting('layout', layout)}"
 
 
 def _output_spec(spec: StackSpec, convolution: Convolution, settings: ApplySettings) -> StackSpec:

@@ -15,8 +15,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from onebyone_cli.operations.channel_labels import ChannelLabels
+    from onebyone_cli.spec import StackSpec
 
     Bools = NDArray[np.bool_]
+
+
+#: Of a job that this process has not seen all pixels of.
+_NONE_VALID = "warning: no pixel is valid; check NaN, nodata and mask"
+
+
+def counted_none(output: StackSpec, invalid_pixels: int) -> tuple[str, ...]:
+    """Warn that all pixels of an output are invalid, by their number; empty if they are not."""
+    return (_NONE_VALID,) if invalid_pixels == output.items * output.pixels else ()
 
 
 class ValueWatch:
@@ -59,8 +69,8 @@ class ValueWatch:
         channels = np.flatnonzero(~self._has_value).tolist()
         if channels and len(channels) < len(self._has_value):
             why = spelled(labels().without_value(channels))
-            yield f"warning: no pixel is valid: {why}"
+            yield f"warning: no pixel is valid: {why}, also where weights are learned"
         elif channels:
-            yield "warning: no pixel is valid; check NaN, nodata and mask"
+            yield _NONE_VALID
         else:
             yield "warning: no pixel is valid: each has an invalid number in some channel"

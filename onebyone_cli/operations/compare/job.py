@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from onebyone_cli.arithmetic.difference import (
 )
 from onebyone_cli.errors import ShapeMismatchError
 from onebyone_cli.operations.meaning import Asked, meaning_of
+from onebyone_cli.operations.nodata_watch import NodataWatch
 from onebyone_cli.operations.ordered_merge import OrderedMerge
 from onebyone_cli.operations.run import run_tiles
 from onebyone_cli.plan.memory import Costs, Plan, make_plan
@@ -28,6 +29,8 @@ from onebyone_cli.stack.validity import Marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.operations.compare.picture import DifferenceMap
@@ -118,7 +121,12 @@ class CompareJob:
             _side(meaning, b.spec, is_second=True),
         )
         self.is_packed = self._sides[0].scale is not None, self._sides[1].scale is not None
+        self._watch = NodataWatch(settings.asked.nodata)
         self.plan = self._make_plan()
+
+    def warnings(self) -> Iterator[str]:
+        """Describe what was noticed, once both stacks have been read; a line each."""
+        return self._watch.warnings()
 
     def run(self, on_progress: OnProgress) -> Differences:
         """Read both stacks once; `on_progress` is as in `ApplyJob.run`."""
@@ -139,7 +147,11 @@ class CompareJob:
                 each.open(plan, stack, on_progress)
 
             def make_work() -> Callable[[Slab], None]:
-                worker = _Worker(plan, self._comparer(), self._picture, self._masks, a, b)
+                watching = [
+                    self._watch.looker([each.dtype] * each.channels, each.dtype)
+                    for each in self._specs
+                ]
+                worker = _Worker(plan, self._comparer(), self._picture, self._masks, a, b, watching)
                 return partial(worker.process, whole)
 
             run_tiles(
@@ -234,7 +246,9 @@ class _Worker:
         masks: Sequence[PixelMap | None],
         a: Stack,
         b: Stack,
+        watching: Sequence[Callable[[NDArray[Any]], None]],
     ) -> None:
+        self._watching = watching
         shape = plan.slab_items, a.spec.channels, plan.slab_pixels
         self._comparer, self._picture, self._tile = comparer, picture, plan.tile_pixels
         self._sources, self._masks = (a, b), masks
@@ -252,6 +266,8 @@ class _Worker:
                 part = np.s_[index, :, start : start + self._tile]
                 tile = slab.item + index, slab.start + start
                 pixels = slice(start, start + self._tile)
+                for look, numbers in zip(self._watching, (a, b), strict=True):
+                    look(numbers[part])
                 out = [m if m is None else m[min(index, len(m) - 1), pixels] for m in masked]
                 found, highest = self._comparer.compare(a[part], b[part], *tile, out)
                 if self._picture is not None:

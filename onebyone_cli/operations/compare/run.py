@@ -91,6 +91,8 @@ class Comparison(NamedTuple):
             for note in job.notes:
                 say(note)
             found = job.run(on_progress)
+            for warning in job.warnings():
+                say(warning)
         if picture is not None:
             write_png(picture.drawn(), self.picture, force=self.may_replace)
         dtypes = [

@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from onebyone_cli.errors import DataError, ShapeMismatchError
+from onebyone_cli.errors import DataError, ShapeMismatchError, setting
 from onebyone_cli.operations.learn.gathered import Gathered, are_moments, headers_of, join_saved
 from onebyone_cli.operations.learn.same_channels import check_order
 from onebyone_cli.units import count
@@ -78,11 +78,17 @@ def endmembers_alone(given: Any, say: "Say") -> Gathered:
 def _endmembers_for(gathered: Gathered, given: Any, say: "Say") -> "Endmembers":
     """Read the endmembers for a stack; their names of channels are those of the model."""
     channels = gathered.statistics.channels
-    found = _read_endmembers(given, channels, gathered.identity.wavelengths, say)
-    if len(found.matrix) >= channels:
-        found = _of_channels(found, gathered.identity) or found
-    if len(found.matrix) != channels:
-        _check_names(found, gathered, given)
+    try:
+        found = _read_endmembers(given, channels, gathered.identity.wavelengths, say)
+        if len(found.matrix) >= channels:
+            found = _of_channels(found, gathered.identity) or found
+        if len(found.matrix) != channels:
+            _check_names(found, gathered, given)
+    except ShapeMismatchError as error:
+        if not gathered.labels.are_selected:
+            raise
+        hint = f"leave out of it what {setting('channels')} leaves out of the stack"
+        raise ShapeMismatchError(f"{error.message}; {hint}", error.path) from error
     gathered.identity = _identity_of(found, gathered.identity)
     return found
 

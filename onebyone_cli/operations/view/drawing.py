@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onebyone_cli.arithmetic.conv1x1 import Convolution, make_layers
+from onebyone_cli.errors import DataError
 from onebyone_cli.learners.model import negligible
 from onebyone_cli.learners.moments import moments_of, no_moments
 from onebyone_cli.learners.pca import fit_pca
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from onebyone_cli.arithmetic.scale import Scale
     from onebyone_cli.learners.model import Model
+    from onebyone_cli.operations.channel_labels import ChannelLabels
     from onebyone_cli.operations.view.thumbnail import Thumbnails
     from onebyone_cli.picture.colormap import Colormap
     from onebyone_cli.picture.sheet import Place, Sheet
@@ -134,11 +136,13 @@ def draw_composite(thumbnails: Thumbnails, sheet: Sheet, scale: Scale) -> Drawin
     return _composite(thumbnails.whole(), sheet, scale)
 
 
-def draw_components(thumbnails: Thumbnails, sheet: Sheet, scale: Scale) -> Drawing:
+def draw_components(
+    thumbnails: Thumbnails, sheet: Sheet, scale: Scale, labels: ChannelLabels
+) -> Drawing:
     """Draw the first three principal components of all planes as red, green and blue.
 
     They are learned on a smaller picture first, and then applied to bands of this one, so that all
-    planes are never in memory together. The sheet has one cell.
+    planes are never in memory together. The sheet has one cell; `labels` name the channels.
 
     Raises
     ------
@@ -146,7 +150,7 @@ def draw_components(thumbnails: Thumbnails, sheet: Sheet, scale: Scale) -> Drawi
         If nothing varies, or there are too few valid pixels.
     """
     count = len(thumbnails.channels)
-    model = _learn(thumbnails)
+    model = _learn(thumbnails, labels)
     convolution = Convolution(make_layers([model.map], []), "float64")
     planes = np.empty((3, thumbnails.height, thumbnails.width))
     for start, band in thumbnails.bands():
@@ -169,7 +173,7 @@ def picture_bytes(pixels: int, components: int = 0) -> int:
     return pixels * _PIXEL_BYTES + 5 * 8 * components**2
 
 
-def _learn(thumbnails: Thumbnails) -> Model:
+def _learn(thumbnails: Thumbnails, labels: ChannelLabels) -> Model:
     """Learn three principal components of a reduced picture."""
     few = thumbnails._replace(
         height=min(thumbnails.height, _LEARNED_SIDE),
@@ -180,7 +184,19 @@ def _learn(thumbnails: Thumbnails) -> Model:
         pixels = band.reshape(len(band), -1)
         dropped = np.flatnonzero(np.isnan(pixels).any(axis=0))
         moments.merge(moments_of(pixels, dropped, invalid=len(dropped)))
+    if not moments.count:
+        _refuse_empty(few, labels)
     return fit_pca(moments, k=3, source=few.stack.path)
+
+
+def _refuse_empty(thumbnails: Thumbnails, labels: ChannelLabels) -> None:
+    """Raise `DataError` if channels without a valid number leave no valid pixel."""
+    some = np.zeros(len(thumbnails.channels), bool)
+    for _, band in thumbnails._replace(by_pixel=False).bands():
+        some |= ~np.isnan(band).all(axis=(1, 2))
+    if some.any() and not some.all():
+        empty = np.flatnonzero(~some).tolist()
+        raise DataError(f"has no valid pixel: {labels.without_value(empty)}", thumbnails.stack.path)
 
 
 def _composite(planes: NDArray[np.float64], sheet: Sheet, scale: Scale) -> Drawing:

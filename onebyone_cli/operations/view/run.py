@@ -165,7 +165,7 @@ class ViewJob:
     def _draw(self, thumbnails: Thumbnails, background: tuple[int, int, int]) -> Drawing:
         scale = self._request.scale
         if self.kind == "pca":
-            return drawing.draw_components(thumbnails, self.sheet, scale)
+            return drawing.draw_components(thumbnails, self.sheet, scale, labels_of(self._opened))
         if self.kind == "rgb":
             return drawing.draw_composite(thumbnails, self.sheet, scale)
         colormap = load(self._request.colormap)

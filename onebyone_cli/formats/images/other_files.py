@@ -1,4 +1,4 @@
-"""Write the channels of a folder as TIFF files, each by the TIFF format."""
+"""Write the images of a folder by another format: TIFF or Netpbm."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from onebyone_cli.formats import load
 from onebyone_cli.formats.contracts.metadata import selected_metadata
-from onebyone_cli.formats.contracts.writer import StreamWriter, Target
+from onebyone_cli.formats.contracts.writer import StreamWriter, Target, Writer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,44 +35,47 @@ class _Part:
         return self._result.pixels(self._item + item, self._first + channel, start, stop)
 
 
-def memory_of_a_file(path: str, spec: StackSpec) -> int:
-    """Return the bytes that writing one file takes; `path` is any name of a file.
+def memory_of_a_file(name: str, path: str, spec: StackSpec) -> int:
+    """Return the bytes that writing one file takes by format `name`; `path` is any of its names.
 
     `spec` is that of the numbers in the file.
     """
-    kind = load("tiff")
+    kind = load(name)
     writer = kind.write(Target(path, kind.write), spec)
-    piece = max(PIECE_BYTES, spec.width * spec.item_bytes)
+    piece = max(PIECE_BYTES, spec.channels * spec.width * spec.item_bytes)
     return 2 * piece + (writer.buffer_bytes if isinstance(writer, StreamWriter) else 0)
 
 
 def write_channels(
-    path: str, result: Planes, item: int, channels: range, metadata: Metadata
+    name: str, path: str, result: Planes, item: int, channels: range, metadata: Metadata
 ) -> None:
-    """Write some channels of one stack; `metadata` is that of all channels.
+    """Write some channels of one stack by format `name`; `metadata` is that of all channels.
 
     Raises
     ------
     ReadWriteError
         If the system fails.
     """
-    kind, part = load("tiff"), _Part(result, item, channels)
+    kind, part = load(name), _Part(result, item, channels)
     said = selected_metadata(metadata, channels, result.spec.channels)
     with kind.write(Target(path, kind.write, metadata=said), part.spec) as writer:
         if isinstance(writer, StreamWriter):
             writer.fill(part, lambda done: None)
         else:
-            for channel in range(part.spec.channels):
-                _copy(part, channel, writer)
+            _copy(part, writer)
         writer.commit()
 
 
-def _copy(part: _Part, channel: int, writer: Any) -> None:
-    """Copy a channel to a writer of fixed offsets, piece by piece."""
+def _copy(part: _Part, writer: Writer) -> None:
+    """Copy a stack to a writer of fixed offsets, some rows at a time."""
     import numpy as np
 
-    spec = part.spec
-    step = max(1, PIECE_BYTES // (spec.width * spec.item_bytes))
+    from onebyone_cli.spec import Slab
+
+    spec, channels = part.spec, range(part.spec.channels)
+    step = max(1, PIECE_BYTES // (spec.channels * spec.width * spec.item_bytes))
     for start in range(0, spec.height, step):
-        rows = part.rows(0, channel, start, min(start + step, spec.height))
-        writer.write_run(0, channel, start * spec.width, np.ascontiguousarray(rows).reshape(-1))
+        stop = min(start + step, spec.height)
+        rows = np.stack([part.rows(0, channel, start, stop) for channel in channels])
+        slab = Slab(0, 1, start * spec.width, stop * spec.width)
+        writer.write(slab, rows.reshape(1, spec.channels, -1))
