@@ -58,4 +58,6 @@ def check_shared(flag: str, inputs: Sequence[str]) -> None:
 
 def is_stored(path: str) -> bool:
     """Whether an input can be read again: a file or a folder, not a pipe."""
-    return os.path.isfile(path) or os.path.isdir(path)
+    from onebyone_cli.formats import by_prefix
+
+    return os.path.isfile(path) or os.path.isdir(path) or by_prefix(path) is not None

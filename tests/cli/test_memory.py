@@ -107,3 +107,19 @@ def test_many_channels_take_no_memory_for_what_is_not_gathered(job: list[str], t
         np.save(tmp_path / name, np.ones((channels, 8, 9), np.float32))
     base, used = (peak_memory(*job, name, *more, cwd=tmp_path) for name in ("few.npy", "many.npy"))
     assert used - base < 24 * MEBIBYTE
+
+
+def test_blocks_of_gdal_stay_inside_the_budget(tmp_path: Path):
+    rasterio = pytest.importorskip("rasterio")
+    tiles = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate"}
+    ground = {"crs": "EPSG:32612", "transform": rasterio.Affine(30, 0, 5e5, 0, -30, 4e6)}
+    for side in (256, 3072):
+        shape = {"count": 4, "height": side, "width": side, "dtype": "float32"}
+        with rasterio.open(tmp_path / f"{side}.tif", "w", "GTiff", **shape, **ground, **tiles):
+            pass
+    job = ["--kernel", "1 2 3 4", "-o", "out.npy", "-q", "-f", "--threads", "2"]
+    base = peak_memory("apply", "gdal:256.tif", *job, cwd=tmp_path)
+    for budget in (48, 96):
+        given = ["--memory", f"{budget}M", *job]
+        used = peak_memory("apply", "gdal:3072.tif", *given, cwd=tmp_path)
+        assert used - base < (budget * 1.1 + 8) * MEBIBYTE

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import sys
 import zipfile
@@ -360,7 +361,39 @@ def test_code_in_a_file_is_not_run(vrt):
     assert not (vrt.parent / "ran").exists()
 
 
-def test_a_resumed_job_has_the_same_subdataset(tmp_path):
+def test_shards_of_one_job_read_one_subdataset(tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["one"] = numbers_of(1, StackSpec(1, 600, 1000, "float32"))[0]
+        file["two"] = file["one"][...] + 1
+        expected = 2 * file["one"][...]
+    job = ("--kernel", "2", "-o", "y.npy", "--shard")
+    one, two = 'gdal:HDF5:"a.h5"://one', 'gdal:HDF5:"a.h5"://two'
+    assert onebyone("apply", one, *job, "0/2", cwd=tmp_path).returncode == 0
+    assert onebyone("apply", two, *job, "1/2", cwd=tmp_path).returncode == 0
+    merged = onebyone("merge", "y.npy", cwd=tmp_path)
+    assert merged.returncode != 0
+    assert "dataset" in merged.stderr
+    again = onebyone("apply", one, *job, "1/2", "--resume", "restart", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert onebyone("merge", "y.npy", cwd=tmp_path).returncode == 0
+    assert np.array_equal(np.load(tmp_path / "y.npy")[0], expected)
+
+
+def test_a_forked_process_opens_the_dataset_again(tmp_path):
+    stack = numbers_of(1, StackSpec(2, 70, 80, "uint8"))
+    path = make(tmp_path / "a.tif", stack, compress="deflate")
+    with opening.open_input(f"gdal:{path}") as reader:
+        slabs = list(iter_slabs(reader.spec, 1, 700))
+        child = os.fork()
+        if not child:
+            os._exit(not np.array_equal(read_all(reader, slabs, "uint8"), stack))
+        assert np.array_equal(read_all(reader, slabs, "uint8"), stack)
+        assert os.waitpid(child, 0)[1] == 0
+
+
+def test_names(tmp_path):
     assert absolute("gdal:none.tif") == "gdal:none.tif"
     (tmp_path / "a.h5").touch()
     name = f'HDF5:"{tmp_path}/a.h5"://b'

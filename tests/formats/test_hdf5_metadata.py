@@ -17,6 +17,8 @@ from onebyone_cli.formats.contracts.metadata import Metadata
 from onebyone_cli.formats.contracts.reader import Reader
 from onebyone_cli.operations.meaning import Asked, meaning_of
 from onebyone_cli.spec import Slab
+from onebyone_cli.stack.selected import select
+from onebyone_cli.stack.selection import parse_selection
 from onebyone_cli.stack.validity import Marks
 
 C, H, W = 8, 5, 6
@@ -348,6 +350,35 @@ def test_wavelengths_along_another_axis_are_a_hint(tmp_path: Path) -> None:
     done = onebyone("info", "a.h5:cube", cwd=tmp_path)
     assert "looks like H×W×C; --layout HWC?" in done.stderr
     assert len(said(f"{path}:cube", "HWC").wavelengths) == C
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "true",
+        np.array([b"y", b"x", b"c"]),
+        np.array([1, 2, 3]),
+        np.array(["y", "x"], h5py.string_dtype()),
+        np.array(0.5),
+    ],
+)
+@pytest.mark.parametrize("name", ["DIMENSION_LABELS", "DIMENSION_LIST"])
+def test_labels_of_another_type_are_not_read(tmp_path: Path, name: str, value: Any) -> None:
+    """HDF5 takes them for pointers, and the process crashes."""
+    make(tmp_path / "x.h5", cube("i2", 0), **{name: value})
+    done = onebyone("info", "x.h5", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "(C×H×W)" in done.stdout.decode()
+
+
+def test_a_table_of_channels_is_selected_along_its_own_axis(tmp_path: Path) -> None:
+    table = np.arange(2.0 * C).reshape(2, C)
+    make(tmp_path / "x.h5", cube("f4", 0), gains=table, turned=table.T)
+    with opening.open_input(str(tmp_path / "x.h5")) as opened:
+        (reader,) = select([opened], parse_selection("2,0"))
+        found = reader.about.metadata.attributes
+    assert np.array_equal(found["gains"].value, table[:, [2, 0]])
+    assert np.array_equal(found["turned"].value, table.T[[2, 0]])
 
 
 def labelled(tmp_path: Path) -> Path:

@@ -201,6 +201,14 @@ def test_counted_names_that_do_not_count_the_same(tmp_path):
     assert "may stand before or after" in refusal(f"{path}:/conv2d/kernel")
 
 
+@pytest.mark.parametrize("suffix", ["npz", "h5", "safetensors"])
+def test_a_layer_that_is_not_pointwise(tmp_path, suffix):
+    path = write(tmp_path / f"m.{suffix}", conv("conv1", size=3) | norm("bn1"))
+    slash = "/" if suffix == "h5" else ""
+    said = refusal(f"{path}:{slash}conv1.weight")
+    assert "a 3×3 kernel; expected 1×1" in said
+
+
 def test_files_without_any(tmp_path):
     np.savetxt(tmp_path / "w.csv", np.eye(2), delimiter=",")
     for name in ("w.csv", write(tmp_path / "w.npz", {"weight": np.eye(2)})):

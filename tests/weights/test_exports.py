@@ -59,8 +59,8 @@ def test_libvips_computes_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("3 1 2 0\n1 2 3\n", "has scale 2 and offset 0"),
-        ("3 1 x 0\n1 2 3\n", "has scale x and offset 0"),
+        ("3 1 2 0\n1 2 3\n", "has scale '2' and offset '0'"),
+        ("3 1 x 0\n1 2 3\n", "has scale 'x' and offset '0'"),
         ("3 2\n1 2 3\n", "has 1 rows of 3 numbers, and line 1 promises 2 of 3"),
         ("1,2\n3\n4,x", "line 3, number 2"),
         ("x\n1 2 3\n", "line 1 is not the width and height"),

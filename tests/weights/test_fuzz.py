@@ -16,6 +16,7 @@ from strategies import examples
 from onebyone_cli.errors import OneByOneError
 from onebyone_cli.weights.channel_map import ChannelMap
 from onebyone_cli.weights.load import load_weights
+from onebyone_cli.weights.save import save_weights
 from onebyone_cli.weights.typed import parse_bias, parse_kernel
 
 quick = settings(deadline=None, max_examples=examples(100))
@@ -135,6 +136,24 @@ def damaged(draw: st.DrawFn, seed: bytes) -> bytes:
 @given(raw=st.one_of(st.binary(max_size=80), damaged(seed_npy())))
 def test_npy_files(folder, raw):
     load_or_refuse(folder / "w.npy", raw, printable=True)
+
+
+def seed_of(suffix: str) -> bytes:
+    """Return a file with a bias and names, as `save_weights` writes it."""
+    meta = {"channels": ["a", "b"], "mean": np.ones(2), "inverse": np.eye(2)}
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / f"w.{suffix}"
+        save_weights(str(path), ChannelMap(np.eye(2), np.ones(2), "w", meta))
+        return path.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["mat", "safetensors", "csv", "onnx"])
+@quick
+@given(data=st.data())
+def test_files_that_we_write(folder, suffix, data):
+    if suffix == "onnx":
+        pytest.importorskip("onnx", reason="the library onnx is not installed")
+    load_or_refuse(folder / f"w.{suffix}", data.draw(damaged(seed_of(suffix))))
 
 
 @quick

@@ -184,7 +184,7 @@ def selected_metadata(metadata: Metadata, channels: Sequence[int], total: int) -
     def selected(entries: Any) -> Any:
         if isinstance(entries, list | tuple):
             return type(entries)(entries[at] for at in channels)
-        return entries[list(channels)]
+        return entries.take(list(channels), axis=entries.shape.index(total))
 
     fields = {name: getattr(metadata, name) for name in _PER_CHANNEL}
     attributes = {

@@ -48,7 +48,7 @@ def write(target: Target, spec: StackSpec) -> Writer | StreamWriter:
 FORMAT = Format(
     name="gdal",
     title="GDAL dataset (gdal:NAME, JPEG 2000, VRT, ERDAS Imagine and others)",
-    noun="a dataset of GDAL (gdal:NAME, .jp2, .vrt, /vsicurl/)",
+    noun="a GDAL dataset (gdal:NAME)",
     suffixes=(".jp2", ".j2k", ".vrt", ".hdf", ".grb", ".grb2", ".grib2", ".ntf", ".pix", ".kea"),
     read=read,
     write=write,

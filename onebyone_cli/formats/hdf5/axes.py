@@ -13,6 +13,7 @@ from typing import Any
 
 from onebyone_cli.formats.contracts.axis_names import layout_of_labels
 from onebyone_cli.formats.hdf5.attributes import UNREADABLE, plain_value
+from onebyone_cli.formats.hdf5.dimensions import has_scales, has_texts
 from onebyone_cli.formats.hdf5.file import load_h5py
 from onebyone_cli.formats.hdf5.find import open_object
 
@@ -92,15 +93,16 @@ def is_matlab(dataset: Any) -> bool:
 
 def has_labels(dataset: Any) -> bool:
     """Return whether a dataset may have names of axes."""
-    h5a = load_h5py().h5a
-    return any(h5a.exists(dataset, name) for name in (b"DIMENSION_LABELS", b"DIMENSION_LIST"))
+    return has_texts(dataset) or has_scales(dataset)
 
 
 def label_of(dataset: Any, axis: int) -> str:
     """Return the label of an axis, else the name of its dimension scale; empty without both."""
     h5py = load_h5py()
-    label = bytes(h5py.h5ds.get_label(dataset, axis))
-    if not label and h5py.h5ds.get_num_scales(dataset, axis):
+    label = b""
+    if has_texts(dataset):
+        label = bytes(h5py.h5ds.get_label(dataset, axis))
+    if not label and has_scales(dataset) and h5py.h5ds.get_num_scales(dataset, axis):
         names: list[bytes] = []
 
         def take(scale: Any) -> bool:

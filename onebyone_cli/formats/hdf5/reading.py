@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from onebyone_cli.formats.hdf5.attributes import UNREADABLE, plain_value, read_attributes
+from onebyone_cli.formats.hdf5.dimensions import has_scales
 from onebyone_cli.formats.hdf5.file import load_h5py
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Place(NamedTuple):
             # The handle is closed after the call.
             found.append((name, h5py.h5o.open(self.root, name.encode())))
 
-        if 0 <= at < self.dataset.rank == len(self.axes):
+        if 0 <= at < self.dataset.rank == len(self.axes) and has_scales(self.dataset):
             with suppress(*UNREADABLE):
                 h5py.h5ds.iterate(self.dataset, at, take, 0)
         return found

@@ -13,6 +13,7 @@ import numpy as np
 from onebyone_cli.errors import DataError
 from onebyone_cli.weights.formats.contract import WeightsFile, WeightsFormat
 from onebyone_cli.weights.formats.text import BLANKS, Place, read_rows
+from onebyone_cli.weights.rules import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,8 +41,8 @@ def _read(source: WeightsFile) -> dict[str, Any]:
         raise DataError("line 1 is not the width and height of a matrix of libvips", source.path)
     if found[3] and not _is_plain(found[3], found[4]):
         raise DataError(
-            f"has scale {found[3]} and offset {found[4]}, which convolutions of libvips apply and "
-            "recomb does not; expected 1 and 0",
+            f"has scale {quote(found[3])} and offset {quote(found[4])}, which convolutions of "
+            "libvips apply and recomb does not; expected 1 and 0",
             source.path,
         )
     matrix = read_rows(

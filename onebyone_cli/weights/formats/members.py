@@ -12,7 +12,7 @@ from onebyone_cli.weights.batch_norm import EPSILON
 from onebyone_cli.weights.formats.contract import NetworkLayer
 from onebyone_cli.weights.formats.norms import norm_after, norm_beside, norm_named, norms_in
 from onebyone_cli.weights.orders import orders_of
-from onebyone_cli.weights.rules import quote, quote_names
+from onebyone_cli.weights.rules import SHAPES, quote, quote_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,6 +78,7 @@ def choose_for(source: WeightsFile, shapes: Mapping[str, Shape], member: str = "
 
 def _with_norm(chosen: Choice, shapes: Mapping[str, Shape], folding: Folding, path: str) -> Choice:
     weight = chosen.names["weight"]
+    SHAPES["weight"](shapes[weight], path)  # only a 1×1 kernel has its number of outputs
     norm = (
         norm_named(folding.name, norms_in(shapes), path)
         if folding.name

@@ -96,7 +96,12 @@ class Graph:
             for name in node.input:
                 self._users.setdefault(name, []).append(node)
         self.meta: str | None = next(
-            (entry.value for entry in model.metadata_props if entry.key == META), None
+            (
+                entry.value
+                for entry in model.metadata_props
+                if entry.key == META and isinstance(entry.value, str)  # bytes if it is no text
+            ),
+            None,
         )
 
     def layers(self) -> tuple[list[Layer], list[str]]:
