@@ -192,17 +192,21 @@ def format_names() -> list[str]:
 def describe_inputs() -> str:
     """Describe the possible inputs, for help: a sentence without its full stop."""
     known = all_formats()
-    files = ", ".join(
-        each.prefixes[0] + "NAME" if each.prefixes else each.suffixes[0]
-        for each in known
-        if each.is_described
-    )
+    files = ", ".join(map(_shown, filter(lambda each: each.is_described, known)))
     folders = "".join(f", {each.folder}" for each in known if each.folder)
     streams = " or ".join(each.streams for each in known if each.streams)
     return (
         f"A file ({files}; FILE:NAME for one of several arrays){folders}, or - for "
         f"{streams} on standard input"
     )
+
+
+def _shown(found: Format) -> str:
+    """Return what the name of an input of a format begins or ends with."""
+    if found.prefixes:
+        return found.prefixes[0] + "NAME"
+    # A format that is only read is known by the suffix that its files have.
+    return (*(found.also if not found.is_written else ()), *found.suffixes)[0]
 
 
 def describe_outputs() -> str:
