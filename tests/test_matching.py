@@ -553,3 +553,11 @@ def test_images_of_other_channels_are_not_decoded(tmp_path: Path) -> None:
     np.testing.assert_allclose(found[0], right)
     with pytest.raises(DataError, match="T00_B02"):
         apply(tmp_path / "scene", np.ones((1, 4)))
+
+
+def test_channels_without_names_are_shown_by_their_wavelengths(tmp_path: Path) -> None:
+    meta = json.dumps({"wavelengths": [0.45, 0.55, 0.66], "wavelength_unit": "um"})
+    np.savez(tmp_path / "w.npz", weight=[[1.0, 0.5, 2.0]], meta=meta)
+    done = run_in(tmp_path, "weights", "show", "w.npz")
+    assert b"660 nm +2" in done.stdout
+    assert b"550 nm" in done.stdout

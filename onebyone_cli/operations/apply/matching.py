@@ -153,7 +153,7 @@ def _names_of(weights: ChannelMap) -> tuple[str, ...]:
     return names if len(names) == weights.in_channels else ()
 
 
-def _identity_of(weights: ChannelMap) -> Identity:
+def channels_of(weights: ChannelMap) -> Identity:
     """Return what weights know of the channels they take."""
     said = weights.meta.get("wavelengths")
     unit = str(weights.meta.get("wavelength_unit", ""))
@@ -207,7 +207,7 @@ def _known(said: Metadata) -> str:
 
 def _as_known(given: Match, weights: ChannelMap) -> Match:
     """Find the channels that weights know, by name or wavelength."""
-    known, stack = _identity_of(weights), identity_of(given.inputs)
+    known, stack = channels_of(weights), identity_of(given.inputs)
     found = None if known == stack else find_channels(known, stack)
     if found is None:
         return given

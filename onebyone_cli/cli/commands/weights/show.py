@@ -164,12 +164,13 @@ class _Report:
     """The report about weights."""
 
     def __init__(self, weights: "ChannelMap", facts: "Facts", dtype: str) -> None:
+        from onebyone_cli.operations.apply.matching import channels_of
         from onebyone_cli.operations.info.archives import explained_shares
         from onebyone_cli.weights.algebra import channel_shares, row_norms, strongest
 
         self._weights, self._facts = weights, facts
         self._type = dtype
-        self._channels = _names(weights, "channels", weights.in_channels)
+        self._channels = list(channels_of(weights).texts)
         self._outputs = _names(weights, "outputs", weights.out_channels)
         self._shares: list[float] = channel_shares(weights.weight).tolist()
         self._strongest = strongest(weights.weight, _LISTED)
