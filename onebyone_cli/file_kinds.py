@@ -80,18 +80,11 @@ _KINDS = (
     (0, b"<", FileKind("a web page or XML")),
 )  # fmt: skip
 
-_ZARR = FileKind(
-    "a Zarr store", "copy the array into an .h5 or .npy file, for example with zarr and numpy.save"
-)
 _SAFE = FileKind("a SAFE product", "name the images in its folders, such as GRANULE/*/IMG_DATA/*")
 _N5 = FileKind("an N5 store", "copy the array into an .h5 or .npy file")
 
 #: Kinds of folders by a file that is in them.
 _FOLDERS = {
-    "zarr.json": _ZARR,
-    ".zarray": _ZARR,
-    ".zgroup": _ZARR,
-    ".zmetadata": _ZARR,
     "manifest.safe": _SAFE,
     "attributes.json": _N5,
 }

@@ -1,10 +1,19 @@
 """Parse names of files."""
 
 import os
+import re
 from collections.abc import Callable
 
 #: Names of standard input.
 _STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+
+#: Begins an address, as in ``s3://bucket/x.zarr``.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def is_url(path: str) -> bool:
+    """Return whether a name is an address, as in ``s3://bucket/x.zarr``, and not a path."""
+    return _URL.match(path) is not None
 
 
 def is_standard_input(path: str) -> bool:

@@ -85,13 +85,14 @@ LIBRARIES: dict[str, set[str]] = {
     "formats.netcdf3": {"numpy"},
     "formats.mat": {"numpy"},
     "formats.images": {"numpy", "PIL"},
+    "formats.zarr": {"numpy", "zarr", "numcodecs", "fsspec", "google_crc32c"},
     "formats.tiff": {"numpy", "imagecodecs", "tifffile"},
     "formats.gdal": {"numpy", "rasterio"},
 }
 
 #: What makes start-up slow. Help, version and completion do without.
 HEAVY = {"numpy", "h5py", "PIL", "rich", "matplotlib", "sklearn", "distributed", "imagecodecs"}
-HEAVY |= {"onnx", "rasterio", "tifffile"}
+HEAVY |= {"onnx", "rasterio", "tifffile", "zarr"}
 
 #: Modules that import nothing heavy at start, neither themselves nor by what they import.
 LIGHT = (

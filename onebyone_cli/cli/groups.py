@@ -18,7 +18,7 @@ HEADINGS = (
     "Input",
     "Input without a header",
     "Output",
-    "HDF5 and TIFF output",
+    "HDF5, Zarr and TIFF output",
     "Resources",
     "Stop and go on",
     "Many machines",

@@ -1,6 +1,5 @@
 """Check shares of a command, and write the command lines of shards for a cluster."""
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -125,7 +124,7 @@ def _words_of(
     shard = ["--threads", str(threads), "--shard"]
     fill = ["apply", *read, *_written(groups, _OF_APPLY)]
     if output is not None:
-        fill += ["-o", os.path.abspath(output.path)]
+        fill += ["-o", absolute(output.path)]
         fill += ["--force"] * output.publication.may_replace
     if not any("weights" in group.members for group in groups):
         fill += ["-w", GIVEN]

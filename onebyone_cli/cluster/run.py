@@ -147,15 +147,15 @@ def _publish(output: str, publication: Publication) -> Published:
 
     A network file system shows the writes of other machines late.
     """
-    from onebyone_cli.commit.merge import publish_shards
     from onebyone_cli.commit.unfinished import part_of
+    from onebyone_cli.operations.publish import publish_output
 
     deadline = time.monotonic() + _SEEN_S
     while True:
         is_late = time.monotonic() > deadline
         try:
             if os.path.exists(part_of(output)):
-                return publish_shards(output, publication)
+                return publish_output(output, publication)
         except DataError:
             if is_late:
                 raise

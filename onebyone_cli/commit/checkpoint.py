@@ -245,7 +245,7 @@ class Checkpoint(Ledger):
         try:
             while not self._end.is_set():
                 done = self.done
-                if _sync(fd):
+                if _sync(fd, self._left.folder):
                     self._synced = done
                 self._save()
                 self._end.wait(apart)
@@ -287,10 +287,13 @@ class Checkpoint(Ledger):
             self._synced, self.extra = journal.synced, journal.extra
 
 
-def _sync(fd: int) -> bool:
-    """Flush a file to disk; return False where the system does not support it."""
+def _sync(fd: int, folder: str) -> bool:
+    """Flush a part file, or the files of a folder; return False where that is not supported."""
     try:
-        os.fdatasync(fd)
+        if os.path.isdir(folder):
+            os.sync()  # the files are many, and each is written once
+        else:
+            os.fdatasync(fd)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise

@@ -17,16 +17,27 @@ if TYPE_CHECKING:
 class AtomicFolder:
     """A folder under a temporary name until it is committed.
 
+    Parameters
+    ----------
+    path : str
+        The target, as the user wrote it.
+    publication : Publication
+    existing : str
+        A folder that is there already and becomes the output; empty to make a new one.
+
     Attributes
     ----------
     temporary : str
         Path of the folder to fill.
     """
 
-    def __init__(self, path: str, publication: Publication = NEW) -> None:
+    def __init__(self, path: str, publication: Publication = NEW, *, existing: str = "") -> None:
         self.path = path
         self.publication = publication
         self._target = os.path.realpath(path)
+        if existing:
+            self.temporary = existing
+            return
         self.temporary = temporary_beside(self._target)
         claim(self.temporary)
         try:

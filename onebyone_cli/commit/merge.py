@@ -7,12 +7,14 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onebyone_cli.commit import targets
+from onebyone_cli.commit.folder import AtomicFolder
 from onebyone_cli.commit.journal import Journal, difference_of, find_journal, read_journal
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.commit.publishing import publish_file, sidecar_of, write_sidecar
 from onebyone_cli.commit.temporaries import remove
 from onebyone_cli.commit.unfinished import State, Unfinished
 from onebyone_cli.errors import DataError, InputMissingError, OutputRefusedError, setting
+from onebyone_cli.names import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,10 +41,21 @@ class Published(NamedTuple):
     changed: bool = True
 
 
-def publish_shards(path: str, publication: Publication) -> Published:
+def publish_shards(
+    path: str, publication: Publication, seal: Callable[[str, bytes], None] | None = None
+) -> Published:
     """Check that all shards of an output are complete and of one job, and publish it.
 
     A published output of which no part is left is complete: repeating the call is harmless.
+
+    Parameters
+    ----------
+    path : str
+        The output, as the user wrote it.
+    publication : Publication
+    seal : callable, optional
+        Completes an output of many files, given the folder or address of the files and the content
+        of the part file.
 
     Raises
     ------
@@ -66,10 +79,14 @@ def publish_shards(path: str, publication: Publication) -> Published:
         _complete_pair(left)
         left.tidy()
         return Published(0, {})
-    targets.check_target(path, force=publication.may_replace)
+    if not is_url(path):
+        targets.check_target(path, force=publication.may_replace)
     found = left.shards()
     count = _check_complete(found, left)
     extra, counts = _check_same(found)
+    if seal is not None:
+        changed = publish_store(left, publication, seal)
+        return Published(count, counts, changed)
     changed = publish_file(
         left.open(os.O_RDONLY),
         left.part,
@@ -81,6 +98,27 @@ def publish_shards(path: str, publication: Publication) -> Published:
     )
     left.remove_journals()
     return Published(count, counts, changed)
+
+
+def publish_store(
+    left: Unfinished, publication: Publication, seal: Callable[[str, bytes], None]
+) -> bool:
+    """Publish a finished output of many files; return False if an equal one was kept."""
+    path, changed = left.path, True
+    with open(left.open(os.O_RDONLY), "rb") as file:
+        content = file.read()
+    if is_url(path):
+        seal(path, content)
+    else:
+        seal(left.folder, content)
+        if publication.may_replace and os.path.lexists(path):
+            # The old output is about to have the name of the new one.
+            left.remove_journals()
+        changed = AtomicFolder(path, publication, existing=left.folder).commit()
+    remove(left.folder)
+    remove(left.part)
+    left.remove_journals()
+    return changed
 
 
 def _complete_pair(left: Unfinished) -> None:

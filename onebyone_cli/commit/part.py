@@ -13,6 +13,7 @@ from onebyone_cli.commit.owned import default_mode
 from onebyone_cli.commit.temporaries import let_go, refusal
 from onebyone_cli.commit.unfinished import State, Unfinished
 from onebyone_cli.errors import OneByOneError, OutputRefusedError, read_write_error, setting
+from onebyone_cli.names import is_url
 from onebyone_cli.system.rename import publish
 
 if TYPE_CHECKING:
@@ -196,7 +197,9 @@ class SharedFile(AtomicFile):
             self._open_found()
             self.found = True
         except FileNotFoundError:
-            super().__init__(path, publication)
+            # That of an address is here, in the working folder.
+            super().__init__(self._left.part if is_url(path) else path, publication)
+            self.path = path
 
     def settle(self, size: int, header: bytes = b"") -> None:
         """Share the file with other jobs, once all but the numbers is written.

@@ -13,6 +13,7 @@ from onebyone_cli.commit.owned import open_owned
 from onebyone_cli.commit.publishing import replace_file
 from onebyone_cli.commit.temporaries import claim, is_claimed, let_go, remove, remove_claimed
 from onebyone_cli.errors import OutputRefusedError
+from onebyone_cli.names import is_url
 from onebyone_cli.system.rename import NAME_BYTES, sync_folder
 
 _ENDING = ".part"
@@ -49,12 +50,15 @@ class Unfinished:
     ----------
     part, journal : str
         Paths of the files, which need not exist.
+    folder : str
+        Path of a folder that becomes the output; then the part file has a description of it.
     """
 
     def __init__(self, path: str, shard: object = None) -> None:
         self.path = path
         self.part = part_of(path)
         self.journal = journal_of(path, shard)
+        self.folder = f"{self.part}.store"
         self._target = os.path.realpath(path)
 
     @property
@@ -165,21 +169,29 @@ class Unfinished:
                     os.unlink(name)
         sync_folder(self.part)
 
+    def clear_folder(self) -> None:
+        """Remove the folder of an earlier run."""
+        remove(self.folder)
+
     def claim(self) -> None:
         """Let the program remove part and journal at exit, unless they are kept or published."""
-        claim(self.part, self.journal)
+        claim(self.part, self.journal, self.folder)
 
     def let_go(self) -> None:
         """Keep part and journal for a later run or another job."""
-        let_go(self.part, self.journal)
+        let_go(self.part, self.journal, self.folder)
 
     def remove_claimed(self) -> None:
         """Remove part and journal if they are claimed."""
         remove_claimed(self.part)
+        remove_claimed(self.folder)
         if is_claimed(self.journal):
             _remove_journal(self.journal)
 
     def _is_target(self, found: os.stat_result) -> bool:
+        if os.path.isdir(self._target):
+            # The folder exists before the part file has its description.
+            return bool(found.st_size) and not os.path.isdir(self.folder)
         with contextlib.suppress(OSError):
             return found.st_nlink > 1 and os.path.samestat(os.lstat(self._target), found)
         return False
@@ -209,8 +221,12 @@ def _has_second_name(path: str) -> bool:
 
 
 def part_of(path: str) -> str:
-    """Return the part file of an output; a long name is shortened, a shortened one stays."""
-    folder, name = os.path.split(os.path.realpath(path))
+    """Return the part file of an output; a long name is shortened, a shortened one stays.
+
+    That of an address lies in the working folder.
+    """
+    local = path.rstrip("/").rpartition("/")[2] if is_url(path) else path
+    folder, name = os.path.split(os.path.realpath(local))
     encoded = os.fsencode(name)
     if len(encoded) > NAME_BYTES and not _SHORTENED.fullmatch(encoded):
         import hashlib

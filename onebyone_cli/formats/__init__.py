@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from onebyone_cli.errors import DataError, UsageError, open_error, setting
 from onebyone_cli.file_kinds import LOOK_BYTES, look, look_in_folder
 from onebyone_cli.formats.contracts.format import Format
-from onebyone_cli.names import suffix_of
+from onebyone_cli.names import is_url, suffix_of
 from onebyone_cli.units import printable
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 #: In the order of help.
 NAMES = (
-    *("npy", "npz", "safetensors", "hdf5", "netcdf3", "mat", "tiff", "images", "netpbm", "envi"),
-    *("gdal", "raw"),
+    *("npy", "npz", "safetensors", "hdf5", "netcdf3", "mat", "zarr", "tiff"),
+    *("images", "netpbm", "envi", "gdal", "raw"),
 )
 
 
@@ -60,6 +60,8 @@ def of_input(path: str) -> Format:
     prefixed = by_prefix(path)
     if prefixed is not None:
         return prefixed
+    if is_url(path):
+        return of_stores()
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
@@ -118,7 +120,7 @@ def of_output(path: str, name: str = "") -> tuple[Format, str]:
         return of_streams(), ""
     found = by_prefix(path) or _by_suffix(path.rstrip("/"))
     if path.endswith("/") or os.path.isdir(path):
-        found = found if found is not None and found.folders else _first(lambda f: bool(f.folders))
+        found = found if found is not None and found.folders else _first(lambda f: bool(f.folder))
     elif found is None and not os.path.isfile(path) and os.path.exists(path):
         found = of_streams()  # /dev/null and named pipes
     if found is not None and not found.is_written:
@@ -166,6 +168,8 @@ def of_datasets(path: str) -> bool:
     found = by_prefix(path) or _by_suffix(path)
     if os.path.isfile(path):
         found = _by_content(path, _first_bytes(path), found) or found
+    elif found is None and os.path.isdir(path):
+        found = _by_folder(path)
     return found is not None and found.has_datasets
 
 
@@ -218,7 +222,8 @@ def describe_outputs() -> str:
 
 def with_storage(option: str) -> str:
     """Return the suffixes of outputs that support a storage option, as in ``".h5"``."""
-    return " and ".join(each.new_suffix for each in _each() if option in each.storage)
+    *names, last = (each.new_suffix for each in _each() if option in each.storage)
+    return f"{', '.join(names)} and {last}" if names else last
 
 
 def with_layouts() -> str:
@@ -243,7 +248,8 @@ def _first(fits: Callable[[Format], bool]) -> Format | None:
 
 def _by_suffix(path: str) -> Format | None:
     suffix = suffix_of(path)
-    return _first(lambda each: suffix in each.suffixes)
+    found = _first(lambda each: suffix in each.suffixes)
+    return found if found is None or found.addresses or not is_url(path) else None
 
 
 def _first_bytes(path: str) -> bytes:
@@ -275,11 +281,22 @@ def _check_colon(path: str) -> None:
         at = path.find(":", at + 1)
 
 
+def _by_folder(path: str) -> Format | None:
+    return _first(lambda each: each.folders is not None and each.folders(path))
+
+
+def of_stores() -> Format:
+    """Return the format of stores of many files, which is the one that has addresses."""
+    found = _first(lambda each: bool(each.addresses))
+    assert found is not None, "one format has addresses"
+    return found
+
+
 def _folder_format(path: str) -> Format:
     kind = look_in_folder(path)
     if kind is not None:
         raise DataError(f"is {kind.text}", path)
-    found = _first(lambda each: each.folders is not None and each.folders(path))
+    found = _by_folder(path)
     if found is None:
         raise DataError("is a folder of no known format", path)
     return found

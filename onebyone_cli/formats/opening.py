@@ -10,7 +10,7 @@ from onebyone_cli import names
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import NEW, Publication
 from onebyone_cli.commit.unfinished import Unfinished
-from onebyone_cli.errors import UsageError, setting
+from onebyone_cli.errors import OutputRefusedError, UsageError, setting
 from onebyone_cli.formats import (
     by_prefix,
     misnamed,
@@ -25,6 +25,7 @@ from onebyone_cli.formats.arrays.byte_source import open_bytes
 from onebyone_cli.formats.contracts.about import Dataset
 from onebyone_cli.formats.contracts.reader import Reader, Series, Source, StreamReader
 from onebyone_cli.formats.contracts.writer import Storage, Target
+from onebyone_cli.names import is_url
 from onebyone_cli.system.open_files import allow_files
 
 if TYPE_CHECKING:
@@ -204,7 +205,9 @@ def make_target(
         )
     inner = inner or next((each.about.inner for each in inputs if each.about.inner), "")
     read = (*(name for reader in inputs for name in reader.about.files), *also_read)
-    if path == "-":
+    if is_url(path):
+        _check_not_read(path, inputs)
+    elif path == "-":
         targets.check_not_input("/dev/stdout", read)
     else:
         targets.check_not_input(path, read)
@@ -213,7 +216,9 @@ def make_target(
             for name in (left.part, left.journal):
                 targets.check_not_input(name, read)
             left.tidy()
-        targets.check_target(path, force=publication.may_replace, inputs=read)
+        # The slash asks for a folder.
+        whole = f"{path.rstrip('/')}/" if found.seal and not targets.is_special(path) else path
+        targets.check_target(whole, force=publication.may_replace, inputs=read)
     return Target(
         path,
         found.write,
@@ -229,8 +234,21 @@ def make_target(
     )
 
 
+def _check_not_read(path: str, inputs: Sequence[Reader | StreamReader]) -> None:
+    """Refuse an address that is an input."""
+    for reader in inputs:
+        one, other = (f"{split_inner(text)[0].rstrip('/')}/" for text in (path, reader.path))
+        if one.startswith(other) or other.startswith(one):
+            raise OutputRefusedError("is an input, or in one; choose another name", path)
+
+
 def _check_storage(found: Format, storage: Storage) -> None:
     for option in storage.asked:
+        if option == "shards" and option not in found.storage:
+            raise UsageError(
+                f"{setting('chunks')} of shards is for {with_storage(option)} outputs, not for "
+                f"{found.noun}"
+            )
         if option not in found.storage:
             raise UsageError(
                 f"{setting(option)} is for {with_storage(option)} outputs, not for {found.noun}"

@@ -50,7 +50,7 @@ def plan_shards(
     if not whole.takes_shares:
         raise UsageError(
             f"{needed_by} needs an output with fixed offsets, and {whole.path} has none; "
-            "write .npy, or .h5 without compression and chunks"
+            "write .npy, .zarr, or .h5 without compression and chunks"
         )
     size = whole.stack.data_bytes + whole.output.data_bytes
     return make_job(settings._replace(shard=Shard(0, shards_of_output(size, whole.output))))

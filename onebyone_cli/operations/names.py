@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from onebyone_cli.errors import UsageError
+from onebyone_cli.names import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ def absolute(text: str) -> str:
     if prefixed is not None and prefixed.absolute is not None:
         return prefixed.absolute(text)
     (path,) = files_of([text])
-    return os.path.abspath(path) + text.removeprefix(path)
+    return text if is_url(text) else os.path.abspath(path) + text.removeprefix(path)
 
 
 def check_outputs(outputs: Sequence[str]) -> None:
@@ -57,7 +58,8 @@ def check_shared(flag: str, inputs: Sequence[str]) -> None:
 
 
 def is_stored(path: str) -> bool:
-    """Whether an input can be read again: a file or a folder, not a pipe."""
+    """Whether an input can be read again: a file, a folder or an address, not a pipe."""
     from onebyone_cli.formats import by_prefix
 
-    return os.path.isfile(path) or os.path.isdir(path) or by_prefix(path) is not None
+    known = is_url(path) or by_prefix(path) is not None
+    return known or os.path.isfile(path) or os.path.isdir(path)

@@ -53,12 +53,14 @@ class Shard:
 class Share(NamedTuple):
     """The part of a C-order ``(*batch, K, H, W)`` output that a shard writes.
 
-    `data_offset` is the number of bytes of the file before the first number.
+    `data_offset` is the number of bytes of the file before the first number. Where `band_pixels` is
+    not 0, the output is made of bands of so many pixels of all channels, and no band is divided.
     """
 
     shard: Shard
     spec: StackSpec
     data_offset: int
+    band_pixels: int = 0
 
     def has_part_of(self, slab: Slab) -> bool:
         """Return whether any number of a slab belongs to this share."""
@@ -79,6 +81,9 @@ class Share(NamedTuple):
 
     def runs(self, item: int, channel: int, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Yield the parts of pixels [start, stop) of a channel that belong to this share."""
+        if self.band_pixels:
+            yield from self._runs_of_bands(item, start, stop)
+            return
         spec, size = self.spec, self.spec.item_bytes
         plane = (item * spec.channels + channel) * spec.pixels
         at = start
@@ -89,6 +94,20 @@ class Share(NamedTuple):
             if self._owner(block) == self.shard.index:
                 yield at, end
             at = end
+
+    def _runs_of_bands(self, item: int, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        at = start
+        while at < stop:
+            end = min((at // self.band_pixels + 1) * self.band_pixels, stop)
+            if self._owner_of_band(item, at) == self.shard.index:
+                yield at, end
+            at = end
+
+    def _owner_of_band(self, item: int, pixel: int) -> int:
+        """Return the shard of the band of a pixel."""
+        bands = -(-self.spec.pixels // self.band_pixels)
+        band = item * bands + pixel // self.band_pixels
+        return band * self.shard.count // (self.spec.items * bands)
 
     def _owner(self, block: int) -> int:
         """Return the shard that a block of the file belongs to."""
@@ -107,6 +126,9 @@ class Share(NamedTuple):
 
         The pixel that begins a block is at most a block before, in the same plane or at its end.
         """
+        if self.band_pixels:
+            first = self._owner_of_band(item, slab.start)
+            return first <= self.shard.index <= self._owner_of_band(item, slab.stop - 1)
         before = BLOCK_BYTES // self.spec.item_bytes
         if slab.start < before:
             return True

@@ -85,8 +85,6 @@ def test_files_of_other_programs_are_named(
 @pytest.mark.parametrize(
     ("inside", "message"),
     [
-        (".zarray", "is a Zarr store; copy the array"),
-        ("zarr.json", "is a Zarr store"),
         ("manifest.safe", "is a SAFE product; name the images"),
     ],
 )

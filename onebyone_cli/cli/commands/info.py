@@ -105,7 +105,8 @@ def _facts(path: str, reading: "Reading") -> "Facts":
 
     datasets = opening.list_datasets(path)
     if len(datasets) > 1:
-        return DatasetsFacts(path, datasets, os.path.getsize(path), formats.of_input(path).name)
+        size = os.path.getsize(path) if os.path.isfile(path) else 0
+        return DatasetsFacts(path, datasets, size, formats.of_input(path).name)
     return stacks.inspect_stack(path, reading)
 
 

@@ -8,7 +8,6 @@ from onebyone_cli.cli.terminal.console import Console
 from onebyone_cli.commit import targets
 from onebyone_cli.commit.publication import Publication
 from onebyone_cli.errors import UsageError
-from onebyone_cli.formats import main_file
 from onebyone_cli.operations.learn.gathered import are_moments, join_saved, save_moments
 from onebyone_cli.operations.names import check_archive_name, files_of
 from onebyone_cli.units import count
@@ -59,11 +58,11 @@ def _join(parts: list[str], output: str, publication: Publication, console: Cons
 
 
 def _publish(paths: list[str], publication: Publication, console: Console) -> None:
-    from onebyone_cli.commit.merge import publish_shards
+    from onebyone_cli.operations.publish import publish_output
 
     done = []
     for path in paths:
-        made = publish_shards(main_file(path), publication)
+        made = publish_output(path, publication)
         how = f", from {count(made.shards, 'shard')}" if made.shards else " already"
         console.say(f"{path}: complete{how}{report.counted(made.counts)}")
         done.append({"output": path, "shards": made.shards, **made.counts})

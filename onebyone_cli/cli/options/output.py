@@ -156,9 +156,9 @@ class WholeOutput(Synced):
 
 
 class Hdf5(Group):
-    """Storage of an ``.h5`` or ``.tif`` output."""
+    """Storage of an ``.h5``, ``.zarr`` or ``.tif`` output."""
 
-    heading = "HDF5 and TIFF output"
+    heading = "HDF5, Zarr and TIFF output"
 
     compression: Literal["none", "gzip", "lzf", "deflate", "zstd", "lzw"] = option(
         "--compression",
@@ -166,7 +166,7 @@ class Hdf5(Group):
         choices=("none", "gzip", "lzf", "deflate", "zstd", "lzw"),
         help=lambda: (
             f"Compress the output ({_stored_in('compression')}): gzip or lzf in HDF5, "
-            "deflate, zstd or lzw in TIFF. Default: none."
+            "zstd in Zarr, deflate, zstd or lzw in TIFF. Default: none."
         ),
     )
     level: int = option(
@@ -187,7 +187,8 @@ class Hdf5(Group):
         metavar="CxHxW",
         help=lambda: (
             f"Size of the chunks ({_stored_in('chunks')}), as in 1x64x600; in TIFF, of "
-            "the tiles, as in 1x256x256."
+            "the tiles, as in 1x256x256; in Zarr, a slash separates chunks from the files that "
+            "hold several, as in 1x64x64/1x512x512."
         ),
     )
 
@@ -195,16 +196,17 @@ class Hdf5(Group):
         """Read how the output is stored."""
         from onebyone_cli.formats.contracts.writer import Storage
 
-        text = self.chunks.lower().replace("×", "x")
-        sizes = text.split("x") if text else []
-        if not all(size.isascii() and size.isdigit() for size in sizes):
+        chunk, _, shard = self.chunks.lower().replace("×", "x").partition("/")
+        chunks, shards = (text.split("x") if text else [] for text in (chunk, shard))
+        if not all(size.isascii() and size.isdigit() for size in (*chunks, *shards)):
             raise UsageError(f"--chunks {self.chunks} is not a size; write CxHxW, as in 1x64x600")
         return Storage(
             compression="" if self.compression == "none" else self.compression,
             level=self.level,
             shuffle=self.shuffle,
             fletcher32=self.fletcher32,
-            chunks=tuple(map(int, sizes)),
+            chunks=tuple(map(int, chunks)),
+            shards=tuple(map(int, shards)),
         )
 
 

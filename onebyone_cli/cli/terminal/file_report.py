@@ -301,9 +301,10 @@ def _(facts: MomentsFacts) -> dict[str, Any]:
 
 @title.register
 def _(facts: DatasetsFacts) -> str:
-    archives = {"npz": "NumPy archive", "mat": "MATLAB file", "netcdf3": "netCDF-3 file"}
-    each = "array" if facts.format in archives else "dataset"
-    return f"{archives.get(facts.format, 'HDF5 file')} of {count(len(facts.datasets), each)}"
+    several = {"npz": ("NumPy archive", "array"), "zarr": ("Zarr group", "array")}
+    several |= {"mat": ("MATLAB file", "array"), "netcdf3": ("netCDF-3 file", "array")}
+    what, each = several.get(facts.format, ("HDF5 file", "dataset"))
+    return f"{what} of {count(len(facts.datasets), each)}"
 
 
 @lines.register

@@ -116,6 +116,8 @@ class About(NamedTuple):
         channel, 0 where pixels are invalid.
     notes : tuple of str
         What was done to the numbers, or left out, that users may not expect; a line each.
+    count_bytes : callable or None
+        Returns the bytes of the input on disk, where they are not those of `files`.
     load_metadata : callable
         Returns the `Metadata`; formats that read it on demand cache it.
     """
@@ -132,6 +134,7 @@ class About(NamedTuple):
     notes: tuple[str, ...] = ()
     identity: str = ""
     masks: tuple[Callable[[], Any], ...] = ()
+    count_bytes: Callable[[], int] | None = None
 
     @property
     def metadata(self) -> Metadata:

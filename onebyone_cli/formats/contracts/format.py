@@ -61,6 +61,10 @@ class Format(NamedTuple):
         A folder within a sentence, as in ``"a folder of images"``; empty if there is none.
     folders : callable or None
         Whether a folder is of this format.
+    addresses : bool
+        Whether inputs and outputs can be addresses, as in ``s3://bucket/x.zarr``.
+    seal : callable or None
+        Complete an output of many files, given their folder or address and a description.
     folder_kinds : tuple of (str, tuple of str)
         Values of ``--format`` for folders, passed on as `Target.kind`, each with what it keeps in
         place of `keeps`.
@@ -105,6 +109,8 @@ class Format(NamedTuple):
     series: Callable[[Source], Series] | None = None
     folder: str = ""
     folders: Callable[[str], bool] | None = None
+    addresses: bool = False
+    seal: Callable[[str, bytes], None] | None = None
     folder_kinds: tuple[tuple[str, tuple[str, ...]], ...] = ()
     datasets: Callable[[str], Sequence[Dataset]] | None = None
     layouts: tuple[str, ...] = ()

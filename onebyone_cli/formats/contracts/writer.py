@@ -32,6 +32,8 @@ class Storage(NamedTuple):
         Byte shuffling before compression; a checksum per chunk.
     chunks : tuple of int
         ``(C, H, W)`` of a chunk; empty to let the format choose.
+    shards : tuple of int
+        ``(C, H, W)`` of a file of several chunks; empty for a file of each.
     """
 
     compression: str = ""
@@ -39,11 +41,12 @@ class Storage(NamedTuple):
     shuffle: bool = False
     fletcher32: bool = False
     chunks: tuple[int, ...] = ()
+    shards: tuple[int, ...] = ()
 
     @property
     def asked(self) -> tuple[str, ...]:
         """Names of the options that are set; `level` alone does not count."""
-        names = ("compression", "shuffle", "fletcher32", "chunks")
+        names = ("compression", "shuffle", "fletcher32", "chunks", "shards")
         return tuple(name for name in names if getattr(self, name))
 
     @property
@@ -210,7 +213,7 @@ class Writer(_Output):
 
 
 class ResumableWriter(Writer):
-    """Fixed offsets in a file that a later run can resume and other jobs can share.
+    """Fixed places in a file or a store that a later run can resume and other jobs can share.
 
     Attributes
     ----------
@@ -223,6 +226,9 @@ class ResumableWriter(Writer):
         it is equal.
     sidecar : Sidecar or None
         A file published with the output, such as a header.
+    band_pixels : int
+        Pixels of all channels that are written together, counted from the first of each item; 0
+        where every number has its own place. No band is divided among jobs.
     has_planes : bool
         Whether each channel is stored in one piece, as shards need it.
     """
@@ -232,6 +238,19 @@ class ResumableWriter(Writer):
     container: str
     sidecar: Sidecar | None = None
     has_planes: bool = True
+    band_pixels: int = 0
+
+    def sync(self) -> None:
+        """Flush what was written to disk, for a job on another machine to publish."""
+        self.file.sync()
+
+    def is_pending(self, item: int, start: int, stop: int) -> bool:
+        """Return whether pixels [start, stop) wait in memory for others of their bands."""
+        del item, start, stop
+        return False
+
+    def skip(self, item: int, start: int, stop: int) -> None:
+        """Keep the bands of pixels [start, stop), which an earlier run has written."""
 
 
 class Planes(Protocol):

@@ -36,7 +36,6 @@ from onebyone_cli.formats.contracts.about import About, Container, Dataset
 from onebyone_cli.formats.contracts.format import Format
 from onebyone_cli.formats.contracts.metadata import FIELDS, Metadata
 from onebyone_cli.formats.contracts.reader import Source
-from onebyone_cli.formats.contracts.writer import Storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,6 +227,6 @@ FORMAT = Format(
     magic=(b"\x89HDF\r\n\x1a\n",),
     claims=claims,
     datasets=datasets,
-    storage=Storage._fields,
+    storage=("compression", "level", "shuffle", "fletcher32", "chunks"),
     keeps=FIELDS,
 )

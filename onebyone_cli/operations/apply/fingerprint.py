@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.commit.journal import UNKNOWN
+from onebyone_cli.names import is_url
 from onebyone_cli.operations.meaning import meaning_of
 from onebyone_cli.version import __version__
 
@@ -72,6 +73,8 @@ def fingerprint_of(
         keys are shown to users where two jobs differ.
     """
     files = [_file(path) for reader in inputs for path in reader.about.files]
+    # Nothing tells cheaply whether what is at an address has changed.
+    files += [reader.about.path for reader in inputs if is_url(reader.about.path)]
     masks = [] if mask is None else [_file(path) for path in mask.files]
 
     def describe() -> dict[str, Any]:

@@ -26,6 +26,7 @@ from onebyone_cli.errors import (
     setting,
 )
 from onebyone_cli.formats.contracts.writer import ResumableWriter, Writer
+from onebyone_cli.operations.apply.band_ledger import BandLedger
 from onebyone_cli.operations.apply.fill import choose_fill
 from onebyone_cli.operations.apply.fingerprint import fingerprint_of
 from onebyone_cli.operations.apply.invalid import Watches, rules_of
@@ -162,7 +163,8 @@ class ApplyJob:
         if self.shard is not None and not self.takes_shares:
             raise UsageError(
                 f"{setting('shard')} needs an output with channel after channel at fixed offsets, "
-                f"and {self.path} has none; write .npy, or .h5 without compression and chunks"
+                f"and {self.path} has none; write .npy, .zarr, or .h5 without compression and "
+                "chunks"
             )
         self.plan = plan_memory(
             self.input,
@@ -331,7 +333,7 @@ class ApplyJob:
         """Mark this share as complete; the output is published when all shares are."""
         if self._checkpoint is not None and isinstance(self._writer, ResumableWriter):
             file = self._writer.file
-            file.sync()
+            self._writer.sync()
             self._checkpoint.complete(**noted_of(file.fd, self._writer.sidecar), complete=True)
 
     def _write(self, passes: Passes) -> Mapping[str, int]:
@@ -353,9 +355,12 @@ class ApplyJob:
         if self.shard is not None and isinstance(writer, ResumableWriter):
             from onebyone_cli.plan.shards import Share
 
-            share = Share(self.shard, self.output, writer.data_offset)
+            share = Share(self.shard, self.output, writer.data_offset, writer.band_pixels)
             write = partial(write_share, writer, share)
-        passes.run(self.cast, "applying", ledger, write=write, share=share)
+        given = ledger
+        if isinstance(writer, ResumableWriter) and writer.band_pixels:
+            given = BandLedger(ledger, writer, self.plan.tile_pixels)
+        passes.run(self.cast, "applying", given, write=write, share=share)
         return ledger.done.counts
 
     def _range(self, scale: Scale, passes: Passes) -> Range:

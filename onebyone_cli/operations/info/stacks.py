@@ -22,6 +22,7 @@ from onebyone_cli.system.limits import default_memory, default_threads
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from onebyone_cli.formats.contracts.about import About
     from onebyone_cli.formats.contracts.reader import Reader, StreamReader
     from onebyone_cli.plan.memory import Plan
     from onebyone_cli.spec import StackSpec
@@ -100,7 +101,7 @@ def _open(text: str, reading: Reading, memory: int) -> StackFacts:
             about.container or _container_of(text, reader.spec),
             about.inner,
             about.metadata,
-            _size(about.files) if about.files else None,
+            _size(about),
             _needs(reader),
             spelled(likely_order(reader)),
             about.notes,
@@ -139,6 +140,9 @@ def _needs(reader: Reader | StreamReader) -> Needs:
     return Needs(stack.dtype, plan)
 
 
-def _size(files: Sequence[str]) -> int:
-    """Add up the sizes of files, without folders."""
-    return sum(os.stat(name).st_size for name in files if not os.path.isdir(name))
+def _size(about: About) -> int | None:
+    """Add up the sizes of files, without folders; None for a pipe."""
+    if about.count_bytes is not None:
+        return about.count_bytes()
+    sizes = [0 if os.path.isdir(name) else os.stat(name).st_size for name in about.files]
+    return sum(sizes) if sizes else None
