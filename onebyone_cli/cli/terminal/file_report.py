@@ -301,10 +301,9 @@ def _(facts: MomentsFacts) -> dict[str, Any]:
 
 @title.register
 def _(facts: DatasetsFacts) -> str:
-    several = {"npz": ("NumPy archive", "array"), "zarr": ("Zarr group", "array")}
-    several |= {"mat": ("MATLAB file", "array"), "netcdf3": ("netCDF-3 file", "array")}
-    what, each = several.get(facts.format, ("HDF5 file", "dataset"))
-    return f"{what} of {count(len(facts.datasets), each)}"
+    several = {"npz": "NumPy archive", "zarr": "Zarr group", "mat": "MATLAB file"}
+    what = {**several, "netcdf3": "netCDF-3 file"}.get(facts.format, "HDF5 file")
+    return f"{what} of {count(len(facts.datasets), 'dataset' if what == 'HDF5 file' else 'array')}"
 
 
 @lines.register
