@@ -207,10 +207,12 @@ def _kind_of(path: str, head: bytes) -> WeightsFormat:
         raise PolicyError(_PICKLE.format("is a pickle,", ""), path)
     if name:
         return formats.load(name)
+    expected = f"expected {formats.describe_read()}"
+    if not head:
+        raise DataError(f"is empty; {expected}", path)
     suffix = suffix_of(path)
     found = f"the suffix {quote(suffix)} is not that of a weights file" if suffix else "no suffix"
-    what = "is empty" if not head else "is no weights file by its first bytes"
-    raise DataError(f"{what}, and {found}; expected {formats.describe_read()}", path)
+    raise DataError(f"is no weights file by its first bytes, and {found}; {expected}", path)
 
 
 def _limit_of(path: str, head: bytes) -> int:

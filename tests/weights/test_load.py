@@ -25,7 +25,7 @@ def test_pickles_are_never_opened(tmp_path, suffix):
 @pytest.mark.parametrize("name", ["w.safetensors", "w.onnx", "w.csv.gz", "w"])
 def test_other_suffixes(tmp_path, name):
     (tmp_path / name).touch()
-    with pytest.raises(DataError, match=r"expected \.npy, .*, \.json, .* or \.h5"):
+    with pytest.raises(DataError, match=r"is empty; expected \.npy, .*, \.json, .* or \.sli"):
         load_weights(str(tmp_path / name))
 
 

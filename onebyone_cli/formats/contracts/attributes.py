@@ -182,9 +182,6 @@ class _Reading:
         for short in _NAMES["nodata"]:
             for name in self._full.get(short, ()):
                 found = words(self._values[name])
-                if found and all(map(isnan, found)):
-                    self.used.add(name)  # invalid without being named
-                    continue
                 if len(found) == channels > 1 and short not in _MISSING:
                     rows.append(found)
                 elif len(found) <= _MOST_NODATA:
