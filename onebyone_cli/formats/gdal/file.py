@@ -207,6 +207,6 @@ def _missing_driver(name: str) -> str:
         if driver not in present and (fits or (magic and start.startswith(magic))):
             return (
                 f"needs GDAL's driver {driver}, which this rasterio lacks; install one with it: "
-                f"conda install -c conda-forge rasterio {package}; or {other_way}"
+                f"conda install rasterio {package}; or {other_way}"
             )
     return ""
