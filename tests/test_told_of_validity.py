@@ -64,3 +64,19 @@ def test_a_range_with_one_end():
     assert range_text(float("-inf"), 5) == "at most 5"
     assert range_text(-0.5, float("inf")) == "at least -0.5"
     assert range_text(0, 10000) == "0 to 10000"
+
+
+def test_results_that_overflow_are_told(tmp_path: Path) -> None:
+    """As with a fill value near the largest float32 that no one names."""
+    x = np.random.default_rng(0).normal(size=(2, 30, 40)).astype("f4")
+    x[:, 0, :5] = -3.4e38
+    x[0, 1, 0] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    command = ("apply", "x.npy", "--kernel", "1 1", "-o", "y.npy", "--force")
+    done = onebyone(*command, cwd=tmp_path)
+    assert "warning: results of valid pixels overflow float32; if the input has" in done.stderr
+    assert "1 invalid pixel" in done.stderr
+    for more in (("--nodata=-3.4e38",), ("--compute", "float64", "--dtype", "float64")):
+        done = onebyone(*command, *more, cwd=tmp_path)
+        assert done.returncode == 0
+        assert "overflow" not in done.stderr

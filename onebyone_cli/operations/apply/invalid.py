@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from onebyone_cli.operations.apply.value_watch import ValueWatch
+    from onebyone_cli.operations.apply.value_watch import OverflowWatch, ValueWatch
     from onebyone_cli.operations.nodata_watch import NodataWatch
     from onebyone_cli.spec import Slab
     from onebyone_cli.stack.pixel_map import PixelMap
@@ -56,6 +56,7 @@ class Watches(NamedTuple):
 
     nodata: NodataWatch
     values: ValueWatch
+    overflow: OverflowWatch
 
 
 class Inspector:

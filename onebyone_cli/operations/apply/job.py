@@ -40,7 +40,7 @@ from onebyone_cli.operations.apply.settings import (
     _check_channels,
     _output_spec,
 )
-from onebyone_cli.operations.apply.value_watch import ValueWatch, counted_none
+from onebyone_cli.operations.apply.value_watch import OverflowWatch, ValueWatch, counted_none
 from onebyone_cli.operations.apply.worker import Steps, write_share
 from onebyone_cli.operations.channel_labels import labels_of
 from onebyone_cli.operations.meaning import meaning_of
@@ -145,7 +145,11 @@ class ApplyJob:
             self._mask = PixelMap(mask, self.input, "mask", settings.asked.nodata)
         rules = rules_of(self.meaning.validity, inputs, self._mask)
         self.convolution = Convolution(layers, dtype, self.meaning.arrays)
-        self._watches = Watches(NodataWatch(settings.asked.nodata), ValueWatch(self.input.channels))
+        self._watches = Watches(
+            NodataWatch(settings.asked.nodata),
+            ValueWatch(self.input.channels),
+            OverflowWatch(layers, dtype),
+        )
         self._steps = Steps(self.convolution, rules, self._watches, settings.collapse)
         self.output = _output_spec(self.input, self.convolution, settings)
         self.fill = choose_fill(
@@ -278,6 +282,7 @@ class ApplyJob:
             if self.input.channels == self.stack.channels:  # it may be in the others
                 yield from self._watches.nodata.warnings()
             yield from self._watches.values.warnings(lambda: labels_of(self.match.inputs))
+            yield from self._watches.overflow.warnings()
 
     @contextmanager
     def _taking_notes(self, found: Range | None) -> Iterator[None]:

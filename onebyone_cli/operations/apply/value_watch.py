@@ -1,4 +1,4 @@
-"""Notice that no pixel is valid, and which channels are the reason."""
+"""Notice that no pixel is valid, and why; and that results of valid pixels overflow."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onebyone_cli.errors import spelled
+from onebyone_cli.errors import setting, spelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from onebyone_cli.arithmetic.conv1x1 import Layer
     from onebyone_cli.operations.channel_labels import ChannelLabels
     from onebyone_cli.spec import StackSpec
 
@@ -74,3 +75,30 @@ class ValueWatch:
             yield _NONE_VALID
         else:
             yield "warning: no pixel is valid: each has an invalid number in some channel"
+
+
+class OverflowWatch:
+    """Notice valid pixels whose first result is not finite, though all weights are.
+
+    `dtype` is the type of the arithmetic.
+    """
+
+    def __init__(self, layers: Sequence[Layer], dtype: str) -> None:
+        maps = [layer.map for layer in layers]
+        self._dtype, self._found = dtype, False
+        self._expects = all(np.isfinite(each.weight).all() for each in maps)
+        self._expects &= all(np.isfinite(each.bias).all() for each in maps)
+
+    def look(self, y: NDArray[Any], invalid: Bools | None) -> None:
+        """Look at the results of a tile, shape (items, K, pixels), and its invalid pixels."""
+        lost = ~np.isfinite(y[:, 0])
+        self._found |= bool((lost if invalid is None else lost & ~invalid).any())
+
+    def warnings(self) -> Iterator[str]:
+        """Tell of such pixels, in a line."""
+        if self._found and self._expects:
+            way = f", or use {setting('compute', 'float64')}" if self._dtype == "float32" else ""
+            yield spelled(
+                f"warning: results of valid pixels overflow {self._dtype}; if the input has a "
+                f"number for missing values, name it by {setting('nodata')}{way}"
+            )

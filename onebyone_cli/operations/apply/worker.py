@@ -95,6 +95,7 @@ class Convolver:
         self._cast = cast
         self._collapse = {"": None, "argmax": argmax, "rms": rms}[steps.collapse]
         self._inspector = Inspector(steps.rules, source.spec.dtype, steps.watches)
+        self._overflow = steps.watches.overflow
         self._tile = tile
         number = source.spec.dtype
         channels = 1 if steps.collapse else convolution.out_channels
@@ -134,6 +135,8 @@ class Convolver:
         look = inspector.looks_at_results
         suspicious = self._convolution.apply(x, y, self._hidden, look=look)
         invalid = inspector.after(x[:, :, :pixels], invalid, suspicious=suspicious)
+        if suspicious:
+            self._overflow.look(y[:, :, :pixels], invalid)
         if invalid is not None and invalid.any():
             y[:, :, :pixels].swapaxes(0, 1)[:, invalid] = np.nan
         for items, is_ours in self._parts(slab, slab.start + start):
