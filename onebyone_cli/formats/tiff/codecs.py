@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onebyone_cli.errors import DataError, DependencyMissingError
+from onebyone_cli.formats.tiff.lzw import are_sound
 from onebyone_cli.formats.tiff.page import FAX, JPEG, LERC, NO_COMPRESSION, WHITE_IS_ZERO
 from onebyone_cli.spec import ITEM_BYTES
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 #: What has decoders of all of them.
 INSTALL = "pip install 'onebyone-cli[tiff]'"
 
-_DEFLATE, _PACKBITS = (8, 32946), 32773
+_DEFLATE, _LZW, _PACKBITS = (8, 32946), 5, 32773
 
 #: imagecodecs' names of compressions of bytes, of fax and of pictures. Of damaged files, the
 #: decoder of JPEG XR prints without end, and that of JPEG XL takes gigabytes: both are refused.
@@ -155,6 +156,8 @@ def _bytes(page: Page, data: bytes, size: int) -> Any:
             with suppress(imagecodecs.DeflateError):
                 return imagecodecs.deflate_decode(data, out=size + 1)
         return zlib.decompressobj().decompress(data, size + 1)
+    if page.compression == _LZW and not are_sound(data):
+        raise DamagedError("its codes are damaged")
     from tifffile import TIFF
 
     return TIFF.DECOMPRESSORS[page.compression](data, out=size + 1)
